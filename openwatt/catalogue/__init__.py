@@ -1,0 +1,1 @@
+"""Facts that ship with the product, each row with its source and dates."""

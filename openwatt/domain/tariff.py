@@ -1,0 +1,95 @@
+"""What a price grid says: the prices of one offer, option and subscribed power, from a day."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from types import MappingProxyType
+
+from openwatt.domain.errors import TariffError
+
+#: Option → its registers, in the order in which meters and sheets number them.
+#: A register is the counter of the meter that runs at a moment; when each runs is
+#: said by a register calendar (`domain.calendar`), never by the option's name.
+OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "BASE": ("BASE",),
+        "HPHC": ("HP", "HC"),
+        "TEMPO": ("BLEU_HC", "BLEU_HP", "BLANC_HC", "BLANC_HP", "ROUGE_HC", "ROUGE_HP"),
+        "EJP": ("HN", "PM"),
+        "WEEKEND": ("SEM", "WE"),
+        "WEEKEND_HPHC": ("HP", "HC", "WE"),
+        "SAISON": ("HPH", "HCH", "HPB", "HCB"),
+        "SUPER_CREUSES": ("HP", "HC", "HSC"),
+    }
+)
+
+#: Every register of every option, each once, in the order of `OPTIONS`.
+REGISTERS: tuple[str, ...] = tuple(
+    dict.fromkeys(register for registers in OPTIONS.values() for register in registers)
+)
+
+#: Subscribed powers that a residential meter can be set to, in kVA (single and three phase up to 36).
+MIN_POWER_KVA, MAX_POWER_KVA = 1, 36
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tariff:
+    """One line of a price grid, in the field's units.
+
+    `applies_from` and `applies_to` are legal days in France; both are included,
+    and `applies_to` is None while no end is known. Prices are in EUR per kWh and
+    the subscription in EUR per **year**, without taxes (`_ht`) and with all taxes
+    (`_ttc`); either side may be unknown (None, or an empty mapping), not both.
+
+    Raises:
+        TariffError: at construction, with every contradiction found.
+    """
+
+    supplier: str
+    offer: str
+    option: str
+    power_kva: int
+    applies_from: dt.date
+    applies_to: dt.date | None
+    subscription_eur_per_year_ht: Decimal | None
+    subscription_eur_per_year_ttc: Decimal | None
+    prices_eur_per_kwh_ht: Mapping[str, Decimal]
+    prices_eur_per_kwh_ttc: Mapping[str, Decimal]
+    closed_to_new_customers: bool = False
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        faults = list(_faults(self))
+        if faults:
+            raise TariffError(str(self), faults)
+
+    def __str__(self) -> str:
+        return f"{self.supplier} {self.offer} {self.option} {self.power_kva} kVA from {self.applies_from}"
+
+
+def _faults(tariff: Tariff) -> list[str]:
+    """Every way in which a tariff contradicts itself."""
+    faults = []
+    registers = OPTIONS.get(tariff.option)
+    if registers is None:
+        faults.append(f"option {tariff.option!r} is none of {', '.join(OPTIONS)}")
+    if not MIN_POWER_KVA <= tariff.power_kva <= MAX_POWER_KVA:
+        faults.append(f"power_kva {tariff.power_kva} is not between {MIN_POWER_KVA} and {MAX_POWER_KVA}")
+    if tariff.applies_to is not None and tariff.applies_to < tariff.applies_from:
+        faults.append(f"applies_to {tariff.applies_to} is before applies_from {tariff.applies_from}")
+    if tariff.subscription_eur_per_year_ht is None and tariff.subscription_eur_per_year_ttc is None:
+        faults.append("no subscription, neither HT nor TTC")
+    if not tariff.prices_eur_per_kwh_ht and not tariff.prices_eur_per_kwh_ttc:
+        faults.append("no price per kWh, neither HT nor TTC")
+    for tax, prices in (("HT", tariff.prices_eur_per_kwh_ht), ("TTC", tariff.prices_eur_per_kwh_ttc)):
+        if registers is not None and prices and set(prices) != set(registers):
+            faults.append(f"{tax} prices are for {', '.join(prices)}, the option has {', '.join(registers)}")
+        faults += [f"{tax} price of {r} is {p}" for r, p in prices.items() if not p.is_finite() or p < 0]
+    for tax, amount in (
+        ("HT", tariff.subscription_eur_per_year_ht),
+        ("TTC", tariff.subscription_eur_per_year_ttc),
+    ):
+        if amount is not None and (not amount.is_finite() or amount < 0):
+            faults.append(f"{tax} subscription is {amount}")
+    return faults

@@ -1,0 +1,1 @@
+"""From a supplier's document to published tariffs: retrieve, read, doubt, publish."""

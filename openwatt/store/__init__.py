@@ -1,0 +1,1 @@
+"""PostgreSQL: where tariffs are kept, and the only package that speaks SQL."""

@@ -1,0 +1,1 @@
+"""Logs, metrics and error reports: everyone speaks to it, it speaks to none of ours."""

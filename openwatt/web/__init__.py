@@ -1,0 +1,1 @@
+"""The HTTP side: the API, its contract and its documentation."""
