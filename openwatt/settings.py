@@ -1,0 +1,110 @@
+"""Every OPENWATT_* variable: typed, frozen, with its default and the sentence that explains it."""
+
+import dataclasses
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+from openwatt.domain.errors import OpenWattError
+
+PREFIX = "OPENWATT_"
+
+
+class SettingsError(OpenWattError):
+    """The environment holds settings that OpenWatt cannot use. `faults` names every one."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(faults))
+
+
+def _setting(default: object, explanation: str, read: Callable[[str], Any], *, secret: bool = False) -> Any:
+    """A dataclass field that knows how to read itself from a variable's text."""
+    return field(default=default, metadata={"explanation": explanation, "read": read, "secret": secret})
+
+
+def _whole_number(least: int, most: int) -> Callable[[str], int]:
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def _database_url(text: str) -> str:
+    if not text.startswith(("postgresql://", "postgres://")):
+        # The value may hold a password, so it is not repeated.
+        raise ValueError("must be an address like postgresql://user@host/database")
+    return text
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the environment asks for. A field `x` is the variable OPENWATT_X."""
+
+    data_dir: Path = _setting(
+        Path("var"), "Folder of the embedded PostgreSQL and of everything OpenWatt keeps on disk.", Path
+    )
+    database_url: str | None = _setting(
+        None,
+        "Another PostgreSQL (14 or newer) instead of the embedded one, as postgresql://user@host/database.",
+        _database_url,
+        secret=True,
+    )
+    bind: str = _setting("127.0.0.1:8000", "Address and port on which the service listens.", str)
+    workers: int = _setting(
+        min(_cores() + 1, 9), "Worker processes; by default one more than the cores.", _whole_number(1, 256)
+    )
+    threads: int = _setting(
+        4, "Threads of a worker, and the most connections it opens to the database.", _whole_number(1, 64)
+    )
+    environment: str = _setting("development", "Where this runs: development, staging, production.", str)
+    revision: str = _setting(
+        "unknown", "Revision of the deployed code, shown by /version; set it when an image is built.", str
+    )
+
+
+def variable_of(name: str) -> str:
+    """The environment variable of a field."""
+    return PREFIX + name.upper()
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process: its environment, then the file `.env` of the working directory.
+
+    An empty variable counts as absent. `environ`, where given, replaces both.
+
+    Raises:
+        SettingsError: naming every unknown variable and every value that cannot be used.
+    """
+    if environ is None:
+        environ = {k: v for k, v in dotenv_values(".env").items() if v is not None} | dict(os.environ)
+    fields = {variable_of(f.name): f for f in dataclasses.fields(Settings)}
+    faults, values = [], {}
+    for variable, text in sorted(environ.items()):
+        if not variable.startswith(PREFIX) or not text:
+            continue
+        if variable not in fields:
+            close = difflib.get_close_matches(variable, fields, n=1)
+            hint = f"did you mean {close[0]}?" if close else "see .env.example for those that exist"
+            faults.append(f"{variable} is not a setting of OpenWatt: {hint}")
+            continue
+        setting = fields[variable]
+        try:
+            values[setting.name] = setting.metadata["read"](text)
+        except ValueError as error:
+            shown = "" if setting.metadata["secret"] else f" (it is {text!r})"
+            faults.append(f"{variable} {error}{shown}")
+    if faults:
+        raise SettingsError(faults)
+    return Settings(**values)

@@ -1,0 +1,119 @@
+"""Connections to PostgreSQL: one pool a process, opened at the first use, a deadline on every answer."""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from functools import partial
+from json import loads
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
+from psycopg.rows import kwargs_row
+from psycopg.types.json import set_json_loads
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from openwatt.store.errors import DatabaseAwayError
+from openwatt.store.sql import statement
+
+T = TypeVar("T")
+
+#: A reader waits this long for the database in all: the API promises its 503 within 2 s.
+READ_DEADLINE_S = 1.5
+
+# Numbers inside jsonb keep every digit.
+set_json_loads(partial(loads, parse_float=Decimal, parse_int=Decimal))
+
+
+class _PatientConnection(psycopg.Connection[Any]):
+    """A connection that gives up on a server that has stopped answering.
+
+    `statement_timeout` is kept by the server, so a frozen one does not keep it: the
+    wait for its bytes is bounded here as well.
+    """
+
+    patience_s: float | None = READ_DEADLINE_S
+
+    def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        try:
+            return super().wait(gen, interval, timeout or self.patience_s)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                self.pgconn.finish()  # its answer may still come: nobody else may take it for theirs
+            raise
+
+
+def _configure(connection: psycopg.Connection[Any]) -> None:
+    """Binds a new connection to the role that may only read and insert, where the server has it."""
+    connection.execute(statement("connection_settings"), {"statement_timeout": f"{READ_DEADLINE_S}s"})
+
+
+class Database:
+    """One PostgreSQL as seen by one process.
+
+    `locate` returns the connection string; it is asked at each new connection, so
+    that an embedded server that died can be brought back first. Nothing is opened
+    before the first read, and a forked child opens a pool of its own.
+    """
+
+    def __init__(self, locate: Callable[[], str], *, most_connections: int = 4) -> None:
+        self._locate = locate
+        self._most_connections = most_connections
+        self._lock = threading.Lock()
+        self._opened: tuple[int, ConnectionPool[_PatientConnection]] | None = None
+
+    def _pool(self) -> ConnectionPool[_PatientConnection]:
+        if self._opened is None or self._opened[0] != os.getpid():
+            with self._lock:
+                if self._opened is None or self._opened[0] != os.getpid():
+                    pool = ConnectionPool(
+                        self._locate,
+                        connection_class=_PatientConnection,
+                        kwargs={"autocommit": True, "connect_timeout": 2},
+                        min_size=0,  # a pool that grows on demand tries again as soon as it is asked again
+                        max_size=self._most_connections,
+                        configure=_configure,
+                        reconnect_timeout=READ_DEADLINE_S,
+                        open=True,
+                    )
+                    self._opened = (os.getpid(), pool)
+        return self._opened[1]
+
+    def read(self, name: str, parameters: Mapping[str, object], row: Callable[..., T]) -> list[T]:
+        """The rows of the statement `name`, each made by `row` from its columns as keywords.
+
+        A connection that broke while idle is replaced and the statement sent again.
+
+        Raises:
+            DatabaseAwayError: when no answer came within `READ_DEADLINE_S`.
+        """
+        deadline = time.monotonic() + READ_DEADLINE_S
+        failure: Exception | None = None
+        for _attempt in range(self._most_connections + 1):
+            remaining = deadline - time.monotonic()
+            if remaining <= 0:
+                break
+            try:
+                with self._pool().connection(timeout=remaining) as connection:
+                    connection.patience_s = remaining
+                    with connection.cursor(row_factory=kwargs_row(row)) as cursor:
+                        return cursor.execute(statement(name), parameters).fetchall()
+            except PoolTimeout as error:
+                failure = error
+                break
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                failure = error
+        raise DatabaseAwayError("the database does not answer") from failure
+
+    def statistics(self) -> dict[str, int]:
+        """What the pool counts, in psycopg_pool's own words; empty before the first read."""
+        return dict(self._opened[1].get_stats()) if self._opened else {}
+
+    def close(self) -> None:
+        """Closes this process's pool; a later read opens another."""
+        if self._opened is not None and self._opened[0] == os.getpid():
+            self._opened[1].close()
+        self._opened = None

@@ -1,0 +1,15 @@
+"""What can go wrong with the database, said once at this border; no psycopg error leaves the package."""
+
+from openwatt.domain.errors import OpenWattError
+
+
+class DatabaseAwayError(OpenWattError):
+    """The database does not answer."""
+
+
+class SchemaError(OpenWattError):
+    """The database's schema and this code do not fit together."""
+
+
+class CorrectionError(OpenWattError):
+    """A different figure is already kept for the same contract, day and instant of observation."""

@@ -1,0 +1,67 @@
+"""Brings a database to the schema of this code, whole or not at all."""
+
+import re
+from importlib.resources import files
+from typing import Any, LiteralString
+
+import psycopg
+
+from openwatt.store.errors import SchemaError
+from openwatt.store.sql import statement
+
+LEAST_POSTGRESQL = 14
+
+
+def migrations() -> dict[int, tuple[str, LiteralString]]:
+    """Number → (name, SQL) of every migration that ships with this code, oldest first."""
+    found = {}
+    for entry in (files(__package__) / "migrations").iterdir():
+        if match := re.fullmatch(r"(\d{4})_(\w+)\.sql", entry.name):
+            found[int(match[1])] = (match[2], entry.read_text("utf-8"))
+    return dict(sorted(found.items()))
+
+
+def newest_schema() -> int:
+    """The schema number that this code knows."""
+    return max(migrations())
+
+
+def refuse_newer_schema(found: int) -> None:
+    """Refuses to work on a database that newer code has migrated.
+
+    Raises:
+        SchemaError: naming both numbers and the remedy.
+    """
+    if found > newest_schema():
+        raise SchemaError(
+            f"the database has schema {found}, this OpenWatt knows only up to {newest_schema()}: "
+            "deploy the newer OpenWatt again, or point it at another database"
+        )
+
+
+def migrate(connection: psycopg.Connection[Any]) -> list[str]:
+    """Applies what is missing and returns the names of what it applied.
+
+    Everything happens in one transaction under an advisory lock: of several
+    processes that start at once one migrates, the others wait and find it done.
+
+    Raises:
+        SchemaError: when the database is newer than this code, or its PostgreSQL too old.
+    """
+    if connection.info.server_version < LEAST_POSTGRESQL * 10_000:
+        raise SchemaError(
+            f"PostgreSQL {connection.info.server_version // 10_000} is too old: "
+            f"OpenWatt needs {LEAST_POSTGRESQL} or newer"
+        )
+    with connection.transaction():
+        connection.execute(statement("schema_lock"))
+        connection.execute(statement("schema_migrations"))
+        (found,) = connection.execute(statement("schema_number")).fetchone() or (0,)
+        refuse_newer_schema(found)
+        applied = []
+        for number, (name, sql) in migrations().items():
+            if number > found:
+                connection.execute(sql)
+                connection.execute(statement("schema_applied"), {"number": number, "name": name})
+                applied.append(f"{number:04}_{name}")
+    return applied

@@ -1,0 +1,1 @@
+select exists (select from catalogue_editions where sha256 = %(sha256)s)

@@ -1,0 +1,1 @@
+insert into catalogue_editions (sha256) values (%(sha256)s) on conflict do nothing

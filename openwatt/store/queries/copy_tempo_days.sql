@@ -1,0 +1,1 @@
+copy incoming_tempo_days (day, observed_at, colour, document, note) from stdin

@@ -1,0 +1,1 @@
+insert into schema_migrations (number, name) values (%(number)s, %(name)s)

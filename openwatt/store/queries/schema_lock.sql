@@ -1,0 +1,2 @@
+-- One migration at a time for this database; held until the transaction ends.
+select pg_advisory_xact_lock(hashtext('openwatt: migrate'))

@@ -1,0 +1,60 @@
+-- The tariff of every contract on a day, as it was known at an instant: for each contract the newest
+-- observation of the newest period that had begun. When none holds on that day any more, the last known one.
+-- Periods are walked one index probe each (a loose index scan), so neither old nor corrected rows are read.
+select s.name as supplier, o.name as offer, o.regulated, c.option, c.power_kva,
+       t.applies_from,
+       least(t.applies_to, following.applies_from - 1) as applies_to,
+       t.subscription_eur_per_year_ht, t.subscription_eur_per_year_ttc,
+       t.prices_eur_per_kwh_ht, t.prices_eur_per_kwh_ttc,
+       t.closed_to_new_customers, t.note, t.observed_at, t.reader,
+       d.reference, d.title, d.url, d.sha256,
+       ht.reference as ht_reference, ht.title as ht_title, ht.url as ht_url, ht.sha256 as ht_sha256,
+       seen.last_seen_at
+from contracts c
+join offers o using (offer_id)
+join suppliers s using (supplier_id)
+cross join lateral (
+    with recursive period as (
+        (select p.applies_from from tariffs p
+          where p.contract_id = c.contract_id and p.applies_from <= %(on)s
+          order by p.applies_from desc limit 1)
+        union all
+        select (select p.applies_from from tariffs p
+                 where p.contract_id = c.contract_id and p.applies_from < period.applies_from
+                 order by p.applies_from desc limit 1)
+        from period where period.applies_from is not null
+    )
+    select observed.* from period
+    cross join lateral (
+        select * from tariffs x
+         where x.contract_id = c.contract_id and x.applies_from = period.applies_from
+           and x.observed_at <= %(known_at)s
+         order by x.observed_at desc limit 1
+    ) observed
+    limit 1
+) t
+left join lateral (
+    select later.applies_from
+    from (select n.applies_from from tariffs n
+           where n.contract_id = c.contract_id and n.applies_from > t.applies_from
+           order by n.applies_from limit 1) later
+    where exists (select from tariffs k
+                   where k.contract_id = c.contract_id and k.applies_from = later.applies_from
+                     and k.observed_at <= %(known_at)s)
+) following on true
+join documents d on d.document_id = t.document_id
+left join documents ht on ht.document_id = t.ht_document_id
+left join lateral (
+    select g.seen_at as last_seen_at from sightings g
+     where g.document_id = t.document_id and g.seen_at <= %(known_at)s
+     order by g.seen_at desc limit 1
+) seen on true
+where (%(supplier)s::text is null or lower(s.name) = lower(%(supplier)s))
+  and (%(offer)s::text is null or lower(o.name) = lower(%(offer)s))
+  and (%(option)s::text is null or c.option = %(option)s)
+  and (%(power_kva)s::int is null or c.power_kva = %(power_kva)s)
+  and (%(after_offer)s::text is null
+       or (not o.regulated, s.name, o.name, c.option, c.power_kva)
+        > (not %(after_regulated)s, %(after_supplier)s, %(after_offer)s, %(after_option)s, %(after_power_kva)s))
+order by not o.regulated, s.name, o.name, c.option, c.power_kva
+limit %(limit)s

@@ -1,0 +1,54 @@
+"""Tempo colours in the database: one a day, the newest observation counts."""
+
+import datetime as dt
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import psycopg
+
+from openwatt.store.database import Database
+from openwatt.store.sql import statement
+from openwatt.store.tariffs import Document, keep_documents
+
+Colour = Literal["BLEU", "BLANC", "ROUGE"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TempoDay:
+    """The colour of one Tempo day; None where nobody has said it."""
+
+    day: dt.date
+    colour: Colour | None
+    note: str | None
+    observed_at: dt.datetime | None
+    url: str | None
+    sha256: str | None
+    title: str | None
+
+
+class ColourObservation(NamedTuple):
+    """A colour as it was read."""
+
+    day: dt.date
+    observed_at: dt.datetime
+    colour: Colour
+    document: Document
+    note: str | None
+
+
+def tempo_days(database: Database, start: dt.date, end: dt.date) -> list[TempoDay]:
+    """Every day from `start` to `end`, both included, oldest first."""
+    return database.read("tempo_days", {"from": start, "to": end}, TempoDay)
+
+
+def publish_colours(connection: psycopg.Connection[Any], colours: Iterable[ColourObservation]) -> int:
+    """Adds the colours that changed, inside the caller's transaction, and returns how many that was."""
+    connection.execute(statement("incoming_tempo_days"))
+    documents: dict[str, Document] = {}
+    with connection.cursor().copy(statement("copy_tempo_days")) as copy:
+        for day, observed_at, colour, document, note in colours:
+            documents[document.reference] = document
+            copy.write_row((day, observed_at, colour, document.reference, note))
+    keep_documents(connection, documents.values())
+    return connection.execute(statement("publish_tempo_days")).rowcount
