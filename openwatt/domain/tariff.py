@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from types import MappingProxyType
 
 from openwatt.domain.errors import TariffError
@@ -63,6 +63,16 @@ class Tariff:
         faults = list(_faults(self))
         if faults:
             raise TariffError(str(self), faults)
+
+    @property
+    def subscription_eur_per_month_ttc(self) -> Decimal | None:
+        """A twelfth of the year's subscription, rounded to the cent as sheets print it."""
+        year = self.subscription_eur_per_year_ttc
+        return None if year is None else (year / 12).quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+    def holds_on(self, day: dt.date) -> bool:
+        """Whether the tariff applies on a legal day, as far as is known."""
+        return self.applies_from <= day and (self.applies_to is None or day <= self.applies_to)
 
     def __str__(self) -> str:
         return f"{self.supplier} {self.offer} {self.option} {self.power_kva} kVA from {self.applies_from}"

@@ -26,12 +26,20 @@ def newest_schema() -> int:
     return max(migrations())
 
 
-def refuse_newer_schema(found: int) -> None:
-    """Refuses to work on a database that newer code has migrated.
+def check_schema(found: int) -> None:
+    """Refuses to read from a database whose schema is not the one of this code.
 
     Raises:
         SchemaError: naming both numbers and the remedy.
     """
+    _refuse_newer(found)
+    if found < newest_schema():
+        raise SchemaError(
+            f"the database has schema {found}, this OpenWatt needs {newest_schema()}: run `openwatt migrate`"
+        )
+
+
+def _refuse_newer(found: int) -> None:
     if found > newest_schema():
         raise SchemaError(
             f"the database has schema {found}, this OpenWatt knows only up to {newest_schema()}: "
@@ -57,7 +65,7 @@ def migrate(connection: psycopg.Connection[Any]) -> list[str]:
         connection.execute(statement("schema_lock"))
         connection.execute(statement("schema_migrations"))
         (found,) = connection.execute(statement("schema_number")).fetchone() or (0,)
-        refuse_newer_schema(found)
+        _refuse_newer(found)
         applied = []
         for number, (name, sql) in migrations().items():
             if number > found:

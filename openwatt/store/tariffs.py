@@ -52,6 +52,7 @@ class TariffFilter(NamedTuple):
     offer: str | None = None
     option: str | None = None
     power_kva: int | None = None
+    regulated: bool | None = None
 
 
 class Place(NamedTuple):

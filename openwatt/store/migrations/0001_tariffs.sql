@@ -1,16 +1,17 @@
 -- The history of price grids: insert-only, in two times.
 -- applies_* are the legal days on which a price holds (both included);
 -- observed_at is the instant at which it was read. A correction is a new row.
+-- Names hold no '~' and no control character: lists say with them where they stopped.
 
 create table suppliers (
     supplier_id integer generated always as identity primary key,
-    name        text not null unique check (name <> '')
+    name        text not null unique check (name ~ '^[^~[:cntrl:]]{1,100}$')
 );
 
 create table offers (
     offer_id    integer generated always as identity primary key,
     supplier_id integer not null references suppliers,
-    name        text not null check (name <> ''),
+    name        text not null check (name ~ '^[^~[:cntrl:]]{1,100}$'),
     regulated   boolean not null default false,
     url         text,
     unique (supplier_id, name)

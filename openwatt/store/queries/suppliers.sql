@@ -3,7 +3,5 @@ select s.name, count(distinct o.offer_id) as offers, count(c.contract_id) as con
 from suppliers s
 left join offers o using (supplier_id)
 left join contracts c using (offer_id)
-where %(after)s::text is null or s.name > %(after)s
 group by s.name
 order by s.name
-limit %(limit)s

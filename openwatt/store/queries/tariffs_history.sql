@@ -45,6 +45,7 @@ where (%(supplier)s::text is null or lower(s.name) = lower(%(supplier)s))
   and (%(offer)s::text is null or lower(o.name) = lower(%(offer)s))
   and (%(option)s::text is null or c.option = %(option)s)
   and (%(power_kva)s::int is null or c.power_kva = %(power_kva)s)
+  and (%(regulated)s::boolean is null or o.regulated = %(regulated)s)
   and coalesce(least(t.applies_to, following.applies_from - 1), 'infinity') >= %(since)s
   and (%(after_offer)s::text is null
        or (not o.regulated, s.name, o.name, c.option, c.power_kva, t.applies_from)

@@ -53,6 +53,7 @@ where (%(supplier)s::text is null or lower(s.name) = lower(%(supplier)s))
   and (%(offer)s::text is null or lower(o.name) = lower(%(offer)s))
   and (%(option)s::text is null or c.option = %(option)s)
   and (%(power_kva)s::int is null or c.power_kva = %(power_kva)s)
+  and (%(regulated)s::boolean is null or o.regulated = %(regulated)s)
   and (%(after_offer)s::text is null
        or (not o.regulated, s.name, o.name, c.option, c.power_kva)
         > (not %(after_regulated)s, %(after_supplier)s, %(after_offer)s, %(after_option)s, %(after_power_kva)s))

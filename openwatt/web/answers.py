@@ -1,0 +1,253 @@
+"""Answers as bytes: negotiated, tagged, compressed and kept while the published data stays the same."""
+
+import datetime as dt
+import functools
+import gzip
+import hashlib
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from flask import Response, current_app, request
+from werkzeug.exceptions import NotAcceptable
+
+from openwatt.store.database import Database
+from openwatt.web.params import FORMAT, PARIS, Parameter, read_query
+from openwatt.web.tables import to_csv
+
+#: How old the knowledge of the data's version may be; within it nothing asks the database.
+VERSION_FOR_S = 1.0
+MOST_KEPT_BYTES = 8 * 1024 * 1024
+#: A client may keep an answer as long as the freshness inside it is not computed again.
+CACHE_CONTROL = "public, max-age=60"
+_GZIP_FROM_BYTES = 500
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class Listing(NamedTuple):
+    """An answer that is a list: the page for JSON, its rows for CSV."""
+
+    page: msgspec.Struct
+    rows: Sequence[msgspec.Struct]
+    row_type: type[msgspec.Struct]
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """An answer ready to be sent, plain and compressed."""
+
+    version: int
+    minute: int
+    etag: str
+    body: bytes
+    compressed: bytes | None
+    headers: tuple[tuple[str, str], ...]
+
+    @property
+    def size(self) -> int:
+        return len(self.body) + len(self.compressed or b"")
+
+
+class Answers:
+    """The answers of one process, least recently used first, never more than `MOST_KEPT_BYTES`.
+
+    Measured (bench/requests.py): a request served from here costs about a fiftieth
+    of one that asks the database and encodes again.
+    """
+
+    def __init__(self, database: Database, clock: Callable[[], dt.datetime]) -> None:
+        self.database = database
+        self.clock = clock
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[tuple[str, ...], _Kept] = OrderedDict()
+        self._kept_bytes = 0
+        self._version = 0
+        self._version_until = 0.0
+
+    def data_version(self) -> int:
+        """The version of the published data, at most `VERSION_FOR_S` old.
+
+        Raises:
+            DatabaseAwayError: when it has to be asked for and the database does not answer.
+        """
+        if time.monotonic() >= self._version_until:
+            (version,) = self.database.read("data_version", {}, lambda version: int(version))
+            self._version, self._version_until = version, time.monotonic() + VERSION_FOR_S
+        return self._version
+
+    def find(self, key: tuple[str, ...], version: int, minute: int) -> _Kept | None:
+        """A kept answer that is still true."""
+        with self._lock:
+            kept = self._kept.get(key)
+            if kept is None or kept.version != version or kept.minute != minute:
+                return None
+            self._kept.move_to_end(key)
+            return kept
+
+    def keep(self, key: tuple[str, ...], kept: _Kept) -> None:
+        """Keeps an answer and lets go of the least recently used ones beyond the bound."""
+        with self._lock:
+            if replaced := self._kept.pop(key, None):
+                self._kept_bytes -= replaced.size
+            self._kept[key] = kept
+            self._kept_bytes += kept.size
+            while self._kept_bytes > MOST_KEPT_BYTES:
+                self._kept_bytes -= self._kept.popitem(last=False)[1].size
+
+
+def answers() -> Answers:
+    """The answers of the app that handles this request."""
+    return current_app.extensions["openwatt.answers"]  # type: ignore[no-any-return]  # flask types it as Any
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a request asks: its parameters as values, and when it asks."""
+
+    values: Mapping[str, Any]
+    now: dt.datetime
+
+    def get(self, parameter: Parameter, default: Any = None) -> Any:
+        """The value of a parameter, or `default` where the request leaves it out."""
+        return self.values.get(parameter.name, default)
+
+    @property
+    def today(self) -> dt.date:
+        """The legal day in France."""
+        return self.now.astimezone(PARIS).date()
+
+    def address(self, **changed: object) -> str:
+        """This request's own address with some parameters changed."""
+        query = dict(parse_qsl(request.query_string.decode(), keep_blank_values=True))
+        return f"{request.path}?{urlencode(query | {name: str(value) for name, value in changed.items()})}"
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What the OpenAPI contract says of a view: it is read from here, so that it cannot differ."""
+
+    parameters: tuple[Parameter, ...]
+    page: type[msgspec.Struct]
+    row: type[msgspec.Struct] | None = None
+    problems: tuple[int, ...] = ()
+    kept: bool = True
+
+
+def answered(
+    *parameters: Parameter,
+    page: type[msgspec.Struct],
+    row: type[msgspec.Struct] | None = None,
+    problems: tuple[int, ...] = (),
+) -> Callable[[Callable[[Question], Listing | msgspec.Struct]], Callable[[], Response]]:
+    """Makes a view of a function that says what to answer: asks, encodes, tags, keeps.
+
+    `page` is the JSON answer; with `row`, its items can be had as CSV too.
+    `problems` are statuses that the view may answer beyond those of every view.
+    """
+    if row is not None:
+        parameters = (*parameters, FORMAT)
+
+    def decorate(build: Callable[[Question], Listing | msgspec.Struct]) -> Callable[[], Response]:
+        @functools.wraps(build)
+        def view() -> Response:
+            ours = answers()
+            environ = request.environ
+            key = (request.path, environ.get("QUERY_STRING", ""), environ.get("HTTP_ACCEPT", ""))
+            minute = int(ours.clock().timestamp()) // 60
+            version = ours.data_version()
+            kept = ours.find(key, version, minute)
+            if kept is None:
+                values = read_query(request.query_string, parameters)
+                form = _form(values.get(FORMAT.name), row)
+                question = Question(values, dt.datetime.fromtimestamp(minute * 60, dt.UTC))
+                kept = _encoded(build(question), form, version, minute)
+                ours.keep(key, kept)
+            return _sent(kept)
+
+        view.described = Described(parameters, page, row, problems)  # type: ignore[attr-defined]  # for openapi.py
+        return view
+
+    return decorate
+
+
+def asked_anew(
+    *, page: type[msgspec.Struct], problems: tuple[int, ...] = ()
+) -> Callable[[Callable[[], msgspec.Struct]], Callable[[], Response]]:
+    """Makes a view of a function that takes no parameters and whose answer may not be kept by anybody."""
+
+    def decorate(build: Callable[[], msgspec.Struct]) -> Callable[[], Response]:
+        @functools.wraps(build)
+        def view() -> Response:
+            read_query(request.query_string, ())
+            body = _encoder.encode(build())
+            return Response(body, headers={"Cache-Control": "no-store"}, content_type="application/json")
+
+        view.described = Described((), page, None, problems, kept=False)  # type: ignore[attr-defined]  # for openapi.py
+        return view
+
+    return decorate
+
+
+def _form(asked: str | None, row: type[msgspec.Struct] | None) -> str:
+    """json or csv, by the `format` parameter, then by the Accept header.
+
+    Raises:
+        NotAcceptable: when the client takes neither.
+    """
+    if asked or not request.environ.get("HTTP_ACCEPT"):
+        return asked or "json"
+    offered = {"application/json": "json"} | ({"text/csv": "csv"} if row else {})
+    best = request.accept_mimetypes.best_match(list(offered))
+    if best is None:
+        raise NotAcceptable(f"This address answers as {' or '.join(offered)}.")
+    return offered[best]
+
+
+def _encoded(answer: Listing | msgspec.Struct, form: str, version: int, minute: int) -> _Kept:
+    headers = [("Cache-Control", CACHE_CONTROL), ("Vary", "Accept, Accept-Encoding")]
+    page = answer
+    if isinstance(answer, Listing):
+        page = answer.page
+        if answer.next:
+            headers.append(("Link", f'<{answer.next}>; rel="next"'))
+    if form == "csv" and isinstance(answer, Listing):
+        body = to_csv(answer.rows, answer.row_type)
+        name = request.path.rsplit("/", 1)[1]
+        headers.append(("Content-Type", "text/csv; charset=utf-8"))
+        headers.append(("Content-Disposition", f'attachment; filename="{name}.csv"'))
+    else:
+        body = _encoder.encode(page)
+        headers.append(("Content-Type", "application/json"))
+    return _Kept(
+        version=version,
+        minute=minute,
+        etag=hashlib.sha256(body).hexdigest()[:32],
+        body=body,
+        compressed=gzip.compress(body, 6, mtime=0) if len(body) >= _GZIP_FROM_BYTES else None,
+        headers=tuple(headers),
+    )
+
+
+def _sent(kept: _Kept) -> Response:
+    """A response of kept bytes, or 304 when the client has them already."""
+    compressed = kept.compressed is not None and request.accept_encodings.quality("gzip") > 0
+    etag = f'"{kept.etag}-gzip"' if compressed else f'"{kept.etag}"'
+    wanted = request.environ.get("HTTP_IF_NONE_MATCH")
+    if wanted and (wanted.strip() == "*" or kept.etag in wanted):
+        response = Response(status=304)
+        response.headers.extend((n, v) for n, v in kept.headers if n in {"Cache-Control", "Vary"})
+    else:
+        response = Response(kept.compressed if compressed else kept.body)
+        response.headers.clear()
+        response.headers.extend(kept.headers)
+        if compressed:
+            response.headers["Content-Encoding"] = "gzip"
+    response.headers["ETag"] = etag
+    return response

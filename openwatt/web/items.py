@@ -1,0 +1,287 @@
+"""What the API says: every JSON object as a type, and how it is made from what the store returns.
+
+The OpenAPI contract is generated from these types, so that answers and contract are one.
+"""
+
+import datetime as dt
+from decimal import Decimal
+from typing import Annotated, Literal, Self
+
+from msgspec import Meta, Struct
+
+from openwatt.domain.freshness import DataStatus, data_status
+from openwatt.domain.guards import Difference, Guard, Verdict
+from openwatt.store.tariffs import Document, PublishedTariff
+from openwatt.store.tempo import TempoDay
+from openwatt.web.params import PARIS
+
+Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Prices = Annotated[
+    dict[str, Decimal], Meta(description="EUR per kWh by register; empty where this side of the tax is not known.")
+]
+EurPerYear = Annotated[Decimal | None, Meta(description="EUR per year; null where it is not known.")]
+
+
+class Source(Struct, frozen=True, kw_only=True):
+    """Where figures come from."""
+
+    url: str | None
+    document_sha256: Sha256 | None
+    title: str
+    reader: Annotated[
+        str | None, Meta(description="Which reader took the figures from the document.")
+    ] = None
+
+
+class TariffItem(Struct, frozen=True, kw_only=True):
+    """One tariff: an offer's prices under one option and subscribed power, from a day."""
+
+    supplier: str
+    offer: str
+    regulated: Annotated[bool, Meta(description="Whether this is the regulated tariff (TRVE).")]
+    option: str
+    power_kva: int
+    applies_from: dt.date
+    applies_to: Annotated[dt.date | None, Meta(description="Last day, included; null while no end is known.")]
+    subscription_eur_per_year_ht: EurPerYear
+    subscription_eur_per_year_ttc: EurPerYear
+    subscription_eur_per_month_ttc: Annotated[
+        Decimal | None, Meta(description="A twelfth of the year's, rounded to the cent as on sheets.")
+    ]
+    prices_eur_per_kwh_ht: Prices
+    prices_eur_per_kwh_ttc: Prices
+    closed_to_new_customers: bool
+    data_status: Annotated[
+        DataStatus,
+        Meta(
+            description="`fresh`: seen within 7 days, or of a period that is over; `verifying`: not seen for 7 "
+            "days; `stale`: not seen for 14 days, or ended before the day asked for and nothing newer is known."
+        ),
+    ]
+    observed_at: dt.datetime
+    last_seen_at: dt.datetime
+    source: Source
+    source_ht: Annotated[
+        Source | None, Meta(description="Where the figures without taxes come from, if from another document.")
+    ]
+    note: str | None
+
+    @classmethod
+    def of(cls, published: PublishedTariff, *, on: dt.date, now: dt.datetime) -> Self:
+        """The item of a published tariff, shown as the one of the day `on` by somebody who looks at `now`."""
+        tariff = published.tariff
+        return cls(
+            supplier=tariff.supplier,
+            offer=tariff.offer,
+            regulated=published.regulated,
+            option=tariff.option,
+            power_kva=tariff.power_kva,
+            applies_from=tariff.applies_from,
+            applies_to=tariff.applies_to,
+            subscription_eur_per_year_ht=tariff.subscription_eur_per_year_ht,
+            subscription_eur_per_year_ttc=tariff.subscription_eur_per_year_ttc,
+            subscription_eur_per_month_ttc=tariff.subscription_eur_per_month_ttc,
+            prices_eur_per_kwh_ht=dict(tariff.prices_eur_per_kwh_ht),
+            prices_eur_per_kwh_ttc=dict(tariff.prices_eur_per_kwh_ttc),
+            closed_to_new_customers=tariff.closed_to_new_customers,
+            data_status=data_status(
+                tariff, on=on, today=now.astimezone(PARIS).date(), last_seen_at=published.last_seen_at, now=now
+            ),
+            observed_at=published.observed_at,
+            last_seen_at=published.last_seen_at,
+            source=_source(published.document, published.reader),
+            source_ht=_source(published.ht_document, published.reader) if published.ht_document else None,
+            note=tariff.note,
+        )
+
+
+def _source(document: Document, reader: str) -> Source:
+    return Source(url=document.url, document_sha256=document.sha256, title=document.title, reader=reader)
+
+
+Next = Annotated[str | None, Meta(description="Address of the next page; null on the last one.")]
+
+
+class TariffPage(Struct, frozen=True, kw_only=True):
+    """Tariffs as of a day."""
+
+    tariffs: list[TariffItem]
+    on: dt.date
+    next: Next
+
+
+class TariffHistory(Struct, frozen=True, kw_only=True):
+    """Tariffs that were in force on some day of a span, oldest first within a contract."""
+
+    tariffs: list[TariffItem]
+    since: dt.date | None
+    until: dt.date
+    next: Next
+
+
+class SupplierItem(Struct, frozen=True, kw_only=True):
+    """A supplier and how much is known of it."""
+
+    name: str
+    offers: int
+    contracts: Annotated[int, Meta(description="Offer × option × subscribed power.")]
+
+
+class SupplierPage(Struct, frozen=True, kw_only=True):
+    """Every supplier, by name."""
+
+    suppliers: list[SupplierItem]
+
+
+class OfferItem(Struct, frozen=True, kw_only=True):
+    """An offer and what it is sold as."""
+
+    supplier: str
+    name: str
+    regulated: bool
+    url: str | None
+    options: list[str]
+    powers_kva: list[int]
+
+
+class OfferPage(Struct, frozen=True, kw_only=True):
+    """Every offer, by supplier and name."""
+
+    offers: list[OfferItem]
+
+
+class TempoDayItem(Struct, frozen=True, kw_only=True):
+    """A Tempo day: it runs from 06:00 to 06:00 of the next morning, legal time."""
+
+    day: dt.date
+    colour: Annotated[
+        Literal["BLEU", "BLANC", "ROUGE", "unknown"],
+        Meta(description="`unknown` where nobody has said it; it is never guessed."),
+    ]
+    starts_at: dt.datetime
+    ends_at: dt.datetime
+    note: str | None
+    source: Source | None
+
+
+    @classmethod
+    def of(cls, found: TempoDay) -> Self:
+        """The item of a stored day."""
+        source = None
+        if found.title is not None:
+            source = Source(url=found.url, document_sha256=found.sha256, title=found.title)
+        return cls(
+            day=found.day,
+            colour=found.colour or "unknown",
+            starts_at=_six_o_clock(found.day),
+            ends_at=_six_o_clock(found.day + dt.timedelta(days=1)),
+            note=found.note,
+            source=source,
+        )
+
+
+def _six_o_clock(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, dt.time(6), PARIS)
+
+
+class TempoPage(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
+    """The colours of a span of days."""
+
+    days: list[TempoDayItem]
+    from_: dt.date
+    to: dt.date
+    next: Next
+
+
+class DifferenceItem(Struct, frozen=True, kw_only=True):
+    """By how much an offer's figure differs from the regulated one."""
+
+    offer_eur: Decimal
+    trve_eur: Decimal
+    difference_eur: Decimal
+    difference_percent: Annotated[
+        Decimal | None, Meta(description="Of the regulated figure; null where that is zero.")
+    ]
+
+    @classmethod
+    def of(cls, difference: Difference) -> Self:
+        """The item of a difference."""
+        return cls(
+            offer_eur=difference.offer_eur,
+            trve_eur=difference.trve_eur,
+            difference_eur=difference.difference_eur,
+            difference_percent=difference.difference_percent,
+        )
+
+
+class GuardItem(Struct, frozen=True, kw_only=True):
+    """An offer beside the regulated tariff of the same option and power."""
+
+    supplier: str
+    offer: str
+    option: str
+    power_kva: int
+    verdict: Annotated[
+        Verdict,
+        Meta(
+            description="`alert` when a figure is more than 50 % away from the regulated one; "
+            "`not_comparable` where there is no regulated tariff of this option and power on that day."
+        ),
+    ]
+    subscription_eur_per_year_ht: DifferenceItem | None
+    subscription_eur_per_year_ttc: DifferenceItem | None
+    prices_eur_per_kwh_ht: dict[str, DifferenceItem]
+    prices_eur_per_kwh_ttc: dict[str, DifferenceItem]
+    source: Source
+
+    @classmethod
+    def of(cls, published: PublishedTariff, compared: Guard) -> Self:
+        """The item of an offer's tariff and its comparison."""
+        tariff = published.tariff
+        return cls(
+            supplier=tariff.supplier,
+            offer=tariff.offer,
+            option=tariff.option,
+            power_kva=tariff.power_kva,
+            verdict=compared.verdict,
+            subscription_eur_per_year_ht=_difference(compared.subscription_ht),
+            subscription_eur_per_year_ttc=_difference(compared.subscription_ttc),
+            prices_eur_per_kwh_ht={r: DifferenceItem.of(d) for r, d in compared.prices_ht.items()},
+            prices_eur_per_kwh_ttc={r: DifferenceItem.of(d) for r, d in compared.prices_ttc.items()},
+            source=_source(published.document, published.reader),
+        )
+
+
+def _difference(difference: Difference | None) -> DifferenceItem | None:
+    return None if difference is None else DifferenceItem.of(difference)
+
+
+class GuardPage(Struct, frozen=True, kw_only=True):
+    """Every offer beside the regulated tariff."""
+
+    guards: list[GuardItem]
+    on: dt.date
+    alerts: Annotated[int, Meta(description="How many of them are `alert`.")]
+    next: Next
+
+
+class Health(Struct, frozen=True, kw_only=True):
+    """The process answers; nothing else is asked."""
+
+    status: Literal["alive"]
+
+
+class Readiness(Struct, frozen=True, kw_only=True):
+    """The service can do its work: the database answers and has this code's schema."""
+
+    status: Literal["ready"]
+    schema: Annotated[int, Meta(description="Number of the database's schema.")]
+    data_version: Annotated[int, Meta(description="It moves with each publication.")]
+
+
+class Version(Struct, frozen=True, kw_only=True):
+    """Which code answers."""
+
+    version: str
+    revision: str
+    schema: int

@@ -1,0 +1,116 @@
+"""The contract: OpenAPI 3.1, put together from the routes, their parameters and the types they answer."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from flask import Flask
+
+from openwatt import __version__
+from openwatt.web.answers import Described
+from openwatt.web.problems import MEDIA_TYPE, Problem
+
+_INTRODUCTION = """\
+French residential electricity tariffs: dated, sourced, exact.
+
+Amounts are JSON numbers written digit for digit: read them as decimals, not as binary floats.
+Every answer carries an `ETag`; send it back as `If-None-Match` and an unchanged answer costs nothing.
+Lists go on at the address in `next`. Errors are problem documents (RFC 9457).
+"""
+
+#: Statuses that any question to the database may be answered with.
+_USUAL_PROBLEMS = (400, 406, 414, 429, 500, 503)
+
+
+def contract(app: Flask) -> dict[str, Any]:
+    """The OpenAPI document of every described route of an app."""
+    types: dict[str, type[msgspec.Struct]] = {"Problem": Problem}
+    paths: dict[str, Any] = {}
+    for path, endpoint, described in described_routes(app):
+        types[described.page.__name__] = described.page
+        summary, _, explanation = (app.view_functions[endpoint].__doc__ or "").partition("\n\n")
+        operation = {
+            "operationId": endpoint.rsplit(".", 1)[-1],
+            "summary": summary.strip(),
+            "description": " ".join(explanation.split()),
+            "tags": [path.split("/")[2] if path.startswith("/v1/") else "service"],
+            "parameters": [
+                {
+                    "name": parameter.name,
+                    "in": "query",
+                    "description": parameter.description,
+                    "schema": dict(parameter.schema),
+                }
+                | ({"example": parameter.example} if parameter.example is not None else {})
+                for parameter in described.parameters
+            ],
+            "responses": dict(_responses(described)),
+        }
+        paths[path] = {"get": operation}
+    _, components = msgspec.json.schema_components(types.values(), "#/components/schemas/{name}")
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "OpenWatt",
+            "version": __version__,
+            "description": _INTRODUCTION,
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/"}],
+        "paths": paths,
+        "components": {"schemas": _numbers(components)},
+    }
+
+
+def described_routes(app: Flask) -> Iterator[tuple[str, str, Described]]:
+    """Path, endpoint and description of each route that belongs to the contract, by path."""
+    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
+        described = getattr(app.view_functions[rule.endpoint], "described", None)
+        if isinstance(described, Described):
+            yield rule.rule, rule.endpoint, described
+
+
+def _responses(described: Described) -> Iterator[tuple[str, object]]:
+    content: dict[str, object] = {
+        "application/json": {"schema": {"$ref": f"#/components/schemas/{described.page.__name__}"}}
+    }
+    if described.row is not None:
+        content["text/csv"] = {"schema": {"type": "string"}}
+    yield "200", {"description": "The answer.", "content": content, "headers": _headers(described)}
+    if described.kept:
+        yield "304", {"description": "The client has this answer already."}
+    for status in sorted({*(_USUAL_PROBLEMS if described.kept else (400, 414, 500)), *described.problems}):
+        yield (
+            str(status),
+            {
+                "description": HTTPStatus(status).phrase,
+                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            },
+        )
+
+
+def _headers(described: Described) -> dict[str, object]:
+    names = {"ETag": "Tag of these bytes.", "Cache-Control": "How long the answer may be kept."}
+    if described.row is not None:
+        names["Link"] = "The next page, where there is one."
+    return {
+        name: {"description": text, "schema": {"type": "string"}}
+        for name, text in names.items()
+        if described.kept or name == "Cache-Control"
+    }
+
+
+def _numbers(schema: Any) -> Any:
+    """The same schema with decimals as what they are written as: numbers.
+
+    msgspec describes its default, which is a string; `decimal_format="number"` is a
+    property of the encoder that the schema generator does not see.
+    """
+    if isinstance(schema, dict):
+        if schema.get("format") == "decimal":
+            return {**{k: v for k, v in schema.items() if k != "format"}, "type": "number"}
+        return {key: _numbers(value) for key, value in schema.items()}
+    if isinstance(schema, list):
+        return [_numbers(member) for member in schema]
+    return schema

@@ -1,0 +1,48 @@
+"""What is looked at in a browser: the interactive documentation and the contract it shows."""
+
+import functools
+
+import msgspec
+from flask import Blueprint, Response, current_app, redirect, render_template, request
+
+from openwatt.web.openapi import contract
+from openwatt.web.params import read_query
+
+pages = Blueprint("pages", __name__)
+
+#: Everything comes from here and nothing is inline. Swagger UI draws its icons from data addresses.
+DOCS_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+
+@pages.get("/")
+def home() -> Response:
+    """Sends a browser to the documentation."""
+    return redirect("/docs")  # type: ignore[return-value]  # werkzeug's Response, which Flask takes as well
+
+
+@pages.get("/docs")
+def docs() -> Response:
+    """The interactive documentation; its assets are served by us."""
+    read_query(request.query_string, ())
+    response = Response(render_template("docs.html"))
+    response.headers["Content-Security-Policy"] = DOCS_POLICY
+    response.headers["Cache-Control"] = "public, max-age=300"
+    return response
+
+
+@functools.cache
+def _contract_bytes(app_id: int) -> bytes:  # noqa: ARG001  # one contract for each app of a process
+    return msgspec.json.encode(contract(current_app))
+
+
+@pages.get("/openapi.json")
+def openapi() -> Response:
+    """The contract as OpenAPI 3.1."""
+    read_query(request.query_string, ())
+    response = Response(_contract_bytes(id(current_app)), content_type="application/json")
+    response.headers["Cache-Control"] = "public, max-age=300"
+    response.add_etag()
+    return response.make_conditional(request)

@@ -1,0 +1,134 @@
+"""Every error as a problem document (RFC 9457): what is wrong, where, and what to do about it."""
+
+import contextlib
+import socket
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import NamedTuple
+
+import msgspec
+from flask import Flask, Response
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestURITooLarge
+
+from openwatt.store.errors import DatabaseAwayError, SchemaError
+
+MEDIA_TYPE = "application/problem+json"
+
+#: Bytes of a request that are read and thrown away after it was refused, so that the answer arrives.
+_LINGER_BYTES = 1024 * 1024
+
+
+class Fault(NamedTuple):
+    """One thing wrong with a request: the parameter's name and a sentence."""
+
+    parameter: str
+    message: str
+
+
+class BadRequestError(Exception):
+    """A request that cannot be answered; `faults` names everything that is wrong with it."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(f"{fault.parameter}: {fault.message}" for fault in faults))
+
+
+class Problem(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """A problem document; `faults` is there when single parameters are to blame."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    faults: list[dict[str, str]] = []
+
+
+#: What to tell where werkzeug's own sentence does not name a remedy.
+_DETAILS = {
+    404: "There is nothing at this address; /docs lists what there is.",
+    413: "The request's body is larger than this address takes.",
+    414: "The address is too long; no question to this service needs more than 4,000 characters.",
+    500: "The service failed; the failure has been logged. Trying again may help, reporting it helps everybody.",
+    503: "The database does not answer at the moment. Try again in a few seconds.",
+}
+
+
+def problem_body(status: int, detail: str | None = None, faults: Sequence[Fault] = ()) -> bytes:
+    """A problem document as bytes; for use where there is no Flask."""
+    title = HTTPStatus(status).phrase
+    return msgspec.json.encode(
+        Problem(
+            type=f"/problems/{title.lower().replace(' ', '-').replace("'", '')}",
+            title=title,
+            status=status,
+            detail=detail or _DETAILS.get(status) or HTTPStatus(status).description or title,
+            faults=[fault._asdict() for fault in faults],
+        )
+    )
+
+
+def problem(status: int, detail: str | None = None, faults: Sequence[Fault] = ()) -> Response:
+    """The answer to a request that failed. It is never cached."""
+    return Response(
+        problem_body(status, detail, faults),
+        status,
+        {"Cache-Control": "no-store"},
+        content_type=MEDIA_TYPE,
+    )
+
+
+def register_problems(app: Flask) -> None:
+    """Makes every error of an app a problem document.
+
+    There is no handler for Exception: Flask itself turns an unexpected one into an
+    InternalServerError, which arrives here, after it has told error reporting.
+    """
+
+    @app.errorhandler(HTTPException)
+    def _http_error(error: HTTPException) -> Response:
+        status = error.code or 500
+        # werkzeug's sentences speak to browsers ("If you entered the URL manually …").
+        detail = _DETAILS.get(status, error.description)
+        answer = problem(status, detail)
+        for name, value in error.get_headers():
+            if name not in {"Content-Type", "Content-Length"}:
+                answer.headers[name] = value
+        return answer
+
+    @app.errorhandler(BadRequestError)
+    def _bad_request(error: BadRequestError) -> Response:
+        return problem(400, "The request cannot be understood; each fault is listed.", error.faults)
+
+    @app.errorhandler(DatabaseAwayError)
+    @app.errorhandler(SchemaError)
+    def _database_away(error: Exception) -> Response:
+        app.logger.warning("request failed without its database", exc_info=error)
+        answer = problem(503)
+        answer.headers["Retry-After"] = "2"
+        return answer
+
+    @app.errorhandler(RequestURITooLarge)
+    @app.errorhandler(RequestEntityTooLarge)
+    def _too_large(error: HTTPException) -> Response:
+        return problem(error.code or 413)
+
+
+def write_problem(sock: socket.socket, status: int, reason: str, message: str) -> None:
+    """Answers a request that is so broken that it never reaches Flask.
+
+    It takes the place of `gunicorn.util.write_error`, which answers in HTML. The
+    rest of the request is read and dropped, within bounds: closing a socket with
+    unread bytes resets the connection, and the client would never see the answer.
+    """
+    body = problem_body(status, f"{message[:200] or reason}.")
+    head = (
+        f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: {MEDIA_TYPE}\r\n"
+        f"Cache-Control: no-store\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    with contextlib.suppress(OSError):  # the client may be gone, which is its good right
+        sock.settimeout(1)
+        sock.sendall(head.encode("latin-1") + body)
+        sock.shutdown(socket.SHUT_WR)
+        dropped = 0
+        while dropped < _LINGER_BYTES and (chunk := sock.recv(65536)):
+            dropped += len(chunk)
