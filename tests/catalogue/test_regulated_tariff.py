@@ -191,12 +191,11 @@ def test_periods_of_one_contract_follow_each_other_without_a_hole(
 def test_base_is_closed_to_new_customers_from_the_power_and_day_of_the_law(
     regulated: tuple[CatalogueTariff, ...],
 ) -> None:
-    assert not in_force(regulated, "BASE", 6, "2025-09-01").tariff.closed_to_new_customers
-    assert not in_force(regulated, "BASE", 9, "2025-01-31").tariff.closed_to_new_customers
-    assert in_force(regulated, "BASE", 9, "2025-02-01").tariff.closed_to_new_customers
-    assert in_force(regulated, "BASE", 18, "2023-06-01").tariff.closed_to_new_customers
-    assert not in_force(regulated, "HPHC", 36, "2025-09-01").tariff.closed_to_new_customers
-    assert in_force(regulated, "EJP", 9, "2025-09-01").tariff.closed_to_new_customers
+    assert regulated
+    for tariff in (line.tariff for line in regulated):
+        smallest_closed = 9 if tariff.applies_from >= dt.date(2025, 2, 1) else 18
+        closed = tariff.option == "EJP" or (tariff.option == "BASE" and tariff.power_kva >= smallest_closed)
+        assert tariff.closed_to_new_customers == closed, tariff
 
 
 def test_the_doubtful_subscriptions_of_november_2024_are_marked(

@@ -59,6 +59,7 @@ def test_every_cell_of_the_market_sheets_is_shipped() -> None:
             supplier, offer = (SPELLING.get(row[c], row[c]) for c in ("supplier", "offer"))
             line = shipped[supplier, offer, row["option"], int(row["kva"])]
             tariff = line.tariff
+            assert not tariff.closed_to_new_customers
             assert [sha256[source] for source in line.sources] == [document]
             assert tariff.applies_from.isoformat() == (row["valid_from"] + "-01")[:10]
             assert (tariff.applies_to.isoformat() if tariff.applies_to else "") == row["valid_to"]
