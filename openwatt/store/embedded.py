@@ -1,6 +1,5 @@
 """The embedded PostgreSQL: made at first use, shared by a data folder's processes, stopped by the last."""
 
-import errno
 import fcntl
 import logging
 import os
@@ -33,6 +32,7 @@ from openwatt.store.embedded_place import (
     make_private,
     run,
 )
+from openwatt.store.processes import command_of, locked, number_taken, unlock
 
 __all__ = ["EmbeddedPostgres", "EmbeddedPostgresError"]
 
@@ -74,7 +74,7 @@ class EmbeddedPostgres:
     def __init__(
         self, data_dir: Path, *, fallback_root: Path = FALLBACK_ROOT, socket_root: Path = SOCKET_ROOT
     ) -> None:
-        self.data_dir = data_dir
+        self.data_dir = data_dir.resolve()
         self._fallback_root = fallback_root
         self._socket_root = socket_root
         self._user: tuple[int, int] | None = None
@@ -125,10 +125,10 @@ class EmbeddedPostgres:
         users, self._user = self._user[1], None
         try:
             with self._in_plain_words(), self._alone():
-                if _locked(users, fcntl.LOCK_EX):
+                if locked(users, fcntl.LOCK_EX):
                     self._stop()
         finally:
-            _unlock(users)
+            unlock(users)
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -148,7 +148,7 @@ class EmbeddedPostgres:
         try:
             # Held: the server is still starting, recovering or ending, left so by a process that was killed.
             deadline = time.monotonic() + START_SECONDS
-            while not _locked(server, fcntl.LOCK_EX):
+            while not locked(server, fcntl.LOCK_EX):
                 if self._answers():
                     return
                 if time.monotonic() > deadline:
@@ -165,7 +165,7 @@ class EmbeddedPostgres:
         programs = find_binaries(embedded_place.bundled(), place.account, self._fallback_root)
         self._create_cluster(programs)
         self._forget_stale_files()
-        if place.folder != self.data_dir.resolve():
+        if place.folder != self.data_dir:
             logger.warning(
                 "the embedded PostgreSQL keeps its data elsewhere: its account cannot enter the data folder",
                 extra={"data_dir": str(self.data_dir), "database_dir": str(place.folder)},
@@ -284,23 +284,23 @@ class EmbeddedPostgres:
                 )
 
     def _forget_stale_files(self) -> None:
-        """What a killed server left: PostgreSQL would not start if another process now has its pid."""
+        """What a killed server left: a pid that is now a zombie's or another's would keep PostgreSQL down."""
         for suffix in ("", ".lock"):
             (self.place.sockets / f".s.PGSQL.{PORT}{suffix}").unlink(missing_ok=True)
         pid, _ = self._postmaster()
-        command = _command(pid) if pid else b""
-        if b"postgres" in command:
+        if not pid or not number_taken(pid):
+            return
+        if b"postgres" in command_of(pid):
             raise EmbeddedPostgresError(
                 f"process {pid} may be a PostgreSQL on {self.place.cluster} that OpenWatt did not start; "
                 f"stop it, or, if it is another one's, remove {self.place.cluster / 'postmaster.pid'}"
             )
-        if command:
-            (self.place.cluster / "postmaster.pid").unlink()
+        (self.place.cluster / "postmaster.pid").unlink()
 
     def _stop(self) -> None:
         pid, _ = self._postmaster()
         for ending, seconds in STOP_SIGNALS:
-            if not pid or not self._is_held() or os.fsencode(self.place.cluster) not in _command(pid):
+            if not pid or not self._is_held() or os.fsencode(self.place.cluster) not in command_of(pid):
                 return
             with suppress(ProcessLookupError):
                 os.kill(pid, ending)
@@ -314,7 +314,7 @@ class EmbeddedPostgres:
         """Whether a process of the server is alive."""
         server = self.place.open("server.lock")
         try:
-            return not _locked(server, fcntl.LOCK_EX)
+            return not locked(server, fcntl.LOCK_EX)
         finally:
             os.close(server)
 
@@ -352,11 +352,11 @@ class EmbeddedPostgres:
             self._lock(start, fcntl.LOCK_EX)
             yield
         finally:
-            _unlock(start)
+            unlock(start)
 
     def _lock(self, descriptor: int, kind: int) -> None:
         deadline = time.monotonic() + LOCK_SECONDS
-        while not _locked(descriptor, kind):
+        while not locked(descriptor, kind):
             if time.monotonic() > deadline:
                 raise EmbeddedPostgresError(
                     f"another process has been starting or stopping the embedded PostgreSQL in "
@@ -373,28 +373,7 @@ class EmbeddedPostgres:
             raise EmbeddedPostgresError(
                 f"the embedded PostgreSQL cannot use {where}: {error.strerror}; {REMEDY}"
             ) from error
-
-
-def _locked(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno in {errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES}:
-            return False
-        raise
-    return True
-
-
-def _unlock(descriptor: int) -> None:
-    """Frees a lock whose descriptor forked children may share, which closing alone would not."""
-    fcntl.flock(descriptor, fcntl.LOCK_UN)
-    os.close(descriptor)
-
-
-def _command(pid: int) -> bytes:
-    """The command line of a living process, empty when there is none (a zombie has none either)."""
-    if Path("/proc/self/cmdline").exists():
-        with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-            return Path(f"/proc/{pid}/cmdline").read_bytes()
-        return b""
-    return run('ps -ww -o command= -p "$1"', str(pid), account=None)[1].encode()
+        except subprocess.TimeoutExpired as error:
+            raise EmbeddedPostgresError(
+                f"the embedded PostgreSQL was not made in {error.timeout:.0f} seconds; {REMEDY}"
+            ) from error

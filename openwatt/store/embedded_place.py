@@ -57,7 +57,7 @@ class Place:
         return self.folder / "postgresql.log"
 
     def open(self, name: str) -> int:
-        """A descriptor of a file of ours, to append; made for the server's account, and no link is followed."""
+        """A descriptor of a file of ours, to append; it is the account's, and no link is followed."""
         path, flags = self.folder / name, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
         try:
             opened = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
@@ -93,13 +93,12 @@ def run(
     return int(status), said.strip()
 
 
-def find_place(data_dir: Path, fallback_root: Path, socket_root: Path) -> Place:
-    """Where the server of a data folder lives; creates nothing.
+def find_place(wanted: Path, fallback_root: Path, socket_root: Path) -> Place:
+    """Where the server of a data folder, given as a resolved path, lives; creates nothing.
 
-    A cluster that exists decides; else root takes `data_dir` if the unprivileged
+    A cluster that exists decides; else root takes the folder wanted if the unprivileged
     account can enter it, else a folder of its own under `fallback_root`.
     """
-    wanted = data_dir.resolve()
     if os.geteuid() != 0:
         return Place(wanted, _sockets(wanted, os.geteuid(), socket_root), None)
     elsewhere = fallback_root.resolve() / f"data-{_digest(wanted)}"
