@@ -19,6 +19,8 @@ OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "EJP": ("HN", "PM"),
         "WEEKEND": ("SEM", "WE"),
         "WEEKEND_HPHC": ("HP", "HC", "WE"),
+        "WEEKEND_PLUS": ("SEM", "WE"),
+        "WEEKEND_PLUS_HPHC": ("HP", "HC", "WE"),
         "SAISON": ("HPH", "HCH", "HPB", "HCB"),
         "SUPER_CREUSES": ("HP", "HC", "HSC"),
     }
