@@ -3,12 +3,13 @@
 import datetime as dt
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from openwatt.catalogue import table
 from openwatt.domain.duties import DUTIES, DatedRate, TurpeFixedPart
+from openwatt.domain.tariff import Colour
 
-COLOURS = ("BLEU", "BLANC", "ROUGE")
+COLOURS: tuple[Colour, ...] = get_args(Colour)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class TempoDay:
     """The colour of the Tempo day that begins at 06:00 on `date`; a `note` says when sources disagree."""
 
     date: dt.date
-    colour: str
+    colour: Colour
     sources: tuple[str, ...]
     note: str | None
 

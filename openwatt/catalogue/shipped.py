@@ -42,5 +42,9 @@ def shipped_duties() -> Duties:
     return Duties(rates=read_rates(_file("duties.csv")), turpe=read_turpe(_file("turpe.csv")))
 
 
+SHIPPED_FILES = ("sources.csv", "offers.csv", "tariffs.csv", "tariffs_market_2025.csv", "tempo_colours.csv")
+"""The files that are loaded into the database; duties stay files, the domain computes with them."""
+
+
 def _file(name: str) -> Traversable:
     return files("openwatt.catalogue") / name

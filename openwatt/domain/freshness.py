@@ -3,6 +3,7 @@
 import datetime as dt
 from typing import Literal
 
+from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import Tariff
 
 DataStatus = Literal["fresh", "verifying", "stale"]
@@ -11,9 +12,7 @@ FRESH_FOR = dt.timedelta(days=7)
 STALE_AFTER = dt.timedelta(days=14)
 
 
-def data_status(
-    tariff: Tariff, *, on: dt.date, today: dt.date, last_seen_at: dt.datetime, now: dt.datetime
-) -> DataStatus:
+def data_status(tariff: Tariff, *, on: dt.date, last_seen_at: dt.datetime, now: dt.datetime) -> DataStatus:
     """Whether a tariff, shown as the one of the day `on`, may be out of date.
 
     A tariff that had ended before `on` is the last one known: `stale`. One whose
@@ -23,7 +22,7 @@ def data_status(
     """
     if tariff.applies_to is not None and tariff.applies_to < on:
         return "stale"
-    if tariff.applies_to is not None and tariff.applies_to < today:
+    if tariff.applies_to is not None and tariff.applies_to < now.astimezone(PARIS).date():
         return "fresh"
     age = now - last_seen_at
     if age <= FRESH_FOR:

@@ -79,4 +79,6 @@ def _difference(offer_eur: Decimal | None, trve_eur: Decimal | None) -> Differen
 
 
 def _differences(offer: Mapping[str, Decimal], trve: Mapping[str, Decimal]) -> dict[str, Difference]:
-    return {register: Difference(price, trve[register]) for register, price in offer.items() if register in trve}
+    return {
+        register: Difference(price, trve[register]) for register, price in offer.items() if register in trve
+    }

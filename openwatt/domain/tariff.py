@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from types import MappingProxyType
+from typing import Literal
 
 from openwatt.domain.errors import TariffError
 
@@ -30,6 +31,9 @@ OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 REGISTERS: tuple[str, ...] = tuple(
     dict.fromkeys(register for registers in OPTIONS.values() for register in registers)
 )
+
+#: The colour of a Tempo day; RTE says BLUE, WHITE, RED.
+Colour = Literal["BLEU", "BLANC", "ROUGE"]
 
 #: Subscribed powers that a residential meter can be set to, in kVA (single and three phase up to 36).
 MIN_POWER_KVA, MAX_POWER_KVA = 1, 36

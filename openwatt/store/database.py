@@ -108,6 +108,11 @@ class Database:
                 failure = error
         raise DatabaseAwayError("the database does not answer") from failure
 
+    def read_number(self, name: str) -> int:
+        """The one whole number that the statement `name` answers."""
+        rows = self.read(name, {}, lambda **row: int(row.popitem()[1]))
+        return rows[0]
+
     def statistics(self) -> dict[str, int]:
         """What the pool counts, in psycopg_pool's own words; empty before the first read."""
         return dict(self._opened[1].get_stats()) if self._opened else {}

@@ -3,15 +3,14 @@
 import datetime as dt
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import psycopg
 
+from openwatt.domain.tariff import Colour
 from openwatt.store.database import Database
 from openwatt.store.sql import statement
 from openwatt.store.tariffs import Document, keep_documents
-
-Colour = Literal["BLEU", "BLANC", "ROUGE"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,8 +16,9 @@ import msgspec
 from flask import Response, current_app, request
 from werkzeug.exceptions import NotAcceptable
 
+from openwatt.domain.legal_time import PARIS
 from openwatt.store.database import Database
-from openwatt.web.params import FORMAT, PARIS, Parameter, read_query
+from openwatt.web.params import FORMAT, Parameter, read_query
 from openwatt.web.tables import to_csv
 
 #: How old the knowledge of the data's version may be; within it nothing asks the database.
@@ -78,7 +79,7 @@ class Answers:
             DatabaseAwayError: when it has to be asked for and the database does not answer.
         """
         if time.monotonic() >= self._version_until:
-            (version,) = self.database.read("data_version", {}, lambda version: int(version))
+            version = self.database.read_number("data_version")
             self._version, self._version_until = version, time.monotonic() + VERSION_FOR_S
         return self._version
 
@@ -196,7 +197,7 @@ def asked_anew(
 
 
 def _form(asked: str | None, row: type[msgspec.Struct] | None) -> str:
-    """json or csv, by the `format` parameter, then by the Accept header.
+    """Json or csv, by the `format` parameter, then by the Accept header.
 
     Raises:
         NotAcceptable: when the client takes neither.

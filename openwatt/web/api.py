@@ -73,7 +73,7 @@ def _no_day(last: str, first: str) -> NotFound:
     row=TariffItem,
 )
 def tariffs(question: Question) -> Listing:
-    """Tariffs on a day
+    """Tariffs on a day.
 
     The tariff of each contract (offer × option × subscribed power) on a day, the
     regulated one first. A contract whose last known tariff ended before that day is
@@ -115,7 +115,7 @@ def tariffs(question: Question) -> Listing:
     problems=(404,),
 )
 def history(question: Question) -> Listing:
-    """Tariffs over time
+    """Tariffs over time.
 
     Every tariff that was in force on some day from `since` to `until`, contract by
     contract, oldest first. Corrections replace what they correct; what was known
@@ -149,7 +149,7 @@ def history(question: Question) -> Listing:
 @api.get("/suppliers")
 @answered(page=SupplierPage, row=SupplierItem)
 def suppliers(_question: Question) -> Listing:
-    """Suppliers
+    """Suppliers.
 
     Every supplier whose tariffs are known.
     """
@@ -163,7 +163,7 @@ def suppliers(_question: Question) -> Listing:
 @api.get("/offers")
 @answered(SUPPLIER, page=OfferPage, row=OfferItem)
 def offers(question: Question) -> Listing:
-    """Offers
+    """Offers.
 
     Every offer, with the options and subscribed powers under which it is sold.
     """
@@ -184,7 +184,7 @@ def offers(question: Question) -> Listing:
 @api.get("/tempo")
 @answered(FROM, TO, LIMIT, page=TempoPage, row=TempoDayItem, problems=(404,))
 def tempo(question: Question) -> Listing:
-    """Tempo colours of a span
+    """Tempo colours of a span.
 
     One item a day, oldest first; a day whose colour nobody has said is `unknown`.
     """
@@ -210,7 +210,7 @@ def _tempo_day(day: dt.date) -> TempoDayItem:
 @api.get("/tempo/today")
 @answered(page=TempoDayItem)
 def tempo_today(question: Question) -> TempoDayItem:
-    """Tempo colour of today
+    """Tempo colour of today.
 
     The colour of today's date in Paris; it holds from 06:00 today to 06:00 tomorrow.
     """
@@ -220,7 +220,7 @@ def tempo_today(question: Question) -> TempoDayItem:
 @api.get("/tempo/tomorrow")
 @answered(page=TempoDayItem)
 def tempo_tomorrow(question: Question) -> TempoDayItem:
-    """Tempo colour of tomorrow
+    """Tempo colour of tomorrow.
 
     Known around 11:00; `unknown` before.
     """
@@ -230,7 +230,7 @@ def tempo_tomorrow(question: Question) -> TempoDayItem:
 @api.get("/guards/trve-diff")
 @answered(ON, OPTION, POWER_KVA, LIMIT, CURSOR, page=GuardPage, row=GuardItem)
 def guards_trve_diff(question: Question) -> Listing:
-    """Offers beside the regulated tariff
+    """Offers beside the regulated tariff.
 
     Each market offer in force on a day beside the regulated tariff of the same
     option and subscribed power: the difference of the subscription and of each
@@ -250,9 +250,7 @@ def guards_trve_diff(question: Question) -> Listing:
         database, wanted._replace(regulated=False), on=on, after=question.get(CURSOR), limit=limit + 1
     )
     items = [
-        GuardItem.of(
-            published, guard(tariff, regulated.get((tariff.option, tariff.power_kva)))
-        )
+        GuardItem.of(published, guard(tariff, regulated.get((tariff.option, tariff.power_kva))))
         for published in found[:limit]
         if (tariff := published.tariff).holds_on(on)
     ]

@@ -11,13 +11,14 @@ from msgspec import Meta, Struct
 
 from openwatt.domain.freshness import DataStatus, data_status
 from openwatt.domain.guards import Difference, Guard, Verdict
+from openwatt.domain.legal_time import PARIS
 from openwatt.store.tariffs import Document, PublishedTariff
 from openwatt.store.tempo import TempoDay
-from openwatt.web.params import PARIS
 
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Prices = Annotated[
-    dict[str, Decimal], Meta(description="EUR per kWh by register; empty where this side of the tax is not known.")
+    dict[str, Decimal],
+    Meta(description="EUR per kWh by register; empty where this side of the tax is not known."),
 ]
 EurPerYear = Annotated[Decimal | None, Meta(description="EUR per year; null where it is not known.")]
 
@@ -28,9 +29,7 @@ class Source(Struct, frozen=True, kw_only=True):
     url: str | None
     document_sha256: Sha256 | None
     title: str
-    reader: Annotated[
-        str | None, Meta(description="Which reader took the figures from the document.")
-    ] = None
+    reader: Annotated[str | None, Meta(description="Which reader took the figures from the document.")] = None
 
 
 class TariffItem(Struct, frozen=True, kw_only=True):
@@ -54,15 +53,17 @@ class TariffItem(Struct, frozen=True, kw_only=True):
     data_status: Annotated[
         DataStatus,
         Meta(
-            description="`fresh`: seen within 7 days, or of a period that is over; `verifying`: not seen for 7 "
-            "days; `stale`: not seen for 14 days, or ended before the day asked for and nothing newer is known."
+            description="`fresh`: seen within 7 days, or of a period that is over; "
+            "`verifying`: not seen for 7 days; `stale`: not seen for 14 days, "
+            "or ended before the day asked for and nothing newer is known."
         ),
     ]
     observed_at: dt.datetime
     last_seen_at: dt.datetime
     source: Source
     source_ht: Annotated[
-        Source | None, Meta(description="Where the figures without taxes come from, if from another document.")
+        Source | None,
+        Meta(description="Where the figures without taxes come from, if from another document."),
     ]
     note: str | None
 
@@ -84,9 +85,7 @@ class TariffItem(Struct, frozen=True, kw_only=True):
             prices_eur_per_kwh_ht=dict(tariff.prices_eur_per_kwh_ht),
             prices_eur_per_kwh_ttc=dict(tariff.prices_eur_per_kwh_ttc),
             closed_to_new_customers=tariff.closed_to_new_customers,
-            data_status=data_status(
-                tariff, on=on, today=now.astimezone(PARIS).date(), last_seen_at=published.last_seen_at, now=now
-            ),
+            data_status=data_status(tariff, on=on, last_seen_at=published.last_seen_at, now=now),
             observed_at=published.observed_at,
             last_seen_at=published.last_seen_at,
             source=_source(published.document, published.reader),
@@ -162,7 +161,6 @@ class TempoDayItem(Struct, frozen=True, kw_only=True):
     ends_at: dt.datetime
     note: str | None
     source: Source | None
-
 
     @classmethod
     def of(cls, found: TempoDay) -> Self:

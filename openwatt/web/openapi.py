@@ -32,7 +32,7 @@ def contract(app: Flask) -> dict[str, Any]:
         summary, _, explanation = (app.view_functions[endpoint].__doc__ or "").partition("\n\n")
         operation = {
             "operationId": endpoint.rsplit(".", 1)[-1],
-            "summary": summary.strip(),
+            "summary": summary.strip().rstrip("."),
             "description": " ".join(explanation.split()),
             "tags": [path.split("/")[2] if path.startswith("/v1/") else "service"],
             "parameters": [
@@ -48,7 +48,7 @@ def contract(app: Flask) -> dict[str, Any]:
             "responses": dict(_responses(described)),
         }
         paths[path] = {"get": operation}
-    _, components = msgspec.json.schema_components(types.values(), "#/components/schemas/{name}")
+    _, components = msgspec.json.schema_components(types.values(), ref_template="#/components/schemas/{name}")
     return {
         "openapi": "3.1.0",
         "info": {

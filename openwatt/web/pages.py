@@ -4,6 +4,7 @@ import functools
 
 import msgspec
 from flask import Blueprint, Response, current_app, redirect, render_template, request
+from werkzeug.wrappers import Response as BaseResponse
 
 from openwatt.web.openapi import contract
 from openwatt.web.params import read_query
@@ -18,9 +19,9 @@ DOCS_POLICY = (
 
 
 @pages.get("/")
-def home() -> Response:
+def home() -> BaseResponse:
     """Sends a browser to the documentation."""
-    return redirect("/docs")  # type: ignore[return-value]  # werkzeug's Response, which Flask takes as well
+    return redirect("/docs")
 
 
 @pages.get("/docs")
@@ -45,4 +46,5 @@ def openapi() -> Response:
     response = Response(_contract_bytes(id(current_app)), content_type="application/json")
     response.headers["Cache-Control"] = "public, max-age=300"
     response.add_etag()
-    return response.make_conditional(request)
+    response.make_conditional(request)
+    return response

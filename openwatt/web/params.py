@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
-from zoneinfo import ZoneInfo
 
 from werkzeug.exceptions import RequestURITooLarge
 
+from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
 from openwatt.store.tariffs import Place
 from openwatt.web.problems import BadRequestError, Fault
 
-PARIS = ZoneInfo("Europe/Paris")
 LONGEST_QUERY = 4000
 MOST_ROWS, USUAL_ROWS = 1000, 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -148,8 +147,9 @@ def _cursor(text: str) -> Place:
 
 def cursor_text(place: Place) -> str:
     """A place in a list as text. Names hold no `~`: the database sees to it."""
-    *contract, applies_from = place
-    fields = [int(contract[0]), *contract[1:], *([applies_from.toordinal()] if applies_from else [])]
+    regulated, *names, power_kva, applies_from = place
+    day = [applies_from.toordinal()] if applies_from else []
+    fields = [int(regulated), *names, power_kva, *day]
     return "~".join(map(str, fields))
 
 
@@ -173,7 +173,11 @@ POWER_KVA = Parameter(
     6,
 )
 ON = Parameter(
-    "on", "Legal day on which the tariff applies; today in Paris when left out.", _DAY_SCHEMA, _day, "2025-09-01"
+    "on",
+    "Day on which the tariff applies; today in Paris when left out.",
+    _DAY_SCHEMA,
+    _day,
+    "2025-09-01",
 )
 KNOWN_AT = Parameter(
     "known_at",
@@ -189,8 +193,8 @@ INCLUDE_STALE = Parameter(
     lambda text: _one_of("true", "false")(text) == "true",
     True,
 )
-SINCE = Parameter("since", "First day of the history; the oldest known when left out.", _DAY_SCHEMA, _day, "2022-01-01")
-UNTIL = Parameter("until", "Last day of the history, included; today when left out.", _DAY_SCHEMA, _day, "2024-12-31")
+SINCE = Parameter("since", "First day; the oldest known when left out.", _DAY_SCHEMA, _day, "2022-01-01")
+UNTIL = Parameter("until", "Last day, included; today when left out.", _DAY_SCHEMA, _day, "2024-12-31")
 FROM = Parameter("from", "First day; a week ago when left out.", _DAY_SCHEMA, _day, "2025-12-01")
 TO = Parameter("to", "Last day, included; tomorrow when left out.", _DAY_SCHEMA, _day, "2025-12-31")
 LIMIT = Parameter(

@@ -13,7 +13,7 @@ probes = Blueprint("probes", __name__)
 @probes.get("/health")
 @asked_anew(page=Health)
 def health() -> Health:
-    """Alive
+    """Alive.
 
     The process answers. The database is not asked: restarting a service does not mend its database.
     """
@@ -23,21 +23,21 @@ def health() -> Health:
 @probes.get("/health/ready")
 @asked_anew(page=Readiness, problems=(503,))
 def ready() -> Readiness:
-    """Ready
+    """Ready.
 
     The database answers and has the schema of this code; 503 until then.
     """
     database = answers().database
-    (schema,) = database.read("schema_number", {}, lambda number: int(number))
+    schema = database.read_number("schema_number")
     check_schema(schema)
-    (data_version,) = database.read("data_version", {}, lambda version: int(version))
+    data_version = database.read_number("data_version")
     return Readiness(status="ready", schema=schema, data_version=data_version)
 
 
 @probes.get("/version")
 @asked_anew(page=Version)
 def version() -> Version:
-    """Version
+    """Version.
 
     Which code answers.
     """

@@ -1,6 +1,7 @@
 """Every error as a problem document (RFC 9457): what is wrong, where, and what to do about it."""
 
 import contextlib
+import re
 import socket
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -48,7 +49,7 @@ _DETAILS = {
     404: "There is nothing at this address; /docs lists what there is.",
     413: "The request's body is larger than this address takes.",
     414: "The address is too long; no question to this service needs more than 4,000 characters.",
-    500: "The service failed; the failure has been logged. Trying again may help, reporting it helps everybody.",
+    500: "The service failed, and has noted it. Trying again may help; reporting it helps everybody.",
     503: "The database does not answer at the moment. Try again in a few seconds.",
 }
 
@@ -58,7 +59,7 @@ def problem_body(status: int, detail: str | None = None, faults: Sequence[Fault]
     title = HTTPStatus(status).phrase
     return msgspec.json.encode(
         Problem(
-            type=f"/problems/{title.lower().replace(' ', '-').replace("'", '')}",
+            type=f"/problems/{re.sub('[^a-z]+', '-', title.lower())}",
             title=title,
             status=status,
             detail=detail or _DETAILS.get(status) or HTTPStatus(status).description or title,

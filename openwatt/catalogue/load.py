@@ -1,0 +1,96 @@
+"""The shipped facts → the database: once for each edition, however often it is asked."""
+
+import datetime as dt
+import hashlib
+from importlib.resources import files
+from typing import Any
+
+import psycopg
+
+from openwatt.catalogue.facts import Source
+from openwatt.catalogue.shipped import (
+    SHIPPED_FILES,
+    shipped_offers,
+    shipped_sources,
+    shipped_tariffs,
+    shipped_tempo_colours,
+)
+from openwatt.store.editions import edition_is_loaded, note_edition
+from openwatt.store.tariffs import Document, Observation, publish, see_document
+from openwatt.store.tempo import ColourObservation, publish_colours
+
+READER = "catalogue"
+
+
+def load_catalogue(connection: psycopg.Connection[Any]) -> int:
+    """Publishes what the shipped files say and the database does not; returns how many facts that was.
+
+    One transaction; a second process that does the same waits and finds it done.
+
+    Raises:
+        CatalogueError: when a shipped file cannot be read.
+        CorrectionError: when an edition changes a figure without a newer `observed_on`.
+    """
+    edition = _edition()
+    with connection.transaction():
+        if edition_is_loaded(connection, edition):
+            return 0
+        documents = {source.id: _document(source) for source in shipped_sources()}
+        offers = {(offer.supplier, offer.offer): offer for offer in shipped_offers()}
+        observations = []
+        for line in shipped_tariffs():
+            offer = offers[line.tariff.supplier, line.tariff.offer]
+            ttc_document = documents[line.sources[-1]]
+            ht_document = documents[line.sources[0]] if len(line.sources) > 1 else None
+            observations.append(
+                Observation(
+                    tariff=line.tariff,
+                    observed_at=_at(line.observed_on),
+                    document=ttc_document,
+                    ht_document=ht_document,
+                    reader=READER,
+                    regulated=offer.regulated,
+                    offer_url=offer.url,
+                )
+            )
+        published = publish(connection, observations)
+        seen = {source.id: source.seen_on for source in shipped_sources()}
+        published += publish_colours(
+            connection,
+            (
+                ColourObservation(
+                    day=line.date,
+                    observed_at=_at(max(seen[source] for source in line.sources)),
+                    colour=line.colour,
+                    document=documents[line.sources[0]],
+                    note=line.note,
+                )
+                for line in shipped_tempo_colours()
+            ),
+        )
+        for source in shipped_sources():
+            see_document(connection, documents[source.id].reference, _at(source.seen_on))
+        note_edition(connection, edition)
+    return published
+
+
+def _edition() -> str:
+    """The hash of the files that are loaded: another edition has another one."""
+    hashed = hashlib.sha256()
+    for name in SHIPPED_FILES:
+        hashed.update((files(__package__) / name).read_bytes())
+    return hashed.hexdigest()
+
+
+def _document(source: Source) -> Document:
+    return Document(
+        reference=f"catalogue:{source.id}",
+        title=source.title,
+        url=source.url,
+        sha256=source.document_sha256,
+    )
+
+
+def _at(day: dt.date) -> dt.datetime:
+    """A source names its day, not its hour."""
+    return dt.datetime.combine(day, dt.time(), dt.UTC)

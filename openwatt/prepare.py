@@ -1,0 +1,79 @@
+"""Makes the database ready to be asked: running, migrated, filled with the shipped catalogue."""
+
+import functools
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from openwatt.catalogue.load import load_catalogue
+from openwatt.settings import Settings
+from openwatt.store.embedded import EmbeddedPostgres
+from openwatt.store.errors import DatabaseAwayError
+from openwatt.store.migrate import migrate
+
+logger = logging.getLogger(__name__)
+
+
+@functools.cache
+def _embedded(data_dir: Path) -> EmbeddedPostgres:
+    """One object for each folder, so that a process knows whether it is a user of the server."""
+    return EmbeddedPostgres(data_dir)
+
+
+def locate_database(settings: Settings) -> Callable[[], str]:
+    """What tells where the database is; an embedded one that is down is started by asking."""
+    if settings.database_url:
+        url = settings.database_url
+        return lambda: url
+    return _embedded(settings.data_dir).ensure_running
+
+
+def hold_database(settings: Settings) -> None:
+    """Keeps the embedded server up until `release_database`; another PostgreSQL keeps itself up."""
+    if not settings.database_url:
+        _embedded(settings.data_dir).acquire()
+
+
+def release_database(settings: Settings) -> None:
+    """Undoes one `hold_database`; the last process that does so stops the embedded server."""
+    if not settings.database_url:
+        _embedded(settings.data_dir).release()
+
+
+@contextmanager
+def held_database(settings: Settings) -> Iterator[None]:
+    """Holds the database for the length of a block."""
+    hold_database(settings)
+    try:
+        yield
+    finally:
+        release_database(settings)
+
+
+def connect(settings: Settings) -> psycopg.Connection[Any]:
+    """A connection for work that takes its time: migrating, publishing, exporting.
+
+    Raises:
+        DatabaseAwayError: with the server's own words.
+    """
+    try:
+        return psycopg.connect(locate_database(settings)(), autocommit=True, connect_timeout=10)
+    except psycopg.OperationalError as error:
+        raise DatabaseAwayError(f"the database does not answer: {error}") from error
+
+
+def prepare_database(settings: Settings) -> None:
+    """Migrates the database and loads the catalogue, where that is still to do.
+
+    Raises:
+        DatabaseAwayError, SchemaError, CatalogueError: when it cannot be made ready.
+    """
+    with connect(settings) as connection:
+        applied = migrate(connection)
+        loaded = load_catalogue(connection)
+    if applied or loaded:
+        logger.info("database prepared", extra={"migrations": applied, "facts_loaded": loaded})

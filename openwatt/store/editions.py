@@ -1,0 +1,22 @@
+"""Which editions of the shipped catalogue the database has taken in."""
+
+from typing import Any
+
+import psycopg
+
+from openwatt.store.sql import statement
+
+
+def edition_is_loaded(connection: psycopg.Connection[Any], sha256: str) -> bool:
+    """Whether an edition was loaded; waits for another process that is loading just now.
+
+    Must be called in a transaction: the lock that makes it wait ends with it.
+    """
+    connection.execute(statement("catalogue_lock"))
+    row = connection.execute(statement("catalogue_edition_known"), {"sha256": sha256}).fetchone()
+    return bool(row and row[0])
+
+
+def note_edition(connection: psycopg.Connection[Any], sha256: str) -> None:
+    """Notes that an edition was loaded."""
+    connection.execute(statement("catalogue_edition_loaded"), {"sha256": sha256})
