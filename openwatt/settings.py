@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,14 @@ class Settings:
     revision: str = _setting(
         "unknown", "Revision of the deployed code, shown by /version; set it when an image is built.", str
     )
+
+    def described(self) -> Iterator[tuple[str, str, str]]:
+        """Variable, value as text and explanation of each setting; a secret's value is not told."""
+        for setting in dataclasses.fields(self):
+            value = getattr(self, setting.name)
+            secret = setting.metadata["secret"] and value is not None
+            shown = "(set)" if secret else "" if value is None else str(value)
+            yield variable_of(setting.name), shown, setting.metadata["explanation"]
 
 
 def variable_of(name: str) -> str:

@@ -94,7 +94,7 @@ def tariffs_on(
     tariff ended before `on` is included with that tariff: its `applies_to` says so.
     """
     parameters = _parameters(wanted, after, limit) | {"on": on, "known_at": known_at or "infinity"}
-    return database.read("tariffs_on", parameters, _published)
+    return database.read("tariffs_on", parameters, published_row)
 
 
 def tariff_history(
@@ -108,7 +108,7 @@ def tariff_history(
 ) -> list[PublishedTariff]:
     """Every tariff that was in force on a day from `since` to `until`, both included, at most `limit`."""
     parameters = _parameters(wanted, after, limit) | {"since": since, "until": until}
-    return database.read("tariffs_history", parameters, _published)
+    return database.read("tariffs_history", parameters, published_row)
 
 
 def _parameters(wanted: TariffFilter, after: Place | None, limit: int) -> dict[str, object]:
@@ -121,8 +121,8 @@ def _in_order(option: str, prices: Mapping[str, Decimal]) -> dict[str, Decimal]:
     return {register: prices[register] for register in OPTIONS.get(option, prices) if register in prices}
 
 
-def _published(**row: Any) -> PublishedTariff:
-    """A row of `tariffs_on` or `tariffs_history`."""
+def published_row(**row: Any) -> PublishedTariff:
+    """A row of `tariffs_on`, `tariffs_history` or `export_rows`, its columns as keywords."""
     values = {name: row[name] for name in _TARIFF_COLUMNS}
     for prices in ("prices_eur_per_kwh_ht", "prices_eur_per_kwh_ttc"):
         values[prices] = _in_order(row["option"], row[prices])

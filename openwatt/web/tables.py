@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -11,19 +12,28 @@ import msgspec
 from openwatt.domain.tariff import REGISTERS
 
 
-def to_csv(items: Iterable[msgspec.Struct], item_type: type[msgspec.Struct]) -> bytes:
-    """CSV by RFC 4180 in UTF-8, its header first; an unknown value is an empty cell.
+def csv_lines(items: Iterable[msgspec.Struct], item_type: type[msgspec.Struct]) -> Iterator[str]:
+    """CSV by RFC 4180, line by line, its header first; an unknown value is an empty cell.
 
     A nested object becomes columns `outer_inner`, prices by register one column for
     each register that exists, so that pages can be joined and compared.
     """
     columns = list(_columns(msgspec.inspect.type_info(item_type)))
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow("_".join(path) for path in columns)
-    for item in items:
-        writer.writerow(_cell(item, path) for path in columns)
-    return text.getvalue().encode()
+    line = io.StringIO()
+    writer = csv.writer(line)
+    for cells in chain(
+        [["_".join(path) for path in columns]],
+        ([_cell(item, path) for path in columns] for item in items),
+    ):
+        writer.writerow(cells)
+        yield line.getvalue()
+        line.seek(0)
+        line.truncate()
+
+
+def to_csv(items: Iterable[msgspec.Struct], item_type: type[msgspec.Struct]) -> bytes:
+    """The same as bytes, in UTF-8."""
+    return "".join(csv_lines(items, item_type)).encode()
 
 
 def _columns(kind: msgspec.inspect.Type, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -1,0 +1,255 @@
+"""The `openwatt` command: prints what is asked for and exits with a status that says how it went."""
+
+import datetime as dt
+import logging
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from openwatt import __version__
+from openwatt.domain.errors import OpenWattError
+from openwatt.domain.legal_time import PARIS
+from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
+from openwatt.prepare import connect, held_database, locate_database, prepare_database
+from openwatt.settings import Settings, read_settings
+from openwatt.store.database import Database
+from openwatt.store.export import export_rows, export_size
+from openwatt.store.migrate import migrate as migrate_database
+from openwatt.store.tariffs import PublishedTariff, TariffFilter, place_of, tariffs_on
+from openwatt.store.tempo import tempo_days
+from openwatt.web.items import TariffItem, TempoDayItem
+from openwatt.web.tables import csv_lines, to_csv
+
+_DAY = click.DateTime(["%Y-%m-%d"])
+_ROWS_A_READ = 1000
+_COLOUR_STYLES = {"BLEU": "bold white on blue", "BLANC": "bold black on white", "ROUGE": "bold white on red"}
+
+
+class _Commands(click.Group):
+    """Turns an error of ours into its sentence and status 1; a traceback is for faults of the program."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except OpenWattError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="openwatt %(version)s")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """French residential electricity tariffs: dated, sourced, exact.
+
+    Settings come from OPENWATT_* variables or the file .env; `openwatt settings`
+    lists them. Without OPENWATT_DATABASE_URL an embedded PostgreSQL is used and
+    started when it is needed.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    context.obj = read_settings
+
+
+def _settings(context: click.Context) -> Settings:
+    """The settings, read when a command needs them, so that --help works whatever the environment holds."""
+    settings: Settings = context.obj()
+    return settings
+
+
+def _today() -> dt.date:
+    return dt.datetime.now(PARIS).date()
+
+
+def _forms(command: Any) -> Any:
+    """The two options that choose another form than the table."""
+    command = click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+def _print_items(items: list[Any], row_type: type[msgspec.Struct], *, as_csv: bool) -> None:
+    if as_csv:
+        sys.stdout.write(to_csv(items, row_type).decode())
+    else:
+        encoded = msgspec.json.Encoder(decimal_format="number").encode(items)
+        sys.stdout.buffer.write(msgspec.json.format(encoded, indent=2) + b"\n")
+
+
+@main.command()
+@click.option("--supplier", help="Name of the supplier, in any case of letters.")
+@click.option("--offer", help="Name of the offer, in any case of letters.")
+@click.option("--option", type=click.Choice(list(OPTIONS), case_sensitive=False), help="Tariff option.")
+@click.option(
+    "--power-kva", type=click.IntRange(MIN_POWER_KVA, MAX_POWER_KVA), help="Subscribed power in kVA."
+)
+@click.option("--on", type=_DAY, help="Day on which the tariff applies; today when left out.")
+@click.option("--known-at", type=_DAY, help="What was known at the end of this day; now when left out.")
+@_forms
+@click.pass_context
+def tariffs(
+    context: click.Context,
+    *,
+    supplier: str | None,
+    offer: str | None,
+    option: str | None,
+    power_kva: int | None,
+    on: dt.datetime | None,
+    known_at: dt.datetime | None,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Show the tariffs of a day.
+
+    Example: openwatt tariffs --option BASE --power-kva 6 --on 2025-09-01
+    """
+    settings = _settings(context)
+    wanted = TariffFilter(supplier, offer, option, power_kva)
+    day = on.date() if on else _today()
+    known = dt.datetime.combine(known_at.date(), dt.time.max, PARIS) if known_at else None
+    now = known or dt.datetime.now(dt.UTC)
+    with held_database(settings):
+        prepare_database(settings)
+        found = list(_every_tariff(Database(locate_database(settings)), wanted, day, known))
+    items = [TariffItem.of(published, on=day, now=now) for published in found]
+    if as_json or as_csv:
+        _print_items(items, TariffItem, as_csv=as_csv)
+        return
+    table = Table(title=f"Tariffs on {day}", caption=f"{len(items)} tariffs; prices with all taxes")
+    for heading in ("supplier", "offer", "option"):
+        table.add_column(heading)
+    for heading in ("kVA", "€/month"):
+        table.add_column(heading, justify="right")
+    for heading in ("€/kWh", "applies", "status"):
+        table.add_column(heading)
+    for item in items:
+        table.add_row(
+            item.supplier,
+            item.offer,
+            item.option,
+            str(item.power_kva),
+            str(item.subscription_eur_per_month_ttc or "–"),
+            "  ".join(f"{register} {price}" for register, price in item.prices_eur_per_kwh_ttc.items())
+            or "–",
+            f"{item.applies_from} → {item.applies_to or ''}",
+            item.data_status,
+        )
+    Console().print(table)
+
+
+def _every_tariff(
+    database: Database, wanted: TariffFilter, day: dt.date, known: dt.datetime | None
+) -> Iterator[PublishedTariff]:
+    place = None
+    while True:
+        found = tariffs_on(database, wanted, on=day, known_at=known, after=place, limit=_ROWS_A_READ)
+        yield from found
+        if len(found) < _ROWS_A_READ:
+            database.close()
+            return
+        place = place_of(found[-1])
+
+
+@main.command()
+@click.option("--from", "start", type=_DAY, help="First day; today when left out.")
+@click.option("--to", "end", type=_DAY, help="Last day, included; tomorrow, or the first day, when left out.")
+@_forms
+@click.pass_context
+def tempo(
+    context: click.Context,
+    *,
+    start: dt.datetime | None,
+    end: dt.datetime | None,
+    as_json: bool,
+    as_csv: bool,
+) -> None:
+    """Show Tempo colours.
+
+    A Tempo day runs from 06:00 to 06:00 of the next morning. A colour that nobody
+    has said yet is unknown, never guessed.
+    """
+    settings = _settings(context)
+    first = start.date() if start else _today()
+    last = end.date() if end else max(_today() + dt.timedelta(days=1), first)
+    if last < first:
+        raise click.UsageError(f"--to {last} is before --from {first}")
+    with held_database(settings):
+        prepare_database(settings)
+        database = Database(locate_database(settings))
+        items = [TempoDayItem.of(day) for day in tempo_days(database, first, last)]
+        database.close()
+    if as_json or as_csv:
+        _print_items(items, TempoDayItem, as_csv=as_csv)
+        return
+    table = Table("day", "colour", "note")
+    for item in items:
+        style = _COLOUR_STYLES.get(item.colour, "dim")
+        table.add_row(f"{item.day:%a %Y-%m-%d}", f"[{style}] {item.colour} [/]", item.note or "")
+    Console().print(table)
+
+
+@main.command()
+@click.pass_context
+def migrate(context: click.Context) -> None:
+    """Bring the database to this version's schema; the service does so itself when it starts."""
+    settings = _settings(context)
+    with held_database(settings), connect(settings) as connection:
+        applied = migrate_database(connection)
+    click.echo(f"applied {', '.join(applied)}" if applied else "the schema is up to date")
+
+
+@main.command()
+@click.option(
+    "--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="Form."
+)
+@click.option(
+    "--output", type=click.Path(dir_okay=False, allow_dash=True), default="-", help="File; - prints."
+)
+@click.pass_context
+def export(context: click.Context, form: str, output: str) -> None:
+    """Write the whole history of tariffs, every observation included.
+
+    Rows are streamed: however long the history, memory stays small. A bar shows the
+    progress when a terminal looks on. A file appears whole or not at all.
+    """
+    settings = _settings(context)
+    console = Console(stderr=True)
+    with (
+        held_database(settings),
+        click.open_file(output, "w", encoding="utf-8", atomic=output != "-") as target,
+        Progress(
+            TextColumn("exporting"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        ) as progress,
+    ):
+        prepare_database(settings)
+        with connect(settings) as connection:
+            task = progress.add_task("export", total=export_size(connection))
+            now = dt.datetime.now(dt.UTC)
+            items = (
+                TariffItem.of(published, on=published.tariff.applies_from, now=now)
+                for published in progress.track(export_rows(connection), task_id=task)
+            )
+            if form == "csv":
+                target.writelines(csv_lines(items, TariffItem))
+            else:
+                encoder = msgspec.json.Encoder(decimal_format="number")
+                target.writelines(encoder.encode(item).decode() + "\n" for item in items)
+
+
+@main.command("settings")
+@click.pass_context
+def show_settings(context: click.Context) -> None:
+    """List every setting with its value; secrets are not shown."""
+    settings = _settings(context)
+    table = Table("variable", "value", "meaning")
+    for variable, value, explanation in settings.described():
+        table.add_row(variable, value, explanation)
+    Console().print(table)

@@ -1,0 +1,31 @@
+"""The whole history, streamed row by row: every observation of every tariff."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+from psycopg.rows import kwargs_row
+
+from openwatt.store.sql import statement
+from openwatt.store.tariffs import PublishedTariff, published_row
+
+_ROWS_A_FETCH = 2000
+
+
+def export_size(connection: psycopg.Connection[Any]) -> int:
+    """How many rows an export has."""
+    row = connection.execute(statement("export_size")).fetchone()
+    return int(row[0]) if row else 0
+
+
+def export_rows(connection: psycopg.Connection[Any]) -> Iterator[PublishedTariff]:
+    """Every observation, oldest first within a contract, as one snapshot of the database.
+
+    A server-side cursor keeps memory flat however long the history is.
+    """
+    with (
+        connection.transaction(),
+        connection.cursor("export", row_factory=kwargs_row(published_row)) as cursor,
+    ):
+        cursor.itersize = _ROWS_A_FETCH
+        yield from cursor.execute(statement("export_rows"))
