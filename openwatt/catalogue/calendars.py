@@ -7,8 +7,9 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from openwatt.domain.calendar import WEEKDAYS, CalendarError, RegisterCalendar, Rule
-from openwatt.domain.off_peak import HourRange, OffPeakError, parse_hour_ranges
+from openwatt.domain.calendar import WEEKDAYS, RegisterCalendar, Rule
+from openwatt.domain.errors import CalendarError, OffPeakError
+from openwatt.domain.off_peak import HourRange, parse_hour_ranges
 
 _CALENDAR_KEYS = {"option", "source", "day_starts", "applies_from", "applies_to", "supplier", "offer", "rule"}
 _RULE_KEYS = {"register", "hours", "off_peak", "months", "weekdays", "chosen_weekday", "colours"} | {

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
-from openwatt.domain.errors import OpenWattError
+from openwatt.domain.errors import CalendarError
 from openwatt.domain.legal_time import (
     MINUTES_PER_DAY,
     Minutes,
@@ -26,10 +26,6 @@ from openwatt.domain.tariff import OPTIONS
 UNKNOWN = -1
 
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
-
-
-class CalendarError(OpenWattError):
-    """A register calendar contradicts itself, or a home does not say what its calendar needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,3 +18,27 @@ class TariffError(OpenWattError):
 
 class UnknownDutyError(OpenWattError):
     """No rate of a duty is known for a date, so a price with all taxes cannot be computed."""
+
+
+class OffPeakError(OpenWattError):
+    """Off-peak hours are not written in a way that names ranges of hours."""
+
+
+class SpanError(OpenWattError):
+    """A span of days ends before it starts, or holds no day."""
+
+
+class CalendarError(OpenWattError):
+    """A register calendar contradicts itself, or a home does not say what its calendar needs."""
+
+
+class LoadCurveError(OpenWattError):
+    """Measurements cannot make a load curve; the message says why."""
+
+
+class BillError(OpenWattError):
+    """A bill cannot be made of what was given."""
+
+
+class MeterFileError(OpenWattError):
+    """A customer's file is not what can be read; the message says what it is and what to bring instead."""

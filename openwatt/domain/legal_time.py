@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from openwatt.domain.errors import OpenWattError
+from openwatt.domain.errors import SpanError
 
 Minutes = npt.NDArray[np.int64]
 
@@ -20,10 +20,6 @@ _EPOCH = dt.date(1970, 1, 1)
 _EPOCH_AT = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 #: The two offsets of French legal time since 1976: winter, summer.
 WINTER_OFFSET_MIN, SUMMER_OFFSET_MIN = 60, 120
-
-
-class SpanError(OpenWattError):
-    """A span of days ends before it starts, or holds no day."""
 
 
 @dataclass(frozen=True, slots=True)

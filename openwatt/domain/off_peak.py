@@ -4,7 +4,7 @@ import datetime as dt
 import re
 from dataclasses import dataclass
 
-from openwatt.domain.errors import OpenWattError
+from openwatt.domain.errors import OffPeakError
 from openwatt.domain.legal_time import MINUTES_PER_DAY
 
 #: Summer of the grid tariff, as the operator seasons off-peak hours from December 2026: April to October.
@@ -15,10 +15,6 @@ _RANGE = re.compile(r"(\d{1,2})\s*[Hh:]\s*(\d{2})?\s*(?:-|–|à|to)\s*(\d{1,2})
 _WRAPPING = re.compile(r"^\s*(?:HC\s*)?\(?(.*?)\)?\s*$", re.IGNORECASE | re.DOTALL)
 _SEPARATOR = re.compile(r"\s*(?:[;+,]|\bet\b|\band\b)\s*")
 _EXAMPLE = "write them as 22:30-06:30 or HC (22H00-6H00;12h00-14h00)"
-
-
-class OffPeakError(OpenWattError):
-    """Off-peak hours are not written in a way that names ranges of hours."""
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -68,7 +68,8 @@ class EmbeddedPostgres:
     `server.lock` by the server's own processes, all of them, which tells a living server
     from a stale pid file whose number now belongs to another process.
 
-    A forked child inherits the object but not the duty: its `release` does nothing.
+    A forked child inherits the object but is no user until it says so: its `release` does
+    nothing, and a worker that outlives its killed master does not keep the server up.
     """
 
     def __init__(
@@ -77,9 +78,10 @@ class EmbeddedPostgres:
         self.data_dir = data_dir.resolve()
         self._fallback_root = fallback_root
         self._socket_root = socket_root
-        self._user: tuple[int, int] | None = None
-        """This process's number and its descriptor of users.lock."""
+        self._users: int | None = None
+        """The descriptor of users.lock while this process is a user."""
         self._depth = 0
+        os.register_at_fork(after_in_child=self._disown)
 
     @cached_property
     def place(self) -> Place:
@@ -100,35 +102,30 @@ class EmbeddedPostgres:
 
     def acquire(self) -> str:
         """Marks this process as a user until `release`, and returns the conninfo of a server that answers."""
-        if self._user and self._user[0] == os.getpid():
-            conninfo = self.ensure_running()
-            self._depth += 1
-            return conninfo
         with self._in_plain_words(), self._alone():
-            users = self.place.open("users.lock")
-            try:
+            self._start_if_down()
+            if self._users is None:
+                users = self.place.open("users.lock")
+                # Free, or shared by other users: who stops the server holds start.lock as well.
                 self._lock(users, fcntl.LOCK_SH)
-                self._start_if_down()
-            except BaseException:
-                os.close(users)
-                raise
-            self._user, self._depth = (os.getpid(), users), 1
+                self._users = users
+            self._depth += 1
         return self.conninfo()
 
     def release(self) -> None:
         """Ends one `acquire`; the last user of the last process stops the server."""
-        if not self._user or self._user[0] != os.getpid():
+        if self._users is None:
             return
-        self._depth -= 1
-        if self._depth:
-            return
-        users, self._user = self._user[1], None
-        try:
-            with self._in_plain_words(), self._alone():
+        with self._in_plain_words(), self._alone():
+            self._depth -= 1
+            if self._depth:
+                return
+            users, self._users = self._users, None
+            try:
                 if locked(users, fcntl.LOCK_EX):
                     self._stop()
-        finally:
-            unlock(users)
+            finally:
+                unlock(users)
 
     def __enter__(self) -> Self:
         self.acquire()
@@ -136,6 +133,11 @@ class EmbeddedPostgres:
 
     def __exit__(self, *_: object) -> None:
         self.release()
+
+    def _disown(self) -> None:
+        if self._users is not None:
+            os.close(self._users)  # and no unlock: the lock is the parent's
+            self._users, self._depth = None, 0
 
     # What follows runs with start.lock held.
 

@@ -1,7 +1,7 @@
 import pytest
 
 from openwatt.catalogue.calendars import calendar_for, read_calendars
-from openwatt.domain.calendar import CalendarError
+from openwatt.domain.errors import CalendarError
 
 BASE = '[[calendar]]\noption="BASE"\nsource="s"\n[[calendar.rule]]\nregister="BASE"\n'
 OTHER = BASE.replace('source="s"', 'source="s"\nsupplier="Ilek"\noffer="VE"')

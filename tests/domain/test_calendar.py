@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from openwatt.catalogue.calendars import calendar_for
-from openwatt.domain.calendar import CalendarError, Home, RegisterCalendar, Rule, Timeline, lay_out
-from openwatt.domain.legal_time import PARIS, Span, SpanError, day_number, minutes_of
+from openwatt.domain.calendar import Home, RegisterCalendar, Rule, Timeline, lay_out
+from openwatt.domain.errors import CalendarError, SpanError
+from openwatt.domain.legal_time import PARIS, Span, day_number, minutes_of
 from openwatt.domain.off_peak import HourRange, parse_off_peak_hours
 from openwatt.domain.tariff import OPTIONS
 

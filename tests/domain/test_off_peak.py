@@ -2,11 +2,11 @@ import datetime as dt
 
 import pytest
 
+from openwatt.domain.errors import OffPeakError
 from openwatt.domain.off_peak import (
     SUMMER_MONTHS,
     WINTER_MONTHS,
     HourRange,
-    OffPeakError,
     parse_hour_ranges,
     parse_off_peak_hours,
 )

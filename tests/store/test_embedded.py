@@ -135,6 +135,15 @@ def test_two_processes_that_start_at_once_share_a_server_that_the_last_one_stops
     assert not is_alive(first)
 
 
+def test_who_acquires_twice_releases_twice(open_dir: Path, embedded: Embedded) -> None:
+    server = embedded(open_dir / "var")
+    assert server.acquire() == server.acquire()
+    server.release()
+    assert ask(server, "SELECT 1") == 1
+    server.release()
+    assert not (server.place.cluster / "postmaster.pid").exists()
+
+
 def test_a_server_left_by_a_killed_user_is_reused_and_then_stopped(
     open_dir: Path, embedded: Embedded
 ) -> None:
@@ -186,6 +195,23 @@ def test_a_forked_child_does_not_stop_the_server_but_can_bring_it_back(
         assert second != first
         assert ask(server, "SELECT 1") == 1
     assert not is_alive(second)
+
+
+def test_a_worker_that_outlives_its_killed_master_does_not_keep_the_server_up(
+    open_dir: Path, embedded: Embedded
+) -> None:
+    line = "    sys.stdin.readline()\n"
+    assert line in USER
+    master = User(
+        open_dir / "var", open_dir, script=USER.replace(line, f"    __import__('os').fork()\n{line}")
+    )
+    left = master.postmaster()
+    master.process.kill()
+    master.process.wait()
+    with embedded(open_dir / "var") as server:
+        assert postmaster(server) == left
+    assert not is_alive(left)
+    master.process.communicate()
 
 
 def test_a_process_that_reaps_every_child_can_start_the_server(open_dir: Path) -> None:

@@ -1,0 +1,340 @@
+"""What a meter measured: exact energies over steps of time, and what is odd about them."""
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from openwatt.domain.errors import LoadCurveError
+from openwatt.domain.legal_time import Minutes, instant_of, local_minutes
+
+#: The steps in which meters and operators record, in minutes.
+STEPS_MIN = (5, 10, 15, 20, 30, 60)
+HALF_HOUR_MIN = 30
+#: 1 kWh in W × minutes, the unit of every energy here.
+PER_KWH = 60_000
+PER_WH = 60
+
+FindingKind = Literal[
+    "gap", "mixed_step", "duplicate", "blank", "negative", "disorder", "overlap", "stray", "rounded", "split",
+    "above_power", "unknown_register", "ambiguous_hour", "decrease", "left_out",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something odd in the measurements: how often, since when, and what was done about it."""
+
+    kind: FindingKind
+    count: int
+    message: str
+    first_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """How much of a span was measured, in minutes."""
+
+    expected_min: int
+    present_min: int
+
+    @property
+    def expected_half_hours(self) -> int:
+        """Half hours in the span: 46, 48 or 50 a day."""
+        return self.expected_min // HALF_HOUR_MIN
+
+    @property
+    def present_half_hours(self) -> int:
+        """Whole half hours' worth of measurements."""
+        return self.present_min // HALF_HOUR_MIN
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every minute was measured."""
+        return self.present_min == self.expected_min
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadCurve:
+    """Energies over steps that follow each other without overlap; what was not measured is absent.
+
+    Arrays of one length, int64: `starts_min` (minutes UTC, increasing), `steps_min`,
+    and `energies` in W × minutes (1 kWh is 60,000).
+
+    Raises:
+        LoadCurveError: at construction, when steps overlap, are empty, or an energy is negative.
+    """
+
+    starts_min: Minutes
+    steps_min: Minutes
+    energies: Minutes
+    findings: tuple[Finding, ...] = ()
+
+    def __post_init__(self) -> None:
+        arrays = (self.starts_min, self.steps_min, self.energies)
+        if len({len(array) for array in arrays}) != 1 or any(array.dtype != np.int64 for array in arrays):
+            raise LoadCurveError("a load curve needs three arrays of int64 of one length")
+        if not len(self.starts_min):
+            raise LoadCurveError("a load curve needs at least one measurement")
+        if (self.steps_min <= 0).any() or (self.energies < 0).any():
+            raise LoadCurveError("a load curve has steps above 0 and energies of at least 0")
+        if (self.starts_min[1:] < (self.starts_min + self.steps_min)[:-1]).any():
+            raise LoadCurveError("the steps of a load curve overlap")
+        for array in arrays:
+            array.flags.writeable = False
+
+    @property
+    def starts_at(self) -> npt.NDArray[np.datetime64]:
+        """The starts as instants in UTC."""
+        return self.starts_min.astype("datetime64[m]")
+
+    @property
+    def start_min(self) -> int:
+        """The first measured instant, in minutes UTC."""
+        return int(self.starts_min[0])
+
+    @property
+    def end_min(self) -> int:
+        """The first instant after the last step, in minutes UTC."""
+        return int(self.starts_min[-1] + self.steps_min[-1])
+
+    @property
+    def energy(self) -> int:
+        """All that was measured, in W × minutes."""
+        return int(self.energies.sum())
+
+    def energies_before(self, bounds_min: Minutes) -> Minutes:
+        """The energy from the first step to each instant; a step that an instant cuts is shared pro rata.
+
+        Shares are whole W × minutes and add up to the step.
+        """
+        return self._before(bounds_min, self.energies)
+
+    def coverage(self, start_min: int, end_min: int) -> Coverage:
+        """How much of a span (minutes UTC, the end excluded) was measured."""
+        before = self._before(np.array([start_min, end_min], dtype=np.int64), self.steps_min)
+        return Coverage(end_min - start_min, int(before[1] - before[0]))
+
+    def cut_steps(self, bounds_min: Minutes) -> int:
+        """How many steps have one of the instants strictly inside."""
+        rows, inside = self._place(bounds_min)
+        return len(np.unique(rows[(inside > 0) & (inside < self.steps_min[rows])]))
+
+    def highest_power_w(self) -> tuple[int, int]:
+        """The highest mean power of a step, in W rounded up, and its start in minutes UTC."""
+        powers = -(-self.energies // self.steps_min)
+        highest = int(powers.argmax())
+        return int(powers[highest]), int(self.starts_min[highest])
+
+    def above_power(self, power_kva: int) -> Finding | None:
+        """The finding that the mean power was above the subscribed one, if it ever was."""
+        above = self.energies > self.steps_min * (power_kva * 1000)
+        if not above.any():
+            return None
+        hours = int(self.steps_min[above].sum()) / 60
+        first = instant_of(int(self.starts_min[above.argmax()]))
+        return Finding(
+            "above_power",
+            int(above.sum()),
+            f"above {power_kva} kVA for {hours:g} h: is this the right home, unit and subscribed power?",
+            first,
+        )
+
+    def _place(self, bounds_min: Minutes) -> tuple[Minutes, Minutes]:
+        """The row that starts last at or before each bound, and how many of its minutes lie before."""
+        rows = np.maximum(np.searchsorted(self.starts_min, bounds_min, side="right") - 1, 0)
+        return rows, np.clip(bounds_min - self.starts_min[rows], 0, self.steps_min[rows])
+
+    def _before(self, bounds_min: Minutes, amounts: Minutes) -> Minutes:
+        rows, inside = self._place(bounds_min)
+        whole = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(amounts)])
+        before: Minutes = whole[rows] + amounts[rows] * inside // self.steps_min[rows]
+        return before
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Readings:
+    """Rows of a file as they were printed, before they are made a curve.
+
+    `stamps_min` are minutes UTC; `milli` is in mW, or in mWh when `is_energy`; `present`
+    is False where a row has no value. `steps_min` are the rows' own steps, 0 where the
+    file does not say. `stamp_is` tells whether a stamp starts or ends its step. `homes`
+    are the meters that the file names, to refuse a mixture of them.
+    """
+
+    stamps_min: Minutes
+    milli: Minutes
+    present: npt.NDArray[np.bool_]
+    steps_min: Minutes
+    stamp_is: Literal["start", "end"]
+    is_energy: bool = False
+    findings: tuple[Finding, ...] = ()
+    homes: frozenset[str] = frozenset()
+
+
+def build_curve(readings: Readings, now: dt.datetime) -> LoadCurve:
+    """The load curve of a file's rows: in order, once each, every row over its own step.
+
+    Raises:
+        LoadCurveError: when no row holds a value, or the rows lie in the future.
+    """
+    if not readings.present.any():
+        raise LoadCurveError("no row holds a value")
+    findings = list(readings.findings)
+    stamps, rows = _ordered(readings, findings)
+    steps = _steps(stamps, readings.steps_min[rows], readings.stamp_is)
+    starts = stamps - steps if readings.stamp_is == "end" else stamps
+    if int(starts[0]) * 60 > now.timestamp():
+        raise LoadCurveError(
+            f"every row lies in the future: the first is of {instant_of(int(starts[0])):%Y-%m-%d}"
+        )
+    milli, present = readings.milli[rows], readings.present[rows]
+    _tell(findings, "blank", ~present, starts, "rows without a value are missing, not 0")
+    negative = present & (milli < 0)
+    _tell(findings, "negative", negative, starts, "rows with a negative value are left out")
+    late = (starts + steps) * 60 > now.timestamp()
+    _tell(findings, "stray", late, starts, "rows in the future are left out")
+    keep = present & ~negative & ~late
+    if not keep.any():
+        raise LoadCurveError("no row holds a value that can be used")
+    overlaps = _overlaps(starts, steps, keep)
+    _tell(findings, "overlap", overlaps, starts, "rows that begin before the one before ends are left out")
+    keep &= ~overlaps
+    starts, steps, milli = starts[keep], steps[keep], milli[keep]
+    scaled = milli * (PER_WH if readings.is_energy else steps)
+    energies = (scaled + 500) // 1000
+    _tell(findings, "rounded", scaled % 1000 != 0, starts, "energies finer than 1 W × minute are rounded")
+    findings += _gaps_and_steps(starts, steps)
+    return LoadCurve(starts, steps, energies, tuple(findings))
+
+
+def _ordered(readings: Readings, findings: list[Finding]) -> tuple[Minutes, Minutes]:
+    """The stamps in order and each once, with their rows in the file."""
+    differences = np.diff(readings.stamps_min)
+    if (differences < 0).any() and (differences > 0).any():
+        back = np.concatenate([[False], differences < 0])
+        if (differences > 0).sum() < (differences < 0).sum():
+            back = np.concatenate([[False], differences > 0])
+        _tell(findings, "disorder", back, readings.stamps_min, "rows out of order are sorted")
+    order = np.argsort(readings.stamps_min, kind="stable")
+    # Of rows with one stamp, the first that holds a value is kept.
+    order = order[np.lexsort((order, ~readings.present[order], readings.stamps_min[order]))]
+    stamps = readings.stamps_min[order]
+    again = np.concatenate([[False], stamps[1:] == stamps[:-1]])
+    if again.any():
+        first = order[~again][np.cumsum(~again) - 1]
+        other = again & readings.present[order] & (readings.milli[order] != readings.milli[first])
+        message = "rows whose stamp came before are left out"
+        if other.any():
+            message += f"; {int(other.sum())} of them held another value"
+        _tell(findings, "duplicate", again, stamps, message)
+    return stamps[~again], order[~again]
+
+
+def _steps(stamps: Minutes, own: Minutes, stamp_is: Literal["start", "end"]) -> Minutes:
+    """The step of each row: its own, else the distance to the neighbour that its stamp borders on.
+
+    A distance that no meter uses, or that stands alone between shorter steps which
+    divide it, is a gap: the row then has the step of its neighbours.
+    """
+    distances = np.diff(stamps)
+    if stamp_is == "start":  # Mirror: a start borders on the next row as an end borders on the one before.
+        distances = distances[::-1]
+        own = own[::-1]
+    candidates = np.concatenate([[0], distances])
+    candidates[~np.isin(candidates, STEPS_MIN)] = 0
+    before = np.concatenate([[0], candidates[:-1]])
+    after = np.concatenate([candidates[1:], [0]])
+    with np.errstate(divide="ignore"):
+        alone = (before > 0) & (after > 0) & (candidates > before) & (candidates > after)
+        alone &= candidates % np.maximum(before, 1) == 0
+    candidates[alone] = 0
+    steps = np.where(own > 0, own, candidates)
+    steps = _filled(steps[::-1])[::-1]  # A row after a gap belongs with those that follow it.
+    steps = _filled(steps)
+    steps[steps == 0] = HALF_HOUR_MIN
+    return steps[::-1].copy() if stamp_is == "start" else steps
+
+
+def _filled(steps: Minutes) -> Minutes:
+    """Zeros replaced with the value before them."""
+    last = np.maximum.accumulate(np.where(steps > 0, np.arange(len(steps)), 0))
+    return steps[last]
+
+
+def _overlaps(starts: Minutes, steps: Minutes, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    overlaps = np.zeros(len(starts), dtype=np.bool_)
+    kept = np.flatnonzero(keep)
+    if not (starts[kept][1:] < (starts + steps)[kept][:-1]).any():
+        return overlaps
+    end = starts[0] - 1440
+    for row in kept:
+        if starts[row] < end:
+            overlaps[row] = True
+        else:
+            end = starts[row] + steps[row]
+    return overlaps
+
+
+def _gaps_and_steps(starts: Minutes, steps: Minutes) -> Iterator[Finding]:
+    ends = starts + steps
+    gaps = starts[1:] - ends[:-1]
+    if gaps.any():
+        missing = int(gaps.sum())
+        yield Finding(
+            "gap",
+            int((gaps > 0).sum()),
+            f"{missing // HALF_HOUR_MIN} half hours were not measured; nothing is put in their place",
+            instant_of(int(ends[int((gaps > 0).argmax())])),
+        )
+    counts = Counter(steps.tolist())
+    if len(counts) > 1:
+        changes = np.concatenate([[False], steps[1:] != steps[:-1]])
+        listed = ", ".join(f"{step} min × {count}" for step, count in sorted(counts.items()))
+        yield Finding(
+            "mixed_step",
+            int(changes.sum()),
+            f"the step changes inside the file ({listed}); each row counts for its own",
+            instant_of(int(starts[changes.argmax()])),
+        )
+
+
+def _tell(
+    findings: list[Finding], kind: FindingKind, rows: npt.NDArray[np.bool_], at_min: Minutes, message: str
+) -> None:
+    if rows.any():
+        findings.append(Finding(kind, int(rows.sum()), message, instant_of(int(at_min[int(rows.argmax())]))))
+
+
+def utc_of_local(wall_min: Minutes) -> tuple[Minutes, Sequence[Finding]]:
+    """Stamps of legal time without offset as minutes UTC, in the order of a file.
+
+    The hour that autumn repeats is told apart by order: the first time a reading
+    comes it is summer time, the next time winter time (the other way round in a
+    file that goes backwards). When the file holds it once, it is summer time.
+    """
+    summer, winter = wall_min - 120, wall_min - 60
+    is_summer, is_winter = local_minutes(summer) == wall_min, local_minutes(winter) == wall_min
+    utc = np.where(is_summer, summer, winter)
+    both = np.flatnonzero(is_summer & is_winter)
+    if not len(both):
+        return utc, ()
+    backwards = wall_min[-1] < wall_min[0]
+    rows = both[::-1] if backwards else both
+    seen: Counter[int] = Counter()
+    for row in rows:
+        reading = int(wall_min[row])
+        if seen[reading] == 1:
+            utc[row] = winter[row]
+        seen[reading] += 1
+    once = sum(count == 1 for count in seen.values())
+    if not once:
+        return utc, ()
+    message = (
+        "stamps of the hour that autumn repeats come once and without offset; they are taken as summer time"
+    )
+    return utc, (Finding("ambiguous_hour", once, message, instant_of(int(utc[both[0]]))),)

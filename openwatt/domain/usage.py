@@ -1,0 +1,106 @@
+"""How much a home used in each register on each legal day: a load curve laid on a register calendar."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from openwatt.domain.calendar import UNKNOWN, Timeline
+from openwatt.domain.legal_time import Minutes, Span, day_number, instant_of
+from openwatt.domain.load_curve import PER_WH, Coverage, Finding, LoadCurve
+
+
+@dataclass(frozen=True, eq=False)
+class Usage:
+    """Energies by legal day and register over a span, in W × minutes.
+
+    `energies[day, register]` counts days from `span.start`; the last column holds
+    what was used while no register was known (a Tempo day without a colour).
+    """
+
+    registers: tuple[str, ...]
+    span: Span
+    energies: Minutes
+    coverage: Coverage
+    findings: tuple[Finding, ...] = ()
+
+    @cached_property
+    def before(self) -> Minutes:
+        """Energies from the span's start to each day: one row more than there are days."""
+        zero = np.zeros((1, self.energies.shape[1]), dtype=np.int64)
+        return np.concatenate([zero, np.cumsum(self.energies, axis=0)])
+
+    @property
+    def unknown(self) -> int:
+        """What was used while no register was known, in W × minutes."""
+        return int(self.energies[:, -1].sum())
+
+    def between(self, start: dt.date, end: dt.date) -> Minutes:
+        """Energies per register, the unknown last, from a day to another (excluded), in W × minutes."""
+        first, last = (day_number(day) - day_number(self.span.start) for day in (start, end))
+        amounts: Minutes = self.before[last] - self.before[first]
+        return amounts
+
+
+def measure(curve: LoadCurve, timeline: Timeline, span: Span) -> Usage:
+    """What a curve used in each register of a timeline that covers the span.
+
+    A step that a change of register or day cuts is shared pro rata, and a finding says so.
+    """
+    stretches = energies_of_stretches(curve, timeline)
+    columns = len(timeline.registers) + 1
+    first = day_number(span.start)
+    # UNKNOWN is -1: the last column.
+    cells = (timeline.day_numbers - first) * columns + timeline.numbers % columns
+    energies = np.zeros(span.days * columns, dtype=np.int64)
+    np.add.at(energies, cells, stretches)
+    coverage = curve.coverage(span.start_min, span.end_min)
+    return Usage(
+        timeline.registers,
+        span,
+        energies.reshape(span.days, columns),
+        coverage,
+        tuple(findings_of_stretches(curve, timeline, stretches)),
+    )
+
+
+def energies_of_stretches(curve: LoadCurve, timeline: Timeline) -> Minutes:
+    """The energy of each stretch of a timeline, in W × minutes."""
+    stretches: Minutes = np.diff(curve.energies_before(timeline.bounds_min))
+    return stretches
+
+
+def findings_of_stretches(curve: LoadCurve, timeline: Timeline, stretches: Minutes) -> list[Finding]:
+    """What laying a curve on a timeline had to decide: steps shared, registers unknown."""
+    findings = []
+    changes = timeline.bounds_min[1:-1][timeline.numbers[1:] != timeline.numbers[:-1]]
+    if shared := curve.cut_steps(changes):
+        message = "steps in which the register changes are shared pro rata"
+        findings.append(Finding("split", shared, message))
+    unknown = (timeline.numbers == UNKNOWN) & (stretches > 0)
+    if unknown.any():
+        wh = int(stretches[unknown].sum()) // PER_WH
+        days = len(np.unique(timeline.day_numbers[unknown]))
+        message = f"{wh} Wh on {days} days belong to no known register (is a colour missing?)"
+        first = instant_of(int(timeline.bounds_min[:-1][unknown][0]))
+        findings.append(Finding("unknown_register", days, message, first))
+    return findings
+
+
+def energies_by_register(curve: LoadCurve, timeline: Timeline) -> Mapping[str | None, int]:
+    """The energy in each register of a timeline, in W × minutes; under None what no register is known for."""
+    totals = np.zeros(len(timeline.registers) + 1, dtype=np.int64)
+    np.add.at(totals, timeline.numbers, energies_of_stretches(curve, timeline))
+    by_register: dict[str | None, int] = {
+        register: int(total) for register, total in zip(timeline.registers, totals[:-1], strict=True)
+    }
+    if totals[-1]:
+        by_register[None] = int(totals[-1])
+    return by_register
+
+
+def whole_wh(energy: int) -> int:
+    """An energy in W × minutes as whole Wh, rounded half up, as it is printed."""
+    return (2 * energy + PER_WH) // (2 * PER_WH)
