@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 SHARED = Path(
-    os.environ.get("OPENWATT_SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
+    os.environ.get("SHARED_DATA", Path(__file__).resolve().parents[2] / "shared" / "data")
 ).resolve()
 
 needs_shared_data = pytest.mark.skipif(
-    not SHARED.is_dir(), reason=f"the shared evidence is not at {SHARED} (set OPENWATT_SHARED_DATA)"
+    not SHARED.is_dir(), reason=f"the shared evidence is not at {SHARED} (set SHARED_DATA)"
 )
