@@ -144,7 +144,6 @@ class EmbeddedPostgres:
     def _start_if_down(self) -> None:
         if self._answers():
             return
-        self._refuse_another_owner()
         make_private(self.place.sockets, self.place.account)
         server = self.place.open("server.lock")
         try:
@@ -224,7 +223,7 @@ class EmbeddedPostgres:
     def _create_cluster(self, programs: Path) -> None:
         """A cluster with its database, made aside and put in place by one rename: whole or not there."""
         place = self.place
-        with suppress(FileNotFoundError, OSError):
+        with suppress(OSError):
             place.cluster.rmdir()  # an empty folder is nobody's
         if place.cluster.exists():
             self._refuse_another_cluster()
@@ -275,15 +274,6 @@ class EmbeddedPostgres:
                 f"{cluster} was written by PostgreSQL {major} and OpenWatt brings PostgreSQL {MAJOR}; "
                 f"export it with pg_dump of version {major} and move the folder away, or {REMEDY}"
             )
-
-    def _refuse_another_owner(self) -> None:
-        with suppress(FileNotFoundError):
-            owner = self.place.cluster.stat().st_uid
-            if self.place.account is None and owner != os.geteuid():
-                raise EmbeddedPostgresError(
-                    f"{self.place.cluster} belongs to user id {owner} and OpenWatt runs as user id "
-                    f"{os.geteuid()}; run it as that user, or {REMEDY}"
-                )
 
     def _forget_stale_files(self) -> None:
         """What a killed server left: a pid that is now a zombie's or another's would keep PostgreSQL down."""

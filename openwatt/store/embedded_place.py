@@ -100,6 +100,7 @@ def find_place(wanted: Path, fallback_root: Path, socket_root: Path) -> Place:
     account can enter it, else a folder of its own under `fallback_root`.
     """
     if os.geteuid() != 0:
+        _refuse_another_owner(wanted / "postgresql")
         return Place(wanted, _sockets(wanted, os.geteuid(), socket_root), None)
     elsewhere = fallback_root.resolve() / f"data-{_digest(wanted)}"
     kept = next((folder for folder in (wanted, elsewhere) if (folder / "postgresql").exists()), None)
@@ -204,8 +205,10 @@ def find_binaries(install: Path, account: Account | None, fallback_root: Path) -
             if not copy.exists():
                 raise
     copied = copy / package.name / install.name
+    if copy.stat().st_uid != os.geteuid():
+        raise EmbeddedPostgresError(f"{copy} was not made by OpenWatt; remove it")
     status, said = _version(copied, account)
-    if status != 0 or copy.stat().st_uid != os.geteuid():
+    if status != 0:
         raise EmbeddedPostgresError(
             f"user id {account.uid} can run the embedded PostgreSQL neither from {install} nor from {copied} "
             f"({said}); install OpenWatt in a folder that others may enter, "
@@ -226,6 +229,16 @@ def _open_to_read(tree: Path) -> None:
             file = Path(folder, name)
             if not file.is_symlink():
                 file.chmod(0o755 if file.stat().st_mode & stat.S_IXUSR else 0o644)
+
+
+def _refuse_another_owner(cluster: Path) -> None:
+    with suppress(FileNotFoundError, NotADirectoryError):
+        owner = cluster.stat().st_uid
+        if owner != os.geteuid():
+            raise EmbeddedPostgresError(
+                f"{cluster} belongs to user id {owner} and OpenWatt runs as user id {os.geteuid()}; "
+                f"run it as that user, or {REMEDY}"
+            )
 
 
 def _account(*folders: Path) -> Account:

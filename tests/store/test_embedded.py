@@ -267,6 +267,15 @@ def test_a_folder_of_something_else_is_refused_and_left_alone(
     assert [path.name for path in cluster.iterdir()] == [file]
 
 
+def test_a_database_of_another_user_is_refused(
+    open_dir: Path, embedded: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (open_dir / "var" / "postgresql").mkdir(parents=True)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(EmbeddedPostgresError, match="runs as user id 12345; run it as that user"):
+        embedded(open_dir / "var").acquire()
+
+
 def test_a_data_folder_that_is_a_file_is_refused_with_the_remedy(open_dir: Path, embedded: Embedded) -> None:
     (open_dir / "var").touch()
     with pytest.raises(EmbeddedPostgresError, match=r"Not a directory.*OPENWATT_DATA_DIR"):
@@ -345,7 +354,9 @@ def test_a_socket_folder_planted_by_somebody_else_is_refused(open_dir: Path, emb
     assert not list((open_dir / "trap").iterdir())
 
 
-def test_an_ordinary_user_runs_the_server_in_the_data_folder(open_dir: Path, embedded: Embedded) -> None:
+def test_an_ordinary_user_runs_the_server_in_the_data_folder_which_root_can_then_use(
+    open_dir: Path, embedded: Embedded
+) -> None:
     home = open_dir / "home"
     home.mkdir(mode=0o700)
     uid = pwd.getpwnam("nobody").pw_uid if AS_ROOT else os.geteuid()
@@ -369,6 +380,8 @@ def test_an_ordinary_user_runs_the_server_in_the_data_folder(open_dir: Path, emb
     with open(faults) as told:  # noqa: PTH123 - a pipe has no path
         assert told.read() == ""
     assert (home / "var" / "postgresql" / "PG_VERSION").stat().st_uid == uid
+    with embedded(home / "var") as server:
+        assert ask(server, "SELECT value FROM kept") == 42
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
 
 
