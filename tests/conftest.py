@@ -29,6 +29,16 @@ for name in [name for name in os.environ if name.startswith(PREFIX)]:
 NOW = dt.datetime(2026, 11, 22, 12, 0, tzinfo=dt.UTC)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--forbid-skips", action="store_true", help="Count a skipped test as a failure.")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("--forbid-skips") and reporter is not None and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 class Server:
     """The session's PostgreSQL and the databases cloned in it."""
 
@@ -125,7 +135,8 @@ def database() -> Iterator[Callable[[str], Database]]:
 @pytest.fixture(scope="session")
 def shared_app(server: Server, filled: str) -> Iterator[Flask]:
     """The app over the shipped catalogue at noon of a fixed day; for tests that only read."""
-    app = create_app(Settings(database_url=server.url(filled)), clock=lambda: NOW)
+    # A clone, because a template that somebody is connected to cannot be cloned.
+    app = create_app(Settings(database_url=server.url(server.create(filled))), clock=lambda: NOW)
     yield app
     close_app(app)
 

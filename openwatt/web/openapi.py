@@ -1,11 +1,11 @@
 """The contract: OpenAPI 3.1, put together from the routes, their parameters and the types they answer."""
 
 from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Any
 
 import msgspec
 from flask import Flask
+from werkzeug.http import HTTP_STATUS_CODES
 
 from openwatt import __version__
 from openwatt.web.answers import Described
@@ -84,7 +84,7 @@ def _responses(described: Described) -> Iterator[tuple[str, object]]:
         yield (
             str(status),
             {
-                "description": HTTPStatus(status).phrase,
+                "description": HTTP_STATUS_CODES[status],
                 "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
             },
         )

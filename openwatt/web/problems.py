@@ -4,12 +4,12 @@ import contextlib
 import re
 import socket
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import NamedTuple
 
 import msgspec
 from flask import Flask, Response
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge, RequestURITooLarge
+from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
 
 from openwatt.store.errors import DatabaseAwayError, SchemaError
 
@@ -47,6 +47,7 @@ class Problem(msgspec.Struct, omit_defaults=True, kw_only=True):
 #: What to tell where werkzeug's own sentence does not name a remedy.
 _DETAILS = {
     404: "There is nothing at this address; /docs lists what there is.",
+    405: "This address is not asked in this way; the Allow header says in which.",
     413: "The request's body is larger than this address takes.",
     414: "The address is too long; no question to this service needs more than 4,000 characters.",
     500: "The service failed, and has noted it. Trying again may help; reporting it helps everybody.",
@@ -56,13 +57,13 @@ _DETAILS = {
 
 def problem_body(status: int, detail: str | None = None, faults: Sequence[Fault] = ()) -> bytes:
     """A problem document as bytes; for use where there is no Flask."""
-    title = HTTPStatus(status).phrase
+    title = HTTP_STATUS_CODES[status]
     return msgspec.json.encode(
         Problem(
             type=f"/problems/{re.sub('[^a-z]+', '-', title.lower())}",
             title=title,
             status=status,
-            detail=detail or _DETAILS.get(status) or HTTPStatus(status).description or title,
+            detail=detail or _DETAILS.get(status, title),
             faults=[fault._asdict() for fault in faults],
         )
     )
@@ -88,9 +89,9 @@ def register_problems(app: Flask) -> None:
     @app.errorhandler(HTTPException)
     def _http_error(error: HTTPException) -> Response:
         status = error.code or 500
-        # werkzeug's sentences speak to browsers ("If you entered the URL manually …").
-        detail = _DETAILS.get(status, error.description)
-        answer = problem(status, detail)
+        # werkzeug's own sentences speak to browsers ("If you entered the URL manually …").
+        ours = error.description != type(error).description
+        answer = problem(status, error.description if ours else None)
         for name, value in error.get_headers():
             if name not in {"Content-Type", "Content-Length"}:
                 answer.headers[name] = value
@@ -107,11 +108,6 @@ def register_problems(app: Flask) -> None:
         answer = problem(503)
         answer.headers["Retry-After"] = "2"
         return answer
-
-    @app.errorhandler(RequestURITooLarge)
-    @app.errorhandler(RequestEntityTooLarge)
-    def _too_large(error: HTTPException) -> Response:
-        return problem(error.code or 413)
 
 
 def write_problem(sock: socket.socket, status: int, reason: str, message: str) -> None:

@@ -1,0 +1,88 @@
+# Everything a developer or an operator types. `make` alone lists it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+##@ Use
+
+.PHONY: help
+help: ## List these targets.
+	@awk 'BEGIN {FS = ":.*## "} \
+	  /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
+	  /^[a-z-]+:.*## / {printf "  \033[36m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: $(VENV)/.run ## Start the service on http://127.0.0.1:8000 with an embedded PostgreSQL.
+	$(BIN)/gunicorn wsgi:app
+
+.PHONY: migrate
+migrate: $(VENV)/.run ## Bring the database to this version's schema.
+	$(BIN)/openwatt migrate
+
+##@ Check
+
+.PHONY: test
+test: $(VENV)/.dev ## Run every test; T=tests/web runs a part.
+	$(BIN)/python -m pytest --numprocesses=$(or $(JOBS),auto) $(PYTEST_ARGS) $(T)
+
+.PHONY: lint
+lint: $(VENV)/.dev ## Look for faults of style and form.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: types
+types: $(VENV)/.dev ## Check the types.
+	$(BIN)/mypy
+
+.PHONY: check
+check: lint types test ## Everything that must be clean before a change is handed in.
+
+.PHONY: chaos
+chaos: $(VENV)/.dev ## Run the long forms of the chaos tests, which `test` runs in short.
+	$(BIN)/python -m pytest -m "slow" --timeout=900 $(PYTEST_ARGS) tests/chaos
+
+.PHONY: bench
+bench: $(VENV)/.dev ## Measure, and print ratios; what each script asks is in bench/README.md.
+	$(BIN)/python bench/requests.py
+	$(BIN)/python bench/history.py
+
+##@ Change
+
+.PHONY: format
+format: $(VENV)/.dev ## Bring the code into form.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: $(VENV)/.dev ## Compile requirements*.txt from pyproject.toml, with hashes; UPGRADE=1 takes newer versions.
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 $(if $(UPGRADE),--upgrade) \
+	  --custom-compile-command "make lock" --quiet pyproject.toml --output-file requirements.txt
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 $(if $(UPGRADE),--upgrade) \
+	  --custom-compile-command "make lock" --quiet pyproject.toml --group dev \
+	  --constraints requirements.txt --output-file requirements-dev.txt
+
+.PHONY: clean
+clean: ## Remove what these targets made, except the data in var/.
+	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The virtual environment, made again whenever what it is made from has changed.
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "OpenWatt needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || \
+	  { echo "This Python cannot make virtual environments; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,66 @@
+"""The contract is true: what is served is what it says, and it says everything that is served."""
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from openapi_spec_validator import OpenAPIV31SpecValidator, validate
+from werkzeug.serving import make_server
+
+#: Served, but not part of the contract: for eyes, or the contract itself.
+NOT_IN_CONTRACT = {"/", "/docs", "/openapi.json", "/static/<path:filename>"}
+
+
+@pytest.fixture
+def served(shared_app: Flask) -> Iterator[str]:
+    """The address of the app on a real socket."""
+    server = make_server("127.0.0.1", 0, shared_app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_schemathesis_finds_nothing_with_all_its_checks(served: str, tmp_path: Path) -> None:
+    arguments = ["--checks=all", "--max-examples=40", "--generation-database=none", "--no-color"]
+    command = [Path(sys.executable).with_name("schemathesis"), "run", f"{served}/openapi.json", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=150)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "11 selected / 11 total" in done.stdout
+    assert "No issues found" in done.stdout
+
+
+def test_the_contract_is_valid_openapi_31(client: FlaskClient) -> None:
+    document: Any = client.get("/openapi.json").json
+    validate(document, cls=OpenAPIV31SpecValidator)
+    assert document["openapi"].startswith("3.1")
+
+
+def test_every_route_is_in_the_contract(shared_app: Flask, client: FlaskClient) -> None:
+    paths = set(client.get("/openapi.json").json["paths"])  # type: ignore[index]  # the contract
+    routes = {rule.rule for rule in shared_app.url_map.iter_rules()}
+    assert paths
+    assert routes - NOT_IN_CONTRACT == paths
+
+
+def test_every_operation_is_explained(client: FlaskClient) -> None:
+    operations = [path["get"] for path in client.get("/openapi.json").json["paths"].values()]  # type: ignore[index]
+    assert operations
+    for operation in operations:
+        assert operation["summary"]
+        assert operation["description"].endswith(".")
+        assert all(parameter["description"] for parameter in operation["parameters"])
+
+
+def test_amounts_are_numbers_in_the_contract(client: FlaskClient) -> None:
+    schemas = client.get("/openapi.json").json["components"]["schemas"]  # type: ignore[index]  # the contract
+    subscription = schemas["TariffItem"]["properties"]["subscription_eur_per_year_ttc"]
+    assert {"type": "number"} in subscription["anyOf"]
