@@ -59,9 +59,9 @@ format: $(VENV)/.dev ## Bring the code into form.
 .PHONY: lock
 lock: $(VENV)/.dev ## Compile requirements*.txt from pyproject.toml, with hashes; UPGRADE=1 takes newer versions.
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 $(if $(UPGRADE),--upgrade) \
-	  --custom-compile-command "make lock" --quiet pyproject.toml --output-file requirements.txt
+	  --quiet pyproject.toml --output-file requirements.txt
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 $(if $(UPGRADE),--upgrade) \
-	  --custom-compile-command "make lock" --quiet pyproject.toml --group dev \
+	  --quiet pyproject.toml --group dev \
 	  --constraints requirements.txt --output-file requirements-dev.txt
 
 .PHONY: clean

@@ -103,7 +103,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         if not variable.startswith(PREFIX) or not text:
             continue
         if variable not in fields:
-            close = difflib.get_close_matches(variable, fields, n=1)
+            close = difflib.get_close_matches(variable, fields, n=1, cutoff=0.85)
             hint = f"did you mean {close[0]}?" if close else "see .env.example for those that exist"
             faults.append(f"{variable} is not a setting of OpenWatt: {hint}")
             continue

@@ -19,6 +19,15 @@ Every answer carries an `ETag`; send it back as `If-None-Match` and an unchanged
 Lists go on at the address in `next`. Errors are problem documents (RFC 9457).
 """
 
+#: The parts of the contract in the order in which a newcomer should meet them.
+_TAGS = {
+    "tariffs": "What electricity costs: on a day, and over time.",
+    "offers": "What is sold, and by whom.",
+    "guards": "Market offers beside the regulated tariff.",
+    "tempo": "The colours of Tempo days.",
+    "service": "Is it alive, is it ready, which code is it.",
+}
+
 #: Statuses that any question to the database may be answered with.
 _USUAL_PROBLEMS = (400, 406, 414, 429, 500, 503)
 
@@ -34,7 +43,7 @@ def contract(app: Flask) -> dict[str, Any]:
             "operationId": endpoint.rsplit(".", 1)[-1],
             "summary": summary.strip().rstrip("."),
             "description": " ".join(explanation.split()),
-            "tags": [path.split("/")[2] if path.startswith("/v1/") else "service"],
+            "tags": [_tag(path)],
             "parameters": [
                 {
                     "name": parameter.name,
@@ -58,9 +67,18 @@ def contract(app: Flask) -> dict[str, Any]:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
+        "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
         "paths": paths,
         "components": {"schemas": _numbers(components)},
     }
+
+
+def _tag(path: str) -> str:
+    """Which part of the contract a path belongs to: that of its first word under /v1."""
+    if not path.startswith("/v1/"):
+        return "service"
+    word = path.split("/")[2]
+    return "offers" if word == "suppliers" else word
 
 
 def described_routes(app: Flask) -> Iterator[tuple[str, str, Described]]:

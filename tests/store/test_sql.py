@@ -1,0 +1,87 @@
+"""Every SQL file means something to the migrated schema."""
+
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from openwatt.store.errors import SchemaError
+from openwatt.store.migrate import check_schema, migrate, migrations, newest_schema
+from openwatt.store.sql import statement
+
+QUERIES = sorted(
+    Path(entry.name).stem
+    for entry in (files("openwatt.store") / "queries").iterdir()
+    if entry.name.endswith(".sql")
+)
+#: What EXPLAIN cannot explain: statements that make a table or move rows.
+NOT_EXPLAINED = {
+    "copy_tariffs",
+    "copy_tempo_days",
+    "incoming_tariffs",
+    "incoming_tempo_days",
+    "schema_migrations",
+}
+
+
+class _AnyParameter(dict[str, object]):
+    """Null for every parameter: the planner checks names and types, not values."""
+
+    def __missing__(self, key: str) -> None:
+        return None
+
+
+@pytest.mark.parametrize("name", [name for name in QUERIES if name not in NOT_EXPLAINED])
+def test_a_statement_can_be_planned(empty_url: str, name: str) -> None:
+    with psycopg.connect(empty_url) as connection:
+        connection.execute(statement("incoming_tariffs"))
+        connection.execute(statement("incoming_tempo_days"))
+        plan = connection.execute(b"explain " + statement(name).encode(), _AnyParameter()).fetchall()
+        assert plan
+
+
+def test_every_statement_is_used_somewhere() -> None:
+    package = Path(str(files("openwatt")))
+    code = "\n".join(module.read_text() for module in package.rglob("*.py"))
+    assert len(QUERIES) > 15
+    assert [name for name in QUERIES if f'"{name}"' not in code] == []
+
+
+def test_reading_walks_the_index_and_never_the_table(filled_url: str) -> None:
+    parameters = {"on": "2025-09-01", "known_at": "infinity", "limit": 100}
+    with psycopg.connect(filled_url) as connection:
+        connection.execute("analyze")
+        connection.execute("set enable_seqscan = off")
+        plan = "\n".join(
+            row[0]
+            for row in connection.execute(
+                b"explain " + statement("tariffs_on").encode(), _AnyParameter(parameters)
+            ).fetchall()
+        )
+    assert "tariffs_in_time" in plan
+    assert "Seq Scan on tariffs" not in plan
+
+
+def test_migrations_are_numbered_without_a_hole() -> None:
+    assert list(migrations()) == list(range(1, newest_schema() + 1))
+
+
+def test_migrating_is_done_once(clone: Callable[[str], str]) -> None:
+    with psycopg.connect(clone("template1"), autocommit=True) as connection:
+        first, second = migrate(connection), migrate(connection)
+    assert len(first) == newest_schema()
+    assert second == []
+
+
+def test_older_code_refuses_a_newer_schema(empty_url: str) -> None:
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        connection.execute("insert into schema_migrations (number, name) values (9999, 'from the future')")
+        with pytest.raises(SchemaError, match="has schema 9999, this OpenWatt knows only up to"):
+            migrate(connection)
+
+
+def test_newer_code_says_that_an_older_schema_must_be_migrated() -> None:
+    with pytest.raises(SchemaError, match="run `openwatt migrate`"):
+        check_schema(newest_schema() - 1)

@@ -1,0 +1,105 @@
+"""The rules of the tree, held by the import statements: which package may know which."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "openwatt"
+
+#: package → which of ours it may import.
+OURS = {
+    "domain": {"domain"},
+    "telemetry": {"telemetry"},
+    "meter": {"meter", "domain"},
+    "store": {"store", "domain"},
+    "catalogue": {"catalogue", "domain", "store"},
+    "ingest": {"ingest", "domain", "store", "telemetry", "catalogue"},
+    "web": {"web", "domain", "meter", "store", "telemetry"},
+}
+#: Third parties that only one place may know.
+ONLY_IN = {
+    "flask": {"web", "app"},
+    "werkzeug": {"web"},
+    "psycopg": {"store", "prepare", "catalogue"},
+    "psycopg_pool": {"store"},
+    "pypdfium2": {"ingest"},
+    "yaml": {"ingest"},
+    "httpx": {"ingest"},
+    "openpyxl": {"meter"},
+    "click": {"cli"},
+    "rich": {"cli"},
+    "sentry_sdk": {"telemetry"},
+    "prometheus_client": {"telemetry"},
+}
+REFUSED_NAMES = {"utils", "common", "core", "helpers", "services", "models", "schemas", "managers"}
+MOST_LINES = 400
+
+
+def modules() -> list[Path]:
+    found = sorted(PACKAGE.rglob("*.py"))
+    assert len(found) > 30
+    return found
+
+
+def imports(module: Path) -> set[str]:
+    """Every module that a file names in an import."""
+    found = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def room(module: Path) -> str:
+    """The package, or the top module, that a file belongs to."""
+    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("module", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_module_knows_only_what_its_package_may(module: Path) -> None:
+    allowed = OURS.get(room(module))
+    for name in imports(module):
+        top, *rest = name.split(".")
+        if top == "openwatt" and rest and allowed is not None:
+            assert rest[0] in allowed, f"{room(module)} may not import {name}"
+        if top in ONLY_IN:
+            rooms = ONLY_IN[top]
+            assert any(room(module) == r or room(module).endswith(f"_{r}") for r in rooms), (
+                f"only {' and '.join(sorted(rooms))} may import {top}"
+            )
+
+
+def test_the_domain_has_no_outside() -> None:
+    refused = {"os", "logging", "json", "time", "pathlib", "io", "subprocess", "socket", "threading"}
+    domain = [module for module in modules() if room(module) == "domain"]
+    assert domain
+    for module in domain:
+        tops = {name.split(".")[0] for name in imports(module)}
+        assert not tops & refused, module
+
+
+def test_a_worker_never_loads_the_readers_of_documents() -> None:
+    web = [module for module in modules() if room(module) in {"web", "app", "store", "domain"}]
+    assert web
+    for module in web:
+        assert not {name for name in imports(module) if name.startswith("openwatt.ingest")}, module
+
+
+def test_no_room_is_a_lumber_room() -> None:
+    names = {part.removesuffix(".py") for module in modules() for part in module.relative_to(PACKAGE).parts}
+    assert names
+    assert not names & REFUSED_NAMES
+
+
+def test_no_module_has_grown_too_long() -> None:
+    lengths = {str(module): len(module.read_text().splitlines()) for module in modules()}
+    assert {module: lines for module, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_every_module_says_what_it_is_for() -> None:
+    for module in modules():
+        assert ast.get_docstring(ast.parse(module.read_text())), module

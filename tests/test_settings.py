@@ -1,0 +1,63 @@
+"""Settings: read whole, or refused with every fault; written down where people look."""
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from openwatt.settings import PREFIX, Settings, SettingsError, read_settings, variable_of
+
+ROOT = Path(__file__).resolve().parents[1]
+VARIABLES = {variable_of(setting.name) for setting in dataclasses.fields(Settings)}
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert read_settings({}) == Settings()
+    assert read_settings({"OPENWATT_WORKERS": ""}) == Settings()
+
+
+def test_values_are_typed() -> None:
+    settings = read_settings({"OPENWATT_WORKERS": "3", "OPENWATT_DATA_DIR": "/srv/data", "PATH": "/bin"})
+    assert (settings.workers, settings.data_dir) == (3, Path("/srv/data"))
+
+
+def test_every_fault_is_named_and_an_unknown_variable_gets_its_neighbour() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings({"OPENWATT_WORKER": "2", "OPENWATT_THREADS": "many", "OPENWATT_SURPRISE_PARTY": "1"})
+    assert len(caught.value.faults) == 3
+    assert "did you mean OPENWATT_WORKERS?" in str(caught.value)
+    assert "OPENWATT_THREADS must be a whole number from 1 to 64 (it is 'many')" in str(caught.value)
+    assert "see .env.example" in str(caught.value)
+
+
+def test_a_secret_is_never_repeated() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings({"OPENWATT_DATABASE_URL": "mysql://me:hunter2@host/db"})
+    assert "hunter2" not in str(caught.value)
+    settings = read_settings({"OPENWATT_DATABASE_URL": "postgresql://me:hunter2@host/db"})
+    shown = {variable: value for variable, value, _ in settings.described()}
+    assert shown["OPENWATT_DATABASE_URL"] == "(set)"
+
+
+def test_the_file_env_is_read_and_the_environment_wins(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("OPENWATT_WORKERS=5\nOPENWATT_THREADS=6\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENWATT_THREADS", "7")
+    settings = read_settings()
+    assert (settings.workers, settings.threads) == (5, 7)
+
+
+@pytest.mark.parametrize("file", ["README.md", ".env.example"])
+def test_every_setting_is_written_down(file: str) -> None:
+    written = set(re.findall(rf"{PREFIX}[A-Z_]+", (ROOT / file).read_text()))
+    assert written == VARIABLES
+
+
+def test_the_example_is_a_file_that_can_be_used() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    values = dict(line.lstrip("#").split("=", 1) for line in lines if re.match(r"#?OPENWATT_\w+=", line))
+    assert values.keys() == VARIABLES
+    assert isinstance(read_settings(values), Settings)
