@@ -6,7 +6,7 @@ from typing import Any
 
 FILTERED = "[Filtered]"
 _UNCLEANABLE = "[could not be cleaned]"
-_MAX_DEPTH = 12
+_MAX_DEPTH = 20
 
 #: A key that holds one of these words holds a secret; `-` and `_` count as nothing.
 SECRET_WORDS = (

@@ -106,7 +106,7 @@ class Metrics:
         self._build.labels(version, revision).set(1)
 
     def observe_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
-        """Counts one answered request. `route` is the matched rule, never the path; None when none matched."""
+        """Counts one answered request. `route` is the matched rule, never the path; None when none did."""
         key = (method if method in METHODS else OTHER_METHOD, route, status)
         children = self._children.get(key)
         if children is None:
@@ -117,7 +117,7 @@ class Metrics:
         children[1].observe(seconds)
 
     def report_pool(self, statistics: Mapping[str, int]) -> None:
-        """Shows a pool's own statistics (psycopg_pool's `get_stats()`); names that are not ours are left out."""
+        """Shows a pool's own statistics: `get_stats()` of psycopg_pool."""
         for name, state in _POOL_STATES.items():
             self._pool.labels(state).set(statistics.get(name, 0))
 
