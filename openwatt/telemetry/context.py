@@ -1,0 +1,96 @@
+"""What is known about the request being answered: its ids, its clocks, its database time, its log records."""
+
+import logging
+import re
+import time
+import uuid
+from collections import deque
+from collections.abc import Iterable
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
+#: https://www.w3.org/TR/trace-context/#traceparent-header-field-values
+_TRACEPARENT = re.compile(
+    r"(?P<version>[0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?P<rest>-.*)?"
+)
+#: How many of a request's log records are kept for an error report.
+KEPT_RECORDS = 40
+
+
+def request_id_from(header: str | None) -> str:
+    """The caller's request id when it is safe to repeat in logs and headers, else a new UUID."""
+    if header is not None and _REQUEST_ID.fullmatch(header):
+        return header
+    return str(uuid.uuid4())
+
+
+def parse_traceparent(header: str | None) -> tuple[str, str] | None:
+    """(trace id, parent id) of a W3C `traceparent` header, or None when it is absent or invalid.
+
+    A later version may add fields after the flags; version 00 may not, and
+    version ff and ids of zeros alone are invalid.
+    """
+    match = _TRACEPARENT.fullmatch(header) if header is not None else None
+    if match is None:
+        return None
+    version, trace_id, parent_id = match[1], match[2], match[3]
+    if version == "ff" or (version == "00" and match["rest"]) or not trace_id.strip("0"):
+        return None
+    return (trace_id, parent_id) if parent_id.strip("0") else None
+
+
+@dataclass(slots=True, eq=False)
+class RequestContext:
+    """One request, from its first hook to its teardown; only its own thread writes to it.
+
+    `headers` is whatever yields (name, value) pairs and is read only for an
+    error report; `query_string` is cleaned before it leaves the process.
+    """
+
+    request_id: str
+    trace_id: str | None = None
+    method: str = ""
+    path: str = ""
+    query_string: str = ""
+    client: str | None = None
+    route: str | None = None
+    endpoint: str | None = None
+    headers: Iterable[tuple[str, str]] = ()
+    db_ms: float = 0.0
+    db_queries: int = 0
+    error_reported: bool = False
+    records: deque[logging.LogRecord] = field(default_factory=lambda: deque(maxlen=KEPT_RECORDS))
+    started_ns: int = field(default_factory=time.perf_counter_ns)
+    cpu_started_ns: int = field(default_factory=time.thread_time_ns)
+    token: Token["RequestContext | None"] | None = None
+
+
+_current: ContextVar[RequestContext | None] = ContextVar("openwatt_request", default=None)
+
+#: The request that the calling thread answers, or None outside of one.
+current = _current.get
+
+
+def begin(context: RequestContext) -> RequestContext:
+    """Makes a request the current one of this thread."""
+    context.token = _current.set(context)
+    return context
+
+
+def end(context: RequestContext) -> None:
+    """Ends a request; what is logged afterwards no longer carries its id. A second call does nothing."""
+    token, context.token = context.token, None
+    if token is not None:
+        _current.reset(token)
+
+
+def record_query(seconds: float) -> None:
+    """Charges one database statement to the current request; does nothing outside of one.
+
+    The store takes it as a plain callback, so that it need not know this package.
+    """
+    context = _current.get()
+    if context is not None:
+        context.db_ms += seconds * 1000
+        context.db_queries += 1

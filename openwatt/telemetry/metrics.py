@@ -1,0 +1,241 @@
+"""What Prometheus reads: requests, tariffs served, guards, the pool, log shipping, the freshness of data."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+from openwatt.telemetry import worker_slots
+from openwatt.telemetry.shipping import Snapshot
+
+#: Edges exactly on the thresholds that alerts and objectives name: 1 s and 2 s. Seconds.
+DURATION_BUCKETS: Final = (
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    0.75,
+    1.0,
+    1.5,
+    2.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+)
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+#: A request that no rule matches, whatever its path: paths are an attacker's to choose.
+UNMATCHED_ROUTE: Final = "<unmatched>"
+OTHER_METHOD: Final = "OTHER"
+
+
+class Metrics:
+    """Every family the service feeds, each with its few and known labels.
+
+    In multiprocess mode (`worker_slots.prepare`) values live in files that all
+    workers share; `registry` then holds only the families, and what is served
+    is `exposition()`.
+    """
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        labels = ("method", "route", "status")
+        self._requests = Counter(
+            "http_requests", "Requests answered.", labels, registry=registry
+        )  # exposed as http_requests_total
+        self._durations = Histogram(
+            "http_request_duration_seconds",
+            "Time from the first hook of a request to its response.",
+            labels,
+            buckets=DURATION_BUCKETS,
+            registry=registry,
+        )
+        self.in_progress = Gauge(
+            "http_requests_in_progress",
+            "Requests being answered.",
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self._build = Gauge(
+            "openwatt_build_info",
+            "1, with the version and revision that run.",
+            ("version", "revision"),
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self.tariffs_served = Counter(
+            "openwatt_tariffs_served", "Tariffs given in answers.", ("option",), registry=registry
+        )
+        self.guard_alerts = Counter(
+            "openwatt_guard_alerts", "Doubts raised about figures read.", ("guard",), registry=registry
+        )
+        self.limit_breaches = Counter(
+            "openwatt_rate_limit_breaches",
+            "Requests refused by a limit.",
+            ("route", "limit"),
+            registry=registry,
+        )
+        self.limiter_degraded = Gauge(
+            "openwatt_rate_limiter_degraded",
+            "1 while limits are counted in a worker's memory because Redis does not answer.",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self._pool = Gauge(
+            "openwatt_database_pool",
+            "Connections and waiting requests of the database pool.",
+            ("state",),
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self._shipping = _ShippingMetrics(registry)
+        self._children: dict[tuple[str, str | None, int], tuple[Counter, Histogram]] = {}
+
+    def announce_build(self, version: str, revision: str) -> None:
+        """Says what runs: the same words as in logs and as Sentry's release."""
+        self._build.labels(version, revision).set(1)
+
+    def observe_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
+        """Counts one answered request. `route` is the matched rule, never the path; None when none did."""
+        key = (method if method in METHODS else OTHER_METHOD, route, status)
+        children = self._children.get(key)
+        if children is None:
+            labels = (key[0], UNMATCHED_ROUTE if route is None else route, str(status))
+            children = (self._requests.labels(*labels), self._durations.labels(*labels))
+            self._children[key] = children
+        children[0].inc()
+        children[1].observe(seconds)
+
+    def report_pool(self, statistics: Mapping[str, int]) -> None:
+        """Shows a pool's own statistics: `get_stats()` of psycopg_pool."""
+        for name, state in _POOL_STATES.items():
+            self._pool.labels(state).set(statistics.get(name, 0))
+
+    def report_shipping(self, snapshot: Snapshot) -> None:
+        """Shows where this process's log records are: `on_progress` of its shipper."""
+        self._shipping.report(snapshot)
+
+    def exposition(self, collectors: Iterable[Collector] = ()) -> CollectorRegistry:
+        """What a scrape of the application reads: every worker's values, and the collectors given."""
+        directory = worker_slots.directory()
+        if directory is not None:
+            return exposition_of(directory, collectors)
+        served = CollectorRegistry()
+        for collector in (self.registry, *collectors):
+            served.register(collector)
+        return served
+
+
+def exposition_of(directory: Path, collectors: Iterable[Collector] = ()) -> CollectorRegistry:
+    """What a scrape reads from a multiprocess directory: a separate process may serve it."""
+    served = CollectorRegistry()
+    MultiProcessCollector(served, path=str(directory))  # type: ignore[no-untyped-call]  # the library has no types here
+    for collector in collectors:
+        served.register(collector)
+    return served
+
+
+_POOL_STATES: Final = {
+    "pool_size": "open",
+    "pool_available": "idle",
+    "requests_waiting": "waiting",
+    "pool_max": "most",
+}
+
+
+class _ShippingMetrics:
+    """Counters made of the differences between snapshots, gauges of their state."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        def counter(name: str, text: str, labels: tuple[str, ...] = ()) -> Counter:
+            return Counter(f"openwatt_log_records_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, mode: str = "livesum") -> Gauge:
+            return Gauge(f"openwatt_log_shipping_{name}", text, multiprocess_mode=mode, registry=registry)  # type: ignore[arg-type]  # typed as the few words it is always given
+
+        self._counters = {
+            "emitted": counter("emitted", "Log records given to shipping."),
+            "adopted": counter("adopted", "Log records taken over from a process that ended."),
+            "sent": counter("sent", "Log records that the receiver has read."),
+            "resent": counter("resent", "Log records sent once more after a broken connection."),
+        }
+        self._dropped = counter("dropped", "Log records lost, by reason.", ("reason",))
+        self._gauges = {
+            "queued": gauge("queued_records", "Log records in memory."),
+            "spooled": gauge("spooled_records", "Log records on disk, waiting for the receiver."),
+            "spooled_bytes": gauge("spooled_bytes", "Their size."),
+            "connected": gauge("connected", "Processes connected to the receiver."),
+            "last_success_at": gauge(
+                "last_success_timestamp_seconds", "When the receiver last took records.", "livemax"
+            ),
+        }
+        self._last = Snapshot()
+        self._pid = os.getpid()
+
+    def report(self, snapshot: Snapshot) -> None:
+        if self._pid != os.getpid():  # a forked child counts from nothing
+            self._pid, self._last = os.getpid(), Snapshot()
+        last, self._last = self._last, snapshot
+        for name, counter in self._counters.items():
+            counter.inc(getattr(snapshot, name) - getattr(last, name))
+        for reason, count in snapshot.dropped.items():
+            self._dropped.labels(reason).inc(count - last.dropped.get(reason, 0))
+        for name, gauge in self._gauges.items():
+            gauge.set(getattr(snapshot, name))
+
+
+@dataclass(frozen=True, slots=True)
+class IngestState:
+    """What freshness is told from: one source's last success (Unix time) and its runs by outcome."""
+
+    source: str
+    last_success_at: float | None
+    runs: Mapping[str, int] = field(default_factory=dict)
+
+
+class IngestCollector(Collector):
+    """Freshness of data, asked at scrape time: true whichever host ran the ingestion.
+
+    `read` returns the state of every source, from the database. When it raises,
+    the scrape still succeeds and `openwatt_ingest_state_readable` says 0: a
+    database that is down must not take the other metrics with it.
+    """
+
+    def __init__(self, read: Callable[[], Iterable[IngestState]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        """The families, for one scrape."""
+        success = GaugeMetricFamily(
+            "openwatt_ingest_last_success_timestamp_seconds",
+            "When a source was last read without fault.",
+            labels=("source",),
+        )
+        runs = CounterMetricFamily("openwatt_ingest_runs", "Ingestion runs.", labels=("source", "outcome"))
+        readable = GaugeMetricFamily("openwatt_ingest_state_readable", "1 when the database told the state.")
+        try:
+            states = list(self._read())
+        except Exception:  # noqa: BLE001  whatever the reader raises, the other metrics are still served
+            readable.add_metric((), 0)
+            return [readable]
+        for state in states:
+            if state.last_success_at is not None:
+                success.add_metric((state.source,), state.last_success_at)
+            for outcome, count in state.runs.items():
+                runs.add_metric((state.source, outcome), count)
+        readable.add_metric((), 1)
+        return [success, runs, readable]
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: registration must not ask the database."""
+        return []

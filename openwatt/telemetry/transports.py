@@ -1,0 +1,209 @@
+"""How log lines reach Logstash: JSON lines over TCP, or acknowledged HTTP posts."""
+
+import base64
+import contextlib
+import http.client
+import logging
+import logging.handlers
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import Final, Protocol
+from urllib.parse import unquote, urlsplit
+
+_CONNECT_SECONDS: Final = 2.0
+_STEP_SECONDS: Final = 0.2
+#: A peer that takes nothing for so long is away.
+STALL_SECONDS: Final = 10.0
+
+#: Called while a transport waits; it may raise to give up.
+Idle = Callable[[], None]
+
+
+class RefusedError(Exception):
+    """The peer has read the lines and will never take them as they are: sending them again is no use."""
+
+
+class Transport(Protocol):
+    """One peer, spoken to by the shipping thread alone; OSError and HTTPException mean that it is away."""
+
+    #: Whether the end of `send` proves that the peer has the lines; if not, `confirm` does.
+    acknowledges: bool
+    peer: str
+
+    def connect(self) -> None:
+        """Opens the connection unless it is open."""
+
+    def send(self, lines: bytes, idle: Idle) -> None:
+        """Sends whole lines."""
+
+    def confirm(self, idle: Idle) -> None:
+        """Returns once the peer has read everything that was sent."""
+
+    def disconnect(self) -> None:
+        """Closes the connection at once. Never raises."""
+
+
+class JsonLinesSocketHandler(logging.handlers.SocketHandler):
+    """JSON lines over TCP, where the library's handler would send a pickle whatever its formatter.
+
+    Used by the shipping thread alone, behind the ring: `emit` in a request's
+    thread would block it whenever the peer reads slowly.
+
+    TCP says when the peer's machine has our bytes, never that its program has
+    read them: those in kernel buffers are lost with the program. There is one
+    exception, and `confirm` uses it: a program that reads the end of our stream
+    has read all that came before, and closes its own side. What is sent since the last
+    such end is sent again after a failure.
+    """
+
+    acknowledges = False
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port)
+        self.peer = f"tcp://{host}:{port}"
+        self._stream: socket.socket | None = None
+
+    def makePickle(self, record: logging.LogRecord) -> bytes:  # noqa: N802  the name is the library's
+        """The record as one line of JSON."""
+        return self.format(record).encode() + b"\n"
+
+    def connect(self) -> None:
+        """Opens the connection unless it is open."""
+        if self._stream is None:
+            self._stream = self.makeSocket(timeout=_CONNECT_SECONDS)
+            self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            self._stream.settimeout(_STEP_SECONDS)
+
+    def send(self, lines: bytes, idle: Idle) -> None:  # type: ignore[override]  # ours may raise
+        """Sends whole lines; a closed connection is noticed first, for one more send to it would succeed."""
+        stream = self._opened()
+        if _is_closed(stream):
+            raise ConnectionResetError("the peer has closed the connection")
+        rest = memoryview(lines)
+        progress = time.monotonic()
+        while rest:
+            try:
+                rest = rest[stream.send(rest) :]
+                progress = time.monotonic()
+            except TimeoutError:
+                if time.monotonic() - progress > STALL_SECONDS:
+                    raise
+            idle()
+
+    def confirm(self, idle: Idle) -> None:
+        """Ends the stream, waits for the peer to end its own, connects again: it has read all, and lives."""
+        stream = self._opened()
+        if _is_closed(stream):  # its end came before ours: it proves nothing
+            raise ConnectionResetError("the peer has closed the connection")
+        stream.shutdown(socket.SHUT_WR)
+        deadline = time.monotonic() + STALL_SECONDS
+        while True:
+            try:
+                if not stream.recv(4096):
+                    break
+            except TimeoutError:
+                if time.monotonic() > deadline:
+                    raise
+            idle()
+        self.disconnect()
+        self.connect()
+
+    def disconnect(self) -> None:
+        """Closes the connection at once."""
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+
+    def _opened(self) -> socket.socket:
+        if self._stream is None:
+            raise ConnectionError("the connection is not open")
+        return self._stream
+
+
+def _is_closed(stream: socket.socket) -> bool:
+    """Whether the peer has ended its stream; what it says is of no interest."""
+    stream.setblocking(False)
+    try:
+        while stream.recv(4096):
+            pass
+    except BlockingIOError:
+        return False
+    finally:
+        stream.settimeout(_STEP_SECONDS)
+    return True
+
+
+class HttpTransport:
+    """Posts to a Logstash `http` input, whose answer acknowledges the records: nothing sent is in doubt."""
+
+    acknowledges = True
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.hostname is None:
+            raise ValueError(f"no host in {parts.scheme}://…")
+        self.peer = f"{parts.scheme}://{parts.hostname}:{parts.port or 8080}"
+        self._path = parts.path or "/"
+        self._headers = {"Content-Type": "application/json"}
+        if parts.username:
+            credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+            self._headers["Authorization"] = f"Basic {base64.b64encode(credentials).decode()}"
+        self._connection: http.client.HTTPConnection
+        if parts.scheme == "https":
+            self._connection = http.client.HTTPSConnection(
+                parts.hostname,
+                parts.port or 8080,
+                timeout=_CONNECT_SECONDS,
+                context=ssl.create_default_context(),
+            )
+        else:
+            self._connection = http.client.HTTPConnection(
+                parts.hostname, parts.port or 8080, timeout=_CONNECT_SECONDS
+            )
+
+    def connect(self) -> None:
+        """Opens the connection unless it is open."""
+        if self._connection.sock is None:
+            self._connection.connect()
+
+    def send(self, lines: bytes, idle: Idle) -> None:
+        """Posts lines as one array and reads the answer.
+
+        Raises:
+            RefusedError: the answer says that these very lines are not acceptable.
+        """
+        idle()
+        self.connect()
+        self._connection.sock.settimeout(STALL_SECONDS)
+        body = b"[" + b",".join(lines.splitlines()) + b"]"
+        self._connection.request("POST", self._path, body, self._headers)
+        response = self._connection.getresponse()
+        response.read()
+        if response.status in (400, 413, 415, 422):
+            raise RefusedError(f"{response.status} {response.reason}")
+        if not 200 <= response.status < 300:
+            raise ConnectionError(f"{response.status} {response.reason}")
+
+    def confirm(self, idle: Idle) -> None:
+        """The answer to the post has said it already."""
+
+    def disconnect(self) -> None:
+        """Closes the connection at once."""
+        self._connection.close()
+
+
+def transport_for(url: str) -> Transport:
+    """The transport of `tcp://host:port`, `http://[user:password@]host[:8080][/path]` or the same with https.
+
+    Raises:
+        ValueError: the scheme or the port is missing or unknown.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "tcp" and parts.hostname and parts.port:
+        return JsonLinesSocketHandler(parts.hostname, parts.port)
+    if parts.scheme in ("http", "https") and parts.hostname:
+        return HttpTransport(url)
+    raise ValueError(f"a Logstash address is tcp://host:5000 or http://host:8080, not {parts.scheme}://…")
