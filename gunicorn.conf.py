@@ -1,5 +1,8 @@
 """How Gunicorn runs OpenWatt: read by `gunicorn wsgi:app` from the folder it is started in."""
 
+import logging
+import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -7,35 +10,68 @@ import gunicorn.util
 
 from openwatt.prepare import hold_database, prepare_database, release_database
 from openwatt.settings import read_settings
+from openwatt.telemetry import worker_slots
+from openwatt.telemetry.gunicorn_logs import GunicornLogger
+from openwatt.watch import metrics_directory, watch_logs
 from openwatt.web.problems import write_problem
 
 settings = read_settings()
+worker_slots.prepare(metrics_directory(settings))  # before the first metric is made
+watch_logs(settings)
 
 bind = settings.bind
 workers = settings.workers
 threads = settings.threads
 worker_class = "gthread"
 preload_app = True  # workers share what the master has imported
+logger_class = GunicornLogger
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - Gunicorn makes a private file of its own in it
-worker_tmp_dir = (
-    str(_SHARED_MEMORY) if _SHARED_MEMORY.is_dir() else None
-)  # a heartbeat must not wait for a disk
+# The heartbeat of a worker must not wait for a disk.
+worker_tmp_dir = str(_SHARED_MEMORY) if _SHARED_MEMORY.is_dir() else None
 control_socket_disable = True  # one path for every service of a user: two would meet there
-forwarded_allow_ips = "127.0.0.1"
 keepalive = 15
 graceful_timeout = 30
 
 # Gunicorn has no setting for the form in which it answers requests that never reach the application.
 gunicorn.util.write_error = write_problem
 
+_logger = logging.getLogger("openwatt.gunicorn")
 
-def on_starting(server: Any) -> None:
-    """Before the first worker: the database is up, migrated and filled."""
+
+def on_starting(_server: Any) -> None:
+    """Before the first worker: the database is up, migrated and filled, the metrics' files are in order."""
     hold_database(settings)
     prepare_database(settings)
-    server.log.info("OpenWatt is ready to serve at http://%s", settings.bind)
+    _logger.info("ready to serve", extra={"peer": f"http://{settings.bind}"})
 
 
-def on_exit(server: Any) -> None:  # noqa: ARG001  # Gunicorn's signature
+def pre_fork(server: Any, worker: Any) -> None:
+    """A new worker takes the place of a dead one, and goes on with its counters."""
+    worker_slots.pre_fork(server, worker)
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """In the new worker."""
+    worker_slots.post_fork(worker)
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """A dead worker is doing nothing any more; what it did stays counted."""
+    worker_slots.child_exit(worker)
+
+
+def worker_abort(worker: Any) -> None:
+    """Gunicorn kills a worker that hangs: what each of its threads was doing is worth knowing."""
+    stacks = [
+        f"thread {number}\n{''.join(traceback.format_stack(frame))}"
+        for number, frame in sys._current_frames().items()  # noqa: SLF001 - the only way to see other threads
+    ]
+    _logger.critical(
+        "a worker hangs and is ended", extra={"pid": worker.pid, "error": "\n".join(stacks)}
+    )
+
+
+def on_exit(_server: Any) -> None:
     """After the last worker: the embedded database stops, unless others use it."""
     release_database(settings)
+    worker_slots.on_exit()

@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from dotenv import dotenv_values
 from openwatt.domain.errors import OpenWattError
 
 PREFIX = "OPENWATT_"
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class SettingsError(OpenWattError):
@@ -37,10 +39,36 @@ def _whole_number(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
-def _database_url(text: str) -> str:
-    if not text.startswith(("postgresql://", "postgres://")):
-        # The value may hold a password, so it is not repeated.
-        raise ValueError("must be an address like postgresql://user@host/database")
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise ValueError("must be a number from 0 to 1")
+    return share
+
+
+def _address(*schemes: str) -> Callable[[str], str]:
+    """Reads an address; its value is not repeated in errors, for it may hold a password."""
+
+    def read(text: str) -> str:
+        if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            raise ValueError(f"must be an address that begins with {' or '.join(f'{s}://' for s in schemes)}")
+        return text
+
+    return read
+
+
+def _level(text: str) -> str:
+    if text.upper() not in LEVELS:
+        raise ValueError(f"must be one of {', '.join(LEVELS)}")
+    return text.upper()
+
+
+def _limit(text: str) -> str:
+    if not re.fullmatch(r"[1-9]\d{0,8}/(second|minute|hour|day)", text):
+        raise ValueError("must be a number of requests in a time, like 600/minute")
     return text
 
 
@@ -58,7 +86,7 @@ class Settings:
     database_url: str | None = _setting(
         None,
         "Another PostgreSQL (14 or newer) instead of the embedded one, as postgresql://user@host/database.",
-        _database_url,
+        _address("postgresql", "postgres"),
         secret=True,
     )
     bind: str = _setting("127.0.0.1:8000", "Address and port on which the service listens.", str)
@@ -67,6 +95,42 @@ class Settings:
     )
     threads: int = _setting(
         4, "Threads of a worker, and the most connections it opens to the database.", _whole_number(1, 64)
+    )
+    trusted_proxies: int = _setting(
+        0,
+        "How many proxies of yours stand before the service; the client's address is taken from before them.",
+        _whole_number(0, 10),
+    )
+    limit_api: str = _setting(
+        "12000/minute", "Most requests of one client address to /v1, as 600/minute or 10/second.", _limit
+    )
+    limit_pages: str = _setting(
+        "3000/minute", "Most requests of one client address to pages, documentation and contract.", _limit
+    )
+    redis_url: str | None = _setting(
+        None,
+        "Redis or Valkey in which all workers count together; without it each counts its share by itself.",
+        _address("redis", "rediss", "unix"),
+        secret=True,
+    )
+    log_level: str = _setting("INFO", "Least level of what is logged: DEBUG, INFO, WARNING, ERROR.", _level)
+    log_file: Path | None = _setting(
+        None, "File for the JSON log, beside stdout; it may be rotated at any time.", Path
+    )
+    logstash_url: str | None = _setting(
+        None,
+        "Logstash to ship the log to: tcp://host:5000, or http://host:8080, which acknowledges.",
+        _address("tcp", "http", "https"),
+        secret=True,
+    )
+    log_spool_mb: int = _setting(
+        256, "Disk for log records of one worker while Logstash is away, in MB.", _whole_number(4, 100_000)
+    )
+    sentry_dsn: str | None = _setting(
+        None, "Sentry project to which errors are reported.", _address("http", "https"), secret=True
+    )
+    sentry_traces_sample_rate: float = _setting(
+        0.0, "Share of requests that Sentry traces, 0 to 1; each traced one costs half a millisecond.", _share
     )
     environment: str = _setting("development", "Where this runs: development, staging, production.", str)
     revision: str = _setting(

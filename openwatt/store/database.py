@@ -56,11 +56,19 @@ class Database:
 
     `locate` returns the connection string; it is asked at each new connection, so
     that an embedded server that died can be brought back first. Nothing is opened
-    before the first read, and a forked child opens a pool of its own.
+    before the first read, and a forked child opens a pool of its own. `on_query` is
+    told the seconds that each read took, waiting for a connection included.
     """
 
-    def __init__(self, locate: Callable[[], str], *, most_connections: int = 4) -> None:
+    def __init__(
+        self,
+        locate: Callable[[], str],
+        *,
+        most_connections: int = 4,
+        on_query: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
         self._locate = locate
+        self._on_query = on_query
         self._most_connections = most_connections
         self._lock = threading.Lock()
         self._opened: tuple[int, ConnectionPool[_PatientConnection]] | None = None
@@ -90,7 +98,15 @@ class Database:
         Raises:
             DatabaseAwayError: when no answer came within `READ_DEADLINE_S`.
         """
-        deadline = time.monotonic() + READ_DEADLINE_S
+        started = time.monotonic()
+        try:
+            return self._read(name, parameters, row, started + READ_DEADLINE_S)
+        finally:
+            self._on_query(time.monotonic() - started)
+
+    def _read(
+        self, name: str, parameters: Mapping[str, object], row: Callable[..., T], deadline: float
+    ) -> list[T]:
         failure: Exception | None = None
         for _attempt in range(self._most_connections + 1):
             remaining = deadline - time.monotonic()

@@ -4,7 +4,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
-from prometheus_flask_exporter import PrometheusMetrics  # type: ignore[import-untyped]
+from prometheus_flask_exporter import PrometheusMetrics
 
 
 class Exporter(PrometheusMetrics):  # type: ignore[misc]  # the library ships no types

@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+from gunicorn.glogging import Logger
 
 
 class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types

@@ -40,22 +40,34 @@ def directory() -> Path | None:
     return Path(path) if path else None
 
 
-def prepare(path: Path) -> None:
-    """Turns multiprocess mode on for this process and its children; a second call changes nothing."""
+def prepare(path: Path, environ: Mapping[str, str] = os.environ) -> None:
+    """Turns multiprocess mode on for this process and its children; a second call changes nothing.
+
+    At a cold start the files of masters that are dead are removed. A master that
+    another one started (USR2) removes nothing: it goes on with what was counted.
+    """
     if os.environ.get(_VARIABLE) == str(path) and _place.prepared:
         return
     _place.prepared = True
     path.mkdir(parents=True, exist_ok=True)
     os.environ[_VARIABLE] = str(path)
+    if "GUNICORN_PID" not in environ:
+        for file in path.glob("*.db"):
+            if not _is_alive(file):
+                file.unlink(missing_ok=True)
     values.ValueClass = values.MultiProcessValue(process_identifier=_place)  # type: ignore[no-untyped-call]
 
 
-def on_starting(environ: Mapping[str, str] = os.environ) -> None:
-    """Empties the directory at a cold start; a master started by USR2 goes on with its parent's counters."""
-    shared = directory()
-    if shared is not None and "GUNICORN_PID" not in environ:
-        for file in shared.glob("*.db"):
-            file.unlink(missing_ok=True)
+def _is_alive(file: Path) -> bool:
+    """Whether the master that a file is named after lives: `counter_<master>-<slot>.db`."""
+    master = file.stem.rpartition("_")[2].partition("-")[0]
+    try:
+        os.kill(int(master), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return int(master) != os.getpid()
 
 
 def on_exit() -> None:

@@ -18,6 +18,7 @@ from werkzeug.exceptions import NotAcceptable
 
 from openwatt.domain.legal_time import PARIS
 from openwatt.store.database import Database
+from openwatt.telemetry.metrics import Metrics
 from openwatt.web.params import FORMAT, Parameter, read_query
 from openwatt.web.tables import to_csv
 
@@ -32,12 +33,13 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 class Listing(NamedTuple):
-    """An answer that is a list: the page for JSON, its rows for CSV."""
+    """An answer that is a list: the page for JSON, its rows for CSV, how many of what it serves."""
 
     page: msgspec.Struct
     rows: Sequence[msgspec.Struct]
     row_type: type[msgspec.Struct]
     next: str | None = None
+    served: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class _Kept:
     body: bytes
     compressed: bytes | None
     headers: tuple[tuple[str, str], ...]
+    served: Mapping[str, int]
 
     @property
     def size(self) -> int:
@@ -63,9 +66,10 @@ class Answers:
     of one that asks the database and encodes again.
     """
 
-    def __init__(self, database: Database, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(self, database: Database, clock: Callable[[], dt.datetime], metrics: Metrics) -> None:
         self.database = database
         self.clock = clock
+        self.metrics = metrics
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, ...], _Kept] = OrderedDict()
         self._kept_bytes = 0
@@ -170,6 +174,8 @@ def answered(
                 question = Question(values, dt.datetime.fromtimestamp(minute * 60, dt.UTC))
                 kept = _encoded(build(question), form, version, minute)
                 ours.keep(key, kept)
+            for option, count in kept.served.items():
+                ours.metrics.tariffs_served.labels(option).inc(count)
             return _sent(kept)
 
         view.described = Described(parameters, page, row, problems)  # type: ignore[attr-defined]  # for openapi.py
@@ -233,6 +239,7 @@ def _encoded(answer: Listing | msgspec.Struct, form: str, version: int, minute: 
         body=body,
         compressed=gzip.compress(body, 6, mtime=0) if len(body) >= _GZIP_FROM_BYTES else None,
         headers=tuple(headers),
+        served=answer.served if isinstance(answer, Listing) else {},
     )
 
 

@@ -1,6 +1,8 @@
 """The API, version 1: each view asks the store once and says what to answer."""
 
 import datetime as dt
+from collections import Counter
+from collections.abc import Iterable
 
 from flask import Blueprint
 from werkzeug.exceptions import NotFound
@@ -53,6 +55,10 @@ def _wanted(question: Question) -> TariffFilter:
     return TariffFilter(*(question.get(parameter) for parameter in (SUPPLIER, OFFER, OPTION, POWER_KVA)))
 
 
+def _served(items: Iterable[TariffItem]) -> Counter[str]:
+    return Counter(item.option for item in items)
+
+
 def _no_day(last: str, first: str) -> NotFound:
     """Not a bad request: each day is right by itself, there is only nothing between them."""
     return NotFound(f"No day lies in this span: `{last}` is before `{first}`.")
@@ -97,7 +103,8 @@ def tariffs(question: Question) -> Listing:
     following = None
     if len(found) > limit:
         following = question.address(on=on, cursor=cursor_text(place_of(found[limit - 1])))
-    return Listing(TariffPage(tariffs=items, on=on, next=following), items, TariffItem, following)
+    page = TariffPage(tariffs=items, on=on, next=following)
+    return Listing(page, items, TariffItem, following, _served(items))
 
 
 @api.get("/tariffs/history")
@@ -143,7 +150,7 @@ def history(question: Question) -> Listing:
         place = cursor_text(place_of(found[limit - 1], in_history=True))
         following = question.address(until=until, cursor=place)
     page = TariffHistory(tariffs=items, since=since, until=until, next=following)
-    return Listing(page, items, TariffItem, following)
+    return Listing(page, items, TariffItem, following, _served(items))
 
 
 @api.get("/suppliers")
@@ -258,4 +265,5 @@ def guards_trve_diff(question: Question) -> Listing:
     if len(found) > limit:
         following = question.address(on=on, cursor=cursor_text(place_of(found[limit - 1])))
     alerts = sum(item.verdict == "alert" for item in items)
+    answers().metrics.guard_alerts.labels("trve-diff").inc(alerts)
     return Listing(GuardPage(guards=items, on=on, alerts=alerts, next=following), items, GuardItem, following)
