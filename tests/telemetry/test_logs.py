@@ -55,7 +55,7 @@ def request_context() -> Iterator[contexts.RequestContext]:
 @pytest.mark.usefixtures("request_context")
 def test_the_fixed_fields_come_first_and_in_their_order() -> None:
     try:
-        del os.environ["colour"]
+        int({"option": 1}.pop("colour"))
     except KeyError:
         record = logging.LogRecord("openwatt.test", logging.ERROR, "", 0, "failed", (), sys.exc_info())
     record.outcome = "refused"
