@@ -16,6 +16,8 @@ from typing import Self
 
 import pytest
 
+from openwatt.telemetry.spool import Spool
+
 #: One is enough (Debian packages `rsyslog` and `syslog-ng-core`; they exclude each other). Neither is
 #: started as a system service: the tests run the program on a free port of the loopback.
 RSYSLOGD = shutil.which("rsyslogd", path=os.environ.get("PATH", "") + ":/usr/sbin")
@@ -56,6 +58,15 @@ def event_ids(lines: bytes) -> list[str]:
     for line in lines.splitlines():
         with contextlib.suppress(ValueError, KeyError, TypeError):
             found.append(json.loads(line)["event_id"])
+    return found
+
+
+def on_disk(spool: Path) -> set[str]:
+    """What the next process would find, read by its own means."""
+    taker = Spool(spool, 1 << 40)
+    segments = taker.adopt()
+    found = {event_id for segment in segments for event_id in event_ids(segment.lines())}
+    taker.close()
     return found
 
 

@@ -16,16 +16,17 @@ SECRET_WORDS = (
 _words_anywhere = "|".join("[-_]?".join(word) for word in SECRET_WORDS)
 _SECRET_KEY = re.compile(_words_anywhere, re.IGNORECASE)
 
+# Repetitions are bounded: a hostile text costs no more than any other of its length.
 #: `scheme://user:password@` and `scheme://key@`: everything before the last @ of the authority.
-_URL_CREDENTIALS = re.compile(r"(\w[\w+.-]*://)[^\s/?#'\"<>]+@")
+_URL_CREDENTIALS = re.compile(r"(\b\w[\w+.-]{0,20}://)[^\s/?#'\"<>]{1,500}@")
 #: A whole header in a text: its value ends with the line or the quote.
 _HEADER = re.compile(
-    r"((?:authorization|cookie)[\"']?\s*[:=]\s*[\"']?)(?!\[Filtered\])[^\r\n\"']+", re.IGNORECASE
+    r"((?:authorization|cookie)[\"']?\s{0,9}[:=]\s{0,9}+[\"']?+)(?!\[Filtered\])[^\r\n\"']+", re.IGNORECASE
 )
 _SCHEME_TOKEN = re.compile(r"\b((?:bearer|basic)\s+)[A-Za-z0-9+/._~=-]{6,}", re.IGNORECASE)
 #: `key=value`, `key: value`, `'key': 'value'`, `"key": "value"`, `key%3Dvalue`.
 _ASSIGNMENT = re.compile(
-    rf"((?:{_words_anywhere})[\w.-]*\\?[\"']?\s*(?::|=|%3[dD])\s*\\?)"
+    rf"((?:{_words_anywhere})[\w.-]{{0,40}}\\?[\"']?\s{{0,9}}(?::|=|%3[dD])\s{{0,9}}+\\?+)"
     r"(?:\"[^\"]*\"?|'[^']*'?|(?!\[Filtered\])[^\s\"'&;,)}\]]+)",
     re.IGNORECASE,
 )

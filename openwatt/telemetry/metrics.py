@@ -13,7 +13,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from openwatt.telemetry import worker_slots
-from openwatt.telemetry.shipping import Snapshot
+from openwatt.telemetry.shipment import Snapshot
 
 #: Edges exactly on the thresholds that alerts and objectives name: 1 s and 2 s. Seconds.
 DURATION_BUCKETS: Final = (

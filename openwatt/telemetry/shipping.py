@@ -1,21 +1,18 @@
 """Log records on their way to Logstash: never waited for by a request, never lost without being counted."""
 
-import atexit
 import http.client
 import logging
-import os
 import threading
 import time
-import weakref
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable
 from typing import Final
 
 import backoff
 
+from openwatt.telemetry import forks
 from openwatt.telemetry.ring import Ring
+from openwatt.telemetry.shipment import ShippingConfig, Snapshot
 from openwatt.telemetry.spool import Segment, Spool
 from openwatt.telemetry.transports import RefusedError, Transport, transport_for
 
@@ -26,57 +23,6 @@ _GATHER_SECONDS: Final = 0.05  # how long records gather before they are sent to
 _FIRST_PAUSE_SECONDS: Final = 0.25
 _QUIET_SECONDS: Final = 60.0  # between two complaints of the same kind
 _AWAY = (OSError, http.client.HTTPException)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShippingConfig:
-    """Where records go and what may be kept for them, for one process.
-
-    Without a spool folder, what does not fit in the ring is dropped, and
-    counted. `spool_bytes` is each process's share of the disk.
-    """
-
-    url: str
-    spool: Path | None = None
-    ring_bytes: int = 4 * 1024 * 1024
-    spool_bytes: int = 256 * 1024 * 1024
-    confirm_seconds: float = 2.0
-    longest_pause_seconds: float = 30.0
-    flush_seconds: float = 2.0
-    adopt_seconds: float = 5.0
-
-    def __post_init__(self) -> None:
-        if self.spool_bytes < self.ring_bytes:
-            raise ValueError("spool_bytes must hold at least one ring: spool_bytes >= ring_bytes")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
-    """Where every record is, at one instant.
-
-    `emitted` and `adopted` (taken over from a process that died) are what came
-    in; each of those is in exactly one of the others. `queued` is counted in
-    the ring itself. `resent` counts second sendings, which the receiver tells
-    by `event_id`.
-    """
-
-    emitted: int = 0
-    adopted: int = 0
-    sent: int = 0
-    spooled: int = 0
-    queued: int = 0
-    dropped: Mapping[str, int] = field(default_factory=dict)
-    resent: int = 0
-    spooled_bytes: int = 0
-    queued_bytes: int = 0
-    connected: bool = False
-    last_success_at: float = 0.0
-
-    @property
-    def balanced(self) -> bool:
-        """Whether nothing is unaccounted for; it always is, and tests hold it to that."""
-        out = self.sent + self.spooled + self.queued + sum(self.dropped.values())
-        return self.emitted + self.adopted == out
 
 
 class Shipper:
@@ -97,8 +43,7 @@ class Shipper:
         self._transport = transport or transport_for(config.url)
         self._on_progress = on_progress
         self._reset()
-        _shippers.add(self)
-        atexit.register(_call, weakref.WeakMethod(self.close))
+        forks.follow(self)
 
     def _reset(self) -> None:
         """The state of a process that has shipped nothing yet."""
@@ -258,12 +203,7 @@ class Shipper:
         while True:
             segment = self._spool_waits()
             if segment is not None:
-                lines = segment.lines()
-                while lines:
-                    cut = lines.rfind(b"\n", 0, _CHUNK_BYTES) + 1 or lines.find(b"\n") + 1 or len(lines)
-                    self._deliver(lines[:cut])
-                    lines = lines[cut:]
-                self._in_flight.append(segment)
+                self._replay(segment)
             elif self._cursor < ring.tail:
                 start = self._cursor
                 lines = ring.read(start, _CHUNK_BYTES)
@@ -283,6 +223,19 @@ class Shipper:
         if since is not None and (due or self._hurry or self._stopping.is_set()):
             self._confirm(ring)
         self._hurry = False
+
+    def _replay(self, segment: Segment) -> None:
+        try:
+            lines = segment.lines()
+        except OSError as error:
+            self._complain("log records on disk cannot be read", error)
+            self._give_up(segment, "spool_lost")
+            return
+        while lines:
+            cut = lines.rfind(b"\n", 0, _CHUNK_BYTES) + 1 or lines.find(b"\n") + 1 or len(lines)
+            self._deliver(lines[:cut])
+            lines = lines[cut:]
+        self._in_flight.append(segment)
 
     def _spool_waits(self) -> Segment | None:
         segments = self._spool.segments if self._spool is not None else []
@@ -340,12 +293,13 @@ class Shipper:
         self._in_flight.clear()
         self._refused = 0
         self._unconfirmed_since = None
+        self._hurry = False
 
     def _pause(self, ring: Ring, failures: int) -> None:
         """Waits before the next attempt, never twice the same: many workers must not return together."""
         longest = min(self._config.longest_pause_seconds, _FIRST_PAUSE_SECONDS * 2 ** min(failures, 16))
         until = time.monotonic() + backoff.full_jitter(longest)
-        while time.monotonic() < until and not self._stopping.is_set():
+        while time.monotonic() < until and not (self._hurry or self._stopping.is_set()):
             self._make_room(ring)
             self._report()
             self._wake.wait(min(0.2, _FIRST_PAUSE_SECONDS))
@@ -372,12 +326,16 @@ class Shipper:
 
     def _keep_to_the_limit(self) -> None:
         while self._spool is not None and (oldest := self._spool.oldest_beyond_the_limit()) is not None:
-            with self._lock:
-                self._spooled -= oldest.records
-                self._dropped["spool_full"] += oldest.records
-            if oldest in self._in_flight:
-                self._in_flight.remove(oldest)
-            self._spool.discard(oldest)
+            self._give_up(oldest, "spool_full")
+
+    def _give_up(self, segment: Segment, reason: str) -> None:
+        with self._lock:
+            self._spooled -= segment.records
+            self._dropped[reason] += segment.records
+        if segment in self._in_flight:
+            self._in_flight.remove(segment)
+        if self._spool is not None:
+            self._spool.discard(segment)
 
     def _adopt(self) -> None:
         now = time.monotonic()
@@ -388,7 +346,11 @@ class Shipper:
         ):
             return
         self._adopted_at = now
-        adopted = sum(segment.records for segment in self._spool.adopt())
+        try:
+            adopted = sum(segment.records for segment in self._spool.adopt())
+        except OSError as error:
+            self._complain("log records on disk cannot be read", error)
+            return
         with self._lock:
             self._adopted += adopted
             self._spooled += adopted
@@ -424,57 +386,3 @@ class Shipper:
             self._complained_at[event] = now
             reason = f"{type(error).__name__}: {error}"
             _logger.warning(event, extra={"peer": self._transport.peer, "error": reason})
-
-
-class ShippingHandler(logging.Handler):
-    """Puts each record, as the line that its formatter makes, into a shipper's ring."""
-
-    def __init__(self, shipper: Shipper) -> None:
-        super().__init__()
-        self.shipper = shipper
-
-    def createLock(self) -> None:  # noqa: N802  the name is the library's
-        """No lock: the shipper has its own."""
-        self.lock = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Never waits for the peer."""
-        try:
-            self.shipper.put(self.format(record).encode() + b"\n")
-        except Exception:  # noqa: BLE001  a logging call never raises in the code that logs
-            self.handleError(record)
-
-    def close(self) -> None:
-        """Flushes within the shipper's limit, then leaves the rest in the spool."""
-        self.shipper.close()
-        super().close()
-
-
-_shippers: "weakref.WeakSet[Shipper]" = weakref.WeakSet()
-
-
-def _call(method: "weakref.WeakMethod[Callable[[], None]]") -> None:
-    alive = method()
-    if alive is not None:
-        alive()
-
-
-def _before_fork() -> None:
-    # A metrics lock held by the shipping thread at the moment of a fork would stay held in the child.
-    for shipper in list(_shippers):
-        shipper.reporting.acquire()
-
-
-def _after_fork_in_parent() -> None:
-    for shipper in list(_shippers):
-        shipper.reporting.release()
-
-
-def _after_fork_in_child() -> None:
-    for shipper in list(_shippers):
-        shipper.forget_parent()
-
-
-os.register_at_fork(
-    before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child
-)

@@ -1,5 +1,6 @@
 """Log lines kept on disk while Logstash is away, and taken over from processes that died."""
 
+import contextlib
 import os
 import secrets
 import time
@@ -31,7 +32,7 @@ class Spool:
     """
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         self.directory = directory
         self.max_bytes = max_bytes
         self.owner = f"{os.getpid()}-{secrets.token_hex(6)}"
@@ -111,10 +112,11 @@ class Spool:
         """Deletes a segment that was delivered or given up."""
         self.segments.remove(segment)
         # A ring is its owner's lock as well: emptied here, deleted with the last of its files.
-        if segment.path.suffix == ".ring":
-            os.truncate(segment.path, 0)
-        else:
-            segment.path.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if segment.path.suffix == ".ring":
+                os.truncate(segment.path, 0)
+            else:
+                segment.path.unlink()
         self._let_go(segment.owner)
 
     def _let_go(self, owner: str) -> None:

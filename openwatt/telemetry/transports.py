@@ -64,14 +64,18 @@ class JsonLinesSocketHandler(logging.handlers.SocketHandler):
         super().__init__(host, port)
         self.peer = f"tcp://{host}:{port}"
         self._stream: socket.socket | None = None
+        self._used = False  # something was sent on the open connection
 
     def makePickle(self, record: logging.LogRecord) -> bytes:  # noqa: N802  the name is the library's
         """The record as one line of JSON."""
         return self.format(record).encode() + b"\n"
 
     def connect(self) -> None:
-        """Opens the connection unless it is open."""
+        """Opens the connection unless it is open; one that the peer closed unused is opened anew."""
+        if self._stream is not None and not self._used and _is_closed(self._stream):
+            self.disconnect()
         if self._stream is None:
+            self._used = False
             self._stream = self.makeSocket(timeout=_CONNECT_SECONDS)
             self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             self._stream.settimeout(_STEP_SECONDS)
@@ -81,6 +85,7 @@ class JsonLinesSocketHandler(logging.handlers.SocketHandler):
         stream = self._opened()
         if _is_closed(stream):
             raise ConnectionResetError("the peer has closed the connection")
+        self._used = True
         rest = memoryview(lines)
         progress = time.monotonic()
         while rest:
@@ -148,6 +153,7 @@ class HttpTransport:
         self.peer = f"{parts.scheme}://{parts.hostname}:{parts.port or 8080}"
         self._path = parts.path or "/"
         self._headers = {"Content-Type": "application/json"}
+        self._used = False
         if parts.username:
             credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
             self._headers["Authorization"] = f"Basic {base64.b64encode(credentials).decode()}"
@@ -176,22 +182,34 @@ class HttpTransport:
             RefusedError: the answer says that these very lines are not acceptable.
         """
         idle()
-        self.connect()
-        self._connection.sock.settimeout(STALL_SECONDS)
         body = b"[" + b",".join(lines.splitlines()) + b"]"
-        self._connection.request("POST", self._path, body, self._headers)
-        response = self._connection.getresponse()
-        response.read()
+        try:
+            response = self._post(body)
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            if not self._used:
+                raise
+            self.disconnect()  # an idle connection that the peer had closed
+            response = self._post(body)
+        self._used = True
         if response.status in (400, 413, 415, 422):
             raise RefusedError(f"{response.status} {response.reason}")
         if not 200 <= response.status < 300:
             raise ConnectionError(f"{response.status} {response.reason}")
+
+    def _post(self, body: bytes) -> http.client.HTTPResponse:
+        self.connect()
+        self._connection.sock.settimeout(STALL_SECONDS)
+        self._connection.request("POST", self._path, body, self._headers)
+        response = self._connection.getresponse()
+        response.read()
+        return response
 
     def confirm(self, idle: Idle) -> None:
         """The answer to the post has said it already."""
 
     def disconnect(self) -> None:
         """Closes the connection at once."""
+        self._used = False
         self._connection.close()
 
 

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from openwatt.telemetry import worker_slots
 from openwatt.telemetry.metrics import DURATION_BUCKETS, IngestCollector, IngestState, Metrics, exposition_of
 from openwatt.telemetry.metrics_server import MetricsServer
-from openwatt.telemetry.shipping import Snapshot
+from openwatt.telemetry.shipment import Snapshot
 
 
 def samples(text: str) -> dict[str, float]:

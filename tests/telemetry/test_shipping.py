@@ -16,15 +16,16 @@ from pathlib import Path
 import pytest
 
 from openwatt.telemetry.ring import Ring
-from openwatt.telemetry.shipping import Shipper, ShippingConfig, ShippingHandler, Snapshot
-from openwatt.telemetry.spool import Spool
+from openwatt.telemetry.shipment import ShippingConfig, Snapshot
+from openwatt.telemetry.shipping import Shipper
+from openwatt.telemetry.shipping_handler import ShippingHandler
 from openwatt.telemetry.transports import STALL_SECONDS, JsonLinesSocketHandler, transport_for
 from tests.log_receivers import (
     BlackHole,
     Receiver,
     SyslogDaemon,
-    event_ids,
     free_port,
+    on_disk,
     read_nothing,
     reset_mid_record,
     wait_until,
@@ -57,15 +58,6 @@ def put(shipper: Shipper, count: int, name: str = "r", rate: float | None = None
         if rate is not None:
             time.sleep(1 / rate)
     return given
-
-
-def on_disk(spool: Path) -> set[str]:
-    """What the next process would find, read by its own means."""
-    taker = Spool(spool, 1 << 40)
-    segments = taker.adopt()
-    found = {event_id for segment in segments for event_id in event_ids(segment.lines())}
-    taker.close()
-    return found
 
 
 def lost(snapshot: Snapshot) -> int:
@@ -248,7 +240,8 @@ def test_a_spool_at_its_limit_gives_up_its_oldest_records(tmp_path: Path) -> Non
 CHILD = """
 import resource, sys
 from pathlib import Path
-from openwatt.telemetry.shipping import Shipper, ShippingConfig
+from openwatt.telemetry.shipment import ShippingConfig
+from openwatt.telemetry.shipping import Shipper
 url, spool, count, limit = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
@@ -348,7 +341,8 @@ def test_a_forked_child_ships_on_its_own_and_its_parent_goes_on(
     script = """
 import os, sys
 from pathlib import Path
-from openwatt.telemetry.shipping import Shipper, ShippingConfig
+from openwatt.telemetry.shipment import ShippingConfig
+from openwatt.telemetry.shipping import Shipper
 shipper = Shipper(ShippingConfig(url=sys.argv[1], spool=Path(sys.argv[2]), flush_seconds=5))
 for number in range(200):
     shipper.put(b'{"event_id":"parent-%d"}\\n' % number)
