@@ -12,12 +12,12 @@ from openwatt.prepare import hold_database, prepare_database, release_database
 from openwatt.settings import read_settings
 from openwatt.telemetry import worker_slots
 from openwatt.telemetry.gunicorn_logs import GunicornLogger
-from openwatt.watch import metrics_directory, watch_logs
+from openwatt.telemetry.start import start_telemetry
+from openwatt.watch import telemetry_config
 from openwatt.web.problems import write_problem
 
 settings = read_settings()
-worker_slots.prepare(metrics_directory(settings))  # before the first metric is made
-watch_logs(settings)
+telemetry = start_telemetry(telemetry_config(settings, multiprocess=True))
 
 bind = settings.bind
 workers = settings.workers
@@ -55,6 +55,11 @@ def post_fork(_server: Any, worker: Any) -> None:
     worker_slots.post_fork(worker)
 
 
+def worker_exit(_server: Any, _worker: Any) -> None:
+    """In a worker that ends: what waits to be sent is sent, or spooled."""
+    telemetry.close()
+
+
 def child_exit(_server: Any, worker: Any) -> None:
     """A dead worker is doing nothing any more; what it did stays counted."""
     worker_slots.child_exit(worker)
@@ -66,9 +71,7 @@ def worker_abort(worker: Any) -> None:
         f"thread {number}\n{''.join(traceback.format_stack(frame))}"
         for number, frame in sys._current_frames().items()  # noqa: SLF001 - the only way to see other threads
     ]
-    _logger.critical(
-        "a worker hangs and is ended", extra={"pid": worker.pid, "error": "\n".join(stacks)}
-    )
+    _logger.critical("a worker hangs and is ended", extra={"pid": worker.pid, "error": "\n".join(stacks)})
 
 
 def on_exit(_server: Any) -> None:

@@ -10,7 +10,8 @@ from openwatt.settings import Settings, read_settings
 from openwatt.store.database import Database
 from openwatt.telemetry.context import record_query
 from openwatt.telemetry.exporter import Exporter
-from openwatt.watch import PROBE_ENDPOINTS, Watch, ingest_collector, watch
+from openwatt.telemetry.start import Telemetry, running_telemetry
+from openwatt.watch import PROBE_ENDPOINTS, ingest_collector, telemetry_config
 from openwatt.web.access import register_access
 from openwatt.web.answers import Answers
 from openwatt.web.api import api
@@ -31,32 +32,33 @@ def create_app(
     settings: Settings | None = None,
     *,
     clock: Callable[[], dt.datetime] = _now,
-    watched: Watch | None = None,
+    telemetry: Telemetry | None = None,
 ) -> Flask:
     """The WSGI application. It opens nothing: the database is reached at the first request that needs it.
 
-    `watched` is what it is watched with; made from the settings when left out.
+    `telemetry` is what tells about it: by default what gunicorn.conf.py has started
+    in this process, else one of its own.
 
     Raises:
         SettingsError: when the environment's settings cannot be used.
     """
     settings = settings or read_settings()
-    watched = watched or watch(settings)
+    telemetry = telemetry or running_telemetry() or Telemetry(telemetry_config(settings, multiprocess=False))
     app = Flask("openwatt.web", static_url_path="/static")
     app.config.update(MAX_CONTENT_LENGTH=LONGEST_BODY_BYTES, REVISION=settings.revision)
     database = Database(locate_database(settings), most_connections=settings.threads, on_query=record_query)
-    app.extensions["openwatt.answers"] = Answers(database, clock, watched.metrics)
+    app.extensions["openwatt.answers"] = Answers(database, clock, telemetry.metrics)
     # The hooks of access come first, so that every answer, a refusal too, has its id, record and metrics.
     register_access(
         app,
-        watched.metrics,
+        telemetry.metrics,
         Limits(
             {"api": settings.limit_api, "pages": settings.limit_pages},
-            watched.metrics,
+            telemetry.metrics,
             redis_url=settings.redis_url,
             workers=settings.workers,
         ),
-        watched.reports,
+        telemetry.reports,
         trusted_proxies=settings.trusted_proxies,
         quiet_endpoints=PROBE_ENDPOINTS,
         pool_statistics=database.statistics,
@@ -64,10 +66,10 @@ def create_app(
     register_problems(app)
     for part in (api, probes, pages):
         app.register_blueprint(part)
-    Exporter(app, watched.metrics.exposition([ingest_collector(database)]))
-    if watched.reports is not None:
-        got_request_exception.connect(watched.reports.report_exception, app)
-        app.wsgi_app = watched.reports.traced(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own advice
+    Exporter(app, telemetry.metrics.exposition([ingest_collector(database)]))
+    if telemetry.reports is not None:
+        got_request_exception.connect(telemetry.reports.report_exception, app)
+        app.wsgi_app = telemetry.reports.traced(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own advice
 
     @app.after_request
     def _guard_browser(response: Response) -> Response:

@@ -53,11 +53,13 @@ _running: Telemetry | None = None
 
 
 def start_telemetry(config: TelemetryConfig) -> Telemetry:
-    """The telemetry of this process. gunicorn.conf.py and the application may both ask, also after a fork.
-
-    It is started anew only when the configuration has changed (HUP).
-    """
+    """Starts the telemetry of this process, anew only when the configuration has changed (HUP)."""
     global _running  # noqa: PLW0603  a process has one root logger, one Sentry client, one set of metrics
     if _running is None or _running.config != config:
         _running = Telemetry(config)
+    return _running
+
+
+def running_telemetry() -> Telemetry | None:
+    """What was started in this process, or in the one that it was forked from."""
     return _running

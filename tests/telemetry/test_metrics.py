@@ -107,7 +107,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from openwatt.telemetry import worker_slots
 worker_slots.prepare(Path(sys.argv[1]))
-worker_slots.on_starting()
 from openwatt.telemetry.metrics import Metrics
 metrics = Metrics()
 metrics.announce_build("0.1.0", "abc1234")

@@ -30,8 +30,6 @@ max_requests = 40
 graceful_timeout = 10
 control_socket_disable = True
 preload_app = bool(os.environ.get("PRELOAD"))
-def on_starting(server):
-    worker_slots.on_starting()
 def on_exit(server):
     worker_slots.on_exit()
 def pre_fork(server, worker):
