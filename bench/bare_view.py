@@ -1,4 +1,4 @@
-"""The least that Flask can do: one view that returns the bytes of a file. What `requests.py` compares with."""
+"""The least that Flask can do, one view that returns given bytes: what `requests.py` compares with."""
 
 import os
 from pathlib import Path

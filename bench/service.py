@@ -71,7 +71,7 @@ def running(
     with tempfile.TemporaryFile() as log:
         began = time.monotonic()
         master = subprocess.Popen(
-            command, cwd=ROOT, env=kept | environment, stdout=log, stderr=subprocess.STDOUT
+            command, cwd=ROOT, env={**kept, **environment}, stdout=log, stderr=subprocess.STDOUT
         )
         try:
             while not _answers(port):
