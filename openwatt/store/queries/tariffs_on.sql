@@ -1,7 +1,8 @@
 -- The tariff of every contract on a day, as it was known at an instant: for each contract the newest
 -- observation of the newest period that had begun. When none holds on that day any more, the last known one.
 -- Periods are walked one index probe each (a loose index scan), so neither old nor corrected rows are read.
-select s.name as supplier, o.name as offer, o.regulated, c.option, c.power_kva,
+-- Contracts are put in order first, so that a page reads no other contract's tariffs.
+select c.supplier, c.offer, c.regulated, c.option, c.power_kva,
        t.applies_from,
        least(t.applies_to, following.applies_from - 1) as applies_to,
        t.subscription_eur_per_year_ht, t.subscription_eur_per_year_ttc,
@@ -10,9 +11,23 @@ select s.name as supplier, o.name as offer, o.regulated, c.option, c.power_kva,
        d.reference, d.title, d.url, d.sha256,
        ht.reference as ht_reference, ht.title as ht_title, ht.url as ht_url, ht.sha256 as ht_sha256,
        seen.last_seen_at
-from contracts c
-join offers o using (offer_id)
-join suppliers s using (supplier_id)
+from (
+    select c.contract_id, s.name as supplier, o.name as offer, o.regulated, not o.regulated as market,
+           c.option, c.power_kva
+    from contracts c
+    join offers o using (offer_id)
+    join suppliers s using (supplier_id)
+    where (%(supplier)s::text is null or lower(s.name) = lower(%(supplier)s))
+      and (%(offer)s::text is null or lower(o.name) = lower(%(offer)s))
+      and (%(option)s::text is null or c.option = %(option)s)
+      and (%(power_kva)s::int is null or c.power_kva = %(power_kva)s)
+      and (%(regulated)s::boolean is null or o.regulated = %(regulated)s)
+      and (%(after_offer)s::text is null
+           or (not o.regulated, s.name, o.name, c.option, c.power_kva)
+            > (not %(after_regulated)s, %(after_supplier)s, %(after_offer)s, %(after_option)s,
+               %(after_power_kva)s))
+    order by market, s.name, o.name, c.option, c.power_kva
+) c
 cross join lateral (
     with recursive period as (
         (select p.applies_from from tariffs p
@@ -49,13 +64,5 @@ left join lateral (
      where g.document_id = t.document_id and g.seen_at <= %(known_at)s
      order by g.seen_at desc limit 1
 ) seen on true
-where (%(supplier)s::text is null or lower(s.name) = lower(%(supplier)s))
-  and (%(offer)s::text is null or lower(o.name) = lower(%(offer)s))
-  and (%(option)s::text is null or c.option = %(option)s)
-  and (%(power_kva)s::int is null or c.power_kva = %(power_kva)s)
-  and (%(regulated)s::boolean is null or o.regulated = %(regulated)s)
-  and (%(after_offer)s::text is null
-       or (not o.regulated, s.name, o.name, c.option, c.power_kva)
-        > (not %(after_regulated)s, %(after_supplier)s, %(after_offer)s, %(after_option)s, %(after_power_kva)s))
-order by not o.regulated, s.name, o.name, c.option, c.power_kva
+order by c.market, c.supplier, c.offer, c.option, c.power_kva
 limit %(limit)s
