@@ -46,10 +46,11 @@ insert into sightings (document_id, seen_at)
 # Every contract has the same periods, each observed equally often from its first day to its last:
 # only the price moves. Rows lie in the order in which they were observed, as a real history does.
 HISTORY_SQL: LiteralString = """
-insert into tariffs (contract_id, applies_from, observed_at, subscription_eur_per_year_ttc,
+insert into tariffs (contract_id, applies_from, observed_at, opens_period, subscription_eur_per_year_ttc,
                      prices_eur_per_kwh_ttc, document_id, reader)
 select contract, %(first_day)s::date + period * %(days)s,
        (%(first_day)s::date + period * %(days)s)::timestamptz + observation * %(step)s,
+       observation = 0,
        100 + period, jsonb_build_object('BASE', 0.1 + observation / 1e6), 1 + contract %% 25, 'bench'
 from generate_series(0, %(periods)s - 1) period,
      generate_series(0, %(observations)s - 1) observation,
@@ -138,6 +139,7 @@ def questions(periods: int) -> list[Question]:
         "after_option": "HPHC",
         "after_power_kva": 30,
     }
+    every_history = NO_FILTER | {"since": dt.date.min, "until": TODAY, "limit": 101}
     whole_history = NO_FILTER | one | {"since": dt.date.min, "until": TODAY, "limit": 1001}
     begun = -(-((TODAY - FIRST_DAY).days + 1) // (HISTORY_DAYS // periods))
     return [
@@ -150,6 +152,7 @@ def questions(periods: int) -> list[Question]:
         of_a_day("latest, one option and power", TODAY, rows=25, wanted={"option": "BASE", "power_kva": 6}),
         of_a_day("latest, one contract", TODAY, rows=1, wanted=one),
         Question("history of one contract", statement("tariffs_history"), whole_history, min(begun, periods)),
+        Question("history, first page of 100", statement("tariffs_history"), every_history, 101),
         latest.named("DISTINCT ON", DISTINCT_ON),
         latest.named("row_number()", ROW_NUMBER),
         known.named("DISTINCT ON", DISTINCT_ON),

@@ -28,27 +28,18 @@ from (
     order by market, s.name, o.name, c.option, c.power_kva
 ) c
 cross join lateral (
-    with recursive period as (
-        (select p.applies_from from tariffs p
-          where p.contract_id = c.contract_id and p.applies_from <= %(until)s
-          order by p.applies_from desc limit 1)
-        union all
-        select (select p.applies_from from tariffs p
-                 where p.contract_id = c.contract_id and p.applies_from < period.applies_from
-                 order by p.applies_from desc limit 1)
-        from period where period.applies_from > %(since)s
-    )
-    select observed.* from period
-    cross join lateral (
-        select * from tariffs x
-         where x.contract_id = c.contract_id and x.applies_from = period.applies_from
-         order by x.observed_at desc limit 1
-    ) observed
+    select distinct p.applies_from from tariffs p
+     where p.opens_period and p.contract_id = c.contract_id and p.applies_from <= %(until)s
+) period
+cross join lateral (
+    select * from tariffs x
+     where x.contract_id = c.contract_id and x.applies_from = period.applies_from
+     order by x.observed_at desc limit 1
 ) t
 left join lateral (
-    select n.applies_from from tariffs n
-     where n.contract_id = c.contract_id and n.applies_from > t.applies_from
-     order by n.applies_from limit 1
+    select p.applies_from from tariffs p
+     where p.opens_period and p.contract_id = c.contract_id and p.applies_from > period.applies_from
+     order by p.applies_from limit 1
 ) following on true
 join documents d on d.document_id = t.document_id
 left join documents ht on ht.document_id = t.ht_document_id
@@ -56,7 +47,8 @@ left join lateral (
     select g.seen_at as last_seen_at from sightings g
      where g.document_id = t.document_id order by g.seen_at desc limit 1
 ) seen on true
-where coalesce(least(t.applies_to, following.applies_from - 1), 'infinity') >= %(since)s
+where coalesce(following.applies_from - 1, 'infinity') >= %(since)s
+  and coalesce(t.applies_to, 'infinity') >= %(since)s
   and (%(after_offer)s::text is null
        or (c.market, c.supplier, c.offer, c.option, c.power_kva, t.applies_from)
         > (not %(after_regulated)s, %(after_supplier)s, %(after_offer)s, %(after_option)s,

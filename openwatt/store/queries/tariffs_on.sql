@@ -1,6 +1,6 @@
 -- The tariff of every contract on a day, as it was known at an instant: for each contract the newest
 -- observation of the newest period that had begun. When none holds on that day any more, the last known one.
--- Periods are walked one index probe each (a loose index scan), so neither old nor corrected rows are read.
+-- Periods are found in an index of their own, so neither old nor corrected rows are read.
 -- Contracts are put in order first, so that a page reads no other contract's tariffs.
 select c.supplier, c.offer, c.regulated, c.option, c.power_kva,
        t.applies_from,
@@ -29,33 +29,22 @@ from (
     order by market, s.name, o.name, c.option, c.power_kva
 ) c
 cross join lateral (
-    with recursive period as (
-        (select p.applies_from from tariffs p
-          where p.contract_id = c.contract_id and p.applies_from <= %(on)s
-          order by p.applies_from desc limit 1)
-        union all
-        select (select p.applies_from from tariffs p
-                 where p.contract_id = c.contract_id and p.applies_from < period.applies_from
-                 order by p.applies_from desc limit 1)
-        from period where period.applies_from is not null
-    )
-    select observed.* from period
-    cross join lateral (
-        select * from tariffs x
-         where x.contract_id = c.contract_id and x.applies_from = period.applies_from
-           and x.observed_at <= %(known_at)s
-         order by x.observed_at desc limit 1
-    ) observed
-    limit 1
+    select p.applies_from from tariffs p
+     where p.opens_period and p.contract_id = c.contract_id
+       and p.applies_from <= %(on)s and p.observed_at <= %(known_at)s
+     order by p.applies_from desc limit 1
+) period
+cross join lateral (
+    select * from tariffs x
+     where x.contract_id = c.contract_id and x.applies_from = period.applies_from
+       and x.observed_at <= %(known_at)s
+     order by x.observed_at desc limit 1
 ) t
 left join lateral (
-    select later.applies_from
-    from (select n.applies_from from tariffs n
-           where n.contract_id = c.contract_id and n.applies_from > t.applies_from
-           order by n.applies_from limit 1) later
-    where exists (select from tariffs k
-                   where k.contract_id = c.contract_id and k.applies_from = later.applies_from
-                     and k.observed_at <= %(known_at)s)
+    select p.applies_from from tariffs p
+     where p.opens_period and p.contract_id = c.contract_id
+       and p.applies_from > period.applies_from and p.observed_at <= %(known_at)s
+     order by p.applies_from limit 1
 ) following on true
 join documents d on d.document_id = t.document_id
 left join documents ht on ht.document_id = t.ht_document_id
