@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,14 +56,14 @@ def cases(body: bytes, etag: str) -> tuple[list[Case], list[Case]]:
     return bare, product
 
 
-def table(title: str, product: Iterable[Case], micros: Mapping[str, float]) -> None:
-    """Prints µs for each case and, for the product's, the ratio to the bare view."""
-    print(f"\n{title:44}{'µs':>8}{'ratio':>9}")
+def table(title: str, product: Iterable[Case], micros: Mapping[str, Sequence[float]]) -> None:
+    """Prints µs (median) for each case and the ratio to the bare view: the median of each round's own."""
+    print(f"\n{title:44}{'bare':>8}{'ours':>8}{'ratio':>9}")
     for case in product:
-        micros_bare, own = micros[case.beside], micros[case.name]
-        print(
-            f"  {case.name:12}beside {case.beside:12} {micros_bare:8.0f}{own:14.0f}{own / micros_bare:8.2f} ×"
-        )
+        bare, ours = micros[case.beside], micros[case.name]
+        ratio = statistics.median(own / beside for own, beside in zip(ours, bare, strict=True))
+        beside, own = statistics.median(bare), statistics.median(ours)
+        print(f"  {case.name:12}beside {case.beside:23}{beside:8.0f}{own:8.0f}{ratio:7.2f} ×")
 
 
 # In process: calls by WSGI, nothing but the app's own time.
@@ -114,8 +114,7 @@ def in_process(settings: Settings, rounds: int, requests: int) -> None:
         for name, call in callers.items():
             times[name].append(call(requests))
     print(f"{len(body):,} bytes, {tariffs} tariffs, {os.cpu_count()} cores")
-    medians = {name: statistics.median(values) for name, values in times.items()}
-    table("in process, processor time of a request", product, medians)
+    table("in process, processor µs of a request", product, times)
     asked = app.test_client()
     unkept = []
     for limit in range(100, 140):  # each a question that nobody has asked yet, with the same rows
@@ -175,13 +174,12 @@ def end_to_end(data_dir: Path, folder: Path, rounds: int, seconds: float, connec
             )
         times: dict[str, list[float]] = {name: [] for name in services}
         for turn in range(rounds + 1):
-            for case in (*bare, *product):
+            for case in (bare[0], product[0], product[2], bare[1], product[1]):  # neighbours are compared
                 progress(f"end to end: round {turn} of {rounds}, {case.name}")
                 micros = load(services[case.name], case, seconds if turn else 1, connections)
                 if turn:  # the first only warms
                     times[case.name].append(micros)
-        medians = {name: statistics.median(values) for name, values in times.items()}
-        table("end to end, a worker's processor time", product, medians)
+        table("end to end, a worker's processor µs", product, times)
 
 
 def main() -> None:
@@ -191,7 +189,7 @@ def main() -> None:
     parser.add_argument(
         "--requests", type=int, default=500, help="requests of a round in process (default 500)"
     )
-    parser.add_argument("--loads", type=int, default=3, help="rounds end to end (default 3)")
+    parser.add_argument("--loads", type=int, default=5, help="rounds end to end (default 5)")
     parser.add_argument("--seconds", type=float, default=3, help="length of one load (default 3)")
     parser.add_argument("--connections", type=int, default=8, help="connections of a load (default 8)")
     parser.add_argument("--in-process-only", action="store_true", help="leave wrk and Gunicorn out")
