@@ -1,15 +1,16 @@
 """What a home could change: its subscribed power, its off-peak share, its red days."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from openwatt.domain.comparison import Comparison
+from openwatt.domain.comparison import Comparison, Market, Question, compare
 from openwatt.domain.contract import Contract
 from openwatt.domain.errors import BillError
 from openwatt.domain.load_curve import PER_KWH, LoadCurve
 from openwatt.domain.price_matrix import price_matrix
 from openwatt.domain.tariff import Tariff
+from openwatt.domain.usage import Use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,30 +43,36 @@ class OffPeakAdvice:
 
 
 def advise_power(
-    curve: LoadCurve, contract: Contract, others: Sequence[Contract], costed: Comparison
+    curve: LoadCurve, use: Use, contract: Contract, market: Market, question: Question
 ) -> PowerAdvice:
-    """Compares the subscribed power with the highest measured one.
+    """Compares a contract's power with the highest measured one, and costs the same offer one step lower.
 
-    `others` may hold any contracts; the same offer and option at the next lower
-    power is what the saving is told for.
+    The market holds the offer's other powers; the next lower of them is the step.
+
+    Raises:
+        BillError: when the contract itself cannot be costed.
     """
     highest, at = curve.highest_power_w()
-    step = int(curve.steps_min[int((curve.starts_min == at).argmax())])
     lower = max(
-        (one for one in others if one.key[:3] == contract.key[:3] and one.power_kva < contract.power_kva),
+        (
+            one
+            for one in market.contracts
+            if one.key[:3] == contract.key[:3] and one.power_kva < contract.power_kva
+        ),
         key=lambda one: one.power_kva,
         default=None,
     )
-    saving = None
-    if lower is not None and highest <= lower.power_kva * 1000:
-        both = [costed.costed.get(one.key) for one in (contract, lower)]
-        if both[0] is not None and both[1] is not None:
-            saving = both[0].total_ttc - both[1].total_ttc
     fits = lower is not None and highest <= lower.power_kva * 1000
+    saving = None
+    if lower is not None and fits:
+        both = compare(use, replace(market, contracts=(contract, lower)), question)
+        totals = {one.contract.key: one for one in both.ranking if one.whole}
+        if len(totals) == 2:
+            saving = totals[contract.key].total_ttc - totals[lower.key].total_ttc
     return PowerAdvice(
         highest_w=highest,
         highest_at_min=at,
-        step_min=step,
+        step_min=int(curve.steps_min[int((curve.starts_min == at).argmax())]),
         power_kva=contract.power_kva,
         lower_kva=lower.power_kva if lower is not None and fits else None,
         saving_ttc=saving,

@@ -180,12 +180,12 @@ def what_is_partial(usage: Usage, periods: Sequence[PricePeriod]) -> Iterator[st
 
 def to_cents(amount: Fraction) -> Decimal:
     """An exact amount as it is printed: rounded half up to the cent."""
-    return _rounded(amount, 2)
+    return rounded(amount, 2)
 
 
 def to_kwh(energy: int, decimals: int = 3) -> Decimal:
     """An energy in W × minutes as it is printed: kWh, rounded half up."""
-    return _rounded(Fraction(energy, PER_KWH), decimals)
+    return rounded(Fraction(energy, PER_KWH), decimals)
 
 
 def total(amounts: Sequence[Fraction | None]) -> Fraction | None:
@@ -194,7 +194,8 @@ def total(amounts: Sequence[Fraction | None]) -> Fraction | None:
     return None if len(known) < len(amounts) else sum(known, Fraction(0))
 
 
-def _rounded(amount: Fraction, decimals: int) -> Decimal:
+def rounded(amount: Fraction, decimals: int) -> Decimal:
+    """An exact number with some decimals, rounded half up (away from 0 below it)."""
     scaled = abs(amount) * 10**decimals
     whole = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
     return Decimal(whole if amount >= 0 else -whole).scaleb(-decimals)

@@ -25,8 +25,9 @@ ContractKey = tuple[str, str, str, int]
 class Ranked:
     """One contract's total with all taxes over the span, in EUR, exact, and what it saves.
 
-    A negative saving costs more. `partial` says why the total is not the whole cost;
-    a saving is told only between totals of the same days.
+    A negative saving costs more. `whole` is False when measured energy or a day of
+    subscription is not in the total, and `partial` says why; a saving is told only
+    between totals of the same days and energy.
     """
 
     contract: Contract
@@ -34,6 +35,7 @@ class Ranked:
     regulated_ttc: Fraction | None
     present_ttc: Fraction | None
     closed_to_new_customers: bool
+    whole: bool
     partial: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -178,11 +180,11 @@ def _open_days(periods: Sequence[PricePeriod]) -> frozenset[dt.date]:
 def _ranking(
     costed: Mapping[ContractKey, Costed], offers: AbstractSet[tuple[str, str]], present: ContractKey | None
 ) -> tuple[Ranked, ...]:
-    open_days = {key: _open_days(one.periods) for key, one in costed.items()}
+    left_out = {key: (_open_days(one.periods), one.usage.unknown) for key, one in costed.items()}
     regulated = {key[2:]: key for key in costed if key[:2] in offers}
 
     def beside(key: ContractKey, other: ContractKey | None) -> Fraction | None:
-        if other is None or other not in costed or open_days[other] != open_days[key]:
+        if other is None or other not in costed or left_out[other] != left_out[key]:
             return None
         return costed[other].total_ttc
 
@@ -193,12 +195,14 @@ def _ranking(
             regulated_ttc=beside(key, regulated.get(key[2:])),
             present_ttc=beside(key, present),
             closed_to_new_customers=_last_tariff(one.periods).closed_to_new_customers,
+            whole=not any(left_out[key]),
             partial=tuple(what_is_partial(one.usage, one.periods)),
             notes=tuple(dict.fromkeys(note for period in one.periods for note in period.notes)),
         )
         for key, one in costed.items()
     ]
-    ranked.sort(key=lambda one: (len(open_days[one.contract.key]), one.total_ttc, str(one.contract)))
+    # What leaves something out only looks cheap: it comes after what is whole.
+    ranked.sort(key=lambda one: (not one.whole, one.total_ttc, str(one.contract)))
     return tuple(ranked)
 
 
