@@ -230,9 +230,8 @@ def _use(
         whole = _whole_days(curve)
         span = Span(chosen[0] or whole.start, chosen[1] or whole.end)
         return curve, use_of_curve(curve, home, span), span
-    last_year = Span(
-        chosen[0] or today.replace(year=today.year - 1, day=1), chosen[1] or today.replace(day=1)
-    )
+    known = _last_known_year(home, today)
+    last_year = Span(chosen[0] or known.start, chosen[1] or known.end)
     if options["register_kwh"]:
         assumptions.append("kWh by register are spread evenly over the year's days")
         return None, use_of_registers(_register_kwh(options["register_kwh"]), last_year), last_year
@@ -280,6 +279,13 @@ def _whole_days(curve: LoadCurve) -> Span:
     """The legal days that the curve could cover whole; refused when there is none."""
     start, end = instant_of(curve.start_min).date(), instant_of(curve.end_min).date()
     return Span(start if day_start_min(start) == curve.start_min else start + dt.timedelta(days=1), end)
+
+
+def _last_known_year(home: Home, today: dt.date) -> Span:
+    """The last twelve months whose Tempo colours are all known, so that every option can be costed."""
+    known = max(home.colours["TEMPO"]) + dt.timedelta(days=1)
+    end = min(today, known).replace(day=1)
+    return Span(end.replace(year=end.year - 1), end)
 
 
 def _instant(text: str) -> int:

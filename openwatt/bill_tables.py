@@ -12,13 +12,7 @@ from openwatt.domain.legal_time import instant_of
 from openwatt.domain.load_curve import Coverage, Finding
 from openwatt.domain.reconciliation import Reconciliation
 
-_FIGURES = (
-    "total_ttc_eur",
-    "total_ttc_eur_per_year",
-    "saving_against_regulated_eur_per_year",
-    "saving_against_regulated_percent",
-    "saving_against_present_eur",
-)
+_FIGURES = ("total_ttc_eur", "saving_against_regulated_eur", "saving_against_regulated_percent")
 
 
 def print_registers(
@@ -57,22 +51,18 @@ def print_comparison(result: Comparison, advice: Mapping[str, Any], assumptions:
     console = Console()
     answer = comparison_answer(result)
     title = f"{result.span.start} to {result.span.end} (excluded), prices {result.prices}, all taxes"
-    table = Table("", "supplier", "offer", "option", title=title)
-    for column in ("EUR", "EUR a year", "saving a year", "%", "beside present"):
+    beside_present = any(line["saving_against_present_eur"] is not None for line in answer["ranking"])
+    figures = (*_FIGURES, "saving_against_present_eur") if beside_present else _FIGURES
+    table = Table("", "contract", "option", title=title)
+    for column in ("EUR", "saving", "%", "beside present")[: len(figures)]:
         table.add_column(column, justify="right")
     for place, line in enumerate(answer["ranking"], start=1):
-        marks = ("*" if line["partial"] else "") + ("†" if line["closed_to_new_customers"] else "")
-        figures = [line[name] for name in _FIGURES]
-        table.add_row(
-            f"{place}{marks}",
-            line["supplier"],
-            line["offer"],
-            line["option"],
-            *("" if f is None else str(f) for f in figures),
-        )
+        marks = ("" if line["whole"] else "*") + ("†" if line["closed_to_new_customers"] else "")
+        amounts = ["" if line[name] is None else str(line[name]) for name in figures]
+        table.add_row(f"{place}{marks}", f"{line['supplier']} {line['offer']}", line["option"], *amounts)
     console.print(table)
     console.print(
-        "saving: against the regulated tariff of the same option; * partial, † closed to new customers"
+        "saving: against the regulated tariff of the same option; * not whole, † closed to new customers"
     )
     for reason in dict.fromkeys(reason for line in result.ranking for reason in line.partial):
         console.print(f"* {reason}")
