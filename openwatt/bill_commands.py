@@ -15,7 +15,7 @@ from rich.console import Console
 from openwatt import bill_tables
 from openwatt.catalogue.calendars import calendar_for
 from openwatt.catalogue.market import shipped_colours, shipped_market
-from openwatt.domain.advice import advise_off_peak, advise_power
+from openwatt.domain.advice import advise_off_peak, advise_power, advise_red_days
 from openwatt.domain.answers import (
     comparison_answer,
     coverage_answer,
@@ -23,6 +23,7 @@ from openwatt.domain.answers import (
     off_peak_answer,
     power_answer,
     reconciliation_answer,
+    red_days_answer,
     span_answer,
 )
 from openwatt.domain.calendar import WEEKDAYS, Home, lay_out
@@ -258,6 +259,8 @@ def _advice(
         advice["power"] = power_answer(advise_power(curve, use, subject, market, question))
     if "BASE" in regulated and "HPHC" in regulated:
         advice["off_peak"] = off_peak_answer(advise_off_peak(regulated["BASE"], regulated["HPHC"], result))
+    if "TEMPO" in regulated and (red_days := advise_red_days(result, regulated["TEMPO"])):
+        advice["red_days"] = red_days_answer(red_days)
     return advice
 
 

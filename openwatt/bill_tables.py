@@ -91,6 +91,13 @@ def _print_advice(console: Console, advice: Mapping[str, Any]) -> None:
         told = "off-peak hours never pay at these prices" if even is None else f"HPHC pays from {even} %"
         console.print(f"off-peak share {share['share_percent']} %: {told}")
 
+    if red := advice.get("red_days"):
+        console.print(
+            f"{red['days']} red days used {red['kwh']} kWh for {red['cost_ttc_eur']} EUR in Tempo; "
+            f"a kWh of their day saves {red['saving_eur_per_kwh_moved_to_the_night']} EUR at night, "
+            f"{red['saving_eur_per_kwh_moved_to_a_blue_day']} on a blue day"
+        )
+
 
 def _print_findings(console: Console, findings: Sequence[Finding]) -> None:
     for finding in findings:

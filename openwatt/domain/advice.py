@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from openwatt.domain.bill import total
 from openwatt.domain.comparison import Comparison, Market, Question, compare
 from openwatt.domain.contract import Contract
 from openwatt.domain.errors import BillError
@@ -40,6 +41,17 @@ class OffPeakAdvice:
     def pays(self) -> bool | None:
         """Whether off-peak hours pay for this home; None when no share would make it so."""
         return None if self.break_even_share is None else self.share >= self.break_even_share
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RedDayAdvice:
+    """What red days used (W × minutes) and cost (EUR, exact), and what moving 1 kWh of their HP saves."""
+
+    days: int
+    energy: int
+    cost_ttc: Fraction
+    saving_per_kwh_to_night: Fraction
+    saving_per_kwh_to_blue: Fraction
 
 
 def advise_power(
@@ -138,19 +150,27 @@ def shifting_saves(energy: int, from_register: str, to_register: str, tariff: Ta
     return cost_of({from_register: energy}, tariff) - cost_of({to_register: energy}, tariff)
 
 
-def red_days_of(comparison: Comparison, contract: Contract) -> tuple[int, Mapping[str, int]]:
-    """How many red days had use, and what was used on them by register, in W × minutes.
-
-    Energies are of legal days; the hours before 06:00 of the morning after count as
-    the red day's, as the meter counts them.
+def advise_red_days(comparison: Comparison, contract: Contract) -> RedDayAdvice | None:
+    """What red days cost in a Tempo contract at the prices compared; None when the span has none.
 
     Raises:
         BillError: when the contract was not costed.
     """
     if contract.key not in comparison.costed:
         raise BillError(f"{contract} was not costed")
-    usage = comparison.costed[contract.key].usage
-    red = [place for place, register in enumerate(usage.registers) if register.startswith("ROUGE_HP")]
-    columns = {r: usage.energies[:, n] for n, r in enumerate(usage.registers) if r.startswith("ROUGE")}
-    days = int((usage.energies[:, red].sum(axis=1) > 0).sum())
-    return days, {register: int(column.sum()) for register, column in columns.items()}
+    bill = comparison.bill(contract)
+    lines = [line for line in bill.energy_lines if line.register.startswith("ROUGE_")]
+    costed = comparison.costed[contract.key]
+    peak = costed.usage.registers.index("ROUGE_HP")
+    days = int((costed.usage.energies[:, peak] > 0).sum())
+    cost = total([line.amount_ttc for line in lines])
+    if not days or cost is None:
+        return None
+    tariff = lines[-1].tariff.tariff
+    return RedDayAdvice(
+        days=days,
+        energy=sum(line.energy for line in lines),
+        cost_ttc=cost,
+        saving_per_kwh_to_night=shifting_saves(PER_KWH, "ROUGE_HP", "ROUGE_HC", tariff),
+        saving_per_kwh_to_blue=shifting_saves(PER_KWH, "ROUGE_HP", "BLEU_HP", tariff),
+    )

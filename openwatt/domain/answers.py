@@ -5,7 +5,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from openwatt.domain.advice import OffPeakAdvice, PowerAdvice
+from openwatt.domain.advice import OffPeakAdvice, PowerAdvice, RedDayAdvice
 from openwatt.domain.bill import Bill, EnergyLine, SubscriptionLine, rounded, to_cents, to_kwh
 from openwatt.domain.comparison import Comparison, Ranked
 from openwatt.domain.contract import Contract, SourcedTariff
@@ -138,6 +138,18 @@ def off_peak_answer(advice: OffPeakAdvice) -> Answer:
         "share_percent": _percent(advice.share, Fraction(1)),
         "break_even_percent": None if even is None else _percent(even, Fraction(1)),
         "pays": advice.pays,
+    }
+
+
+def red_days_answer(advice: RedDayAdvice) -> Answer:
+    """What red days cost, and what moving their peak hours saves."""
+    return {
+        "days": advice.days,
+        "kwh": to_kwh(advice.energy),
+        "cost_ttc_eur": to_cents(advice.cost_ttc),
+        "cost_ttc_eur_per_day": to_cents(advice.cost_ttc / advice.days),
+        "saving_eur_per_kwh_moved_to_the_night": rounded(advice.saving_per_kwh_to_night, 4),
+        "saving_eur_per_kwh_moved_to_a_blue_day": rounded(advice.saving_per_kwh_to_blue, 4),
     }
 
 
