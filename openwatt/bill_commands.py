@@ -15,25 +15,22 @@ from rich.console import Console
 from openwatt import bill_tables
 from openwatt.catalogue.calendars import calendar_for
 from openwatt.catalogue.market import shipped_colours, shipped_market
-from openwatt.domain.advice import advise_off_peak, advise_power, advise_red_days
 from openwatt.domain.answers import (
+    advice_answer,
     comparison_answer,
     coverage_answer,
     findings_answer,
-    off_peak_answer,
-    power_answer,
     reconciliation_answer,
-    red_days_answer,
     span_answer,
 )
 from openwatt.domain.calendar import WEEKDAYS, Home, lay_out
-from openwatt.domain.comparison import Comparison, ContractKey, Market, Question, compare
+from openwatt.domain.comparison import ContractKey, Question, compare
 from openwatt.domain.contract import Prices
 from openwatt.domain.errors import BillError, OpenWattError
-from openwatt.domain.legal_time import PARIS, Span, day_start_min, instant_of, minutes_of
+from openwatt.domain.legal_time import PARIS, Span, minutes_of
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.off_peak import parse_off_peak_hours
-from openwatt.domain.profiles import PROFILES, profile_curve
+from openwatt.domain.profiles import PROFILES, last_known_year, profile_curve
 from openwatt.domain.reconciliation import reconcile
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
 from openwatt.domain.usage import (
@@ -202,7 +199,7 @@ def compare_command(home: Home, **options: Any) -> None:
         )
         at_power = [one for one in market.contracts if one.power_kva == options["power_kva"]]
         result = compare(use, replace(market, contracts=at_power), question)
-        advice = _advice(curve, use, market, question, result)
+        advice = advice_answer(curve, use, market, question, result)
     if curve is not None and (above := curve.above_power(options["power_kva"])):
         result = replace(result, findings=(*result.findings, above))
     if curve is not None:
@@ -228,10 +225,10 @@ def _use(
         if options["kwh"] or options["register_kwh"]:
             raise BillError("a file and yearly kWh exclude each other")
         curve = _curve(options["file"])
-        whole = _whole_days(curve)
+        whole = curve.whole_days()
         span = Span(chosen[0] or whole.start, chosen[1] or whole.end)
         return curve, use_of_curve(curve, home, span), span
-    known = _last_known_year(home, today)
+    known = last_known_year(home.colours["TEMPO"], today)
     last_year = Span(chosen[0] or known.start, chosen[1] or known.end)
     if options["register_kwh"]:
         assumptions.append("kWh by register are spread evenly over the year's days")
@@ -242,26 +239,6 @@ def _use(
     curve = profile_curve(options["profile"], options["kwh"], last_year, ranges)
     assumptions.append(PROFILES[options["profile"]].assumption)
     return None, use_of_curve(curve, home, last_year), last_year
-
-
-def _advice(
-    curve: LoadCurve | None, use: Use, market: Market, question: Question, result: Comparison
-) -> dict[str, Any]:
-    regulated = {
-        one.contract.option: one.contract
-        for one in result.ranking
-        if one.contract.key[:2] in market.regulated
-    }
-    advice: dict[str, Any] = {}
-    held = next((one.contract for one in result.ranking if one.contract.key == question.present), None)
-    subject = held or regulated.get("BASE") or next(iter(regulated.values()), None)
-    if curve is not None and subject is not None:
-        advice["power"] = power_answer(advise_power(curve, use, subject, market, question))
-    if "BASE" in regulated and "HPHC" in regulated:
-        advice["off_peak"] = off_peak_answer(advise_off_peak(regulated["BASE"], regulated["HPHC"], result))
-    if "TEMPO" in regulated and (red_days := advise_red_days(result, regulated["TEMPO"])):
-        advice["red_days"] = red_days_answer(red_days)
-    return advice
 
 
 def _print_json(answer: dict[str, Any]) -> None:
@@ -276,19 +253,6 @@ def _bytes(file: Path) -> bytes:
 
 def _curve(file: Path) -> LoadCurve:
     return read_load_curve(_bytes(file), dt.datetime.now(dt.UTC))
-
-
-def _whole_days(curve: LoadCurve) -> Span:
-    """The legal days that the curve could cover whole; refused when there is none."""
-    start, end = instant_of(curve.start_min).date(), instant_of(curve.end_min).date()
-    return Span(start if day_start_min(start) == curve.start_min else start + dt.timedelta(days=1), end)
-
-
-def _last_known_year(home: Home, today: dt.date) -> Span:
-    """The last twelve months whose Tempo colours are all known, so that every option can be costed."""
-    known = max(home.colours["TEMPO"]) + dt.timedelta(days=1)
-    end = min(today, known).replace(day=1)
-    return Span(end.replace(year=end.year - 1), end)
 
 
 def _instant(text: str) -> int:

@@ -5,13 +5,21 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from openwatt.domain.advice import OffPeakAdvice, PowerAdvice, RedDayAdvice
+from openwatt.domain.advice import (
+    OffPeakAdvice,
+    PowerAdvice,
+    RedDayAdvice,
+    advise_off_peak,
+    advise_power,
+    advise_red_days,
+)
 from openwatt.domain.bill import Bill, EnergyLine, SubscriptionLine, rounded, to_cents, to_kwh
-from openwatt.domain.comparison import Comparison, Ranked
+from openwatt.domain.comparison import Comparison, Market, Question, Ranked
 from openwatt.domain.contract import Contract, SourcedTariff
 from openwatt.domain.legal_time import Span, instant_of
-from openwatt.domain.load_curve import Coverage, Finding
+from openwatt.domain.load_curve import Coverage, Finding, LoadCurve
 from openwatt.domain.reconciliation import Reconciliation
+from openwatt.domain.usage import Use
 
 Answer = dict[str, Any]
 
@@ -151,6 +159,27 @@ def red_days_answer(advice: RedDayAdvice) -> Answer:
         "saving_eur_per_kwh_moved_to_the_night": rounded(advice.saving_per_kwh_to_night, 4),
         "saving_eur_per_kwh_moved_to_a_blue_day": rounded(advice.saving_per_kwh_to_blue, 4),
     }
+
+
+def advice_answer(
+    curve: LoadCurve | None, use: Use, market: Market, question: Question, result: Comparison
+) -> Answer:
+    """What a home could change: power, off-peak share, red days; what cannot be told is absent."""
+    regulated = {
+        one.contract.option: one.contract
+        for one in result.ranking
+        if one.contract.key[:2] in market.regulated
+    }
+    advice: Answer = {}
+    held = next((one.contract for one in result.ranking if one.contract.key == question.present), None)
+    subject = held or regulated.get("BASE") or next(iter(regulated.values()), None)
+    if curve is not None and subject is not None:
+        advice["power"] = power_answer(advise_power(curve, use, subject, market, question))
+    if "BASE" in regulated and "HPHC" in regulated:
+        advice["off_peak"] = off_peak_answer(advise_off_peak(regulated["BASE"], regulated["HPHC"], result))
+    if "TEMPO" in regulated and (red_days := advise_red_days(result, regulated["TEMPO"])):
+        advice["red_days"] = red_days_answer(red_days)
+    return advice
 
 
 def contract_answer(contract: Contract) -> Answer:

@@ -1,5 +1,6 @@
 """A plausible year of a home that has no file: yearly kWh spread by a named profile, its assumptions said."""
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -98,6 +99,16 @@ def profile_curve(name: str, kwh: int, span: Span, off_peak: Sequence[HourRange]
     shares = np.array([int(weight) * whole // int(before[-1]) for weight in before], dtype=np.int64)
     steps = np.full(len(starts), HALF_HOUR_MIN, dtype=np.int64)
     return LoadCurve(starts, steps, np.diff(shares, prepend=0))
+
+
+def last_known_year(colours: Mapping[dt.date, str], today: dt.date) -> Span:
+    """The last twelve whole months whose Tempo colours are all known, so that every option can be costed.
+
+    Without any colour, the twelve months before today's.
+    """
+    known = max(colours) + dt.timedelta(days=1) if colours else today
+    end = min(today, known).replace(day=1)
+    return Span(end.replace(year=end.year - 1), end)
 
 
 def _weights(profile: Profile, starts: Minutes, off_peak: Sequence[HourRange]) -> Minutes:

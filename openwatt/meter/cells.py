@@ -113,7 +113,7 @@ def minute_of(cell: object) -> tuple[int | None, bool]:
 
 def _stamp(text: str) -> dt.datetime:
     try:
-        if french := _FRENCH.fullmatch(text):
+        if "/" in text and (french := _FRENCH.fullmatch(text)):
             day, month, year, hour, minute, second = (int(group or 0) for group in french.groups())
             return dt.datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 (legal time, made UTC later)
         # A day alone has no time: parsing it as one would put a measurement at midnight.

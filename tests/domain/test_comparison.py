@@ -90,7 +90,10 @@ def test_contracts_are_ranked_from_the_cheapest_beside_the_regulated_tariff_of_t
         Fraction("1.40"),
         Fraction("1.40"),
     )
-    assert (nightly.saving_against_regulated, nightly.saving_against_present) == (Fraction(0), Fraction("1.60"))
+    assert (nightly.saving_against_regulated, nightly.saving_against_present) == (
+        Fraction(0),
+        Fraction("1.60"),
+    )
     assert state.saving_against_present == 0
     answer = comparison_answer(result)["ranking"][1]
     assert answer["saving_against_regulated_percent"] == Decimal("2.6")  # 1.40 / 53
