@@ -19,7 +19,7 @@ import numpy as np
 from openwatt.catalogue.market import calendar_of, shipped_colours, shipped_market
 from openwatt.domain.bill import make_bill
 from openwatt.domain.calendar import Home, Timeline, lay_out
-from openwatt.domain.contract import Contract, PricePeriod, price_periods
+from openwatt.domain.contract import Contract, DutyDays, PricePeriod, price_periods
 from openwatt.domain.errors import BillError
 from openwatt.domain.homes import totals_of_homes
 from openwatt.domain.legal_time import PARIS, Span
@@ -85,11 +85,12 @@ def tell(what: str, ms: float, beside: str = "") -> None:
 def priced_groups() -> list[Group]:
     """300 contracts of the shipped catalogue, gathered by calendar, at the prices of one day."""
     market = shipped_market()
+    duties = DutyDays(market.duties)
     groups: dict[str, Group] = {}
     # Tempo first: of the many contracts, few are of it.
     for contract in sorted(market.contracts, key=lambda one: (one.option != "TEMPO", one.key)):
         try:
-            periods = price_periods(contract, YEAR, market.duties, "now", TODAY)
+            periods = price_periods(contract, YEAR, duties, "now", TODAY)
         except BillError:
             continue
         if sum(map(len, groups.values())) < CONTRACTS:

@@ -198,8 +198,10 @@ def _bounds(days: Minutes, cuts: Minutes, start_min: int, end_min: int) -> Minut
     walls = (days[:, None] * MINUTES_PER_DAY + cuts).ravel()
     changes, _ = clock_changes(day_of(int(days[0])).year, day_of(int(days[-1])).year)
     inside = np.concatenate([utc_candidates(walls), changes])
-    inside = inside[(inside > start_min) & (inside < end_min)]
-    return np.unique(np.concatenate([inside, np.array([start_min, end_min], dtype=np.int64)]))
+    inside = np.sort(inside[(inside > start_min) & (inside < end_min)])
+    ends = np.array([start_min]), inside, np.array([end_min])
+    bounds: Minutes = np.concatenate(ends, dtype=np.int64)
+    return bounds[np.diff(bounds, prepend=start_min - 1) > 0]
 
 
 def _table(
@@ -213,8 +215,7 @@ def _table(
     dates = days.astype("datetime64[D]")
     months = dates.astype("datetime64[M]").astype(np.int64) % 12 + 1
     weekdays = (days + 3) % 7  # 1970-01-01 was a Thursday.
-    announced = home.colours.get(calendar.option, {})
-    colours = np.array([announced.get(day_of(int(day)), "") for day in days])
+    names, colours = _colours(calendar, home, dates)
     table = np.full((len(days), len(cuts)), UNKNOWN, dtype=np.int64)
     entries = _entries(home.off_peak_hours, days, months)
     for rule, place in reversed(rules):
@@ -227,11 +228,21 @@ def _table(
         if rule.weekdays or rule.chosen_weekday:
             fits &= np.isin(weekdays, _weekdays(rule, home))
         if rule.colours:
-            fits &= np.isin(colours, list(rule.colours))
+            fits &= np.array([name in rule.colours for name in names])[colours]
         hours = _hours(rule, place, home)
         runs = [not hours or any(int(cut) in one for one in hours) for cut in cuts]
         table[np.ix_(fits, np.array(runs))] = calendar.registers.index(rule.register)
     return table
+
+
+def _colours(
+    calendar: RegisterCalendar, home: Home, dates: npt.NDArray[np.datetime64]
+) -> tuple[Sequence[str], Minutes]:
+    """The names of announced days, and per day the place of its name; the first is that of no name."""
+    announced = home.colours.get(calendar.option, {}) if calendar.needs_colours else {}
+    names = ["", *sorted(set(announced.values()))]
+    places = {name: place for place, name in enumerate(names)}
+    return names, np.array([places[announced.get(date, "")] for date in dates.tolist()], dtype=np.int64)
 
 
 def _entries(off_peak_hours: Sequence[OffPeakHours], days: Minutes, months: Minutes) -> Minutes:

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from openwatt.domain.bill import DAYS_PER_YEAR, Bill, make_bill, what_is_partial
 from openwatt.domain.calendar import RegisterCalendar
-from openwatt.domain.contract import Contract, PricePeriod, Prices, price_periods
+from openwatt.domain.contract import Contract, DutyDays, PricePeriod, Prices, price_periods
 from openwatt.domain.duties import Duties
 from openwatt.domain.errors import BillError, CalendarError
 from openwatt.domain.legal_time import Span
@@ -111,6 +111,7 @@ def compare(use: Use, market: Market, question: Question) -> Comparison:
     Raises:
         BillError: when no contract can be costed.
     """
+    duties = DutyDays(market.duties)
     measured: dict[int, Usage | CalendarError] = {}
     groups: dict[int, list[tuple[Contract, Sequence[PricePeriod]]]] = defaultdict(list)
     left_out: list[tuple[Contract, str]] = []
@@ -123,7 +124,7 @@ def compare(use: Use, market: Market, question: Question) -> Comparison:
             left_out.append((contract, str(usage)))
             continue
         try:
-            groups[id(calendar)].append((contract, _priced(contract, market.duties, question)))
+            groups[id(calendar)].append((contract, _priced(contract, duties, question)))
         except BillError as error:
             left_out.append((contract, str(error)))
     costed: dict[ContractKey, Costed] = {}
@@ -155,7 +156,7 @@ def _usage(use: Use, calendar: RegisterCalendar) -> Usage | CalendarError:
         return error
 
 
-def _priced(contract: Contract, duties: Duties, question: Question) -> Sequence[PricePeriod]:
+def _priced(contract: Contract, duties: DutyDays, question: Question) -> Sequence[PricePeriod]:
     """The contract's periods; refused when no day of the span has a price with all taxes."""
     periods = price_periods(contract, question.span, duties, question.prices, question.today)
     if all(_is_open(period) for period in periods):

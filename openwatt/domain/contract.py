@@ -2,13 +2,19 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from typing import Literal
 
-from openwatt.domain.duties import Duties, price_eur_per_kwh_ttc, subscription_eur_per_month_ttc
+from openwatt.domain.duties import (
+    DatedRate,
+    Duties,
+    TurpeFixedPart,
+    price_eur_per_kwh_ttc,
+    subscription_eur_per_month_ttc,
+)
 from openwatt.domain.errors import BillError, UnknownDutyError
 from openwatt.domain.legal_time import Span
 from openwatt.domain.tariff import OPTIONS, Tariff
@@ -17,7 +23,7 @@ from openwatt.domain.tariff import OPTIONS, Tariff
 Prices = Literal["then", "now"]
 #: The network formula whose fixed part CTA is taken on, as for the regulated tariff.
 TURPE_FORMULA = "CU4"
-_DUTY_NAMES = ("accise", "tcfe_local_max", "tva_kwh", "cta", "tva_subscription")
+_DUTIES = ("accise", "tcfe_local_max", "tva_kwh", "cta", "tva_subscription")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +101,24 @@ def contracts_of(tariffs: Iterable[SourcedTariff]) -> tuple[Contract, ...]:
     )
 
 
+class DutyDays:
+    """Duties by day, each day looked up once: a comparison asks for the same few days for every contract."""
+
+    def __init__(self, duties: Duties) -> None:
+        self.duties = duties
+        self._on: dict[dt.date, Mapping[str, Decimal | None]] = {}
+        dated: Sequence[DatedRate | TurpeFixedPart] = (*duties.rates, *duties.turpe)
+        self.changes = frozenset(day for one in dated for day in _edges(one.applies_from, one.applies_to))
+
+    def on(self, day: dt.date) -> Mapping[str, Decimal | None]:
+        """The rate of each duty on a day, None where it is not known."""
+        if day not in self._on:
+            self._on[day] = {name: _rate(self.duties, name, day) for name in _DUTIES}
+        return self._on[day]
+
+
 def price_periods(
-    contract: Contract, span: Span, duties: Duties, prices: Prices, today: dt.date
+    contract: Contract, span: Span, duties: DutyDays, prices: Prices, today: dt.date
 ) -> tuple[PricePeriod, ...]:
     """The span cut wherever a price or a duty changes; with `now`, today's prices and duties on all of it.
 
@@ -108,37 +130,35 @@ def price_periods(
         if current is None:
             raise BillError(f"{contract} has no price on {today}")
         return (_period(span, current, duties, today),)
-    edges = sorted({span.start, span.end, *_changes(contract, duties, span)})
+    changes = {
+        day for one in contract.tariffs for day in _edges(one.tariff.applies_from, one.tariff.applies_to)
+    } | duties.changes
+    edges = [span.start, *sorted(day for day in changes if span.start < day < span.end), span.end]
     return tuple(
         _period(Span(start, end), contract.on(start), duties, start) for start, end in pairwise(edges)
     )
 
 
-def _changes(contract: Contract, duties: Duties, span: Span) -> Iterable[dt.date]:
-    """Days inside the span on which a tariff or a rate begins, or the day after it ends."""
-    dated: Sequence[tuple[dt.date | None, dt.date | None]] = [
-        *((one.tariff.applies_from, one.tariff.applies_to) for one in contract.tariffs),
-        *((rate.applies_from, rate.applies_to) for rate in duties.rates),
-        *((part.applies_from, part.applies_to) for part in duties.turpe),
-    ]
-    for applies_from, applies_to in dated:
-        for day in (applies_from, applies_to + dt.timedelta(days=1) if applies_to else None):
-            if day is not None and span.start < day < span.end:
-                yield day
+def _edges(applies_from: dt.date | None, applies_to: dt.date | None) -> Iterator[dt.date]:
+    """The first day of something dated, and the day after its last."""
+    if applies_from is not None:
+        yield applies_from
+    if applies_to is not None:
+        yield applies_to + dt.timedelta(days=1)
 
 
-def _period(span: Span, sourced: SourcedTariff | None, duties: Duties, day: dt.date) -> PricePeriod:
+def _period(span: Span, sourced: SourcedTariff | None, duties: DutyDays, day: dt.date) -> PricePeriod:
     if sourced is None:
         return PricePeriod(span=span, tariff=None)
     tariff = sourced.tariff
     notes: list[str] = []
-    printed_holds = _duties_on(duties, tariff.applies_from) == _duties_on(duties, day)
+    printed_holds = duties.on(tariff.applies_from) == duties.on(day)
     prices_ttc = tariff.prices_eur_per_kwh_ttc or None
     subscription_ttc = tariff.subscription_eur_per_year_ttc
     if prices_ttc is None or not printed_holds:
-        prices_ttc = _prices_ttc(tariff, day, duties, notes) or prices_ttc
+        prices_ttc = _prices_ttc(tariff, day, duties.duties, notes) or prices_ttc
     if subscription_ttc is None or not printed_holds:
-        computed = _subscription_ttc(tariff, day, duties, notes)
+        computed = _subscription_ttc(tariff, day, duties.duties, notes)
         subscription_ttc = subscription_ttc if computed is None else computed
     return PricePeriod(
         span=span,
@@ -147,7 +167,7 @@ def _period(span: Span, sourced: SourcedTariff | None, duties: Duties, day: dt.d
         prices_ttc=prices_ttc,
         subscription_ht=tariff.subscription_eur_per_year_ht,
         subscription_ttc=subscription_ttc,
-        accise=_rate(duties, "accise", day),
+        accise=duties.on(day)["accise"],
         notes=tuple(notes),
     )
 
@@ -181,10 +201,6 @@ def _subscription_ttc(tariff: Tariff, day: dt.date, duties: Duties, notes: list[
         notes.append(f"{error}: the subscription with taxes is that of the sheet")
         return None
     return monthly * 12
-
-
-def _duties_on(duties: Duties, day: dt.date) -> tuple[Decimal | None, ...]:
-    return tuple(_rate(duties, name, day) for name in _DUTY_NAMES)
 
 
 def _rate(duties: Duties, name: str, day: dt.date) -> Decimal | None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from openwatt.domain.bill import make_bill
 from openwatt.domain.calendar import Home, RegisterCalendar, Rule, lay_out
-from openwatt.domain.contract import Contract, PricePeriod, SourcedTariff, price_periods
+from openwatt.domain.contract import Contract, DutyDays, PricePeriod, SourcedTariff, price_periods
 from openwatt.domain.duties import Duties
 from openwatt.domain.legal_time import Span, local_minutes
 from openwatt.domain.load_curve import LoadCurve
@@ -20,7 +20,7 @@ from openwatt.domain.tariff import OPTIONS, Tariff
 from openwatt.domain.usage import measure
 from tests.domain.bill_oracle import PARIS, register_of, total_of
 
-NO_DUTIES = Duties((), ())
+NO_DUTIES = DutyDays(Duties((), ()))
 #: Around both clock changes, a year's end, a leap day, and an ordinary week.
 FIRST_DAYS = [
     dt.date(2025, 3, 28),

@@ -11,7 +11,7 @@ from openwatt.catalogue.calendars import calendar_for
 from openwatt.catalogue.market import shipped_colours, shipped_market
 from openwatt.domain.bill import make_bill, to_cents
 from openwatt.domain.calendar import Home
-from openwatt.domain.contract import Contract, SourcedTariff, price_periods
+from openwatt.domain.contract import Contract, DutyDays, SourcedTariff, price_periods
 from openwatt.domain.duties import Duties
 from openwatt.domain.legal_time import Span
 from openwatt.domain.load_curve import LoadCurve
@@ -39,7 +39,9 @@ def month(year: int, number: int) -> Span:
 def cost(contract: Contract, curve: LoadCurve, span: Span, *hours: str) -> Fraction:
     home = Home(tuple(parse_off_peak_hours(text) for text in hours))
     usage = use_of_curve(curve, home, span)(calendar_for(contract.option))
-    bill = make_bill(contract, usage, price_periods(contract, span, shipped_market().duties, "then", TODAY))
+    bill = make_bill(
+        contract, usage, price_periods(contract, span, DutyDays(shipped_market().duties), "then", TODAY)
+    )
     assert bill.ttc is not None
     return bill.ttc
 
@@ -107,7 +109,9 @@ def test_missing_days_are_not_zero_and_the_bill_says_that_it_is_partial() -> Non
     first = constant(1000, Span(span.start, dt.date(2025, 3, 2)))
     contract = regulated("BASE", 6)
     usage = use_of_curve(first, Home(), span)(calendar_for("BASE"))
-    bill = make_bill(contract, usage, price_periods(contract, span, shipped_market().duties, "then", TODAY))
+    bill = make_bill(
+        contract, usage, price_periods(contract, span, DutyDays(shipped_market().duties), "then", TODAY)
+    )
     assert (bill.coverage.expected_half_hours, bill.coverage.present_half_hours) == (192, 48)
     assert bill.partial == ("144 of 192 half hours were not measured and cost nothing here",)
 
@@ -159,7 +163,7 @@ def tariff(**changes: object) -> Tariff:
 def test_a_change_of_tva_reprices_a_contract_whose_own_price_stays() -> None:
     span = Span(dt.date(2025, 7, 31), dt.date(2025, 8, 2))
     contract = Contract("S", "O", "BASE", 6, (SourcedTariff(tariff()),))
-    before, after = price_periods(contract, span, shipped_market().duties, "then", TODAY)
+    before, after = price_periods(contract, span, DutyDays(shipped_market().duties), "then", TODAY)
     assert (before.span.end, after.span.start) == (dt.date(2025, 8, 1), dt.date(2025, 8, 1))
     # (0.13 + 0.0337) x 1.20 and (0.13 + 0.02998) x 1.20
     assert (before.prices_ttc, after.prices_ttc) == ({"BASE": Decimal("0.1964")}, {"BASE": Decimal("0.1920")})
@@ -175,9 +179,9 @@ def test_a_sheet_s_own_price_with_taxes_is_kept_as_long_as_the_duties_hold() -> 
     )
     span = Span(dt.date(2025, 3, 1), dt.date(2025, 3, 3))
     contract = Contract("S", "O", "BASE", 6, (SourcedTariff(printed),))
-    (period,) = price_periods(contract, span, shipped_market().duties, "then", TODAY)
+    (period,) = price_periods(contract, span, DutyDays(shipped_market().duties), "then", TODAY)
     assert (period.prices_ttc, period.subscription_ttc) == ({"BASE": Decimal("0.1999")}, Decimal(130))
-    (unknown,) = price_periods(contract, span, Duties((), ()), "then", TODAY)
+    (unknown,) = price_periods(contract, span, DutyDays(Duties((), ())), "then", TODAY)
     assert unknown.prices_ttc == {"BASE": Decimal("0.1999")}
 
 
@@ -195,6 +199,8 @@ def test_a_red_day_of_4_kwh_hp_and_6_kwh_hc_at_the_prices_of_august_2026(option:
     home = Home((parse_off_peak_hours("22:00-06:00"),), colours=shipped_colours())
     contract = regulated(option, 6)
     usage = use_of_curve(ten_kwh, home, span)(calendar_for(option))
-    bill = make_bill(contract, usage, price_periods(contract, span, shipped_market().duties, "now", TODAY))
+    bill = make_bill(
+        contract, usage, price_periods(contract, span, DutyDays(shipped_market().duties), "now", TODAY)
+    )
     amounts = [line.amount_ttc for line in bill.energy_lines if line.amount_ttc is not None]
     assert sum(amounts) == Fraction(eur)

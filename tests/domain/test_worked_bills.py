@@ -12,7 +12,7 @@ from openwatt.catalogue.calendars import calendar_for
 from openwatt.catalogue.market import shipped_colours, shipped_market
 from openwatt.domain.bill import make_bill, to_cents, to_kwh
 from openwatt.domain.calendar import WEEKDAYS, Home
-from openwatt.domain.contract import Contract, SourcedTariff, price_periods
+from openwatt.domain.contract import Contract, DutyDays, SourcedTariff, price_periods
 from openwatt.domain.duties import Duties
 from openwatt.domain.legal_time import Span
 from openwatt.domain.load_curve import LoadCurve
@@ -74,7 +74,7 @@ def test_a_bill_is_what_was_worked_out_by_hand(worked: dict[str, Any]) -> None:
     span = Span(*worked["span"])
     contract, duties = contract_of(worked)
     use = use_of_curve(constant(worked["watts"], span), home_of(worked), span)
-    periods = price_periods(contract, span, duties, "then", dt.date(2026, 9, 1))
+    periods = price_periods(contract, span, DutyDays(duties), "then", dt.date(2026, 9, 1))
     bill = make_bill(contract, use(calendar_for(worked["option"])), periods)
 
     lines = [
