@@ -60,6 +60,11 @@ SCRIPT = (
     '"2024-02-01T00:30:00+01:00";"2024-02-01T01:00:00+01:00";"0,088"\n'
     '"2024-02-01T01:00:00+01:00";"2024-02-01T01:30:00+01:00";"0,0"\n'
 )
+SHEET_AS_CSV = (
+    "Date début;Date fin;Valeur (kW)\n31/01/2024 23:30:00;01/02/2024 00:00:00;1,8\n"
+    "01/02/2024 00:00:00;01/02/2024 00:30:00;0,252\n01/02/2024 00:30:00;01/02/2024 01:00:00;0,088\n"
+    "01/02/2024 01:00:00;01/02/2024 01:30:00;0\n"
+)
 SCRIPT_LOCAL = (
     "debut;kW\n31/01/2024 23:30;1,8\n01/02/2024 00:00;0,252\n01/02/2024 00:30;0,088\n01/02/2024 01:00;0\n"
 )
@@ -99,6 +104,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "Enedis hourly, gzip": lambda: gzip.compress(HOURLY.encode()),
     "Enedis hourly, zip": lambda: zipped(HOURLY.encode()),
     "Enedis XLSX": sheet,
+    "Enedis XLSX saved as CSV": SHEET_AS_CSV.encode,
     "Enedis XLSX in a zip": lambda: zipped(sheet()),
     "script": SCRIPT.encode,
     "script, legal time, no end": SCRIPT_LOCAL.encode,
@@ -107,6 +113,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "page": lambda: json.dumps({"data": BROWSER}).encode(),
     "EDF, latin-1": lambda: EDF.encode("latin-1"),
     "stamps with watts": BARE.encode,
+    "seconds since 1970 with watts": b"1706742000;1800\n1706743800;252\n1706745600;88\n1706747400;0\n".strip,
 }
 
 
