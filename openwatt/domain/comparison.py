@@ -112,12 +112,16 @@ def compare(use: Use, market: Market, question: Question) -> Comparison:
         BillError: when no contract can be costed.
     """
     duties = DutyDays(market.duties)
+    # By identity: hashing a calendar's rules for every contract would cost more than the bills. The
+    # calendars are kept, so that no identity is used twice.
+    calendars: dict[int, RegisterCalendar] = {}
     measured: dict[int, Usage | CalendarError] = {}
     groups: dict[int, list[tuple[Contract, Sequence[PricePeriod]]]] = defaultdict(list)
     left_out: list[tuple[Contract, str]] = []
     for contract in market.contracts:
         calendar = market.calendar_of(contract)
-        if id(calendar) not in measured:
+        if id(calendar) not in calendars:
+            calendars[id(calendar)] = calendar
             measured[id(calendar)] = _usage(use, calendar)
         usage = measured[id(calendar)]
         if isinstance(usage, CalendarError):

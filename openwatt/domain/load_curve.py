@@ -260,9 +260,8 @@ def _steps(stamps: Minutes, own: Minutes, stamp_is: Literal["start", "end"]) -> 
     candidates[~np.isin(candidates, STEPS_MIN)] = 0
     before = np.concatenate([[0], candidates[:-1]])
     after = np.concatenate([candidates[1:], [0]])
-    with np.errstate(divide="ignore"):
-        alone = (before > 0) & (after > 0) & (candidates > before) & (candidates > after)
-        alone &= candidates % np.maximum(before, 1) == 0
+    alone = (before > 0) & (after > 0) & (candidates > before) & (candidates > after)
+    alone &= candidates % np.maximum(before, 1) == 0
     candidates[alone] = 0
     steps = np.where(own > 0, own, candidates)
     steps = _filled(steps[::-1])[::-1]  # A row after a gap belongs with those that follow it.

@@ -36,7 +36,7 @@ def refuse_other_export(metadata: str) -> None:
             "the file holds daily indexes, not a load curve; export the hourly consumption "
             "(or compare the two with `openwatt reconcile`)"
         )
-    if "max" in kind.lower() or "max" in measured.lower() or cells[-1:] == ["VA"]:
+    if "max" in kind.lower() or "max" in measured.lower() or "VA" in cells:
         raise MeterFileError(
             "the file holds daily maxima of power, not a load curve; export the hourly consumption"
         )

@@ -221,6 +221,9 @@ def test_profiles_differ_as_their_names_say() -> None:
     july = dt.date(2026, 7, 1), dt.date(2026, 8, 1)
     assert share("electric_heating", *january) > Fraction("0.14") > share("base", *january) > Fraction("0.08")
     assert share("electric_heating", *july) < Fraction("0.05") < share("base", *july)
+    # Saturday 4 July 2026 against Friday the 3rd: appliances run 112 to 100.
+    saturday, friday = (share("base", dt.date(2026, 7, n), dt.date(2026, 7, n + 1)) for n in (4, 3))
+    assert saturday / friday == pytest.approx(1.12, rel=1e-4)
     year = Span(dt.date(2025, 10, 1), dt.date(2026, 10, 1))
     night = {}
     for name in PROFILES:
@@ -239,6 +242,14 @@ def test_a_wrong_profile_is_refused(name: str, kwh: int, reason: str) -> None:
         profile_curve(name, kwh, TEN_DAYS, NIGHT.ranges)
     with pytest.raises(BillError, match="needs the off-peak hours"):
         profile_curve("electric_car", 1, TEN_DAYS, ())
+
+
+def test_calendars_made_anew_for_each_contract_are_not_mistaken_for_each_other() -> None:
+    several = [STATE, NIGHTLY, CHEAP, *(contract(f"S{n}", {"HP": "0.3", "HC": "0.1"}) for n in range(20))]
+    anew = replace(market(*several), calendar_of=lambda one: replace(calendar_of(one), source="made anew"))
+    assert (
+        compare(kilowatt(), anew, asked()).ranking == compare(kilowatt(), market(*several), asked()).ranking
+    )
 
 
 def test_kwh_by_register_cost_the_option_they_are_of_and_base() -> None:

@@ -181,6 +181,14 @@ def test_a_sheet_s_own_price_with_taxes_is_kept_as_long_as_the_duties_hold() -> 
     contract = Contract("S", "O", "BASE", 6, (SourcedTariff(printed),))
     (period,) = price_periods(contract, span, DutyDays(shipped_market().duties), "then", TODAY)
     assert (period.prices_ttc, period.subscription_ttc) == ({"BASE": Decimal("0.1999")}, Decimal(130))
+    _, after = price_periods(
+        contract,
+        Span(dt.date(2025, 7, 31), dt.date(2025, 8, 2)),
+        DutyDays(shipped_market().duties),
+        "then",
+        TODAY,
+    )
+    assert after.prices_ttc == {"BASE": Decimal("0.1920")}  # (0.13 + 0.02998) x 1.20
     (unknown,) = price_periods(contract, span, DutyDays(Duties((), ())), "then", TODAY)
     assert unknown.prices_ttc == {"BASE": Decimal("0.1999")}
 

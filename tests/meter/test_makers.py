@@ -247,3 +247,14 @@ def test_energies_finer_than_a_watt_minute_are_rounded_and_said() -> None:
     curve = read(json.dumps(rows).encode())
     assert curve.energies.tolist() == [0]
     assert kinds(curve) == {"rounded": 1}
+
+
+def test_rows_that_overlap_the_one_before_are_left_out_and_said() -> None:
+    rows = [
+        {"dateDebut": "2024-02-01T00:00:00", "dateFin": "2024-02-01T01:00:00", "valeur": "1"},
+        {"dateDebut": "2024-02-01T00:30:00", "dateFin": "2024-02-01T01:00:00", "valeur": "0.5"},
+        {"dateDebut": "2024-02-01T01:00:00", "dateFin": "2024-02-01T02:00:00", "valeur": "2"},
+    ]
+    curve = read(json.dumps(rows).encode())
+    assert curve.energies.tolist() == [60_000, 120_000]
+    assert kinds(curve) == {"overlap": 1}

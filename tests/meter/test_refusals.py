@@ -67,6 +67,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
         HOURLY.replace("Courbe de charge", "Puissance maximale quotidienne").encode,
         "daily maxima of power, not a load curve",
     ),
+    "daily maxima, by their unit": (HOURLY.replace(";W;", ";VA;").encode, "daily maxima of power"),
     "daily maxima, by the interface": (lambda: interface(unit="VA"), "daily maxima of power"),
     "daily values, by the interface": (lambda: interface(measuring_period="P1D"), "one value a day"),
     "days for stamps": (
