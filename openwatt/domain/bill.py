@@ -1,6 +1,5 @@
 """What a contract costs over a span: exact amounts per month and register, rounded only where printed."""
 
-import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -225,8 +224,3 @@ def _energy_lines(
                 price_ttc=period.prices_ttc[register] if period.prices_ttc else None,
                 tariff=period.tariff,
             )
-
-
-def month_of(span: Span) -> dt.date:
-    """The first day of the month in which a line's days lie."""
-    return span.start.replace(day=1)

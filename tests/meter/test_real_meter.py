@@ -69,7 +69,7 @@ def test_the_curve_is_read_whole() -> None:
 
 def test_the_curve_reproduces_the_six_registers_to_the_watt_hour() -> None:
     result = reconcile(curve(), indexes(), TEMPO, home())
-    assert result.index_wh == REGISTERS_WH
+    assert result.index_wh == indexes().used_wh == REGISTERS_WH
     assert sum(result.curve_wh.values()) == 3_469_220
     assert set(result.difference_wh.values()) == {0}
     assert result.agrees
