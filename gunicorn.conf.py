@@ -22,6 +22,7 @@ worker_tmp_dir = (
 )  # a heartbeat must not wait for a disk
 control_socket_disable = True  # one path for every service of a user: two would meet there
 forwarded_allow_ips = "127.0.0.1"
+forwarder_headers = ""  # no client may name another root for the service: that would be a 500
 keepalive = 15
 graceful_timeout = 30
 
