@@ -1,13 +1,10 @@
 """Services in folders of the test's own; none of their processes may be left after a test."""
 
-import shutil
-import tempfile
 from collections.abc import Generator, Iterator
-from pathlib import Path
 
 import pytest
 
-from tests.chaos.running import Home, Service
+from tests.chaos.running import Home, Service, new_home
 
 
 @pytest.hookimpl(wrapper=True)
@@ -23,24 +20,11 @@ def pytest_runtest_makereport(
     return report
 
 
-def make_home() -> Home:
-    """An installation that the unprivileged account of the embedded server can enter."""
-    folder = Path(tempfile.mkdtemp(prefix="ow-")).resolve()
-    folder.chmod(0o755)
-    return Home(folder)
-
-
 @pytest.fixture
 def home() -> Iterator[Home]:
     """An empty installation; the test itself ends what it starts, and is told when it did not."""
-    made = make_home()
-    yield made
-    left = [pid for service in made.services for pid in service.group()]
-    runs = made.database_runs()
-    made.end()
-    shutil.rmtree(made.folder)
-    assert not left, f"processes of the service are left: {left}"
-    assert not runs, "the embedded PostgreSQL is left running"
+    with new_home() as made:
+        yield made
 
 
 @pytest.fixture

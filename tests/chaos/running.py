@@ -4,10 +4,12 @@ import fcntl
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -265,3 +267,28 @@ def load(service: Service, *paths: str, clients: int = 4) -> Iterator[Load]:
         yield running
     finally:
         running.stop()
+
+
+@contextmanager
+def new_home() -> Iterator[Home]:
+    """An installation in a folder of its own, that the embedded server's account can enter."""
+    folder = Path(tempfile.mkdtemp(prefix="ow-")).resolve()
+    folder.chmod(0o755)
+    made = Home(folder)
+    try:
+        yield made
+        left = [pid for service in made.services for pid in service.group()]
+        assert not left, f"processes of the service are left: {left}"
+        assert not made.database_runs(), "the embedded PostgreSQL is left running"
+    finally:
+        made.end()
+        shutil.rmtree(made.folder)
+
+
+@contextmanager
+def service_alone() -> Iterator[Service]:
+    """A service in a home of its own, for tests that share it."""
+    with new_home() as home:
+        started = home.service().ready()
+        yield started
+        assert started.end() == 0, started.said()
