@@ -87,6 +87,7 @@ class Home:
         return {
             **os.environ,
             "PYTHONWARNINGS": "default",
+            "PYTHONPATH": str(REPOSITORY),  # the code that is tested, whatever is installed
             "OPENWATT_DATA_DIR": str(self.data),
             "OPENWATT_WORKERS": "2",
             **settings,
@@ -169,10 +170,10 @@ class Service:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
             connection.request(method, path)
-            response = connection.getresponse()
-            body = response.read()
-            headers = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, time.monotonic() - began, headers, body)
+            with connection.getresponse() as response:
+                body = response.read()
+                headers = {name.lower(): value for name, value in response.getheaders()}
+                return Answer(response.status, time.monotonic() - began, headers, body)
         except (OSError, http.client.HTTPException) as error:
             return Answer(0, time.monotonic() - began, {}, repr(error).encode())
         finally:
