@@ -1,15 +1,21 @@
 """How Gunicorn runs OpenWatt: read by `gunicorn wsgi:app` from the folder it is started in."""
 
+import atexit
+import sys
 from pathlib import Path
 from typing import Any
 
 import gunicorn.util
 
+from openwatt.domain.errors import OpenWattError
 from openwatt.prepare import hold_database, prepare_database, release_database
-from openwatt.settings import read_settings
+from openwatt.settings import SettingsError, read_settings
 from openwatt.web.problems import write_problem
 
-settings = read_settings()
+try:
+    settings = read_settings()
+except SettingsError as error:
+    sys.exit(f"OpenWatt cannot start: {error}")
 
 bind = settings.bind
 workers = settings.workers
@@ -32,11 +38,12 @@ gunicorn.util.write_error = write_problem
 
 def on_starting(server: Any) -> None:
     """Before the first worker: the database is up, migrated and filled."""
-    hold_database(settings)
-    prepare_database(settings)
+    # Not Gunicorn's on_exit: it is not called when the start fails, at a port that is taken for one.
+    # In a forked worker it does nothing: only who holds the database releases it.
+    atexit.register(release_database, settings)
+    try:
+        hold_database(settings)
+        prepare_database(settings)
+    except OpenWattError as error:
+        sys.exit(f"OpenWatt cannot start: {error}")
     server.log.info("OpenWatt is ready to serve at http://%s", settings.bind)
-
-
-def on_exit(server: Any) -> None:  # noqa: ARG001  # Gunicorn's signature
-    """After the last worker: the embedded database stops, unless others use it."""
-    release_database(settings)

@@ -157,7 +157,7 @@ class Service:
             self.process = subprocess.Popen(
                 [PROGRAMS / "gunicorn", "wsgi:app"],
                 cwd=REPOSITORY,
-                env=home.environment(OPENWATT_BIND=f"127.0.0.1:{self.port}", **settings),
+                env=home.environment(**{"OPENWATT_BIND": f"127.0.0.1:{self.port}", **settings}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

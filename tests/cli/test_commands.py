@@ -68,7 +68,7 @@ def test_tempo_says_colours_and_what_is_unknown(openwatt: Openwatt) -> None:
     assert shown.exit_code == 0, shown.output
     days = {day["day"]: day["colour"] for day in json.loads(shown.stdout)}
     assert list(days) == ["2024-01-08", "2024-01-09", "2024-01-10"]
-    assert "ROUGE" in days.values()
+    assert list(days.values()) == ["ROUGE"] * 3
     unknown = openwatt("tempo", "--from", "2099-01-01", "--csv").stdout
     assert "2099-01-01,unknown" in unknown.replace('"', "")
 
