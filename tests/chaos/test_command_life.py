@@ -69,15 +69,15 @@ def test_ctrl_c_in_an_export_ends_it_at_once_and_leaves_no_half_file(home: Home,
     assert service.answers("/v1/tariffs?option=BASE&power_kva=9&on=2025-09-01")
 
 
-def test_ctrl_c_while_the_database_is_being_made_leaves_nothing_that_runs(home: Home) -> None:
-    export = _export(home)
-    wait_until(lambda: list(home.data.glob("postgresql.new-*")))
+def test_ctrl_c_while_the_database_is_being_made_leaves_nothing_that_runs(empty_home: Home) -> None:
+    export = _export(empty_home)
+    wait_until(lambda: list(empty_home.data.glob("postgresql.new-*")))
     os.killpg(export.pid, signal.SIGINT)
     _, said = export.communicate(timeout=30)
     assert export.returncode == 130
     assert b"Traceback" not in said
-    assert not home.database_runs()
-    assert home.command("migrate").returncode == 0, "the next command is not hindered"
+    assert not empty_home.database_runs()
+    assert empty_home.command("migrate").returncode == 0, "the next command is not hindered"
 
 
 def test_output_that_has_no_room_is_said(home: Home, service: Service) -> None:

@@ -1,6 +1,7 @@
 """What clients see while the database is away, and how soon after it is back."""
 
 import os
+import random
 import signal
 import time
 from collections.abc import Iterator
@@ -37,6 +38,10 @@ def _seconds_until_it_answers(service: Service) -> float:
     return time.monotonic() - began
 
 
+def _is_busy(running: Load) -> None:
+    wait_until(lambda: len(running.answers) > CROWD)
+
+
 def _freeze(home: Home) -> list[int]:
     frozen = home.server_processes()
     assert len(frozen) > 1
@@ -55,7 +60,7 @@ def _thaw(frozen: list[int]) -> None:
 def test_a_killed_database_is_brought_back_without_a_restart(home: Home, service: Service) -> None:
     workers = service.both_workers()
     with load(service, ANEW, clients=CROWD) as running:
-        wait_until(lambda: len(running.answers) > CROWD)
+        _is_busy(running)
         os.kill(home.postmaster(), signal.SIGKILL)
         assert _seconds_until_it_answers(service) < 20
         before = len(running.answers)
@@ -69,7 +74,7 @@ def test_a_killed_database_is_brought_back_without_a_restart(home: Home, service
 
 def test_a_frozen_database_is_said_in_time_and_found_again(home: Home, service: Service) -> None:
     with load(service, ANEW, clients=CROWD) as running:
-        wait_until(lambda: len(running.answers) > CROWD)
+        _is_busy(running)
         frozen = _freeze(home)
         try:
             time.sleep(4)  # longer than any request may wait, so that nobody gains by patience
@@ -108,7 +113,7 @@ def test_another_postgresql_may_stop_and_start_again(home: Home, other_postgres:
     url = f"postgresql:///openwatt?host={other_postgres.place.sockets}&user=openwatt"
     service = home.service(OPENWATT_DATABASE_URL=url).ready()
     with load(service, ANEW, clients=CROWD) as running:
-        wait_until(lambda: len(running.answers) > CROWD)
+        _is_busy(running)
         other_postgres.release()
         wait_until(lambda: any(answer.status == 503 for _, _, answer in running.answers))
         time.sleep(3)  # long enough for every back-off to have grown
@@ -124,3 +129,25 @@ def test_another_postgresql_may_stop_and_start_again(home: Home, other_postgres:
     assert "Traceback" not in said
     assert service.end() == 0
     assert not home.database_runs()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_one_outage_after_another_changes_nothing(home: Home, service: Service) -> None:
+    """Thirty outages of random kind and length, under load, in one life of a service."""
+    chance = random.Random(2026)  # noqa: S311 - a test that can be repeated needs no secrets
+    workers = service.both_workers()
+    for _ in range(30):
+        with load(service, ANEW, "/health", clients=CROWD) as running:
+            _is_busy(running)
+            frozen = _freeze(home)
+            time.sleep(chance.uniform(0, 4))
+            if chance.random() < 0.5:
+                os.kill(frozen[0], signal.SIGKILL)
+            _thaw(frozen)
+            assert _seconds_until_it_answers(service) < 20
+        answers = [answer for _, _, answer in running.answers]
+        assert {answer.status for answer in answers} <= {200, 503}
+        assert max(answer.seconds for answer in answers) < PROMISED_S
+    assert service.both_workers() == workers
+    assert "Traceback" not in service.said()
