@@ -1,9 +1,11 @@
 """The `openwatt` command: prints what is asked for and exits with a status that says how it went."""
 
 import datetime as dt
+import errno
 import logging
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import click
@@ -16,6 +18,7 @@ from openwatt import __version__
 from openwatt.domain.errors import OpenWattError
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
+from openwatt.output import open_output
 from openwatt.prepare import connect, held_database, locate_database, prepare_database
 from openwatt.settings import Settings, read_settings
 from openwatt.store.database import Database
@@ -28,17 +31,27 @@ from openwatt.web.tables import csv_lines, to_csv
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 _ROWS_A_READ = 1000
+_INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
 _COLOUR_STYLES = {"BLEU": "bold white on blue", "BLANC": "bold black on white", "ROUGE": "bold white on red"}
 
 
 class _Commands(click.Group):
-    """Turns an error of ours into its sentence and status 1; a traceback is for faults of the program."""
+    """Turns what may happen to a command into a sentence and a status; a traceback is for faults of ours."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            answer = super().invoke(ctx)
+            sys.stdout.flush()
         except OpenWattError as error:
             raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # whoever read us has enough: click ends without a word
+            where = error.filename or "the output"
+            raise click.ClickException(f"{where} cannot be used: {error.strerror}") from error
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(_INTERRUPTED) from None
+        return answer
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -219,7 +232,7 @@ def export(context: click.Context, form: str, output: str) -> None:
     console = Console(stderr=True)
     with (
         held_database(settings),
-        click.open_file(output, "w", encoding="utf-8", atomic=output != "-") as target,
+        open_output(output) as target,
         Progress(
             TextColumn("exporting"),
             BarColumn(),
@@ -230,12 +243,12 @@ def export(context: click.Context, form: str, output: str) -> None:
         ) as progress,
     ):
         prepare_database(settings)
-        with connect(settings) as connection:
+        with connect(settings) as connection, closing(export_rows(connection)) as rows:
             task = progress.add_task("export", total=export_size(connection))
             now = dt.datetime.now(dt.UTC)
             items = (
                 TariffItem.of(published, on=published.tariff.applies_from, now=now)
-                for published in progress.track(export_rows(connection), task_id=task)
+                for published in progress.track(rows, task_id=task)
             )
             if form == "csv":
                 target.writelines(csv_lines(items, TariffItem))
