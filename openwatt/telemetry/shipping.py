@@ -270,7 +270,8 @@ class Shipper:
             from_disk = sum(segment.records for segment in self._in_flight)
             self._spooled -= from_disk
             self._sent += records + from_disk - self._refused
-            self._dropped["refused"] += self._refused
+            if self._refused:
+                self._dropped["refused"] += self._refused
             self._last_success_at = time.time()
         if self._spool is not None:
             for segment in self._in_flight:
@@ -364,7 +365,8 @@ class Shipper:
             left = ring.between(ring.head, ring.tail).count(b"\n")
             keep = left > 0 and ring.outlives_the_process
             self._spooled += left if keep else 0
-            self._dropped["exit"] += 0 if keep else left
+            if left and not keep:
+                self._dropped["exit"] += left
             self._ring = None
             self._connected = False
         self._transport.disconnect()
