@@ -221,7 +221,7 @@ def test_a_spool_at_its_limit_gives_up_its_oldest_records(tmp_path: Path) -> Non
     )
     for burst in range(12):
         put(shipper, 400, f"b{burst}")
-        time.sleep(0.1)
+        assert wait_until(lambda: shipper.snapshot().queued_bytes < 130_000)
     shipper.close()
     snapshot = shipper.snapshot()
     left = on_disk(tmp_path)
@@ -476,6 +476,21 @@ def test_an_idle_connection_that_the_receiver_closed_is_opened_anew_without_a_wo
     assert len(receiver.received()) == 10
     assert shipper.snapshot().resent == 0
     assert caplog.records == []
+
+
+def test_a_record_that_comes_after_the_end_is_shipped_all_the_same(
+    tmp_path: Path, started: Callable[..., Receiver]
+) -> None:
+    receiver = started()
+    shipper = Shipper(config(receiver.url, tmp_path))
+    given = put(shipper, 5)
+    shipper.close()
+    shipper.close()
+    given |= put(shipper, 5, "late")
+    shipper.close()
+    assert set(receiver.received()) == given
+    assert (shipper.snapshot().sent, shipper.snapshot().balanced) == (10, True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_ring_keeps_lines_whole_across_its_end(tmp_path: Path) -> None:
