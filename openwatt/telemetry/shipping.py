@@ -125,6 +125,7 @@ class Shipper:
                 return True
             self._hurry = True
             self._wake.set()
+            self._pressed.set()
             time.sleep(0.02)
         return False
 
@@ -141,6 +142,7 @@ class Shipper:
             self._deadline = time.monotonic() + self._config.flush_seconds
             self._stopping.set()
         self._wake.set()
+        self._pressed.set()
         # A peer that hangs in the middle of an answer can outlast the
         # deadline; the ring's file then keeps what was not delivered.
         thread.join(self._config.flush_seconds + 3)
@@ -308,9 +310,9 @@ class Shipper:
         while time.monotonic() < until and not (self._hurry or self._stopping.is_set()):
             self._make_room(ring)
             self._report()
-            self._wake.wait(min(0.2, _FIRST_PAUSE_SECONDS))
-            self._wake.clear()
-            time.sleep(0.005)
+            self._pressed.wait(_FIRST_PAUSE_SECONDS)
+            self._pressed.clear()
+            time.sleep(0.01)
 
     def _make_room(self, ring: Ring, *, everything: bool = False) -> None:
         """Moves the ring's lines to the spool once they fill half of it; on a full disk they stay."""

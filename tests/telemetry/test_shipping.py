@@ -311,6 +311,7 @@ def test_a_full_disk_is_counted_and_what_fitted_is_kept(tmp_path: Path) -> None:
     assert int(dropped) > 0
 
 
+@pytest.mark.slow  # and for root alone
 def test_a_full_file_system_is_counted_and_the_ring_keeps_its_own(tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("mounting a small tmpfs needs root")
