@@ -12,9 +12,9 @@ import click
 import msgspec
 from rich.console import Console
 
-from openwatt import bill_tables
 from openwatt.catalogue.calendars import calendar_for
 from openwatt.catalogue.market import shipped_colours, shipped_market
+from openwatt.cli import bill_tables
 from openwatt.domain.answers import (
     advice_answer,
     comparison_answer,

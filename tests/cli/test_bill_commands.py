@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from openwatt.bill_commands import COMMANDS
+from openwatt.cli.bills import COMMANDS
 from tests.meter.test_makers import HEADER, HOURLY
 from tests.shared_data import SHARED, needs_shared_data
 
