@@ -39,7 +39,9 @@ def _moment(_context: click.Context, _parameter: click.Parameter, text: str | No
 @click.option("-f", "--follow", is_flag=True, help="Then wait for new records, until interrupted.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of readable ones.")
 @click.pass_context
-def logs(context: click.Context, *, log: Path | None, follow: bool, as_json: bool, **conditions: Any) -> None:
+def logs(
+    context: click.Context, /, *, log: Path | None, follow: bool, as_json: bool, **conditions: Any
+) -> None:
     """Search the local JSON log.
 
     Example: openwatt logs --request-id f47ac10b-58cc-4372-a567-0e02b2c3d479
