@@ -182,16 +182,16 @@ def configure_logs(config: LogConfig, *further: logging.Handler) -> JsonFormatte
         readable = config.identity.environment == "development" and sys.stdout.isatty()
     stdout = logging.StreamHandler(sys.stdout)
     stdout.setFormatter(ReadableFormatter(config.identity) if readable else formatter)
-    handlers: list[logging.Handler] = [RequestRecordsHandler(), stdout]
+    # Shipping comes first: what a killed process has printed is in its ring.
+    for handler in further:
+        handler.setFormatter(formatter)
+    handlers: list[logging.Handler] = [RequestRecordsHandler(), *further, stdout]
     if config.file is not None:
         config.file.parent.mkdir(parents=True, exist_ok=True)
         # Rotation renames the file under us: this handler looks before each line
         # and opens it again, which gunicorn's USR1 does not do for the root logger.
         handlers.append(logging.handlers.WatchedFileHandler(config.file, encoding="utf-8"))
         handlers[-1].setFormatter(formatter)
-    for handler in further:
-        handler.setFormatter(formatter)
-        handlers.append(handler)
 
     root = logging.getLogger()
     root.setLevel(config.level.upper())
