@@ -3,7 +3,6 @@
 import atexit
 import logging
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,18 @@ from openwatt.prepare import hold_database, prepare_database, release_database
 from openwatt.settings import SettingsError, read_settings
 from openwatt.telemetry import worker_slots
 from openwatt.telemetry.gunicorn_logs import GunicornLogger
+from openwatt.telemetry.logs import log_stacks
 from openwatt.telemetry.start import start_telemetry
 from openwatt.watch import telemetry_config
 from openwatt.web.problems import write_problem
 
 try:
     settings = read_settings()
+    telemetry = start_telemetry(telemetry_config(settings, multiprocess=True))
 except SettingsError as error:
     sys.exit(f"OpenWatt cannot start: {error}")
-telemetry = start_telemetry(telemetry_config(settings, multiprocess=True))
+except OSError as error:  # a data folder or a log file that cannot be written
+    sys.exit(f"OpenWatt cannot start: it cannot use {error.filename}: {error.strerror}")
 
 bind = settings.bind
 workers = settings.workers
@@ -77,13 +79,9 @@ def child_exit(_server: Any, worker: Any) -> None:
     worker_slots.child_exit(worker)
 
 
-def worker_abort(worker: Any) -> None:
+def worker_abort(_worker: Any) -> None:
     """Gunicorn kills a worker that hangs: what each of its threads was doing is worth knowing."""
-    stacks = [
-        f"thread {number}\n{''.join(traceback.format_stack(frame))}"
-        for number, frame in sys._current_frames().items()  # noqa: SLF001 - the only way to see other threads
-    ]
-    _logger.critical("a worker hangs and is ended", extra={"pid": worker.pid, "error": "\n".join(stacks)})
+    log_stacks("a worker hangs and is ended")
 
 
 def on_exit(_server: Any) -> None:
