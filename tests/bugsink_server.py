@@ -1,6 +1,7 @@
 """A Bugsink server (PyPI `bugsink`) as the Sentry end of tests: third party code reads what we send."""
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -109,10 +110,17 @@ def _run(folder: Path, command: str, *arguments: str) -> str:
 
 
 def _template() -> Path:
-    """A folder with configuration, migrated databases and a token, made at the first use."""
+    """A folder with configuration, migrated databases and a token; the first test makes it, once."""
     template = BUGSINK / "template"
-    if template.exists():
-        return template
+    with (BUGSINK / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (template / "token").exists():
+            shutil.rmtree(template, ignore_errors=True)  # half made by a run that was ended
+            _make_template(template)
+    return template
+
+
+def _make_template(template: Path) -> None:
     making = Path(tempfile.mkdtemp(dir=BUGSINK))
     _run(
         making, "bugsink-create-conf", "--template=singleserver", "--host=127.0.0.1", "--port=8105",
@@ -131,4 +139,3 @@ def _template() -> Path:
     token = re.search(r"[0-9a-f]{40}", said)
     assert token is not None, said
     (template / "token").write_text(token[0])
-    return template

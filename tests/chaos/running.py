@@ -12,9 +12,10 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -164,16 +165,23 @@ class Service:
                 start_new_session=True,
             )
 
-    def get(self, path: str = ONE_TARIFF, *, method: str = "GET", timeout: float = PATIENCE_S) -> Answer:
+    def get(
+        self,
+        path: str = ONE_TARIFF,
+        *,
+        method: str = "GET",
+        timeout: float = PATIENCE_S,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Answer:
         """The answer to a request on a connection of its own."""
         began = time.monotonic()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            connection.request(method, path)
+            connection.request(method, path, headers=dict(headers))
             with connection.getresponse() as response:
                 body = response.read()
-                headers = {name.lower(): value for name, value in response.getheaders()}
-                return Answer(response.status, time.monotonic() - began, headers, body)
+                received = {name.lower(): value for name, value in response.getheaders()}
+                return Answer(response.status, time.monotonic() - began, received, body)
         except (OSError, http.client.HTTPException) as error:
             return Answer(0, time.monotonic() - began, {}, repr(error).encode())
         finally:
