@@ -1,7 +1,9 @@
 """How often one client may ask: counted in Redis by all workers together, or by each its share.
 
-Flask-Limiter's engine (`limits`) counts in Redis, without its Flask layer, which would
-add a decorator for each view; here that is one table.
+Flask-Limiter's engine (`limits`) counts in Redis, without the Flask layer: what that would
+add, a decorator for each view, is one table here, and it is dear. Processor time a limit adds
+to a request (bench/limiter.py): 8 µs in memory, 80 with Redis; with Flask-Limiter's decorator
+104 and 164, or 120 and 244 where it tells its headers.
 """
 
 import ipaddress
