@@ -48,6 +48,7 @@ chaos: $(VENV)/.dev ## Run the long forms of the chaos tests, which `test` runs 
 bench: $(VENV)/.dev ## Measure, and print ratios; what each script asks is in bench/README.md.
 	$(BIN)/python bench/requests.py
 	$(BIN)/python bench/history.py
+	$(BIN)/python bench/start.py
 
 ##@ Change
 

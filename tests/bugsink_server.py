@@ -18,7 +18,7 @@ import pytest
 from tests.log_receivers import free_port, wait_until
 
 #: A virtual environment of its own, for it pins other versions of our libraries: `make bugsink` makes it.
-BUGSINK = Path(os.environ.get("OPENWATT_BUGSINK", Path(__file__).resolve().parents[1] / "var" / "bugsink"))
+BUGSINK = Path(os.environ.get("BUGSINK_VENV", Path(__file__).resolve().parents[1] / "var" / "bugsink"))
 
 
 class Bugsink:
@@ -26,7 +26,7 @@ class Bugsink:
 
     def __init__(self, folder: Path) -> None:
         if not (BUGSINK / "bin" / "bugsink-manage").exists():
-            pytest.skip(f"Bugsink is not at {BUGSINK} (`make bugsink`, or set OPENWATT_BUGSINK)")
+            pytest.skip(f"Bugsink is not at {BUGSINK} (`make bugsink`, or set BUGSINK_VENV)")
         self.folder = folder / "bugsink"
         template = _template()
         shutil.copytree(template, self.folder)

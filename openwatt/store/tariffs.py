@@ -200,6 +200,7 @@ def publish(connection: psycopg.Connection[Any], observations: Iterable[Observat
             "another figure is already kept for this contract, day and instant of observation "
             f"({error.diag.message_detail}): a correction needs a newer observed_at"
         ) from error
+    connection.execute(statement("publish_done"))
     return published
 
 

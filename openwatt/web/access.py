@@ -103,7 +103,7 @@ def register_access(
         if context is None:  # the hooks above did not run: nothing began that could end
             return response
         status = response.status_code
-        response.headers["X-Request-ID"] = context.request_id
+        response.headers.add("X-Request-ID", context.request_id)
         limits.tell(context, response)
         if reports is not None and status >= 500:
             reports.report_response(status)

@@ -140,7 +140,7 @@ class Limits:
         """Tells a client its limit. What remains is told with a refusal: asking for it doubles the cost."""
         limit = self._of(context)
         if limit is not None:
-            response.headers["X-RateLimit-Limit"] = str(limit.whole.amount)
+            response.headers.add("X-RateLimit-Limit", str(limit.whole.amount))
 
     def _of(self, context: RequestContext) -> _Limit | None:
         word = (context.endpoint or _OTHERS).partition(".")[0]

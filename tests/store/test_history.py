@@ -108,6 +108,12 @@ def test_publishing_twice_adds_nothing(empty_url: str) -> None:
     assert counts == [1, 0, 0]
 
 
+def test_one_transaction_may_publish_twice(empty_url: str) -> None:
+    with psycopg.connect(empty_url) as connection:
+        later = dearer(TARIFF, "0.1700", dt.date(2025, 8, 1))
+        assert [publish(connection, [observed(tariff, at(2))]) for tariff in (TARIFF, later)] == [1, 1]
+
+
 def test_a_correction_is_a_new_row_and_both_beliefs_can_be_asked(
     empty_url: str, database: Callable[[str], Database]
 ) -> None:

@@ -70,6 +70,7 @@ create table tariffs (
     applies_from                 date not null,
     applies_to                   date check (applies_to >= applies_from),
     observed_at                  timestamptz not null,
+    opens_period                 boolean not null default true,
     subscription_eur_per_year_ht  numeric check (subscription_eur_per_year_ht >= 0),
     subscription_eur_per_year_ttc numeric check (subscription_eur_per_year_ttc >= 0),
     prices_eur_per_kwh_ht        jsonb not null default '{}' check (prices_are_positive(prices_eur_per_kwh_ht)),
@@ -82,8 +83,12 @@ create table tariffs (
     check (coalesce(subscription_eur_per_year_ht, subscription_eur_per_year_ttc) is not null),
     check (prices_eur_per_kwh_ht <> '{}' or prices_eur_per_kwh_ttc <> '{}')
 );
--- Latest and as-of read one entry of this index per contract, however long the history is.
+-- The newest observation of a period is one entry of this index, however often it was observed.
 create unique index tariffs_in_time on tariffs (contract_id, applies_from desc, observed_at desc);
+-- Which periods a contract has, and since when each is known: a few entries side by side, where the
+-- index above would be read in as many places as there are periods. `opens_period` may be false only
+-- when an earlier observation of the same period is kept; more true ones than needed do no harm.
+create index tariffs_by_period on tariffs (contract_id, applies_from desc, observed_at) where opens_period;
 
 create table tempo_days (
     day         date not null,

@@ -1,9 +1,9 @@
 -- Adds each incoming tariff that says something else than the newest observation before it.
-insert into tariffs (contract_id, applies_from, applies_to, observed_at,
+insert into tariffs (contract_id, applies_from, applies_to, observed_at, opens_period,
                      subscription_eur_per_year_ht, subscription_eur_per_year_ttc,
                      prices_eur_per_kwh_ht, prices_eur_per_kwh_ttc,
                      closed_to_new_customers, note, document_id, ht_document_id, reader)
-select c.contract_id, i.applies_from, i.applies_to, i.observed_at,
+select c.contract_id, i.applies_from, i.applies_to, i.observed_at, known.tariff_id is null,
        i.subscription_eur_per_year_ht, i.subscription_eur_per_year_ttc,
        i.prices_eur_per_kwh_ht, i.prices_eur_per_kwh_ttc,
        i.closed_to_new_customers, i.note, d.document_id, ht.document_id, i.reader

@@ -1,6 +1,7 @@
 -- Every period of the contracts asked for that touches [since, until], each as it was last observed.
 -- Contracts come in the order of the tariffs' list, the periods of one contract oldest first.
-select s.name as supplier, o.name as offer, o.regulated, c.option, c.power_kva,
+-- Contracts are put in order first, so that a page reads no other contract's tariffs.
+select c.supplier, c.offer, c.regulated, c.option, c.power_kva,
        t.applies_from,
        least(t.applies_to, following.applies_from - 1) as applies_to,
        t.subscription_eur_per_year_ht, t.subscription_eur_per_year_ttc,
@@ -9,31 +10,36 @@ select s.name as supplier, o.name as offer, o.regulated, c.option, c.power_kva,
        d.reference, d.title, d.url, d.sha256,
        ht.reference as ht_reference, ht.title as ht_title, ht.url as ht_url, ht.sha256 as ht_sha256,
        seen.last_seen_at
-from contracts c
-join offers o using (offer_id)
-join suppliers s using (supplier_id)
+from (
+    select c.contract_id, s.name as supplier, o.name as offer, o.regulated, not o.regulated as market,
+           c.option, c.power_kva
+    from contracts c
+    join offers o using (offer_id)
+    join suppliers s using (supplier_id)
+    where (%(supplier)s::text is null or lower(s.name) = lower(%(supplier)s))
+      and (%(offer)s::text is null or lower(o.name) = lower(%(offer)s))
+      and (%(option)s::text is null or c.option = %(option)s)
+      and (%(power_kva)s::int is null or c.power_kva = %(power_kva)s)
+      and (%(regulated)s::boolean is null or o.regulated = %(regulated)s)
+      and (%(after_offer)s::text is null
+           or (not o.regulated, s.name, o.name, c.option, c.power_kva)
+            >= (not %(after_regulated)s, %(after_supplier)s, %(after_offer)s, %(after_option)s,
+               %(after_power_kva)s))
+    order by market, s.name, o.name, c.option, c.power_kva
+) c
 cross join lateral (
-    with recursive period as (
-        (select p.applies_from from tariffs p
-          where p.contract_id = c.contract_id and p.applies_from <= %(until)s
-          order by p.applies_from desc limit 1)
-        union all
-        select (select p.applies_from from tariffs p
-                 where p.contract_id = c.contract_id and p.applies_from < period.applies_from
-                 order by p.applies_from desc limit 1)
-        from period where period.applies_from > %(since)s
-    )
-    select observed.* from period
-    cross join lateral (
-        select * from tariffs x
-         where x.contract_id = c.contract_id and x.applies_from = period.applies_from
-         order by x.observed_at desc limit 1
-    ) observed
+    select distinct p.applies_from from tariffs p
+     where p.opens_period and p.contract_id = c.contract_id and p.applies_from <= %(until)s
+) period
+cross join lateral (
+    select * from tariffs x
+     where x.contract_id = c.contract_id and x.applies_from = period.applies_from
+     order by x.observed_at desc limit 1
 ) t
 left join lateral (
-    select n.applies_from from tariffs n
-     where n.contract_id = c.contract_id and n.applies_from > t.applies_from
-     order by n.applies_from limit 1
+    select p.applies_from from tariffs p
+     where p.opens_period and p.contract_id = c.contract_id and p.applies_from > period.applies_from
+     order by p.applies_from limit 1
 ) following on true
 join documents d on d.document_id = t.document_id
 left join documents ht on ht.document_id = t.ht_document_id
@@ -41,15 +47,11 @@ left join lateral (
     select g.seen_at as last_seen_at from sightings g
      where g.document_id = t.document_id order by g.seen_at desc limit 1
 ) seen on true
-where (%(supplier)s::text is null or lower(s.name) = lower(%(supplier)s))
-  and (%(offer)s::text is null or lower(o.name) = lower(%(offer)s))
-  and (%(option)s::text is null or c.option = %(option)s)
-  and (%(power_kva)s::int is null or c.power_kva = %(power_kva)s)
-  and (%(regulated)s::boolean is null or o.regulated = %(regulated)s)
-  and coalesce(least(t.applies_to, following.applies_from - 1), 'infinity') >= %(since)s
+where coalesce(following.applies_from - 1, 'infinity') >= %(since)s
+  and coalesce(t.applies_to, 'infinity') >= %(since)s
   and (%(after_offer)s::text is null
-       or (not o.regulated, s.name, o.name, c.option, c.power_kva, t.applies_from)
+       or (c.market, c.supplier, c.offer, c.option, c.power_kva, t.applies_from)
         > (not %(after_regulated)s, %(after_supplier)s, %(after_offer)s, %(after_option)s,
            %(after_power_kva)s, %(after_applies_from)s))
-order by not o.regulated, s.name, o.name, c.option, c.power_kva, t.applies_from
+order by c.market, c.supplier, c.offer, c.option, c.power_kva, t.applies_from
 limit %(limit)s

@@ -1,7 +1,8 @@
 -- The tariff of every contract on a day, as it was known at an instant: for each contract the newest
 -- observation of the newest period that had begun. When none holds on that day any more, the last known one.
--- Periods are walked one index probe each (a loose index scan), so neither old nor corrected rows are read.
-select s.name as supplier, o.name as offer, o.regulated, c.option, c.power_kva,
+-- Periods are found in an index of their own, so neither old nor corrected rows are read.
+-- Contracts are put in order first, so that a page reads no other contract's tariffs.
+select c.supplier, c.offer, c.regulated, c.option, c.power_kva,
        t.applies_from,
        least(t.applies_to, following.applies_from - 1) as applies_to,
        t.subscription_eur_per_year_ht, t.subscription_eur_per_year_ttc,
@@ -10,37 +11,40 @@ select s.name as supplier, o.name as offer, o.regulated, c.option, c.power_kva,
        d.reference, d.title, d.url, d.sha256,
        ht.reference as ht_reference, ht.title as ht_title, ht.url as ht_url, ht.sha256 as ht_sha256,
        seen.last_seen_at
-from contracts c
-join offers o using (offer_id)
-join suppliers s using (supplier_id)
+from (
+    select c.contract_id, s.name as supplier, o.name as offer, o.regulated, not o.regulated as market,
+           c.option, c.power_kva
+    from contracts c
+    join offers o using (offer_id)
+    join suppliers s using (supplier_id)
+    where (%(supplier)s::text is null or lower(s.name) = lower(%(supplier)s))
+      and (%(offer)s::text is null or lower(o.name) = lower(%(offer)s))
+      and (%(option)s::text is null or c.option = %(option)s)
+      and (%(power_kva)s::int is null or c.power_kva = %(power_kva)s)
+      and (%(regulated)s::boolean is null or o.regulated = %(regulated)s)
+      and (%(after_offer)s::text is null
+           or (not o.regulated, s.name, o.name, c.option, c.power_kva)
+            > (not %(after_regulated)s, %(after_supplier)s, %(after_offer)s, %(after_option)s,
+               %(after_power_kva)s))
+    order by market, s.name, o.name, c.option, c.power_kva
+) c
 cross join lateral (
-    with recursive period as (
-        (select p.applies_from from tariffs p
-          where p.contract_id = c.contract_id and p.applies_from <= %(on)s
-          order by p.applies_from desc limit 1)
-        union all
-        select (select p.applies_from from tariffs p
-                 where p.contract_id = c.contract_id and p.applies_from < period.applies_from
-                 order by p.applies_from desc limit 1)
-        from period where period.applies_from is not null
-    )
-    select observed.* from period
-    cross join lateral (
-        select * from tariffs x
-         where x.contract_id = c.contract_id and x.applies_from = period.applies_from
-           and x.observed_at <= %(known_at)s
-         order by x.observed_at desc limit 1
-    ) observed
-    limit 1
+    select p.applies_from from tariffs p
+     where p.opens_period and p.contract_id = c.contract_id
+       and p.applies_from <= %(on)s and p.observed_at <= %(known_at)s
+     order by p.applies_from desc limit 1
+) period
+cross join lateral (
+    select * from tariffs x
+     where x.contract_id = c.contract_id and x.applies_from = period.applies_from
+       and x.observed_at <= %(known_at)s
+     order by x.observed_at desc limit 1
 ) t
 left join lateral (
-    select later.applies_from
-    from (select n.applies_from from tariffs n
-           where n.contract_id = c.contract_id and n.applies_from > t.applies_from
-           order by n.applies_from limit 1) later
-    where exists (select from tariffs k
-                   where k.contract_id = c.contract_id and k.applies_from = later.applies_from
-                     and k.observed_at <= %(known_at)s)
+    select p.applies_from from tariffs p
+     where p.opens_period and p.contract_id = c.contract_id
+       and p.applies_from > period.applies_from and p.observed_at <= %(known_at)s
+     order by p.applies_from limit 1
 ) following on true
 join documents d on d.document_id = t.document_id
 left join documents ht on ht.document_id = t.ht_document_id
@@ -49,13 +53,5 @@ left join lateral (
      where g.document_id = t.document_id and g.seen_at <= %(known_at)s
      order by g.seen_at desc limit 1
 ) seen on true
-where (%(supplier)s::text is null or lower(s.name) = lower(%(supplier)s))
-  and (%(offer)s::text is null or lower(o.name) = lower(%(offer)s))
-  and (%(option)s::text is null or c.option = %(option)s)
-  and (%(power_kva)s::int is null or c.power_kva = %(power_kva)s)
-  and (%(regulated)s::boolean is null or o.regulated = %(regulated)s)
-  and (%(after_offer)s::text is null
-       or (not o.regulated, s.name, o.name, c.option, c.power_kva)
-        > (not %(after_regulated)s, %(after_supplier)s, %(after_offer)s, %(after_option)s, %(after_power_kva)s))
-order by not o.regulated, s.name, o.name, c.option, c.power_kva
+order by c.market, c.supplier, c.offer, c.option, c.power_kva
 limit %(limit)s
