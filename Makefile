@@ -50,6 +50,7 @@ bench: $(VENV)/.dev ## Measure, and print ratios; what each script asks is in be
 	$(BIN)/python bench/requests.py
 	$(BIN)/python bench/history.py
 	$(BIN)/python bench/start.py
+	$(BIN)/python bench/limiter.py
 
 ##@ Change
 
