@@ -12,6 +12,10 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
 from openwatt.store.errors import DatabaseAwayError, SchemaError
+from openwatt.telemetry import context as contexts
+from openwatt.telemetry.access import log_request
+from openwatt.telemetry.context import RequestContext, request_id_from
+from openwatt.telemetry.start import running_telemetry
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -112,16 +116,24 @@ def register_problems(app: Flask) -> None:
 
 
 def write_problem(sock: socket.socket, status: int, reason: str, message: str) -> None:
-    """Answers a request that is so broken that it never reaches Flask.
+    """Answers, logs and counts a request that is so broken that it never reaches Flask.
 
     It takes the place of `gunicorn.util.write_error`, which answers in HTML. The
     rest of the request is read and dropped, within bounds: closing a socket with
     unread bytes resets the connection, and the client would never see the answer.
     """
     body = problem_body(status, f"{message[:200] or reason}.")
+    context = contexts.begin(RequestContext(request_id=request_id_from(None)))
+    try:
+        seconds = log_request(context, status, len(body))
+        if (telemetry := running_telemetry()) is not None:
+            telemetry.metrics.observe_request("", None, status, seconds)
+    finally:
+        contexts.end(context)
     head = (
         f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: {MEDIA_TYPE}\r\n"
-        f"Cache-Control: no-store\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"Cache-Control: no-store\r\nX-Request-ID: {context.request_id}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
     )
     with contextlib.suppress(OSError):  # the client may be gone, which is its good right
         sock.settimeout(1)

@@ -171,3 +171,12 @@ def test_many_requests_in_one_breath_are_all_answered(running: Service) -> None:
 def test_nothing_of_this_was_a_fault_of_the_service(running: Service) -> None:
     """Stands last in this module: it reads the log of all the tests above."""
     assert "Traceback" not in running.said(), running.said()[-8000:]
+
+
+def test_a_request_that_never_reached_the_application_is_logged_and_counted_too(running: Service) -> None:
+    head, _, _ = say(running, b"NOT A REQUEST AT ALL\r\n\r\n").decode().partition("\r\n\r\n")
+    (request_id,) = [line.split(": ")[1] for line in head.splitlines() if line.startswith("X-Request-ID")]
+    records = [json.loads(line) for line in running.said().splitlines() if request_id in line]
+    assert [(record["event"], record["status"]) for record in records] == [("request", 400)]
+    counted = running.get("/metrics").body.decode()
+    assert 'http_requests_total{method="OTHER",route="<unmatched>",status="400"}' in counted
