@@ -1,0 +1,161 @@
+"""The words of a PDF with their boxes, within limits that no price sheet reaches."""
+
+import ctypes
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import pypdfium2 as pdfium
+import pypdfium2.raw as pdfium_c
+
+from openwatt.ingest.figures import plain
+
+MAX_PAGES = 150
+MAX_BYTES = 40_000_000
+MAX_CHARACTERS_PER_PAGE = 60_000
+MAX_CHARACTERS = 600_000
+
+_NO_CHARACTERS = frozenset((0xFFFE, 0xFFFF, 2))
+_FLAT_CHARACTERS = frozenset(",.'-’")
+
+
+class UnreadableDocumentError(Exception):
+    """A document that no reader can take anything from; the message is the reason."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a page; its box is in points from the top left corner."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    text: str
+
+    @cached_property
+    def plain(self) -> str:
+        """The text as words are compared: lower case, no accents."""
+        return plain(self.text)
+
+    @property
+    def xc(self) -> float:
+        """The middle, left to right."""
+        return (self.x0 + self.x1) / 2
+
+    @property
+    def yc(self) -> float:
+        """The middle, top to bottom."""
+        return (self.y0 + self.y1) / 2
+
+    @property
+    def height(self) -> float:
+        """How tall the line of text is."""
+        return self.y1 - self.y0
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: its number from 1, its size in points and its words in the order of the document."""
+
+    number: int
+    width: float
+    height: float
+    words: tuple[Word, ...]
+
+    @cached_property
+    def text(self) -> str:
+        """All words in the document's order, as words are compared."""
+        return " ".join(word.plain for word in self.words)
+
+
+def open_pdf(document: bytes) -> pdfium.PdfDocument:
+    """The document opened, or the reason why it is none.
+
+    Raises:
+        UnreadableDocumentError: not a PDF, damaged, locked by a password, or beyond a limit.
+    """
+    if len(document) > MAX_BYTES:
+        raise UnreadableDocumentError(f"{len(document)} bytes, the limit is {MAX_BYTES}")
+    if b"%PDF-" not in document[:1024]:
+        kind = "an HTML page" if b"<html" in document[:2048].lower() else "something else"
+        raise UnreadableDocumentError(f"not a PDF: the bytes are {kind}")
+    try:
+        pdf = pdfium.PdfDocument(document)
+    except pdfium.PdfiumError as error:
+        reason = "locked by a password" if "password" in str(error).lower() else "damaged or cut short"
+        raise UnreadableDocumentError(f"the PDF is {reason}") from error
+    if len(pdf) > MAX_PAGES:
+        pages = len(pdf)
+        pdf.close()
+        raise UnreadableDocumentError(f"{pages} pages, the limit is {MAX_PAGES}")
+    return pdf
+
+
+def read_pages(document: bytes) -> tuple[Page, ...]:
+    """Every page of a PDF with its words.
+
+    Raises:
+        UnreadableDocumentError: see `open_pdf`; also more text than a limit allows.
+    """
+    pdf = open_pdf(document)
+    try:
+        pages: list[Page] = []
+        characters = 0
+        for index in range(len(pdf)):
+            try:
+                page = pdf[index]
+            except pdfium.PdfiumError as error:
+                raise UnreadableDocumentError(f"page {index + 1} cannot be opened") from error
+            text = page.get_textpage()
+            count = pdfium_c.FPDFText_CountChars(text.raw)
+            characters += max(count, 0)
+            if count > MAX_CHARACTERS_PER_PAGE or characters > MAX_CHARACTERS:
+                raise UnreadableDocumentError(f"page {index + 1} holds more text than any price sheet")
+            width, height = page.get_size()
+            pages.append(Page(index + 1, width, height, tuple(_words(text, count, height))))
+            text.close()
+            page.close()
+        return tuple(pages)
+    finally:
+        pdf.close()
+
+
+def _words(text: pdfium.PdfTextPage, count: int, page_height: float) -> Iterator[Word]:
+    """Characters joined into words at white space, jumps and line ends."""
+    raw = text.raw
+    loose = pdfium_c.FS_RECTF()
+    left, right, bottom, top = (ctypes.c_double() for _ in range(4))
+    x0 = y0 = x1 = y1 = 0.0
+    letters = ""
+    for index in range(count):
+        code = pdfium_c.FPDFText_GetUnicode(raw, index)
+        letter = chr(code) if code else " "
+        if letter.isspace() or code in _NO_CHARACTERS:
+            if letters:
+                yield Word(x0, y0, x1, y1, letters)
+                letters = ""
+            continue
+        pdfium_c.FPDFText_GetLooseCharBox(raw, index, ctypes.byref(loose))
+        pdfium_c.FPDFText_GetCharBox(
+            raw, index, ctypes.byref(left), ctypes.byref(right), ctypes.byref(bottom), ctypes.byref(top)
+        )
+        a0, a1 = (left.value, right.value) if right.value > left.value else (loose.left, loose.right)
+        b0, b1 = sorted((page_height - loose.top, page_height - loose.bottom))
+        tight = top.value - bottom.value
+        # Some fonts claim boxes many times taller than their ink: trust the ink then.
+        if b1 - b0 <= 0.5 or (tight > 2 and b1 - b0 > 3.5 * tight and letter not in _FLAT_CHARACTERS):
+            b0, b1 = page_height - top.value, page_height - bottom.value
+        if letters:
+            height = max(b1 - b0, y1 - y0)
+            overlap = min(b1, y1) - max(b0, y0)
+            if overlap < -0.15 * height or a0 - x1 > 0.8 * max(3.0, height) or a0 < x0 - 1:
+                yield Word(x0, y0, x1, y1, letters)
+                letters = ""
+        if letters:
+            x0, y0, x1, y1 = min(x0, a0), min(y0, b0), max(x1, a1), max(y1, b1)
+        else:
+            x0, y0, x1, y1 = a0, b0, a1, b1
+        letters += letter
+    if letters:
+        yield Word(x0, y0, x1, y1, letters)
