@@ -1,0 +1,160 @@
+"""The catalogue's other tables: sources, offers, Tempo colours, duties and the network's fixed part."""
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from openwatt.catalogue import table
+from openwatt.domain.duties import DUTIES, DatedRate, TurpeFixedPart
+
+COLOURS = ("BLEU", "BLANC", "ROUGE")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A document that says facts of the catalogue.
+
+    `seen_on` is the first day on which the document is known to have existed: the
+    later of the day its prices begin and the day it was made. `url` and
+    `document_sha256` are None where they are not known.
+    """
+
+    id: str
+    title: str
+    url: str | None
+    document_sha256: str | None
+    seen_on: dt.date
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """An offer of a supplier; `regulated` when public authorities set its price."""
+
+    supplier: str
+    offer: str
+    regulated: bool
+    url: str | None
+    note: str | None
+
+    def __str__(self) -> str:
+        return f"{self.supplier} {self.offer}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TempoDay:
+    """The colour of the Tempo day that begins at 06:00 on `date`; a `note` says when sources disagree."""
+
+    date: dt.date
+    colour: str
+    sources: tuple[str, ...]
+    note: str | None
+
+
+def read_sources(file: table.Table) -> tuple[Source, ...]:
+    """The sources of a CSV file. Raises CatalogueError with every fault."""
+    columns = {
+        "id": table.source_id,
+        "title": table.text,
+        "url": table.optional(_url),
+        "document_sha256": table.optional(_sha256),
+        "seen_on": table.day,
+        "note": table.optional(table.text),
+    }
+    return table.read_table(
+        file, columns, lambda cells: Source(**cells), table.once(lambda source: source.id)
+    )
+
+
+def read_offers(file: table.Table) -> tuple[Offer, ...]:
+    """The offers of a CSV file. Raises CatalogueError with every fault."""
+    columns = {
+        "supplier": table.text,
+        "offer": table.text,
+        "regulated": table.flag,
+        "url": table.optional(_url),
+        "note": table.optional(table.text),
+    }
+    return table.read_table(file, columns, lambda cells: Offer(**cells), table.once(str))
+
+
+def read_tempo_colours(file: table.Table) -> tuple[TempoDay, ...]:
+    """The colours of a CSV file, a day each. Raises CatalogueError with every fault."""
+    columns = {
+        "date": table.day,
+        "colour": table.one_of(COLOURS),
+        "source": table.source_ids,
+        "note": table.optional(table.text),
+    }
+
+    def build(cells: dict[str, Any]) -> TempoDay:
+        return TempoDay(sources=cells.pop("source"), **cells)
+
+    return table.read_table(file, columns, build, table.once(lambda day: day.date))
+
+
+def read_rates(file: table.Table) -> tuple[DatedRate, ...]:
+    """The rates of duties of a CSV file. Raises CatalogueError with every fault.
+
+    An end, or a beginning, that is not known is written `open`: a cell left
+    empty is a fault.
+    """
+    columns = {
+        "duty": table.one_of(DUTIES),
+        "unit": table.one_of(dict.fromkeys(DUTIES.values())),
+        "applies_from": table.or_open(table.day),
+        "applies_to": table.or_open(table.day),
+        "value": table.number,
+        "implied": table.flag,
+        "source": table.source_ids,
+        "note": table.optional(table.text),
+    }
+
+    def build(cells: dict[str, Any]) -> DatedRate:
+        del cells["note"]
+        rate = DatedRate(**cells | {"source": " ".join(cells["source"])})
+        if rate.unit != DUTIES[rate.duty]:
+            raise ValueError(f"unit of {rate.duty} is {DUTIES[rate.duty]}, not {rate.unit}")
+        return rate
+
+    return table.read_table(file, columns, build, _ONE_RATE_A_DAY)
+
+
+def read_turpe(file: table.Table) -> tuple[TurpeFixedPart, ...]:
+    """The fixed parts of the network tariff of a CSV file. Raises CatalogueError with every fault."""
+    columns = {
+        "formula": table.text,
+        "power_kva": table.whole,
+        "applies_from": table.or_open(table.day),
+        "applies_to": table.or_open(table.day),
+        "fixed_eur_per_year_ht": table.number,
+        "source": table.source_ids,
+        "note": table.optional(table.text),
+    }
+
+    def build(cells: dict[str, Any]) -> TurpeFixedPart:
+        del cells["note"]
+        return TurpeFixedPart(**cells | {"source": " ".join(cells["source"])})
+
+    return table.read_table(file, columns, build, _ONE_AMOUNT_A_DAY)
+
+
+def _url(cell: str) -> str:
+    if not re.fullmatch(r"https?://\S+", cell):
+        raise ValueError(f"{cell!r} is not a web address")
+    return cell
+
+
+def _sha256(cell: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{64}", cell):
+        raise ValueError(f"{cell!r} is not a SHA-256 in 64 hexadecimal digits")
+    return cell
+
+
+_ONE_RATE_A_DAY: table.Check[DatedRate] = table.one_value_a_day(
+    lambda rate: rate.duty, lambda rate: (rate.applies_from, rate.applies_to)
+)
+_ONE_AMOUNT_A_DAY: table.Check[TurpeFixedPart] = table.one_value_a_day(
+    lambda part: f"{part.formula} {part.power_kva} kVA", lambda part: (part.applies_from, part.applies_to)
+)

@@ -1,0 +1,191 @@
+import csv
+import datetime as dt
+import hashlib
+import json
+import re
+from decimal import Decimal
+from importlib.resources import files
+
+from openwatt.catalogue.shipped import (
+    shipped_duties,
+    shipped_offers,
+    shipped_sources,
+    shipped_tariffs,
+    shipped_tempo_colours,
+)
+from tests.shared_data import SHARED, needs_shared_data
+
+COLOURS = {"BLUE": "BLEU", "WHITE": "BLANC", "RED": "ROUGE"}
+#: What the typed figures call a supplier or offer, where the catalogue spells it in full.
+SPELLING = {
+    "Electricite Stable": "Électricité Stable",
+    "Electricite Reference": "Électricité Référence",
+    "Contrat electricite+": "Contrat électricité+",
+    "Elec Reference 3 ans": "Elec Référence 3 ans",
+    "EnRFixe+": "ÉnRFixe+",
+    "Mint Energie": "Mint Énergie",
+    "Ohm Energie": "Ohm Énergie",
+    "Electricite Verte Equilibre": "Électricité Verte Équilibre",
+    "wekiWEB Aurore fixe (prix remise)": "wekiWEB Aurore fixe (prix remisé)",
+    "Yeli Electricite Verte": "Yéli Électricité Verte",
+}
+
+
+def rows(path: str) -> list[dict[str, str]]:
+    with (SHARED / path).open(encoding="utf-8-sig", newline="") as lines:
+        found = list(csv.DictReader(lines))
+    assert found
+    return found
+
+
+@needs_shared_data
+def test_every_cell_of_the_market_sheets_is_shipped() -> None:
+    shipped = {
+        (t.supplier, t.offer, t.option, t.power_kva): line
+        for line in shipped_tariffs()
+        if (t := line.tariff).supplier != "EDF"
+    }
+    sha256 = {source.id: source.document_sha256 for source in shipped_sources()}
+    sheets = [
+        path
+        for path in sorted((SHARED / "grids/truth").glob("*.csv"))
+        if not path.stem.endswith("_components") and not path.stem.startswith(("edf_", "trve_"))
+    ]
+    assert len(sheets) == 16
+    met = 0
+    for path in sheets:
+        document = hashlib.sha256((SHARED / "grids/pdf" / f"{path.stem}.pdf").read_bytes()).hexdigest()
+        for row in rows(f"grids/truth/{path.name}"):
+            supplier, offer = (SPELLING.get(row[c], row[c]) for c in ("supplier", "offer"))
+            line = shipped[supplier, offer, row["option"], int(row["kva"])]
+            tariff = line.tariff
+            assert not tariff.closed_to_new_customers
+            assert [sha256[source] for source in line.sources] == [document]
+            assert tariff.applies_from.isoformat() == (row["valid_from"] + "-01")[:10]
+            assert (tariff.applies_to.isoformat() if tariff.applies_to else "") == row["valid_to"]
+            for tax, amount, prices in (
+                ("ht", tariff.subscription_eur_per_year_ht, tariff.prices_eur_per_kwh_ht),
+                ("ttc", tariff.subscription_eur_per_year_ttc, tariff.prices_eur_per_kwh_ttc),
+            ):
+                year, month = row[f"abo_year_{tax}"], row[f"abo_month_{tax}"]
+                expected = Decimal(year) if year else Decimal(month) * 12 if month else None
+                assert amount == expected, tariff
+                columns = [c for c in row if c.startswith("price_") and c.endswith(f"_{tax}") and row[c]]
+                typed = {c.removeprefix("price_").removesuffix(f"_{tax}").upper(): row[c] for c in columns}
+                assert prices == {register: Decimal(price) for register, price in typed.items()}, tariff
+            met += 1
+    assert met == len(shipped)
+
+
+@needs_shared_data
+def test_every_colour_is_that_of_the_calendar_and_keeps_its_doubts() -> None:
+    days = shipped_tempo_colours()
+    expected = [
+        (dt.date.fromisoformat(r["date"]), COLOURS[r["colour"]], r["note"] or None)
+        for r in rows("tempo/tempo_calendar.csv")
+    ]
+    assert len(expected) == 4416
+    assert [(day.date, day.colour, day.note) for day in days] == expected
+
+
+@needs_shared_data
+def test_rtes_own_answers_agree_with_the_shipped_colours() -> None:
+    shipped = {day.date.isoformat(): day.colour for day in shipped_tempo_colours()}
+    answers = sorted((SHARED / "tempo/rte").glob("season_*.json"))
+    assert len(answers) == 3
+    for path in answers:
+        values = json.loads(path.read_text())["values"]
+        colours = {day: COLOURS[said] for day, said in values.items() if not day.endswith("-fallback")}
+        assert len(colours) >= 360
+        assert {day: shipped[day] for day in colours} == colours, path.name
+
+
+def test_the_days_of_the_colours_follow_each_other() -> None:
+    days = [day.date for day in shipped_tempo_colours()]
+    assert days == [dt.date(2014, 9, 1) + dt.timedelta(days=n) for n in range(4416)]
+
+
+@needs_shared_data
+def test_every_rate_of_a_duty_is_shipped_with_its_dates() -> None:
+    names = {
+        "vat_consumption": "tva_kwh",
+        "vat_subscription_and_cta": "tva_subscription",
+        "cspe_accise": "accise",
+        "tcfe_local_max": "tcfe_local_max",
+        "cta_rate_distribution": "cta",
+    }
+    expected = {
+        (
+            names[r["component"]],
+            r["valid_from"] or None,
+            r["valid_to_inclusive"] or None,
+            Decimal(r["value"]),
+            "IMPLIED" in r["source"],
+        )
+        for r in rows("taxes/taxes_history.csv")
+    }
+    expected.add(("tcfe_local_max", "2023-02-01", None, Decimal(0), False))  # merged into the accise
+    shipped = {
+        (
+            r.duty,
+            r.applies_from.isoformat() if r.applies_from else None,
+            r.applies_to.isoformat() if r.applies_to else None,
+            r.value,
+            r.implied,
+        )
+        for r in shipped_duties().rates
+    }
+    assert shipped == expected
+
+
+@needs_shared_data
+def test_every_fixed_part_of_the_network_is_shipped() -> None:
+    expected = {
+        (r["formula"], int(r["power_kva"]), Decimal(r["fixed_eur_per_year_excl_tax"]))
+        for r in rows("taxes/turpe7_residential_2025-08.csv")
+    }
+    parts = shipped_duties().turpe
+    assert {(p.formula, p.power_kva, p.fixed_eur_per_year_ht) for p in parts} == expected
+    assert {(str(p.applies_from), str(p.applies_to)) for p in parts} == {("2025-08-01", "2026-07-31")}
+
+
+def test_every_fact_names_sources_that_exist_and_every_source_serves() -> None:
+    sources = {source.id: source for source in shipped_sources()}
+    duties = shipped_duties()
+    cited = [line.sources for line in shipped_tariffs()]
+    cited += [day.sources for day in shipped_tempo_colours()]
+    cited += [tuple(rate.source.split()) for rate in duties.rates]
+    cited += [tuple(part.source.split()) for part in duties.turpe]
+    assert all(cited)
+    assert {source for sources in cited for source in sources} == set(sources)
+    for line in shipped_tariffs():
+        assert line.observed_on == max(sources[s].seen_on for s in line.sources), line.tariff
+
+
+@needs_shared_data
+def test_a_source_whose_document_is_at_hand_carries_its_hash() -> None:
+    at_hand = {
+        hashlib.sha256(path.read_bytes()).hexdigest()
+        for folder in ("grids/pdf", "trve/cre_open_data")
+        for path in (SHARED / folder).iterdir()
+    }
+    assert len(at_hand) == 24
+    assert {s.document_sha256 for s in shipped_sources() if s.document_sha256} == at_hand
+
+
+def test_every_offer_with_a_tariff_is_described_and_only_the_regulated_one_is_regulated() -> None:
+    described = {(offer.supplier, offer.offer): offer for offer in shipped_offers()}
+    assert {(line.tariff.supplier, line.tariff.offer) for line in shipped_tariffs()} == set(described)
+    assert [key for key, offer in described.items() if offer.regulated] == [("EDF", "Tarif Bleu")]
+
+
+def test_prices_are_written_to_a_hundredth_of_a_cent_and_amounts_to_the_cent() -> None:
+    for name in ("tariffs.csv", "tariffs_market_2025.csv"):
+        lines = (files("openwatt.catalogue") / name).read_text(encoding="utf-8").splitlines()
+        found = list(csv.DictReader(lines))
+        assert found
+        for row in found:
+            for tax in ("ht", "ttc"):
+                assert re.fullmatch(r"(\d+\.\d{2,})?", row[f"subscription_eur_per_year_{tax}"]), row
+                prices = row[f"prices_eur_per_kwh_{tax}"]
+                assert re.fullmatch(r"([A-Z_]+=\d\.\d{4,6}( |$))*", prices), row
