@@ -4,12 +4,13 @@ import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 import yaml
 
-from openwatt.domain.doubts import RULES
+from openwatt.domain.doubts import RULES, Expected
 from openwatt.domain.errors import OpenWattError
 from openwatt.domain.reading import Tax
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
@@ -80,6 +81,7 @@ class Source:
     date_per_page: bool = False
     regulated: bool = False
     discounted: bool = False
+    ht_rounded: bool = False
     option: str | None = None
     exceptions: tuple[SignedException, ...] = ()
 
@@ -112,6 +114,19 @@ def recognise(text: str, sources: Iterable[Source]) -> Source | None:
         if source.recognise and all(phrase.replace(" ", "") in squeezed for phrase in source.recognise)
     ]
     return found[0] if len(found) == 1 else None
+
+
+def expectations(source: Source) -> Expected:
+    """What a source knows of its grid, for the checks."""
+    columns = [offer for offer in source.offers if offer.column]
+    return Expected(
+        offers={offer.name: offer.options for offer in source.offers},
+        taxes=source.taxes,
+        regulated=source.regulated,
+        discounted=source.discounted,
+        ht_rounded=source.ht_rounded,
+        cheaper=tuple((gross.name, cheap.name) for gross, cheap in pairwise(columns)),
+    )
 
 
 class _Keys:
@@ -292,6 +307,7 @@ def _load(path: Path, faults: list[str]) -> Source | None:
         date_per_page=bool(keys.take("date_per_page", _flag, "use true or false")),
         regulated=bool(keys.take("regulated", _flag, "use true or false")),
         discounted=bool(keys.take("discounted", _flag, "use true or false")),
+        ht_rounded=bool(keys.take("ht_rounded", _flag, "use true or false")),
         option=keys.take("option", _one_of(*OPTIONS), f"use one of {', '.join(OPTIONS)}"),
         exceptions=tuple(
             _exception(f"{path.name}: exceptions[{i}]", item, faults)
