@@ -90,13 +90,18 @@ def find_doubts(reading: Reading, expected: Expected, references: References) ->
         message = "no price was read: is it the right document, or a new layout?"
         doubts.append(Doubt(rule="nothing-read", message=message, where="whole document"))
     doubts += _missing_options(reading, expected)
-    for (offer, option), group in groupby(reading.lines, key=lambda line: (line.offer, line.option)):
+    for _, group in groupby(reading.lines, key=_grid):
         lines = list(group)
         doubts += _missing_powers(lines, _powers_of(lines, expected, references))
         for check in _CHECKS:
             doubts += check(lines, expected, references)
     doubts += _gross_below_discounted(reading.lines, expected)
     return list(dict.fromkeys(doubts))
+
+
+def _grid(line: Line) -> tuple[str, str, dt.date | None]:
+    """What rows of one grid share: their offer, option and first day."""
+    return line.offer, line.option, line.applies_from.day if line.applies_from else None
 
 
 def doubt_of(rule: str, lines: Iterable[Line], says: str, where: str = "") -> Doubt:
@@ -128,8 +133,9 @@ def _powers_of(lines: Sequence[Line], expected: Expected, references: References
     if powers is None or not expected.regulated or first.applies_from is None:
         return powers
     day = first.applies_from.day
-    sold = [power for power in powers if references.regulated.on(day, first.option, power) is not None]
-    return sold or powers
+    sold = {power for power in range(1, 37) if references.regulated.on(day, first.option, power) is not None}
+    read = {line.power_kva for line in lines}
+    return sorted((set(powers) & sold) | (read & sold)) or powers
 
 
 def _missing_powers(lines: Sequence[Line], powers: Sequence[int] | None) -> Iterator[Doubt]:
@@ -255,8 +261,13 @@ def _amount(line: Line, meaning: str, tax: Tax) -> Decimal | None:
 
 
 def _jumps(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
-    """A price that changes at one power and changes back is a misprint or a misreading."""
-    del expected, references
+    """A price that changes at one power and changes back is a misprint or a misreading.
+
+    The regulated tariff did so in earlier years, and is compared digit for digit.
+    """
+    del references
+    if expected.regulated:
+        return
     for register in OPTIONS[lines[0].option]:
         for tax in ("HT", "TTC"):
             rows = [(line, line.figures[register, tax]) for line in lines if (register, tax) in line.figures]
@@ -327,8 +338,3 @@ _CHECKS: tuple[Check, ...] = (
     _tax_sides,
     _likeness,
 )
-
-
-def in_force(day: dt.date, until: dt.date) -> bool:
-    """Whether an exception signed until a day, included, still holds on another."""
-    return day <= until

@@ -180,7 +180,7 @@ class _Sheet:
     def _add(self, line: Line, where: str) -> None:
         key = (line.offer, line.option, line.power_kva)
         if key in self.lines:
-            self._fault("layout", f"{line} is printed in two tables", where)
+            self._fault("layout", f"{line.offer} {line.option} is printed in two tables", where)
         else:
             self.lines[key] = line
 

@@ -222,6 +222,7 @@ def _keep(table: Table, meaning: Meaning, option: str, rows: Sequence[Row], *, d
     else:
         factor = Decimal("0.01") if table.cents else Decimal(1)
     assert meaning.tax is not None
+    clashes = []
     for row, word, amount in rows:
         place = (row, option, name, meaning.tax)
         figure = Figure(
@@ -233,11 +234,12 @@ def _keep(table: Table, meaning: Meaning, option: str, rows: Sequence[Row], *, d
         )
         kept = table.decoys if decoy else table.cells
         if place in kept and kept[place].amount != figure.amount and not decoy:
-            said = table.spine.rows[row].word.text
-            table.faults.append(
-                f"two figures for {name} {meaning.tax} at {said}: {kept[place].printed} and {word.text}"
-            )
+            clashes.append((row, kept[place].printed, word.text))
         kept.setdefault(place, figure)
+    if clashes:
+        row, first, second = clashes[0]
+        said = table.spine.rows[row].word.text
+        table.faults.append(f"two figures for {name} {meaning.tax} at {said} kVA: {first} and {second}")
 
 
 def _register(meaning: Meaning, option: str) -> str:

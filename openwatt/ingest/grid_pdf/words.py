@@ -9,6 +9,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from openwatt.ingest.figures import plain
+from openwatt.ingest.unreadable import UnreadableDocumentError
 
 MAX_PAGES = 150
 MAX_BYTES = 40_000_000
@@ -17,10 +18,6 @@ MAX_CHARACTERS = 600_000
 
 _NO_CHARACTERS = frozenset((0xFFFE, 0xFFFF, 2))
 _FLAT_CHARACTERS = frozenset(",.'-’")
-
-
-class UnreadableDocumentError(Exception):
-    """A document that no reader can take anything from; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +110,8 @@ def read_pages(document: bytes) -> tuple[Page, ...]:
             if count > MAX_CHARACTERS_PER_PAGE or characters > MAX_CHARACTERS:
                 raise UnreadableDocumentError(f"page {index + 1} holds more text than any price sheet")
             width, height = page.get_size()
-            pages.append(Page(index + 1, width, height, tuple(_words(text, count, height))))
+            left, _, _, top = page.get_bbox()
+            pages.append(Page(index + 1, width, height, tuple(_words(text, count, left, top))))
             text.close()
             page.close()
         return tuple(pages)
@@ -121,8 +119,12 @@ def read_pages(document: bytes) -> tuple[Page, ...]:
         pdf.close()
 
 
-def _words(text: pdfium.PdfTextPage, count: int, page_height: float) -> Iterator[Word]:
-    """Characters joined into words at white space, jumps and line ends."""
+def _words(text: pdfium.PdfTextPage, count: int, page_left: float, page_top: float) -> Iterator[Word]:
+    """Characters joined into words at white space, jumps and line ends.
+
+    The file counts from the lower left corner of a sheet of which the page is
+    the part between `page_left`, `page_top` and the opposite edges.
+    """
     raw = text.raw
     loose = pdfium_c.FS_RECTF()
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
@@ -141,11 +143,12 @@ def _words(text: pdfium.PdfTextPage, count: int, page_height: float) -> Iterator
             raw, index, ctypes.byref(left), ctypes.byref(right), ctypes.byref(bottom), ctypes.byref(top)
         )
         a0, a1 = (left.value, right.value) if right.value > left.value else (loose.left, loose.right)
-        b0, b1 = sorted((page_height - loose.top, page_height - loose.bottom))
+        a0, a1 = a0 - page_left, a1 - page_left
+        b0, b1 = sorted((page_top - loose.top, page_top - loose.bottom))
         tight = top.value - bottom.value
         # Some fonts claim boxes many times taller than their ink: trust the ink then.
         if b1 - b0 <= 0.5 or (tight > 2 and b1 - b0 > 3.5 * tight and letter not in _FLAT_CHARACTERS):
-            b0, b1 = page_height - top.value, page_height - bottom.value
+            b0, b1 = page_top - top.value, page_top - bottom.value
         if letters:
             height = max(b1 - b0, y1 - y0)
             overlap = min(b1, y1) - max(b0, y0)
