@@ -10,7 +10,7 @@ from types import MappingProxyType
 from openwatt.domain import likeness, tax_identity
 from openwatt.domain.duties import Duties
 from openwatt.domain.likeness import RegulatedTariffs
-from openwatt.domain.reading import SUBSCRIPTION, Doubt, Line, Reading, Tax
+from openwatt.domain.reading import SIDES, SUBSCRIPTION, Doubt, Line, Reading, Tax
 from openwatt.domain.tariff import OPTIONS
 
 #: Rule → what it catches.
@@ -144,9 +144,11 @@ def _missing_powers(lines: Sequence[Line], powers: Sequence[int] | None) -> Iter
         missing = [power for power in powers if power not in read]
         added = [power for power in read if power not in powers]
         if missing or added:
-            says = [f"{', '.join(map(str, missing))} kVA not read"] if missing else []
-            says += [f"{', '.join(map(str, added))} kVA not known of this grid"] if added else []
-            yield doubt_of("powers-missing", lines, "; ".join(says) + ": correct the source if the grid changed")
+            parts = [f"{', '.join(map(str, missing))} kVA not read"] if missing else []
+            parts += [f"{', '.join(map(str, added))} kVA not known of this grid"] if added else []
+            yield doubt_of(
+                "powers-missing", lines, "; ".join(parts) + ": correct the source if the grid changed"
+            )
         return
     ladder = _ladder(read)
     missing = [power for power in ladder if power not in read]
@@ -232,20 +234,22 @@ _ORDER = {
 
 def _orders(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
     del expected, references
-    for tax in ("HT", "TTC"):
+    for tax in SIDES:
         for dearer, cheaper in _ORDER.get(lines[0].option, ()):
             wrong = [
                 line
                 for line in lines
-                if (high := _amount(line, dearer, tax)) is not None
-                and (low := _amount(line, cheaper, tax)) is not None
-                and high <= low
+                if (above := line.amount(dearer, tax)) is not None
+                and (below := line.amount(cheaper, tax)) is not None
+                and above <= below
             ]
             if wrong:
                 high, low = wrong[0].figures[dearer, tax], wrong[0].figures[cheaper, tax]
                 says = f"{dearer} {tax} at {high.amount} is not above {cheaper} at {low.amount}"
                 yield doubt_of("registers-order", wrong, says, high.where)
-        rows = [(line, line.figures[SUBSCRIPTION, tax]) for line in lines if (SUBSCRIPTION, tax) in line.figures]
+        rows = [
+            (line, line.figures[SUBSCRIPTION, tax]) for line in lines if (SUBSCRIPTION, tax) in line.figures
+        ]
         for (_, before), (line, after) in pairwise(rows):
             # A range of powers printed in one row has one amount for all of them.
             if after.amount <= before.amount and after is not before:
@@ -254,10 +258,6 @@ def _orders(lines: Sequence[Line], expected: Expected, references: References) -
                     f"while the power rises to {line.power_kva} kVA"
                 )
                 yield doubt_of("subscription-order", [line], says, after.where)
-
-
-def _amount(line: Line, meaning: str, tax: Tax) -> Decimal | None:
-    return line.amount(meaning, tax)
 
 
 def _jumps(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
@@ -269,7 +269,7 @@ def _jumps(lines: Sequence[Line], expected: Expected, references: References) ->
     if expected.regulated:
         return
     for register in OPTIONS[lines[0].option]:
-        for tax in ("HT", "TTC"):
+        for tax in SIDES:
             rows = [(line, line.figures[register, tax]) for line in lines if (register, tax) in line.figures]
             runs = [(amount, list(run)) for amount, run in groupby(rows, key=lambda row: row[1].amount)]
             seen: set[Decimal] = set()

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
 from statistics import median
@@ -17,7 +18,6 @@ BILL_RATIO = (Decimal("0.78"), Decimal("1.30"))
 _KWH_PER_KVA = 600
 
 Found = tuple[str, list[Line], str, str]
-_SIDES: tuple[Tax, ...] = ("HT", "TTC")
 
 
 class RegulatedTariffs:
@@ -65,8 +65,8 @@ def _amount(tariff: Tariff, meaning: str, tax: Tax) -> Decimal | None:
 def differences(
     lines: Sequence[Line], tariffs: RegulatedTariffs, *, regulated: bool, discounted: bool
 ) -> Iterator[Found]:
-    """Where one option's dated rows are not as near to, or as far from, the regulated tariff as they must be."""
-    day = _day(lines[0])
+    """Where one option's dated rows are too far from the regulated tariff, or too near to it."""
+    day = lines[0].first_day
     if regulated:
         yield from _unequal(lines, tariffs, day)
         return
@@ -75,11 +75,6 @@ def differences(
     yield from _decoys(lines, tariffs, day, discounted=discounted)
     if {tax for line in lines for _, tax in line.figures} == {"TTC"}:
         yield from _uneven(lines, tariffs, day)
-
-
-def _day(line: Line) -> dt.date:
-    assert line.applies_from is not None
-    return line.applies_from.day
 
 
 def _unequal(lines: Sequence[Line], tariffs: RegulatedTariffs, day: dt.date) -> Iterator[Found]:
@@ -96,61 +91,84 @@ def _unequal(lines: Sequence[Line], tariffs: RegulatedTariffs, day: dt.date) -> 
                 says = f"{meaning} {tax} is {figure.amount}, the regulated tariff of {day} says {known}"
                 yield "regulated-unlike", [line], says, figure.where
     if unknown:
-        says = f"the catalogue has no regulated tariff that begins on {day}: have two people compare, then add it"
+        says = f"the catalogue has no regulated tariff that begins on {day}: compare by eye, then add it"
         yield "regulated-unknown", unknown, says, ""
 
 
+@dataclass(frozen=True)
+class _Compared:
+    """A row beside the regulated tariff; a price is its register, its figure and the regulated one."""
+
+    line: Line
+    subscription: Figure
+    regulated_subscription: Decimal
+    prices: list[tuple[str, Figure, Decimal]]
+
+
 def _far(lines: Sequence[Line], tariffs: RegulatedTariffs, day: dt.date, side: Tax) -> Iterator[Found]:
+    """Rows whose subscription, prices or whole bill no offer has ever had beside the regulated tariff."""
     option = lines[0].option
-    known = option if tariffs.on(day, option, 9) is not None else "BASE"
+    same = tariffs.on(day, option, 9) is not None
+    if tariffs.on(day, "BASE", 6) is None:
+        yield "regulated-unknown", list(lines), f"no regulated tariff of {day} is known to compare with", ""
+        return
+    # An option that the regulated tariff does not have is compared with Base, by its whole bill only.
+    known = option if same else "BASE"
     wrong: dict[str, list[tuple[Line, str, Figure]]] = {}
     for line in lines:
-        registers = OPTIONS[line.option]
-        paid = dict.fromkeys(registers, Decimal(1)) if known != option else _weights(registers)
-        prices = [(name, line.figures.get((name, side))) for name in registers]
-        subscription = line.figures.get((SUBSCRIPTION, side))
-        if subscription is None or any(figure is None for _, figure in prices):
-            continue
-        base = tariffs.amount(day, known, line.power_kva, SUBSCRIPTION, side)
-        references = {
-            name: tariffs.amount(day, known, line.power_kva, name if known == option else "BASE", side)
-            for name in registers
-        }
-        if line.power_kva < 3:
-            # No regulated power is lower: nothing to compare with.
-            continue
-        if base is None or any(reference is None for reference in references.values()):
-            says = f"no regulated tariff of {day} is known to compare with"
-            yield "regulated-unknown", [line], says, ""
-            return
-        if not _within(subscription.amount / base, SUBSCRIPTION_RATIO):
-            says = f"a subscription of {subscription.amount / 12:.2f} EUR a month beside {base / 12:.2f} regulated"
-            wrong.setdefault("subscription-unlike", []).append((line, says, subscription))
-        kwh = Decimal(_KWH_PER_KVA * line.power_kva)
-        bill, reference_bill = subscription.amount, base
-        for name, figure in prices:
-            reference = references[name]
-            if figure is None or reference is None:
-                continue
-            if known == option and not _within(figure.amount / reference, PRICE_RATIO):
-                says = f"{name} at {figure.amount} EUR a kWh {side} beside {reference} regulated"
-                wrong.setdefault("price-unlike", []).append((line, says, figure))
-            share = paid[name] / sum(paid.values())
-            bill += figure.amount * kwh * share
-            reference_bill += reference * kwh * share
-        if not _within(bill / reference_bill, BILL_RATIO):
-            says = f"a yearly bill of {bill:.0f} EUR beside {reference_bill:.0f} at the regulated tariff"
-            wrong.setdefault("bill-unlike", []).append((line, says, subscription))
+        row = _compared(line, tariffs, day, side, known)
+        for rule, says, figure in _unlike(row, side, each_price=same) if row else ():
+            wrong.setdefault(rule, []).append((line, says, figure))
     for rule, found in wrong.items():
         yield rule, [line for line, _, _ in found], found[0][1], found[0][2].where
 
 
-def _weights(registers: Sequence[str]) -> dict[str, Decimal]:
+def _compared(line: Line, tariffs: RegulatedTariffs, day: dt.date, side: Tax, known: str) -> _Compared | None:
+    """A complete row with its regulated amounts; None below 3 kVA, where no power is regulated."""
+    subscription = line.figures.get((SUBSCRIPTION, side))
+    base = tariffs.amount(day, known, line.power_kva, SUBSCRIPTION, side)
+    if subscription is None or base is None or line.power_kva < 3:
+        return None
+    prices = []
+    for name in OPTIONS[line.option]:
+        figure = line.figures.get((name, side))
+        reference = tariffs.amount(day, known, line.power_kva, name if known == line.option else "BASE", side)
+        if figure is None or reference is None:
+            return None
+        prices.append((name, figure, reference))
+    return _Compared(line, subscription, base, prices)
+
+
+def _unlike(row: _Compared, side: Tax, *, each_price: bool) -> Iterator[tuple[str, str, Figure]]:
+    own, base = row.subscription.amount, row.regulated_subscription
+    if not _within(own / base, SUBSCRIPTION_RATIO):
+        says = f"a subscription of {own / 12:.2f} EUR a month {side} beside {base / 12:.2f} regulated"
+        yield "subscription-unlike", says, row.subscription
+    shares = (
+        _weights([name for name, _, _ in row.prices])
+        if each_price
+        else dict.fromkeys(OPTIONS[row.line.option], 1)
+    )
+    kwh = Decimal(_KWH_PER_KVA * row.line.power_kva)
+    bill, regulated_bill = own, base
+    for name, figure, reference in row.prices:
+        if each_price and not _within(figure.amount / reference, PRICE_RATIO):
+            says = f"{name} at {figure.amount} EUR a kWh {side} beside {reference} regulated"
+            yield "price-unlike", says, figure
+        share = kwh * shares[name] / sum(shares.values())
+        bill += figure.amount * share
+        regulated_bill += reference * share
+    if not _within(bill / regulated_bill, BILL_RATIO):
+        says = f"a yearly bill of {bill:.0f} EUR beside {regulated_bill:.0f} at the regulated tariff"
+        yield "bill-unlike", says, row.subscription
+
+
+def _weights(registers: Sequence[str]) -> dict[str, int]:
     """Shares of a year's hours, roughly: enough to compare two bills of the same home."""
-    days = {"BLEU": Decimal(300), "BLANC": Decimal(43), "ROUGE": Decimal(22)}
-    hours = {"HC": Decimal(8), "HP": Decimal(16), "HSC": Decimal(4), "PM": Decimal(1), "HN": Decimal(20)}
+    days = {"BLEU": 300, "BLANC": 43, "ROUGE": 22}
+    hours = {"HC": 8, "HP": 16, "HSC": 4, "PM": 1, "HN": 20}
     return {
-        name: days.get(name.partition("_")[0], Decimal(1)) * hours.get(name.rpartition("_")[2], Decimal(8))
+        name: days.get(name.partition("_")[0], 1) * hours.get(name.rpartition("_")[2], 8)
         for name in registers
     }
 
@@ -162,7 +180,7 @@ def _within(ratio: Decimal, bounds: tuple[Decimal, Decimal]) -> bool:
 def _decoys(
     lines: Sequence[Line], tariffs: RegulatedTariffs, day: dt.date, *, discounted: bool
 ) -> Iterator[Found]:
-    """Columns said to be the regulated tariff's must be; the offer's must differ where it sells a discount."""
+    """Columns said to be the regulated tariff's must be; a discounted offer's must not."""
     unlike: list[tuple[Line, str, Figure]] = []
     for line in lines:
         for (meaning, tax), figure in line.decoys.items():
@@ -171,7 +189,7 @@ def _decoys(
             if known is None or meaning == SUBSCRIPTION:
                 continue
             if abs(known - figure.amount) > max(figure.step, Decimal("0.0001")):
-                says = f"the regulated {meaning} {tax} is {known} on {day}, the sheet's column says {figure.amount}"
+                says = f"the regulated {meaning} {tax} is {known} on {day}, its column says {figure.amount}"
                 unlike.append((line, says, figure))
     if unlike:
         yield "decoy-unlike", [line for line, _, _ in unlike], unlike[0][1], unlike[0][2].where
@@ -180,8 +198,8 @@ def _decoys(
             line
             for line in lines
             if all(
-                (figure := line.figures.get((name, "HT"))) is not None
-                and figure.amount == tariffs.amount(day, line.option, line.power_kva, name, "HT")
+                (own := line.amount(name, "HT")) is not None
+                and own == tariffs.amount(day, line.option, line.power_kva, name, "HT")
                 for name in OPTIONS[line.option]
             )
         ]
@@ -207,5 +225,8 @@ def _uneven(lines: Sequence[Line], tariffs: RegulatedTariffs, day: dt.date) -> I
     usual = median(step for _, _, step in steps)
     for line, figure, step in steps:
         if abs(step - usual) > Decimal("0.03"):
-            says = f"the subscription's step to {line.power_kva} kVA is {step:.2f} of the regulated one, others {usual:.2f}"
+            says = (
+                f"the subscription's step to {line.power_kva} kVA is {step:.2f} of the regulated one, "
+                f"the others are {usual:.2f}"
+            )
             yield "subscription-uneven", [line], says, figure.where

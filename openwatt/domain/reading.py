@@ -1,4 +1,4 @@
-"""What a reader took from a document: lines that may still be incomplete, each figure with where it stands."""
+"""What a reader took from a document: lines, perhaps incomplete, each figure with where it stands."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -9,6 +9,9 @@ from typing import Literal
 from openwatt.domain.tariff import OPTIONS, Tariff
 
 Tax = Literal["HT", "TTC"]
+
+#: Both tax sides, in the order in which sheets print them.
+SIDES: tuple[Tax, ...] = ("HT", "TTC")
 
 #: The name of the subscription among the meanings of a line's figures; the others are registers.
 SUBSCRIPTION = "subscription"
@@ -67,6 +70,13 @@ class Line:
     def __str__(self) -> str:
         return f"{self.offer} {self.option} {self.power_kva} kVA"
 
+    @property
+    def first_day(self) -> dt.date:
+        """The day from which a dated line applies. Raises ValueError when it is not dated."""
+        if self.applies_from is None:
+            raise ValueError(f"{self} has no date")
+        return self.applies_from.day
+
     def amount(self, meaning: str, tax: Tax) -> Decimal | None:
         """The amount of a meaning on a tax side, or None when it was not read."""
         figure = self.figures.get((meaning, tax))
@@ -75,10 +85,9 @@ class Line:
     def complete_sides(self) -> tuple[Tax, ...]:
         """The tax sides on which the subscription and every register of the option were read."""
         registers = OPTIONS.get(self.option)
-        sides: tuple[Tax, ...] = ("HT", "TTC")
         return tuple(
             tax
-            for tax in sides
+            for tax in SIDES
             if registers and all((meaning, tax) in self.figures for meaning in (SUBSCRIPTION, *registers))
         )
 

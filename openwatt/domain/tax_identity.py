@@ -1,4 +1,4 @@
-"""Whether the two tax sides of a grid say the same: prices by accise and TVA, subscriptions by CTA and TVA."""
+"""Whether a grid's two tax sides agree: prices by accise and TVA, subscriptions by CTA and TVA."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +35,11 @@ def disagreements(lines: Sequence[Line], duties: Duties, *, ht_rounded: bool = F
     so the TTC price must follow from it to the last printed digit; with
     `ht_rounded`, to what rounding both sides allows.
     """
-    pairs = [line for line in lines if any((name, "HT") in line.figures for name, tax in line.figures if tax == "TTC")]
+    pairs = [
+        line
+        for line in lines
+        if any((name, "HT") in line.figures for name, tax in line.figures if tax == "TTC")
+    ]
     if not pairs:
         return
     try:
@@ -43,11 +47,6 @@ def disagreements(lines: Sequence[Line], duties: Duties, *, ht_rounded: bool = F
         yield from _subscriptions(pairs, duties)
     except UnknownDutyError as error:
         yield "duties-unknown", pairs, f"{error}: add it to the catalogue, then read again", ""
-
-
-def _day(line: Line) -> dt.date:
-    assert line.applies_from is not None
-    return line.applies_from.day
 
 
 def _prices(lines: Sequence[Line], duties: Duties, *, ht_rounded: bool) -> Iterator[Found]:
@@ -58,7 +57,7 @@ def _prices(lines: Sequence[Line], duties: Duties, *, ht_rounded: bool) -> Itera
             ht, ttc = line.figures.get((register, "HT")), line.figures.get((register, "TTC"))
             if ht is None or ttc is None:
                 continue
-            day = _day(line)
+            day = line.first_day
             duty = duties.rate("accise", day) + duties.rate("tcfe_local_max", day)
             tva = 1 + duties.rate("tva_kwh", day) / 100
             due = (ht.amount + duty) * tva
@@ -69,7 +68,7 @@ def _prices(lines: Sequence[Line], duties: Duties, *, ht_rounded: bool) -> Itera
         if wrong:
             ht, ttc = wrong[0].figures[register, "HT"], wrong[0].figures[register, "TTC"]
             says = (
-                f"{register}: {ht.amount} HT with the accise and TVA of {_day(wrong[0])} is "
+                f"{register}: {ht.amount} HT with the accise and TVA of {wrong[0].first_day} is "
                 f"{expected.normalize():f} TTC, the sheet says {ttc.amount}"
             )
             yield "price-taxes", wrong, says, ttc.where
@@ -82,7 +81,7 @@ def _parts(figure: Figure) -> int:
 
 @dataclass(frozen=True)
 class _Row:
-    """A subscription on both sides: how far off each formula is, in steps of the printed TTC, and how far it may be."""
+    """A subscription on both sides: how far off each formula is and may be, in steps of the printed TTC."""
 
     line: Line
     errors: Mapping[str, Decimal]
@@ -100,7 +99,7 @@ def _subscriptions(lines: Sequence[Line], duties: Duties) -> Iterator[Found]:
         ht, ttc = line.figures.get((SUBSCRIPTION, "HT")), line.figures.get((SUBSCRIPTION, "TTC"))
         if ht is None or ttc is None:
             continue
-        day = _day(line)
+        day = line.first_day
         cta = duties.rate("cta", day) / 100
         tva = 1 + duties.rate("tva_subscription", day) / 100
         try:
@@ -132,7 +131,7 @@ def _off_the_formulas(rows: Sequence[_Row], duties: Duties) -> Iterator[Found]:
         wrong += [(row, formula) for row, formula in kept if row.errors[formula] == exact[-1]]
     if wrong:
         row, formula = wrong[0]
-        day = _day(row.line)
+        day = row.line.first_day
         ht, ttc = row.line.figures[SUBSCRIPTION, "HT"], row.line.figures[SUBSCRIPTION, "TTC"]
         before_tva = ttc.amount / (1 + duties.rate("tva_subscription", day) / 100)
         share = (before_tva - ht.amount) * 100 / _turpe(duties, formula, row.line.power_kva, day)
@@ -163,19 +162,17 @@ def _turpe(duties: Duties, formula: str, power_kva: int, on: dt.date) -> Decimal
 
 
 def _uneven(rows: Sequence[tuple[Line, Decimal]], duties: Duties) -> Iterator[Found]:
-    """Without the network's amounts: what is left for the CTA's base must still rise evenly with the power."""
+    """Without the network's amounts: what is left for the CTA must still rise evenly with the power."""
     if not rows:
         return
     if len(rows) < 4:
-        raise UnknownDutyError(f"no TURPE fixed part is known for {_day(rows[0][0])}")
-    slopes = [
-        (second - first) / (b.power_kva - a.power_kva) for (a, first), (b, second) in pairwise(rows)
-    ]
+        raise UnknownDutyError(f"no TURPE fixed part is known for {rows[0][0].first_day}")
+    slopes = [(second - first) / (b.power_kva - a.power_kva) for (a, first), (b, second) in pairwise(rows)]
     slope = median(slopes)
     offset = median(base - slope * line.power_kva for line, base in rows)
     wrong = []
     for line, base in rows:
-        day = _day(line)
+        day = line.first_day
         ht, ttc = line.figures[SUBSCRIPTION, "HT"], line.figures[SUBSCRIPTION, "TTC"]
         tva = 1 + duties.rate("tva_subscription", day) / 100
         allowed = (ttc.step * 12 / 12 / tva + ht.step) / (duties.rate("cta", day) / 100)
@@ -186,6 +183,6 @@ def _uneven(rows: Sequence[tuple[Line, Decimal]], duties: Duties) -> Iterator[Fo
         ttc = found[0].figures[SUBSCRIPTION, "TTC"]
         says = (
             "what HT and TTC leave for the CTA does not rise evenly with the power "
-            f"(the network's amounts are not known for {_day(found[0])})"
+            f"(the network's amounts are not known for {found[0].first_day})"
         )
         yield "subscription-taxes", found, says, ttc.where

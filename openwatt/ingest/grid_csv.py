@@ -47,7 +47,9 @@ def read_csv(document: bytes, source: Source) -> Reading:
         try:
             lines.append(_line(row, columns, source))
         except (ValueError, InvalidOperation, KeyError) as error:
-            faults.append(Doubt(rule="layout", message=f"the row cannot be read: {error}", where=f"row {number}"))
+            faults.append(
+                Doubt(rule="layout", message=f"the row cannot be read: {error}", where=f"row {number}")
+            )
     lines.sort(key=lambda line: (line.applies_from.day if line.applies_from else dt.date.min, line.power_kva))
     return Reading(lines=tuple(lines), faults=tuple(faults))
 
@@ -72,7 +74,9 @@ def _columns(header: list[str], source: Source, faults: list[Doubt]) -> dict[str
     option = source.option or ""
     needed = {(meaning, tax) for meaning in (SUBSCRIPTION, *OPTIONS.get(option, ())) for tax in source.taxes}
     for meaning, tax in sorted(needed ^ set(columns.values())):
-        faults.append(Doubt(rule="layout", message=f"{meaning} {tax} is missing or not of {option}", where="row 1"))
+        faults.append(
+            Doubt(rule="layout", message=f"{meaning} {tax} is missing or not of {option}", where="row 1")
+        )
     return columns
 
 

@@ -52,7 +52,12 @@ def shipped_references() -> References:
 
 
 def inspect_document(
-    document: bytes, sources: Mapping[str, Source], references: References, *, on: dt.date, name: str | None = None
+    document: bytes,
+    sources: Mapping[str, Source],
+    references: References,
+    *,
+    on: dt.date,
+    name: str | None = None,
 ) -> Inspection:
     """Read a document with its source and doubt it, on a day (for exceptions that end).
 
@@ -131,7 +136,9 @@ def as_json(inspection: Inspection) -> bytes:
             for doubt, signed in inspection.signed_off
         ]
     if inspection.tempo is not None:
-        answer["colours"] = {day.isoformat(): colour for day, colour in sorted(inspection.tempo.colours.items())}
+        answer["colours"] = {
+            day.isoformat(): colour for day, colour in sorted(inspection.tempo.colours.items())
+        }
     return _ENCODER.encode(answer)
 
 
@@ -188,7 +195,9 @@ def _table(title: str, tariffs: list[Tariff]) -> Table:
         for side in ("ht", "ttc")
         if any(getattr(t, f"prices_eur_per_kwh_{side}") for t in tariffs)
     ]
-    registers = list(dict.fromkeys(r for t in tariffs for r in (t.prices_eur_per_kwh_ttc or t.prices_eur_per_kwh_ht)))
+    registers = list(
+        dict.fromkeys(r for t in tariffs for r in (t.prices_eur_per_kwh_ttc or t.prices_eur_per_kwh_ht))
+    )
     for side, _ in sides:
         table.add_column(f"€/year {side.upper()}", justify="right")
         for register in registers:

@@ -1,4 +1,4 @@
-"""Where price documents come from and what their pages cannot say: one YAML file per source, checked whole."""
+"""Where price documents come from and what their pages cannot say: one YAML file per source."""
 
 import datetime as dt
 import re
@@ -23,10 +23,11 @@ T = TypeVar("T")
 
 #: What reads a source's document; `none_yet` marks an address nobody has read a document of.
 Format = Literal["grid_pdf", "cre_csv", "rte_tempo_json", "none_yet"]
+_FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 class SourceError(OpenWattError):
-    """Source files contradict the rules; `faults` says all that is wrong, each with its file, key and remedy."""
+    """Source files break the rules; `faults` says every breach with its file, key and remedy."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
@@ -185,6 +186,12 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(_text(item) for item in value)
 
 
+def _list(value: object) -> list[object]:
+    if not isinstance(value, list):
+        raise TypeError(value)
+    return value
+
+
 def _plain_texts(value: object) -> tuple[str, ...]:
     return tuple(plain(item) for item in _texts(value))
 
@@ -238,7 +245,7 @@ def _powers(value: object) -> tuple[int, ...]:
         powers = list(range(int(found[1]), int(found[2]) + 1))
     else:
         powers = [int(word) for word in text.split()]
-    rising = all(a < b for a, b in zip(powers, powers[1:], strict=False))
+    rising = all(a < b for a, b in pairwise(powers))
     if not powers or not rising or not MIN_POWER_KVA <= powers[0] <= powers[-1] <= MAX_POWER_KVA:
         raise ValueError(value)
     return tuple(powers)
@@ -276,7 +283,9 @@ def _load(path: Path, faults: list[str]) -> Source | None:
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        faults.append(f"{path.name}: not readable YAML ({str(error).replace(chr(10), ' ')}); correct the line")
+        faults.append(
+            f"{path.name}: not readable YAML ({str(error).replace(chr(10), ' ')}); correct the line"
+        )
         return None
     before = len(faults)
     keys = _Keys(path.name, document, faults)
@@ -284,7 +293,7 @@ def _load(path: Path, faults: list[str]) -> Source | None:
     name = keys.need("name", _text, f"write name: {path.stem}", path.stem)
     if name != path.stem:
         keys.fault("name", f"is {name!r}; the file's name says {path.stem!r}: make them the same")
-    form = keys.need("format", _one_of(*get_args(Format)), f"use one of {', '.join(get_args(Format))}", "none_yet")
+    form = keys.need("format", _one_of(*_FORMATS), f"use one of {', '.join(_FORMATS)}", "none_yet")
     source = Source(
         name=name,
         supplier=keys.need("supplier", _text, "write the supplier's name", "?"),
@@ -293,7 +302,7 @@ def _load(path: Path, faults: list[str]) -> Source | None:
         cadence_days=keys.need("cadence_days", _days, "write a number of days from 1 to 366", 1),
         offers=tuple(
             _offer(f"{path.name}: offers[{i}]", item, faults)
-            for i, item in enumerate(keys.take("offers", list, "write a list of offers", []) or [])
+            for i, item in enumerate(keys.take("offers", _list, "write a list of offers") or [])
         ),
         note=keys.take("note", _text, "write a sentence"),
         recognise=keys.take("recognise", _plain_texts, "write a list of phrases of the document", ()) or (),
@@ -311,7 +320,7 @@ def _load(path: Path, faults: list[str]) -> Source | None:
         option=keys.take("option", _one_of(*OPTIONS), f"use one of {', '.join(OPTIONS)}"),
         exceptions=tuple(
             _exception(f"{path.name}: exceptions[{i}]", item, faults)
-            for i, item in enumerate(keys.take("exceptions", list, "write a list", []) or [])
+            for i, item in enumerate(keys.take("exceptions", _list, "write a list") or [])
         ),
     )
     keys.close()
@@ -327,7 +336,7 @@ def _load(path: Path, faults: list[str]) -> Source | None:
 
 
 def _format(text: str) -> Format:
-    return next(known for known in get_args(Format) if known == text)  # type: ignore[no-any-return]
+    return next(known for known in _FORMATS if known == text)
 
 
 def _side(text: str | None) -> Tax | None:

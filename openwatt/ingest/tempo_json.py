@@ -57,9 +57,13 @@ def read_tempo(document: bytes) -> TempoReading:
             if value == "true":
                 fallback.add(day)
             elif value != "false":
-                faults.append(Doubt(rule="layout", message=f"« {value} » is neither true nor false", where=key))
+                faults.append(
+                    Doubt(rule="layout", message=f"« {value} » is neither true nor false", where=key)
+                )
         elif value in COLOURS:
             colours[day] = COLOURS[value]
         else:
-            faults.append(Doubt(rule="layout", message=f"« {value} » is no colour: ask RTE, do not guess", where=key))
+            faults.append(
+                Doubt(rule="layout", message=f"« {value} » is no colour: ask RTE, do not guess", where=key)
+            )
     return TempoReading(colours=colours, fallback=frozenset(fallback), faults=tuple(faults))

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import pairwise
 
 from openwatt.ingest.figures import parse_amount
 from openwatt.ingest.grid_pdf.geometry import PowerColumn, join_ranges, power_columns, value_columns
@@ -38,7 +39,9 @@ def grids_of(pages: Sequence[Page], wanted: Callable[[Page], bool]) -> list[Grid
         words = join_ranges(page.words)
         spines = power_columns(words)
         for spine in spines:
-            beside = [s.x0 for s in spines if s.x0 > spine.x1 + 20 and s.top < spine.bottom and s.bottom > spine.top]
+            beside = [
+                s.x0 for s in spines if s.x0 > spine.x1 + 20 and s.top < spine.bottom and s.bottom > spine.top
+            ]
             right = min([*beside, page.width])
             margin = 0.8 * spine.pitch
             body = [
@@ -90,7 +93,7 @@ def _drop_column(grid: Grid, dice: random.Random) -> Done:
 
 def _swap_headers(grid: Grid, dice: random.Random) -> Done:
     """Two header words of one kind change places: HT and TTC, HP and HC, two colours, two measures."""
-    words = {}
+    words: dict[Kind, list[tuple[Word, str]]] = {}
     for word in grid.header:
         for anchor in read_anchors([word], Vocabulary()):
             words.setdefault(anchor.kind, []).append((word, anchor.value))
@@ -138,7 +141,7 @@ def _ht_by_ttc(grid: Grid, dice: random.Random) -> Done:
     way = dice.choice(["one header", "every header", "a value"])
     if way == "a value":
         columns = value_columns(grid.body)
-        pairs = [(a, b) for a, b in zip(columns, columns[1:], strict=False) if len(a.cells) == len(b.cells)]
+        pairs = [(a, b) for a, b in pairwise(columns) if len(a.cells) == len(b.cells)]
         if not pairs:
             return None
         left, right = dice.choice(pairs)

@@ -1,4 +1,4 @@
-"""Which words are the header of a table: those above its first row, without titles of others and without prose."""
+"""Which words are the header of a table: those above its first row, without prose or other tables."""
 
 import re
 from collections.abc import Sequence
@@ -7,9 +7,9 @@ from openwatt.ingest.figures import parse_amount
 from openwatt.ingest.grid_pdf.geometry import PowerColumn, lines_of
 from openwatt.ingest.grid_pdf.words import Word
 
-_LINK_WORDS = frozenset(
-    "de la le les des et a un une pour est sur du en que au aux ou par votre vos avec dans son qui vous ne pas"
-    " ce ces se sont selon depuis plus".split()
+_LINK_WORDS = re.compile(
+    r"de|la|le|les|des|et|a|un|une|pour|est|sur|du|en|que|aux?|ou|par|votre|vos|avec|dans|son|qui|vous|ne|pas"
+    r"|ces?|se|sont|selon|depuis|plus"
 )
 _ELISIONS = ("l'", "d'", "m'", "n'", "c'", "s'")
 _HEADER_PHRASE = re.compile(
@@ -22,7 +22,7 @@ _LINE_GAP, _FIRST_GAP, _TALLEST = 38.0, 95.0, 170.0
 def _is_prose(line: Sequence[Word]) -> bool:
     """Whether a line is a sentence: many small link words, no header vocabulary."""
     text = " ".join(word.plain for word in line)
-    links = sum(w.plain.strip("'") in _LINK_WORDS or w.plain[:2] in _ELISIONS for w in line)
+    links = sum(bool(_LINK_WORDS.fullmatch(w.plain)) or w.plain[:2] in _ELISIONS for w in line)
     if len(text) > 110 and len(re.findall(r"\bhtt?\b|\bttc|hp|hc", text)) < 4:
         return True
     return len(text) > 34 and links >= 3 and links / len(line) >= 0.2 and not _HEADER_PHRASE.search(text)

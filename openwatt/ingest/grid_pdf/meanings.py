@@ -52,9 +52,7 @@ class HeaderReader:
         period = self._shared(Kind.PERIOD, timed)
         colour = self._shared(Kind.COLOUR, timed)
         return [
-            Meaning(
-                measure.get(i), tax.get(i), period.get(i), season.get(i), colour.get(i), options.get(i)
-            )
+            Meaning(measure.get(i), tax.get(i), period.get(i), season.get(i), colour.get(i), options.get(i))
             for i in everything
         ]
 

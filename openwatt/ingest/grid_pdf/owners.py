@@ -1,20 +1,16 @@
 """Which columns of a table are the offer's, and which show another tariff beside it for comparison."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import groupby
 
 from openwatt.ingest.grid_pdf.geometry import Column, PowerColumn, cut, overlap, phrases_of, share_out
+from openwatt.ingest.grid_pdf.meanings import HeaderReader
 from openwatt.ingest.grid_pdf.vocabulary import MEASURE_WORDS, Anchor, Kind, Vocabulary, read_owners
 from openwatt.ingest.grid_pdf.words import Word
 
 
 def others_columns(
-    columns: Sequence[Column],
-    anchors: Sequence[Anchor],
-    measured: Mapping[int, Anchor],
-    heading: Sequence[Word],
-    spine: PowerColumn,
-    vocabulary: Vocabulary,
+    reader: HeaderReader, heading: Sequence[Word], spine: PowerColumn, vocabulary: Vocabulary
 ) -> list[bool]:
     """For each column whether it shows another tariff than the offer's.
 
@@ -24,9 +20,10 @@ def others_columns(
     words: suppliers print their own name, the offer's or nothing but "prix".
     Lines are read downwards, each shared out over the columns still the offer's.
     """
+    columns, measured = reader.columns, reader.measured
     other = [False] * len(columns)
     levels = []
-    for anchor in (a for a in anchors if a.kind is Kind.OWNER and a.value == "other"):
+    for anchor in (a for a in reader.anchors if a.kind is Kind.OWNER and a.value == "other"):
         named = [
             i
             for i, leaf in measured.items()
@@ -57,7 +54,8 @@ def _line_of(
     """Every phrase at the height of those that name another tariff, as an owner, from left to right."""
     middle = sum(level) / len(level)
     words = sorted(
-        (w for w in heading if w.x0 > spine.x1 - 4 and abs(w.yc - middle) < 0.6 * w.height), key=lambda w: w.x0
+        (w for w in heading if w.x0 > spine.x1 - 4 and abs(w.yc - middle) < 0.6 * w.height),
+        key=lambda w: w.x0,
     )
     owners: list[Anchor] = []
     phrases = phrases_of(heading)

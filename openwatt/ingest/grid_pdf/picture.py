@@ -85,6 +85,8 @@ def _drawn(image: Image.Image, number: int, marks: list[Mark]) -> Image.Image:
     return Image.alpha_composite(base, layer).convert("RGB")
 
 
-def marks_of(number: int, marks: list[Mark]) -> Iterator[tuple[tuple[int, int, int, int] | None, tuple[int, int, int], str]]:
+def marks_of(
+    number: int, marks: list[Mark]
+) -> Iterator[tuple[tuple[int, int, int, int] | None, tuple[int, int, int], str]]:
     """The boxes of one page with their colour and side."""
     return ((figure.box, colour, says) for figure, colour, says in marks if figure.page == number)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from openwatt.domain.reading import SUBSCRIPTION, Doubt, Figure, Line, PrintedDay, Reading, Tax
+from openwatt.domain.reading import SIDES, SUBSCRIPTION, Doubt, Figure, Line, PrintedDay, Reading, Tax
 from openwatt.domain.tariff import OPTIONS
 from openwatt.ingest.figures import find_validity
 from openwatt.ingest.grid_pdf.geometry import lines_of, phrases_of
@@ -30,7 +30,8 @@ _CLOSED = (
         r" (?P<option>base|heures creuses|tempo)[^.]*(?:extinction|plus disponibles?)"
     ),
     re.compile(
-        r"option (?P<option>base|heures creuses|tempo|ejp) residentiel[\w ]{0,45} en extinction - n'est plus propose"
+        r"option (?P<option>base|heures creuses|tempo|ejp) residentiel[\w ]{0,45} en extinction"
+        r" - n'est plus propose"
         r"(?: - pour les puissances souscrites de (?P<low>\d+) kva inclus a (?P<high>\d+) kva)?"
     ),
 )
@@ -41,9 +42,6 @@ _ANNOUNCED = {
     "TEMPO": re.compile(r"^option (?:tarifaire )?tempo\b"),
     "EJP": re.compile(r"^option (?:tarifaire )?ejp\b"),
 }
-
-
-_SIDES: tuple[Tax, ...] = ("HT", "TTC")
 
 
 @dataclass
@@ -80,21 +78,22 @@ class _Sheet:
         wanted = [page for page in self.pages if _is_wanted(page, self.source)]
         if not wanted:
             phrases = " or ".join(f"« {phrase} »" for phrase in self.source.page_phrases)
-            self._fault("phrase-missing", f"no page says {phrases}: is it the right document?", "whole document")
+            self._fault(
+                "phrase-missing", f"no page says {phrases}: is it the right document?", "whole document"
+            )
         for offer, others in _passes(self.source):
-            tables = []
-            for page in wanted:
-                vocabulary = Vocabulary(
-                    own=tuple(filter(None, [offer.column if offer else None])),
-                    others=(*self.source.decoys, *others),
-                )
+            own = (offer.column,) if offer and offer.column else ()
+            vocabulary = Vocabulary(own=own, others=(*self.source.decoys, *others))
+            tables = [
+                (page, table)
+                for page in wanted
                 for table in read_tables(
                     page,
                     vocabulary,
                     ignored_mark=self.source.ignored_mark,
                     default_tax=self.source.default_tax,
-                ):
-                    tables.append((page, table))
+                )
+            ]
             if self.source.compose:
                 self._compose(self.source.offers[0], tables)
             else:
@@ -104,7 +103,9 @@ class _Sheet:
             self._announce(page)
         self._close()
         order = list(OPTIONS)
-        lines = sorted(self.lines.values(), key=lambda line: (line.offer, order.index(line.option), line.power_kva))
+        lines = sorted(
+            self.lines.values(), key=lambda line: (line.offer, order.index(line.option), line.power_kva)
+        )
         return Reading(lines=tuple(lines), announced=frozenset(self.announced), faults=tuple(self.faults))
 
     def _fault(self, rule: str, message: str, where: str) -> None:
@@ -141,14 +142,15 @@ class _Sheet:
                 printed = first.printed if first else ""
                 self._fault(
                     "date-doubtful",
-                    f"the sheet gives two days, {printed} and {other}: say in the source which words it follows",
+                    f"the sheet gives {printed} and {other}: say in the source which words the day follows",
                     "whole document",
                 )
         return self.dates[key]
 
     def _take(self, offer: Offer | None, page: Page, table: Table) -> None:
         """The rows of a table as lines of an offer."""
-        where = f"page {table.page}, table at {table.spine.rows[0].word.text} … {table.spine.rows[-1].word.text} kVA"
+        first, last = table.spine.rows[0].word.text, table.spine.rows[-1].word.text
+        where = f"page {table.page}, table at {first} … {last} kVA"
         if offer is None:
             self._fault("offer-unknown", f"no title of an offer stands above: « {table.header[:80]} »", where)
             return
@@ -156,7 +158,9 @@ class _Sheet:
             self._fault("layout", fault, where)
         options = {option for _, option, _, _ in table.cells}
         if any(name == SUBSCRIPTION for _, _, name, _ in table.cells) and table.yearly is None:
-            self._fault("layout", "the header does not say whether the subscription is per month or year", where)
+            self._fault(
+                "layout", "the header does not say whether the subscription is per month or year", where
+            )
         dated = self._dated(page)
         self.announced |= table.titles
         for option in sorted(options):
@@ -191,14 +195,18 @@ class _Sheet:
             for title in titles:
                 found = [(page, table) for page, table in tables if title in table.header]
                 if len(found) != 1:
-                    self._fault("part-missing", f"{len(found)} tables under « {title} », one is needed", option)
+                    self._fault(
+                        "part-missing", f"{len(found)} tables under « {title} », one is needed", option
+                    )
                     continue
                 parts.append(found[0])
             if len(parts) < len(titles):
                 continue
             page, first = parts[0]
             dated = self._dated(page)
-            for fault in (f for _, table in parts for f in table.faults if not f.startswith("the title says")):
+            for fault in (
+                f for _, table in parts for f in table.faults if not f.startswith("the title says")
+            ):
                 self._fault("layout", fault, f"page {page.number}, {option}")
             paying = sum(any(name == SUBSCRIPTION for _, _, name, _ in table.cells) for _, table in parts)
             for row, spine_row in enumerate(first.spine.rows):
@@ -260,10 +268,8 @@ def _of_row(
 def _part(table: Table, power: int, option: str) -> dict[tuple[str, Tax], Figure]:
     """One part's figures at a power; a part without registers counts for every register of the option."""
     rows = [i for i, row in enumerate(table.spine.rows) if power in row.powers.steps()]
-    figures = {
-        (name, tax): figure for (row, _, name, tax), figure in table.cells.items() if row in rows
-    }
-    for tax in ("HT", "TTC"):
+    figures = {(name, tax): figure for (row, _, name, tax), figure in table.cells.items() if row in rows}
+    for tax in SIDES:
         whole = figures.pop(("BASE", tax), None)
         if whole is not None:
             figures |= {(register, tax): whole for register in OPTIONS[option]}
@@ -279,7 +285,7 @@ def _sum_of(
     """
     total: dict[tuple[str, Tax], Figure] = {}
     for name in (SUBSCRIPTION, *OPTIONS[option]):
-        for tax in _SIDES:
+        for tax in SIDES:
             found = [part[name, tax] for part in parts if (name, tax) in part]
             needed = with_subscription if name == SUBSCRIPTION else len(parts)
             if found and len(found) == needed:

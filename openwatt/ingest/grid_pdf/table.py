@@ -64,7 +64,9 @@ def read_tables(
         ]
         right = min([*beside, page.width]) - 1
         margin = 0.8 * spine.pitch
-        body = [w for w in words if spine.x1 < w.xc < right and spine.top - margin < w.yc < spine.bottom + margin]
+        body = [
+            w for w in words if spine.x1 < w.xc < right and spine.top - margin < w.yc < spine.bottom + margin
+        ]
         columns = value_columns(body)
         if ignored_mark:
             for column in columns:
@@ -76,40 +78,44 @@ def read_tables(
             right = min(right, columns[-1].x1 + 45)
         others = [other for other in spines if other is not spine]
         heading = header_words(words, spine, spine.x0 - 25, right, others)
-        table = _read_table(page, spine, columns, heading, body, vocabulary, default_tax)
+        table = _read_table(_Frame(page.number, spine, columns, body, heading), vocabulary, default_tax)
         if table is not None:
             yield table
 
 
-def _read_table(
-    page: Page,
-    spine: PowerColumn,
-    columns: Sequence[Column],
-    heading: Sequence[Word],
-    body: Sequence[Word],
-    vocabulary: Vocabulary,
-    default_tax: Tax | None,
-) -> Table | None:
-    text = " ".join(word.plain for line in lines_of(heading) for word in line)
+@dataclass(frozen=True)
+class _Frame:
+    """The words of one table, sorted into its parts."""
+
+    page: int
+    spine: PowerColumn
+    columns: Sequence[Column]
+    body: Sequence[Word]
+    heading: Sequence[Word]
+
+
+def _read_table(frame: _Frame, vocabulary: Vocabulary, default_tax: Tax | None) -> Table | None:
+    text = " ".join(word.plain for line in lines_of(frame.heading) for word in line)
     if not _POWER_WORDS.search(text):
         return None
-    anchors = read_anchors(heading, vocabulary)
+    anchors = read_anchors(frame.heading, vocabulary)
     titles = frozenset(a.value for a in anchors if a.kind is Kind.OPTION)
-    anchors = [a for a in anchors if a.xc > spine.x0 - 4]
+    anchors = [a for a in anchors if a.xc > frame.spine.x0 - 4]
     year, month = bool(_PER_YEAR.search(text)), bool(_PER_MONTH.search(text))
     table = Table(
-        page=page.number,
-        spine=spine,
+        page=frame.page,
+        spine=frame.spine,
         header=text,
         yearly=year if year != month else None,
         cents=bool(_CENTS.search(text)),
         titles=titles,
     )
+    columns = frame.columns
     reader = HeaderReader(columns, anchors)
     meanings = reader.meanings(default_tax)
     table.faults += reader.faults
-    others = others_columns(columns, anchors, reader.measured, heading, spine, vocabulary)
-    labels = [a for a in read_anchors(body, Vocabulary()) if a.kind in _LABELS]
+    others = others_columns(reader, frame.heading, frame.spine, vocabulary)
+    labels = [a for a in read_anchors(frame.body, Vocabulary()) if a.kind in _LABELS]
     for column, meaning in zip(columns, meanings, strict=True):
         _check_measure(table, column, meaning)
     read = [
@@ -169,7 +175,13 @@ def _rows(
     merged = meaning.measure == "energy" and len(column.cells) < len(rows)
     for word, amount in column.cells:
         said = _label(table, column, word, labels) if merged else {}
-        groups.setdefault(replace(meaning, **said), []).append((word, amount))
+        group = replace(
+            meaning,
+            period=said.get(Kind.PERIOD, meaning.period),
+            season=said.get(Kind.SEASON, meaning.season),
+            colour=said.get(Kind.COLOUR, meaning.colour),
+        )
+        groups.setdefault(group, []).append((word, amount))
     for group, cells in groups.items():
         if len(cells) >= 0.6 * len(rows) or meaning.measure == "subscription":
             yield group, list(_row_by_row(table, cells))
@@ -177,14 +189,14 @@ def _rows(
             yield group, list(_spread(table, cells, alone=len(groups) == 1))
 
 
-def _label(table: Table, column: Column, word: Word, labels: Sequence[Anchor]) -> dict[str, str]:
+def _label(table: Table, column: Column, word: Word, labels: Sequence[Anchor]) -> dict[Kind, str]:
     """What labels in a cell say of an amount: the nearest above it, or on its own line, of each kind."""
-    said = {}
+    said: dict[Kind, str] = {}
     reach = 1.9 * max(word.height, table.spine.pitch)
     for anchor in sorted(labels, key=lambda a: a.yc):
         beside = min(anchor.x1, column.x1 + 25) > max(anchor.x0, column.x0 - 45)
         if beside and -0.6 * word.height < word.yc - anchor.yc < reach:
-            said[str(anchor.kind)] = anchor.value
+            said[anchor.kind] = anchor.value
     return said
 
 
@@ -221,7 +233,8 @@ def _keep(table: Table, meaning: Meaning, option: str, rows: Sequence[Row], *, d
         factor = Decimal(1) if table.yearly else Decimal(12)
     else:
         factor = Decimal("0.01") if table.cents else Decimal(1)
-    assert meaning.tax is not None
+    if meaning.tax is None:
+        return
     clashes = []
     for row, word, amount in rows:
         place = (row, option, name, meaning.tax)
@@ -244,5 +257,3 @@ def _keep(table: Table, meaning: Meaning, option: str, rows: Sequence[Row], *, d
 
 def _register(meaning: Meaning, option: str) -> str:
     return "BASE" if option == "BASE" else meaning.register
-
-

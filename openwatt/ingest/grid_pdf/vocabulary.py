@@ -62,48 +62,65 @@ _ENERGY = re.compile(r"^(?:[dl]')?(?:energie|consommation|conso|kwh|kilowatt)|/ 
 _TAX = re.compile(r"(?<![a-z])(ttc|htva|htt|ht)(?![a-z])")
 _SEASON = re.compile(r"\b(h[pc][hb])\b")
 _COLOUR = re.compile(r"^(?:jours?-?)?(bleu|blanc|rouge)(?:s|he|hes|es)?$")
+_PERIODS = {"hp": "HP", "hc": "HC", "hsc": "HSC", "pleine": "HP", "normale": "HN", "pointe": "PM"}
+_OPTIONS = {
+    "hp/hc": "HPHC",
+    "hphc": "HPHC",
+    "hc/hp": "HPHC",
+    "base": "BASE",
+    "simple": "BASE",
+    "double": "HPHC",
+    "tempo": "TEMPO",
+    "ejp": "EJP",
+    "week-end": "WEEKEND",
+    "weekend": "WEEKEND",
+    "week-ends": "WEEKEND",
+}
 _PUNCTUATION = "()[].,;:*«»\"'"
 
 
 def _meanings(phrase: Phrase) -> Iterator[tuple[int, Kind, str]]:
     """Every meaning a phrase carries, with the place of its word."""
     texts = [word.plain.strip(_PUNCTUATION) for word in phrase.words]
-    whole = phrase.text
-    subscription = "abonnement" in whole or "prime fixe" in whole or "part fixe" in whole
+    subscription = any(name in phrase.text for name in ("abonnement", "prime fixe", "part fixe"))
     for i, text in enumerate(texts):
-        before = texts[i - 1] if i else ""
-        if text.startswith("abonnement") or (text == "fixe" and before in ("prime", "part")):
-            yield i, Kind.MEASURE, "subscription"
-        elif _ENERGY.search(text) and not (subscription and text.startswith("energie")):
-            yield i, Kind.MEASURE, "energy"
-        elif text == "prix" and texts[i + 1 : i + 2] in (["du"], ["par"], ["de"]) and not subscription:
-            yield i, Kind.MEASURE, "energy"
+        measure = _measure(texts, i, subscription=subscription)
+        if measure:
+            yield i, Kind.MEASURE, measure
         if found := _TAX.search(phrase.words[i].plain):
             yield i, Kind.TAX, "TTC" if found[1] == "ttc" else "HT"
         if found := _SEASON.search(text):
             yield i, Kind.SEASON, found[1].upper()
-        elif text in ("hp/hc", "hphc", "hc/hp"):
-            yield i, Kind.OPTION, "HPHC"
-        elif text == "hp" or text.startswith("pleine"):
-            yield i, Kind.PERIOD, "HP"
-        elif text == "hsc" or (text.startswith("creuse") and before == "super"):
-            yield i, Kind.PERIOD, "HSC"
-        elif text == "hc" or (text.startswith("creuse") and (i < 2 or texts[i - 2] != "sans")):
-            yield i, Kind.PERIOD, "HC"
-        elif text.startswith("normale"):
-            yield i, Kind.PERIOD, "HN"
-        elif text == "pointe":
-            yield i, Kind.PERIOD, "PM"
-        elif (found := _COLOUR.match(text)) and before not in ("tarif", "tarifs"):
+        elif period := _period(texts, i):
+            yield i, Kind.PERIOD, period
+        elif (found := _COLOUR.match(text)) and texts[i - 1 : i] not in (["tarif"], ["tarifs"]):
             yield i, Kind.COLOUR, found[1].upper()
-        elif text in ("base", "simple"):
-            yield i, Kind.OPTION, "BASE"
-        elif text == "double":
-            yield i, Kind.OPTION, "HPHC"
-        elif text in ("tempo", "ejp"):
-            yield i, Kind.OPTION, text.upper()
-        elif text in ("week-end", "weekend", "week-ends"):
-            yield i, Kind.OPTION, "WEEKEND"
+        elif text in _OPTIONS:
+            yield i, Kind.OPTION, _OPTIONS[text]
+
+
+def _measure(texts: Sequence[str], i: int, *, subscription: bool) -> str | None:
+    """Subscription or energy; in a phrase on the subscription, "énergie" is a supplier's name."""
+    text = texts[i]
+    if text.startswith("abonnement") or (text == "fixe" and texts[i - 1 : i] in (["prime"], ["part"])):
+        return "subscription"
+    price = text == "prix" and texts[i + 1 : i + 2] in (["du"], ["par"], ["de"]) and not subscription
+    if price or (_ENERGY.search(text) and not (subscription and text.startswith("energie"))):
+        return "energy"
+    return None
+
+
+def _period(texts: Sequence[str], i: int) -> str | None:
+    """The hours a word names: "creuses" are HC, behind "super" HSC; "sans heures creuses" names none."""
+    text = texts[i]
+    if text.startswith("creuse"):
+        if texts[i - 1 : i] == ["super"]:
+            return "HSC"
+        return None if texts[max(i - 2, 0) : i - 1] == ["sans"] else "HC"
+    for start, period in _PERIODS.items():
+        if text == start or (len(start) > 3 and text.startswith(start)):
+            return period
+    return None
 
 
 def read_anchors(words: Sequence[Word], vocabulary: Vocabulary) -> list[Anchor]:
@@ -176,7 +193,7 @@ def _spans(phrase: Phrase, kind: Kind, found: list[tuple[int, str]]) -> Iterator
 
 def read_owners(phrase: Phrase, vocabulary: Vocabulary, phrases: Sequence[Phrase]) -> Iterator[Anchor]:
     """Whose tariff a phrase announces; "identique au tarif réglementé" announces nobody's."""
-    found = []
+    found: list[tuple[int, str]] = []
     for i, word in enumerate(phrase.words):
         owner = vocabulary.owner(word.plain.strip(_PUNCTUATION))
         if owner is None:
