@@ -15,8 +15,8 @@ from openwatt.domain.likeness import RegulatedTariffs
 from openwatt.domain.reading import Doubt, Reading
 from openwatt.domain.tariff import Tariff
 from openwatt.ingest import grid_csv, tempo_json
+from openwatt.ingest.grid_pdf.apart import read_pages_apart
 from openwatt.ingest.grid_pdf.sheet import read_sheet
-from openwatt.ingest.grid_pdf.words import read_pages
 from openwatt.ingest.sources import SignedException, Source, expectations, recognise
 from openwatt.ingest.unreadable import UnreadableDocumentError
 
@@ -76,7 +76,7 @@ def inspect_document(
         if source is not None and source.format == "cre_csv":
             reading = grid_csv.read_csv(document, source)
         else:
-            pages = read_pages(document)
+            pages = read_pages_apart(document)
             source = source or recognise(" ".join(page.text for page in pages), sources.values())
             reading = read_sheet(pages, source)
     except UnreadableDocumentError as error:

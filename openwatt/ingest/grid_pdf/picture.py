@@ -1,8 +1,9 @@
 """Pages of a sheet drawn with what was read on them, coloured by meaning, for the eye."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import pypdfium2 as pdfium  # type: ignore[import-untyped]
 from PIL import Image, ImageDraw
 
 from openwatt.domain.reading import SUBSCRIPTION, Figure, Reading
@@ -29,6 +30,8 @@ _OTHER = (171, 71, 188)
 _DECOY = (120, 120, 120)
 _SCALE = 1.6
 _MAX_PAGES = 6
+#: No drawn page is wider or taller than this many pixels.
+_MAX_SIDE = 2400
 
 
 def draw_pages(document: bytes, reading: Reading) -> bytes:
@@ -43,7 +46,7 @@ def draw_pages(document: bytes, reading: Reading) -> bytes:
         raise UnreadableDocumentError("no cell was read: there is nothing to draw")
     pdf = open_pdf(document)
     try:
-        images = [_drawn(pdf[n - 1].render(scale=_SCALE).to_pil(), n, marks) for n in numbers]
+        images = [_drawn(pdf[n - 1], n, marks) for n in numbers]
     finally:
         pdf.close()
     sheet = Image.new("RGB", (max(i.width for i in images), sum(i.height for i in images)), "white")
@@ -56,7 +59,9 @@ def draw_pages(document: bytes, reading: Reading) -> bytes:
     return out.getvalue()
 
 
-Mark = tuple[Figure, tuple[int, int, int], str]
+Box = tuple[int, int, int, int]
+Colour = tuple[int, int, int]
+Mark = tuple[Figure, Colour, str]
 
 
 def _marks(reading: Reading) -> Iterator[Mark]:
@@ -67,26 +72,23 @@ def _marks(reading: Reading) -> Iterator[Mark]:
             yield figure, COLOURS.get(meaning, _OTHER), tax
 
 
-def _drawn(image: Image.Image, number: int, marks: list[Mark]) -> Image.Image:
-    base = image.convert("RGBA")
+def _drawn(page: pdfium.PdfPage, number: int, marks: Sequence[Mark]) -> Image.Image:
+    scale = min(_SCALE, _MAX_SIDE / max(page.get_size()))
+    base = page.render(scale=scale).to_pil().convert("RGBA")
     layer = Image.new("RGBA", base.size, (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
-    for figure, colour, says in dict.fromkeys(marks_of(number, marks)):
-        if figure is None:
-            continue
-        box = tuple(round(side * _SCALE) for side in figure)
-        left, top, right, bottom = box
+    for box, colour, says in dict.fromkeys(_boxes_on(number, marks)):
+        corners = tuple(round(side * scale) for side in box)
         if says == "TTC":
-            draw.rectangle((left, top, right, bottom), fill=(*colour, 110), outline=(*colour, 255))
+            draw.rectangle(corners, fill=(*colour, 110), outline=(*colour, 255))
         elif says == "HT":
-            draw.rectangle((left, top, right, bottom), outline=(*colour, 255), width=2)
+            draw.rectangle(corners, outline=(*colour, 255), width=2)
         else:
-            draw.line((left, top, right, bottom), fill=(*colour, 255), width=2)
+            draw.line(corners, fill=(*colour, 255), width=2)
     return Image.alpha_composite(base, layer).convert("RGB")
 
 
-def marks_of(
-    number: int, marks: list[Mark]
-) -> Iterator[tuple[tuple[int, int, int, int] | None, tuple[int, int, int], str]]:
-    """The boxes of one page with their colour and side."""
-    return ((figure.box, colour, says) for figure, colour, says in marks if figure.page == number)
+def _boxes_on(number: int, marks: Sequence[Mark]) -> Iterator[tuple[Box, Colour, str]]:
+    for figure, colour, says in marks:
+        if figure.page == number and figure.box is not None:
+            yield figure.box, colour, says

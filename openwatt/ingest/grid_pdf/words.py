@@ -132,7 +132,8 @@ def _words(text: pdfium.PdfTextPage, count: int, page_left: float, page_top: flo
     letters = ""
     for index in range(count):
         code = pdfium_c.FPDFText_GetUnicode(raw, index)
-        letter = chr(code) if code else " "
+        # A half of a pair of code units is no character; it must not end in our texts.
+        letter = "\N{REPLACEMENT CHARACTER}" if 0xD800 <= code <= 0xDFFF else chr(code) if code else " "
         if letter.isspace() or code in _NO_CHARACTERS:
             if letters:
                 yield Word(x0, y0, x1, y1, letters)
