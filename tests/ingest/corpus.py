@@ -1,4 +1,4 @@
-"""The shared corpus of real sheets, and what each truly says, typed by eye by people who had the pages at hand."""
+"""The shared corpus of real sheets, and what each truly says, typed by eye from its pages."""
 
 import csv
 import datetime as dt

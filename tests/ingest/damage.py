@@ -32,10 +32,10 @@ class Grid:
     header: list[Word]
 
 
-def grids_of(pages: Sequence[Page], wanted: Callable[[Page], bool]) -> list[Grid]:
-    """Every table that has amounts, on the wanted pages."""
+def grids_of(pages: Sequence[Page]) -> list[Grid]:
+    """Every table that has amounts."""
     grids = []
-    for page in filter(wanted, pages):
+    for page in pages:
         words = join_ranges(page.words)
         spines = power_columns(words)
         for spine in spines:
@@ -63,7 +63,7 @@ def grids_of(pages: Sequence[Page], wanted: Callable[[Page], bool]) -> list[Grid
 def damages(pages: Sequence[Page], grids: Sequence[Grid], seed: int, each: int) -> Iterator[Damage]:
     """Up to `each` damages of every kind, always the same for a seed."""
     dice = random.Random(seed)  # noqa: S311 - a repeatable choice, no secret
-    for kind, maker in _KINDS.items():
+    for kind, maker in KINDS.items():
         for _ in range(each):
             grid = dice.choice(grids)
             done = maker(grid, dice)
@@ -151,7 +151,7 @@ def _ht_by_ttc(grid: Grid, dice: random.Random) -> Done:
     return f"{way} HT became TTC", {id(word): replace(word, text="TTC") for word in chosen}
 
 
-_KINDS: dict[str, Callable[[Grid, random.Random], Done]] = {
+KINDS: dict[str, Callable[[Grid, random.Random], Done]] = {
     "drop a column": _drop_column,
     "swap headers": _swap_headers,
     "change one digit": _change_digit,

@@ -1,4 +1,4 @@
-"""Price sheets drawn by the tests themselves in the layouts that suppliers use, with figures typed from real ones.
+"""Price sheets drawn by the tests in the layouts that suppliers use, with figures typed from real ones.
 
 Each layout is drawn from the columns of text that stand below, so what a reader
 must find is what a person sees here: powers, and figures per column.
@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from reportlab.pdfgen.canvas import Canvas
+from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
 
 HEIGHT = 842
-USUAL = "3 6 9 12 15 18 24 30 36".split()
+USUAL = ["3", "6", "9", "12", "15", "18", "24", "30", "36"]
 FROM_6 = USUAL[1:]
 
 #: (option, power, meaning, side) → the amount in EUR per year or per kWh.
@@ -48,8 +48,8 @@ class Drawing:
         for line in header:
             for cell in filter(None, line.split(" | ")):
                 text, _, place = cell.rpartition("@")
-                first, _, last = place.partition("-")
-                middle = (edges[int(first)] + edges[int(last or first) + 1]) / 2
+                start, _, end = place.partition("-")
+                middle = (edges[int(start)] + edges[int(end or start) + 1]) / 2
                 self.centred(middle, y, text)
             y += 10
         y += 4
@@ -70,9 +70,9 @@ class Drawing:
 def _cells(column: str, count: int) -> Iterator[tuple[int, int, str]]:
     """(first row, last row, text) of the cells of one column."""
     if column.startswith("=2 "):
-        _, first, second = column.split()
-        yield 0, 1, first
-        yield 2, count - 1, second
+        _, upper, lower = column.split()
+        yield 0, 1, upper
+        yield 2, count - 1, lower
     elif column.startswith("= "):
         yield 0, count - 1, column[2:]
     else:
@@ -129,7 +129,7 @@ TEMPO_PRICES = {
 
 
 def three_tables_in_cents() -> Sheet:
-    """Base and HP/HC side by side, Tempo below, cents, TTC only, a surcharge beside, powers closed by a sentence."""
+    """Base and HP/HC side by side, Tempo below, cents, TTC only, powers closed by a sentence."""
     d = Drawing()
     d.text(60, 60, "Grille de prix de l'offre « Tarif Bleu » EDF SA", 14)
     d.text(60, 90, "Applicable au 1")
@@ -168,7 +168,7 @@ def three_tables_in_cents() -> Sheet:
         372,
         "Tarif Bleu pour les clients résidentiels ont été mises en extinction et ne sont plus disponibles.",
     )
-    tempo = "6 9 12 15 18 30 36".split()
+    tempo = ["6", "9", "12", "15", "18", "30", "36"]
     header = [
         "Option Tempo (TTC)@0-7",
         "Puissance@0 | Abonnement@1 | Prix du kWh@2-7",
@@ -215,7 +215,7 @@ MINT_HPHC = (
 
 
 def merged_price_cells() -> Sheet:
-    """One kWh price over all rows, a reference number that looks like a price, a promise of a rise in prose."""
+    """One kWh price over all rows, a reference number like a price, a promise of a rise in prose."""
     d = Drawing()
     d.text(200, 60, "Offre CLASSIC & GREEN", 14)
     d.text(60, 90, "Clients résidentiels uniquement - Grille tarifaire applicable du 01/08/2025   Réf.230")
@@ -248,26 +248,25 @@ def merged_price_cells() -> Sheet:
         offer,
         "BASE",
         USUAL,
-        dict(
-            zip(_PAIR + (("BASE", "HT"), ("BASE", "TTC")), (*MINT_BASE, "= 0,1327", "= 0,1952"), strict=True)
-        ),
+        dict(zip(_BASE, (*MINT_BASE, "= 0,1327", "= 0,1952"), strict=True)),
     )
     expected |= figures(
         offer,
         "HPHC",
         FROM_6,
-        dict(zip(_PAIR + _HOURS, (*MINT_HPHC, "= 0,1434", "= 0,2081", "= 0,1063", "= 0,1635"), strict=True)),
+        dict(zip(_HP_HC, (*MINT_HPHC, "= 0,1434", "= 0,2081", "= 0,1063", "= 0,1635"), strict=True)),
     )
     return Sheet("mint_classic_green", d.pdf(), expected, "2025-08-01")
 
 
 _PAIR = (("subscription", "HT"), ("subscription", "TTC"))
-_HOURS = (("HP", "HT"), ("HP", "TTC"), ("HC", "HT"), ("HC", "TTC"))
+_BASE = (*_PAIR, ("BASE", "HT"), ("BASE", "TTC"))
+_HP_HC = (*_PAIR, ("HP", "HT"), ("HP", "TTC"), ("HC", "HT"), ("HC", "TTC"))
 DYNEFF = (
     "11,27 14,37 17,19 19,82 22,55 28,32 32,42 37,50",
     "15,97 20,49 24,67 28,62 32,69 41,21 47,73 55,42",
 )
-RANGES = "6-8 9-11 12-14 15-17 18-23 24-29 30-35 36-36".split()
+RANGES = ["6-8", "9-11", "12-14", "15-17", "18-23", "24-29", "30-35", "36-36"]
 
 
 def ranges_and_stacked_registers() -> Sheet:
@@ -277,7 +276,8 @@ def ranges_and_stacked_registers() -> Sheet:
     d.text(150, 100, "TARIFS DYNEFF ELECTRICITE", 16)
     d.text(150, 125, "Heures pleines / Heures creuses", 16)
     header = [
-        "Puissance souscrite@0 | Abonnement DYNEFF@1-2 | Prix de l'énergie@3-4 | Prix de l'énergie (€/kWh)@5-6",
+        "Puissance souscrite@0 | Abonnement DYNEFF@1-2 | Prix de l'énergie@3-4"
+        " | Prix de l'énergie (€/kWh)@5-6",
         "en kVA@0 | Mensuel (€)*@1-2 | TRV(€/kWh)@3-4 | DYNEFF*@5-6",
         "HTT@1 | TTC@2 | HTT@3 | TTC@4 | HTT@5 | TTC@6",
     ]
@@ -292,7 +292,7 @@ def ranges_and_stacked_registers() -> Sheet:
         d.centred(x + 70 * i + 35, y + 40, f"HC : {hc}")
     prices = ("= 0,14570", "= 0,21082", "= 0,11580", "= 0,17494")
     expected = figures(
-        "Contrat électricité+", "HPHC", RANGES, dict(zip(_PAIR + _HOURS, (*DYNEFF, *prices), strict=True))
+        "Contrat électricité+", "HPHC", RANGES, dict(zip(_HP_HC, (*DYNEFF, *prices), strict=True))
     )
     return Sheet("dyneff_hphc", d.pdf(), expected, "2025-08-01")
 
@@ -320,7 +320,8 @@ def one_table_for_two_options() -> Sheet:
     header = [
         "Option tarifaire@5-10",
         "Option tarifaire Base@1-4 | Heures Pleines (HP) / Heures Creuses (HC) (4)@5-10",
-        "Puissance@0 | Abonnement@1-2 | Consommation@3-4 | Abonnement@5-6 | Consommation@7-8 | Consommation@9-10",
+        "Puissance@0 | Abonnement@1-2 | Consommation@3-4 | Abonnement@5-6"
+        " | Consommation@7-8 | Consommation@9-10",
         "souscrite@0 | €/an@1-2 | €/kWh@3-4 | €/an@5-6 | HP €/kWh@7-8 | HC €/kWh@9-10",
         "HT@1 | TTC(5)@2 | HT@3 | TTC(5)@4 | HT@5 | TTC(5)@6 | HT@7 | TTC(5)@8 | HT@9 | TTC(5)@10",
     ]
@@ -345,7 +346,7 @@ def one_table_for_two_options() -> Sheet:
         USUAL,
         dict(
             zip(
-                _PAIR + (("BASE", "HT"), ("BASE", "TTC")),
+                _BASE,
                 (*PLENITUDE_BASE, *(f"= {p}" for p in prices[0])),
                 strict=True,
             )
@@ -358,7 +359,7 @@ def one_table_for_two_options() -> Sheet:
         FROM_6,
         dict(
             zip(
-                _PAIR + _HOURS,
+                _HP_HC,
                 (*(c.removeprefix("- ") for c in PLENITUDE_HPHC), *(f"= {p}" for p in prices[1])),
                 strict=True,
             )
@@ -376,7 +377,7 @@ YELI = (
 
 
 def simple_and_double() -> Sheet:
-    """ "Simple tarif" and "Double tarif" under each measure, HC before HP, TTC only, two dates."""
+    """Names "Simple tarif" and "Double tarif" under each measure, HC before HP, TTC only, two dates."""
     d = Drawing()
     d.text(200, 60, "Yéli Electricité Verte 100%", 12)
     d.text(200, 80, "À partir du 1er octobre 2025")
@@ -423,7 +424,7 @@ ILEK = {
 
 
 def block_without_taxes_then_with() -> Sheet:
-    """A block HT, then a block TTC; HC printed above HP inside one cell; euro signs; an offer for one month."""
+    """A block HT, then a block TTC; HC above HP inside one cell; euro signs; an offer for one month."""
     d = Drawing()
     d.text(300, 50, "Grille tarifaire disponible à la souscription du 03 au 30 Novembre 2025")
     d.text(40, 70, "Offre ÉnRFixe+", 16)
@@ -456,7 +457,7 @@ def block_without_taxes_then_with() -> Sheet:
         USUAL,
         dict(
             zip(
-                _PAIR + (("BASE", "HT"), ("BASE", "TTC")),
+                _BASE,
                 (*ILEK["BASE"], "= 0,1321", "= 0,1945"),
                 strict=True,
             )
@@ -466,9 +467,7 @@ def block_without_taxes_then_with() -> Sheet:
         "ÉnRFixe+",
         "HPHC",
         FROM_6,
-        dict(
-            zip(_PAIR + _HOURS, (*ILEK["HPHC"], "= 0,1428", "= 0,2073", "= 0,1057", "= 0,1628"), strict=True)
-        ),
+        dict(zip(_HP_HC, (*ILEK["HPHC"], "= 0,1428", "= 0,2073", "= 0,1057", "= 0,1628"), strict=True)),
     )
     return Sheet("ilek_311", d.pdf(), expected, "2025-11-03", "2025-11-30")
 
@@ -501,7 +500,8 @@ def gross_and_discounted() -> Sheet:
         "Prix du kWh (en €/kWh)@3-8",
         "Puissance@0 | Abonnement@1-2 | Tarifs réglementés@3-4 | Tarifs Wekiwi@5-8",
         "souscrite@0 | (en €/an)@1-2",
-        "HT@1 | TTC@2 | HT@3 | TTC@4 | Prix brut HT@5 | Prix brut TTC@6 | Prix remisé HT@7 | Prix remisé TTC@8",
+        "HT@1 | TTC@2 | HT@3 | TTC@4 | Prix brut HT@5 | Prix brut TTC@6"
+        " | Prix remisé HT@7 | Prix remisé TTC@8",
     ]
     powers = [f"{p}_kVA" for p in USUAL]
     d.table(40, 110, (55, 50, 50, 50, 50, 62, 62, 66, 66), header, (" ".join(powers), *WEKIWI, *bands))
@@ -522,7 +522,8 @@ def gross_and_discounted() -> Sheet:
     header = [
         "Heures pleines / heures creuses@0-14",
         "Heures pleines - Prix du kWh (en €/kWh)@3-8 | Heures creuses - Prix du kWh (en €/kWh)@9-14",
-        "Puissance@0 | Abonnement@1-2 | Tarifs réglementés@3-4 | Tarifs Wekiwi@5-8 | Tarifs réglementés@9-10 | Tarifs Wekiwi@11-14",
+        "Puissance@0 | Abonnement@1-2 | Tarifs réglementés@3-4 | Tarifs Wekiwi@5-8"
+        " | Tarifs réglementés@9-10 | Tarifs Wekiwi@11-14",
         "souscrite@0 | (en €/an)@1-2 | "
         + " | ".join(
             f"Prix {k}@{i}"
@@ -550,11 +551,11 @@ def gross_and_discounted() -> Sheet:
             offer,
             "BASE",
             USUAL,
-            dict(zip(_PAIR + (("BASE", "HT"), ("BASE", "TTC")), (*WEKIWI, *base), strict=True)),
+            dict(zip(_BASE, (*WEKIWI, *base), strict=True)),
             month=1,
         )
         expected |= figures(
-            offer, "HPHC", FROM_6, dict(zip(_PAIR + _HOURS, (*WEKIWI_HPHC, *hphc), strict=True)), month=1
+            offer, "HPHC", FROM_6, dict(zip(_HP_HC, (*WEKIWI_HPHC, *hphc), strict=True)), month=1
         )
     return Sheet("wekiwi_aurore", d.pdf(), expected, "2025-11-01")
 

@@ -130,6 +130,7 @@ def test_a_page_inserted_or_a_sheet_scaled_and_moved_changes_nothing(
     sheet: str, change: Callable[[bytes], bytes]
 ) -> None:
     pages = read_pages(change(pdf_of(sheet).read_bytes()))
+    assert [page.words[:1] for page in pages] != [page.words[:1] for page in pages_of(sheet)]
     reading = read_sheet(pages, source_of(sheet))
     assert cells_of(reading.lines) == truth_of(sheet).cells
     assert valid_of(reading.lines) == truth_of(sheet).valid

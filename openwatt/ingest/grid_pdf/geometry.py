@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from statistics import median
 from typing import Protocol
@@ -36,8 +37,10 @@ def lines_of(words: Sequence[Word]) -> list[list[Word]]:
     """Words grouped into lines from top to bottom, each from left to right."""
     lines: list[list[Word]] = []
     for word in sorted(words, key=lambda w: (w.yc, w.x0)):
+        middle, height = word.yc, word.height
         for line in lines[-6:]:
-            if abs(line[0].yc - word.yc) < 0.45 * max(4.0, min(line[0].height, word.height)):
+            first = line[0]
+            if middle - first.yc < 0.45 * max(4.0, min(first.height, height)):
                 line.append(word)
                 break
         else:
@@ -53,22 +56,22 @@ class Phrase:
 
     words: tuple[Word, ...]
 
-    @property
+    @cached_property
     def x0(self) -> float:
         """The left edge."""
         return self.words[0].x0
 
-    @property
+    @cached_property
     def x1(self) -> float:
         """The right edge."""
         return max(word.x1 for word in self.words)
 
-    @property
+    @cached_property
     def yc(self) -> float:
         """The middle, top to bottom."""
         return self.words[0].yc
 
-    @property
+    @cached_property
     def text(self) -> str:
         """The words as they are compared."""
         return " ".join(word.plain for word in self.words)
@@ -95,7 +98,7 @@ class PowerRow:
     word: Word
     powers: Powers
 
-    @property
+    @cached_property
     def yc(self) -> float:
         """The middle of the row."""
         return self.word.yc
@@ -107,34 +110,38 @@ class PowerColumn:
 
     rows: tuple[PowerRow, ...]
 
-    @property
+    @cached_property
     def x0(self) -> float:
         """The left edge."""
         return min(row.word.x0 for row in self.rows)
 
-    @property
+    @cached_property
     def x1(self) -> float:
         """The right edge."""
         return max(row.word.x1 for row in self.rows)
 
-    @property
+    @cached_property
     def top(self) -> float:
         """The middle of the first row."""
         return self.rows[0].yc
 
-    @property
+    @cached_property
     def bottom(self) -> float:
         """The middle of the last row."""
         return self.rows[-1].yc
 
-    @property
+    @cached_property
     def pitch(self) -> float:
         """The usual distance between two rows."""
         return median(b.yc - a.yc for a, b in pairwise(self.rows))
 
+    @cached_property
+    def _centres(self) -> list[float]:
+        return [row.yc for row in self.rows]
+
     def nearest(self, y: float) -> int:
         """Which row is nearest to a height."""
-        return min(range(len(self.rows)), key=lambda j: abs(self.rows[j].yc - y))
+        return min(range(len(self.rows)), key=lambda j: abs(self._centres[j] - y))
 
 
 def join_ranges(words: Sequence[Word]) -> list[Word]:

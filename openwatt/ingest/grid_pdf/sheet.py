@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import chain
 
 from openwatt.domain.reading import SIDES, SUBSCRIPTION, Doubt, Figure, Line, PrintedDay, Reading, Tax
 from openwatt.domain.tariff import OPTIONS
@@ -129,8 +130,9 @@ class _Sheet:
     def _dated(self, page: Page) -> _Dated:
         key = page.number if self.source.date_per_page else None
         if key not in self.dates:
-            texts = [page.text, _in_lines(page)] if key else [p.text for p in self.pages]
-            texts += [_in_lines(p) for p in self.pages] if not key else []
+            dated = [page] if key else self.pages
+            # In the document's order first; some sheets print the day apart from the words before it.
+            texts = chain((p.text for p in dated), (_in_lines(p) for p in dated))
             self.dates[key] = _Dated(None, None, [])
             for text in texts:
                 found = find_validity(text, self.source.date_after)

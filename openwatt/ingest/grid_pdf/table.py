@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from openwatt.domain.reading import SUBSCRIPTION, Figure, Tax
-from openwatt.ingest.figures import Amount
+from openwatt.ingest.figures import Amount, parse_amount
 from openwatt.ingest.grid_pdf.geometry import (
+    MIN_ROWS,
     Column,
     PowerColumn,
     join_ranges,
@@ -54,6 +55,8 @@ def read_tables(
     Amounts that bear `ignored_mark` belong to another tariff; `default_tax` is
     the tax side of a sheet whose headers name none.
     """
+    if sum(parse_amount(word.text) is not None for word in page.words) < MIN_ROWS:
+        return
     words = join_ranges(page.words)
     spines = power_columns(words)
     for spine in spines:

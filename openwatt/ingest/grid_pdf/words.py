@@ -35,17 +35,17 @@ class Word:
         """The text as words are compared: lower case, no accents."""
         return plain(self.text)
 
-    @property
+    @cached_property
     def xc(self) -> float:
         """The middle, left to right."""
         return (self.x0 + self.x1) / 2
 
-    @property
+    @cached_property
     def yc(self) -> float:
         """The middle, top to bottom."""
         return (self.y0 + self.y1) / 2
 
-    @property
+    @cached_property
     def height(self) -> float:
         """How tall the line of text is."""
         return self.y1 - self.y0
@@ -128,6 +128,8 @@ def _words(text: pdfium.PdfTextPage, count: int, page_left: float, page_top: flo
     raw = text.raw
     loose = pdfium_c.FS_RECTF()
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
+    loose_at = ctypes.byref(loose)
+    box_at = tuple(ctypes.byref(side) for side in (left, right, bottom, top))
     x0 = y0 = x1 = y1 = 0.0
     letters = ""
     for index in range(count):
@@ -139,10 +141,8 @@ def _words(text: pdfium.PdfTextPage, count: int, page_left: float, page_top: flo
                 yield Word(x0, y0, x1, y1, letters)
                 letters = ""
             continue
-        pdfium_c.FPDFText_GetLooseCharBox(raw, index, ctypes.byref(loose))
-        pdfium_c.FPDFText_GetCharBox(
-            raw, index, ctypes.byref(left), ctypes.byref(right), ctypes.byref(bottom), ctypes.byref(top)
-        )
+        pdfium_c.FPDFText_GetLooseCharBox(raw, index, loose_at)
+        pdfium_c.FPDFText_GetCharBox(raw, index, *box_at)
         a0, a1 = (left.value, right.value) if right.value > left.value else (loose.left, loose.right)
         a0, a1 = a0 - page_left, a1 - page_left
         b0, b1 = sorted((page_top - loose.top, page_top - loose.bottom))
