@@ -133,13 +133,22 @@ def _off_the_formulas(rows: Sequence[_Row], duties: Duties) -> Iterator[Found]:
         row, formula = wrong[0]
         day = row.line.first_day
         ht, ttc = row.line.figures[SUBSCRIPTION, "HT"], row.line.figures[SUBSCRIPTION, "TTC"]
-        before_tva = ttc.amount / (1 + duties.rate("tva_subscription", day) / 100)
-        share = (before_tva - ht.amount) * 100 / _turpe(duties, formula, row.line.power_kva, day)
+        # Every row is named: whoever signs this off signs for these figures and no others.
+        shares = [(row.line.power_kva, _share(row.line, formula, duties)) for row, formula in wrong]
         says = (
-            f"{ht.printed} HT and {ttc.printed} TTC leave a CTA of {share:.2f} % of the network's fixed part "
-            f"({formula}), it is {duties.rate('cta', day)} % on {day}"
+            f"{ht.printed} HT and {ttc.printed} TTC leave a CTA of {shares[0][1]:.2f} % of the network's "
+            f"fixed part ({formula}), it is {duties.rate('cta', day)} % on {day}; by kVA: "
+            + ", ".join(f"{power} {share:.2f} %" for power, share in shares)
         )
         yield "subscription-taxes", [row.line for row, _ in wrong], says, ttc.where
+
+
+def _share(line: Line, formula: str, duties: Duties) -> Decimal:
+    """The CTA that a subscription's two sides leave, as a share of the network's fixed part in %."""
+    ht, ttc = line.figures[SUBSCRIPTION, "HT"], line.figures[SUBSCRIPTION, "TTC"]
+    day = line.first_day
+    before_tva = ttc.amount / (1 + duties.rate("tva_subscription", day) / 100)
+    return (before_tva - ht.amount) * 100 / _turpe(duties, formula, line.power_kva, day)
 
 
 def _formula_of(segment: Sequence[_Row], rows: Sequence[_Row]) -> str:

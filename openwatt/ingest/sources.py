@@ -298,7 +298,7 @@ def _load(path: Path, faults: list[str]) -> Source | None:
         name=name,
         supplier=keys.need("supplier", _text, "write the supplier's name", "?"),
         format=_format(form),
-        address=keys.need("address", _address, "write an https:// address", ""),
+        address=keys.take("address", _address, "write an https:// address"),
         cadence_days=keys.need("cadence_days", _days, "write a number of days from 1 to 366", 1),
         offers=tuple(
             _offer(f"{path.name}: offers[{i}]", item, faults)
@@ -330,8 +330,8 @@ def _load(path: Path, faults: list[str]) -> Source | None:
         keys.fault("recognise", "is missing; write phrases by which the document is known")
     if source.format == "cre_csv" and source.option is None:
         keys.fault("option", f"is missing; use one of {', '.join(OPTIONS)}")
-    if source.format == "none_yet" and source.note is None:
-        keys.fault("note", "is missing; say what is known of the address")
+    if source.note is None and (source.format == "none_yet" or source.address is None):
+        keys.fault("note", "is missing; say what is known of the address, or how the document comes")
     return source if len(faults) == before else None
 
 

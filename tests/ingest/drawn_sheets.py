@@ -276,8 +276,10 @@ def ranges_and_stacked_registers() -> Sheet:
     d.text(150, 100, "TARIFS DYNEFF ELECTRICITE", 16)
     d.text(150, 125, "Heures pleines / Heures creuses", 16)
     header = [
-        "Puissance souscrite@0 | Abonnement DYNEFF@1-2 | Prix de l'énergie@3-4"
-        " | Prix de l'énergie (€/kWh)@5-6",
+        (
+            "Puissance souscrite@0 | Abonnement DYNEFF@1-2 | Prix de l'énergie@3-4"
+            " | Prix de l'énergie (€/kWh)@5-6"
+        ),
         "en kVA@0 | Mensuel (€)*@1-2 | TRV(€/kWh)@3-4 | DYNEFF*@5-6",
         "HTT@1 | TTC@2 | HTT@3 | TTC@4 | HTT@5 | TTC@6",
     ]
@@ -320,8 +322,10 @@ def one_table_for_two_options() -> Sheet:
     header = [
         "Option tarifaire@5-10",
         "Option tarifaire Base@1-4 | Heures Pleines (HP) / Heures Creuses (HC) (4)@5-10",
-        "Puissance@0 | Abonnement@1-2 | Consommation@3-4 | Abonnement@5-6"
-        " | Consommation@7-8 | Consommation@9-10",
+        (
+            "Puissance@0 | Abonnement@1-2 | Consommation@3-4 | Abonnement@5-6"
+            " | Consommation@7-8 | Consommation@9-10"
+        ),
         "souscrite@0 | €/an@1-2 | €/kWh@3-4 | €/an@5-6 | HP €/kWh@7-8 | HC €/kWh@9-10",
         "HT@1 | TTC(5)@2 | HT@3 | TTC(5)@4 | HT@5 | TTC(5)@6 | HT@7 | TTC(5)@8 | HT@9 | TTC(5)@10",
     ]
@@ -500,8 +504,10 @@ def gross_and_discounted() -> Sheet:
         "Prix du kWh (en €/kWh)@3-8",
         "Puissance@0 | Abonnement@1-2 | Tarifs réglementés@3-4 | Tarifs Wekiwi@5-8",
         "souscrite@0 | (en €/an)@1-2",
-        "HT@1 | TTC@2 | HT@3 | TTC@4 | Prix brut HT@5 | Prix brut TTC@6"
-        " | Prix remisé HT@7 | Prix remisé TTC@8",
+        (
+            "HT@1 | TTC@2 | HT@3 | TTC@4 | Prix brut HT@5 | Prix brut TTC@6"
+            " | Prix remisé HT@7 | Prix remisé TTC@8"
+        ),
     ]
     powers = [f"{p}_kVA" for p in USUAL]
     d.table(40, 110, (55, 50, 50, 50, 50, 62, 62, 66, 66), header, (" ".join(powers), *WEKIWI, *bands))
@@ -522,8 +528,10 @@ def gross_and_discounted() -> Sheet:
     header = [
         "Heures pleines / heures creuses@0-14",
         "Heures pleines - Prix du kWh (en €/kWh)@3-8 | Heures creuses - Prix du kWh (en €/kWh)@9-14",
-        "Puissance@0 | Abonnement@1-2 | Tarifs réglementés@3-4 | Tarifs Wekiwi@5-8"
-        " | Tarifs réglementés@9-10 | Tarifs Wekiwi@11-14",
+        (
+            "Puissance@0 | Abonnement@1-2 | Tarifs réglementés@3-4 | Tarifs Wekiwi@5-8"
+            " | Tarifs réglementés@9-10 | Tarifs Wekiwi@11-14"
+        ),
         "souscrite@0 | (en €/an)@1-2 | "
         + " | ".join(
             f"Prix {k}@{i}"

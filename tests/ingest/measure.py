@@ -43,9 +43,7 @@ def count_unseen(sheet: str, tally: Tally, *, seed: int, each: int) -> None:
     )
     expected = expectations(source)
     true = reading_of(sheet)
-    known = (
-        {(d.rule, d.where) for d in find_doubts(true, expected, REFERENCES)} if sheet in MISPRINTED else set()
-    )
+    known = set(find_doubts(true, expected, REFERENCES)) if sheet in MISPRINTED else set()
     grids = grids_of(pages)
     assert grids
     for damage in damages(pages, grids, seed=seed, each=each):
@@ -58,8 +56,8 @@ def count_unseen(sheet: str, tally: Tally, *, seed: int, each: int) -> None:
             tally.unseen.append((sheet, damage.kind, damage.says))
 
 
-def _new(doubts: list[Doubt], known: set[tuple[str, str]]) -> list[Doubt]:
-    return [doubt for doubt in doubts if (doubt.rule, doubt.where) not in known]
+def _new(doubts: list[Doubt], known: set[Doubt]) -> list[Doubt]:
+    return [doubt for doubt in doubts if doubt not in known]
 
 
 def _said(reading: Reading) -> set[tuple[object, ...]]:
