@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import groupby, pairwise
+from itertools import combinations, groupby
 from statistics import median
 
 from openwatt.domain.duties import Duties
@@ -176,15 +176,20 @@ def _uneven(rows: Sequence[tuple[Line, Decimal]], duties: Duties) -> Iterator[Fo
         return
     if len(rows) < 4:
         raise UnknownDutyError(f"no TURPE fixed part is known for {rows[0][0].first_day}")
-    slopes = [(second - first) / (b.power_kva - a.power_kva) for (a, first), (b, second) in pairwise(rows)]
-    slope = median(slopes)
+    # The median over pairs far apart: rounding tilts neighbours' slopes, and one wrong row tilts few pairs.
+    slope = median(
+        (second - first) / (b.power_kva - a.power_kva)
+        for (a, first), (b, second) in combinations(rows, 2)
+        if b.power_kva - a.power_kva >= 6
+    )
     offset = median(base - slope * line.power_kva for line, base in rows)
     wrong = []
     for line, base in rows:
         day = line.first_day
         ht, ttc = line.figures[SUBSCRIPTION, "HT"], line.figures[SUBSCRIPTION, "TTC"]
         tva = 1 + duties.rate("tva_subscription", day) / 100
-        allowed = (ttc.step * 12 / 12 / tva + ht.step) / (duties.rate("cta", day) / 100)
+        # Half a step of each side here, and as much again in the line through the others.
+        allowed = (ttc.step / tva + ht.step) / (duties.rate("cta", day) / 100)
         if abs(base - slope * line.power_kva - offset) > allowed:
             wrong.append(line)
     if wrong or not Decimal(7) <= slope <= Decimal(20):
