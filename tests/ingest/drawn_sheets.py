@@ -35,7 +35,14 @@ class Drawing:
         self._canvas.drawCentredString(x, HEIGHT - y, text)
 
     def table(
-        self, x: float, y: float, widths: Sequence[int], header: Sequence[str], columns: Sequence[str]
+        self,
+        x: float,
+        y: float,
+        widths: Sequence[int],
+        header: Sequence[str],
+        columns: Sequence[str],
+        *,
+        size: float = 7,
     ) -> None:
         """A table whose header lines read `text@first-last`, several by ` | `, and whose columns are words.
 
@@ -50,14 +57,14 @@ class Drawing:
                 text, _, place = cell.rpartition("@")
                 start, _, end = place.partition("-")
                 middle = (edges[int(start)] + edges[int(end or start) + 1]) / 2
-                self.centred(middle, y, text)
+                self.centred(middle, y, text, size)
             y += 10
         y += 4
         count = len(columns[0].split())
         for i, column in enumerate(columns):
             middle = (edges[i] + edges[i + 1]) / 2
             for row, last, text in _cells(column, count):
-                self.centred(middle, y + (row + last) / 2 * 13, text)
+                self.centred(middle, y + (row + last) / 2 * 13, text, size)
 
     def next_page(self) -> None:
         self._canvas.showPage()
@@ -568,6 +575,263 @@ def gross_and_discounted() -> Sheet:
     return Sheet("wekiwi_aurore", d.pdf(), expected, "2025-11-01")
 
 
+TOTAL = (
+    "8,51 9,36 10,21 11,07 11,98 12,89 13,79",
+    "11,73 12,97 14,21 15,47 16,78 18,09 19,39",
+    "11,30 12,25 13,20 14,14 15,05",
+    "15,74 17,10 18,46 20,21 21,57",
+)
+
+
+def regulated_columns_beside() -> Sheet:
+    """Regulated columns with equal figures, two tables of different powers on a line, gas on page 2."""
+    d = Drawing()
+    d.text(330, 30, "Offre - Heures Eco - 1 nov. 2025", 10)
+    d.text(330, 42, "Offre indexée sur le TRVE pour l'électricité. TotalEnergies")
+    first, second = ["3", "4", "5", "6", "7", "8", "9"], ["6", "7", "8", "9", "10"]
+    header = [
+        "Electricité - Option tarifaire Base@0-6",
+        "Prix du kWh (en €/kWh)@3-6",
+        "Puissance@0 | Abonnement@1-2 | Tarifs Réglementés(4)@3-4 | Offre Heures Eco@5-6",
+        "souscrite@0 | mensuel (€)@1-2",
+        "HT@1 | TTC(1)@2 | HT@3 | TTC(1)@4 | HT@5 | TTC(1)@6",
+    ]
+    prices = ("0,1327", "0,1952") * 2
+    widths = (34, 32, 32, 36, 36, 36, 36)
+    d.table(15, 120, widths, header, (_kva(first), *TOTAL[:2], *(_each(p, first) for p in prices)), size=5)
+    header = [
+        "Electricité - Option tarifaire Heures Pleines / Heures Creuses@0-10",
+        "Prix du kWh (en €/kWh)@3-10",
+        "Puissance@0 | Abonnement@1-2 | Heures Pleines@3-6 | Heures Creuses@7-10",
+        (
+            "souscrite@0 | mensuel (€)@1-2 | Tarifs Réglementés(4)@3-4 | Offre Heures Eco@5-6"
+            " | Tarifs Réglementés(4)@7-8 | Offre Heures Eco@9-10"
+        ),
+        "HT@1 | TTC(1)@2 | HT@3 | TTC(1)@4 | HT@5 | TTC(1)@6 | HT@7 | TTC(1)@8 | HT@9 | TTC(1)@10",
+    ]
+    hours = ("0,1434", "0,2081") * 2 + ("0,1063", "0,1635") * 2
+    d.table(
+        262,
+        120,
+        (32, 30, 30, *([28] * 8)),
+        header,
+        (_kva(second), *TOTAL[2:], *(_each(p, second) for p in hours)),
+        size=5,
+    )
+    d.next_page()
+    header = [
+        "GAZ Abonnement@1-2 | Prix de l'énergie (en €/kWh)@3-4",
+        "Consommation@0 | HT@1 | TTC@2 | HT@3 | TTC@4",
+    ]
+    columns = ("Base B0 B1 B2i", "8,07 8,07 20,53 20,53", "10,23 10,23 26,12 26,12")
+    d.table(
+        60,
+        100,
+        (70, 60, 60, 60, 60),
+        header,
+        (*columns, _each("0,0862", first[:4]), _each("0,1215", first[:4])),
+    )
+    offer = "Heures Eco"
+    base = dict(zip(_BASE, (*TOTAL[:2], "= 0,1327", "= 0,1952"), strict=True))
+    timed = dict(zip(_HP_HC, (*TOTAL[2:], "= 0,1434", "= 0,2081", "= 0,1063", "= 0,1635"), strict=True))
+    expected = figures(offer, "BASE", first, base) | figures(offer, "HPHC", second, timed)
+    return Sheet("total_heures_eco", d.pdf(), expected, "2025-11-01")
+
+
+def _kva(powers: Sequence[str]) -> str:
+    return " ".join(f"{power}_kVA" for power in powers)
+
+
+def _each(cell: str, powers: Sequence[str]) -> str:
+    return " ".join([cell] * len(powers))
+
+
+ENGIE = {
+    "supply": ("30,51 28,43 28,26 28,10", "36,61 34,12 33,91 33,72"),
+    "network": ("72,01 105,22 138,43 171,64", "105,36 153,95 202,55 251,14"),
+}
+
+
+def three_components() -> Sheet:
+    """Supply, network and obligations to add up, €/year, a maximal price beside, a month as date."""
+    d = Drawing()
+    powers = ["3", "6", "9", "12"]
+    d.text(40, 60, "Grille tarifaire - novembre 2025", 14)
+    d.text(40, 80, "ENGIE, Société Anonyme au capital de 2.435.285.011 €")
+    measure = ["Puissance@0 | Abonnement@1-2 | Prix par kWh@3-4", "(kVA)@0 | (en €/an)@1-2 | (en €/kWh)@3-4"]
+    sides = "HTT@1 | TTC*@2 | HTT@3 | TTC*@4"
+    widths = (60, 60, 60, 60, 60)
+    supply = (" ".join(powers), *ENGIE["supply"], _each("0,09652", powers), _each("0,15180", powers))
+    d.table(40, 110, widths, ["Fourniture comptage simple (CS)@0-4", *measure, sides], supply)
+    network = (" ".join(powers), *ENGIE["network"], "= 0,04840", "= 0,05808")
+    title = "Acheminement sans différenciation temporelle - courte utilisation (CU)@0-4"
+    d.table(40, 260, widths, [title, *measure, sides], network)
+    header = [
+        "Obligation comptage simple (CS)@0-4",
+        "Puissance@0 | Prix par kWh à la@1-2 | Prix par kWh maximal@3-4",
+        "(kVA)@0 | souscription (en €/kWh)@1-2 | (en €/kWh)@3-4",
+        "HTT@1 | TTC*@2 | HTT@3 | TTC*@4",
+    ]
+    obligation = ("0,01051 0,01051 0,01164 0,01164", "0,01261 0,01261 0,01397 0,01397")
+    d.table(
+        40,
+        410,
+        widths,
+        header,
+        (" ".join(powers), *obligation, _each("0,03253", powers), _each("0,03904", powers)),
+    )
+    # The sums, added by hand: supply + network + obligations.
+    columns = {
+        ("subscription", "HT"): "102,52 133,65 166,69 199,74",
+        ("subscription", "TTC"): "141,97 188,07 236,46 284,86",
+        ("BASE", "HT"): "0,15543 0,15543 0,15656 0,15656",
+        ("BASE", "TTC"): "0,22249 0,22249 0,22385 0,22385",
+    }
+    return Sheet(
+        "engie_reference",
+        d.pdf(),
+        figures("Elec Référence 3 ans", "BASE", powers, columns, month=1),
+        "2025-11-01",
+    )
+
+
+BELLE = (
+    "7,76 10,32 13,04 15,76 18,32 20,85 26,43 31,70 37,13",
+    "10,83 14,57 18,50 22,42 26,16 29,86 37,89 45,54 53,39",
+)
+CONSTANCE = (
+    "9,43 11,99 14,71 17,43 19,99 22,52 28,10 33,37 38,80",
+    "12,83 16,57 20,50 24,43 28,16 31,87 39,89 47,55 55,39",
+)
+
+
+def struck_price_above_the_real_one() -> Sheet:
+    """Two offers under their titles; in one cell the regulated price with an asterisk, then the real one."""
+    d = Drawing()
+    offers = {"Prudence": BELLE, "Constance": CONSTANCE}
+    header = [
+        "OPTION BASE@0-4",
+        "Puissance@0 | Abonnement@1-2 | Prix du kWh@3-4",
+        "souscrite (kVA)@0 | (€/mois)@1-2 | (€/kWh)@3-4",
+        "HTT@1 | TTC@2 | HTT@3 | TTC@4",
+    ]
+    expected: Expected = {}
+    for (name, columns), y, years in zip(offers.items(), (60, 300), ("1 an", "2 ans"), strict=True):
+        d.text(150, y, f"{name}   Offre à prix fixes {years}", 12)
+        d.table(60, y + 20, (70, 70, 70, 70, 70), header, (" ".join(USUAL), *columns))
+        for x, struck, real in ((60 + 245, "0,1327*", "0,1193"), (60 + 315, "0,1952*", "0,1791")):
+            d.centred(x, y + 110, struck)
+            d.centred(x, y + 123, real)
+        offer = f"{name} (fixe {years})"
+        typed = dict(zip(_BASE, (*columns, "= 0,1193", "= 0,1791"), strict=True))
+        expected |= figures(offer, "BASE", USUAL, typed)
+    d.text(
+        60,
+        560,
+        "* Prix barré : Tarif Réglementé de Vente. Grilles tarifaires applicables au 1er novembre 2025,",
+    )
+    d.text(
+        60,
+        572,
+        "établies avec le TURPE 7 du 1er août 2025. Prudence, Constance, Garance : offre à prix fixes",
+    )
+    return Sheet("bellenergie_part", d.pdf(), expected, "2025-11-01")
+
+
+def annex_without_taxes() -> Sheet:
+    """The regulator's annex: HT only, a row 24-30, peak days, a closed option, cents, other classes."""
+    d = Drawing()
+    d.text(
+        60, 40, "Annexe B : barèmes des tarifs réglementés de vente d'électricité, consommateurs résidentiels"
+    )
+    d.next_page()
+    d.text(400, 50, "Prix hors taxes (a) au : 01/08/2025")
+    d.text(60, 70, "TARIF BLEU - OPTION TEMPO RESIDENTIEL en France métropolitaine continentale")
+    tempo = ["6", "9", "12", "15", "18", "24-30", "36"]
+    header = [
+        "Prix de l'énergie (en c€/kWh)@2-7",
+        "Puissance souscrite@0 | Abonnement@1 | Jours Bleus@2-3 | Jours Blancs@4-5 | Jours Rouges@6-7",
+        "(en kVA)@0 | annuel@1 | Heures@2 | Heures@3 | Heures@4 | Heures@5 | Heures@6 | Heures@7",
+        "(en €/an)@1 | Creuses@2 | Pleines@3 | Creuses@4 | Pleines@5 | Creuses@6 | Pleines@7",
+    ]
+    fixed = "133,20 166,44 198,72 228,36 259,44 388,08 456,00"
+    prices = ("7,27", "9,45", "8,59", "11,42", "9,17", "50,90")
+    widths = (80, 60, 50, 50, 50, 50, 50, 50)
+    d.table(60, 110, widths, header, (" ".join(tempo), fixed, *(_each(p, tempo) for p in prices)))
+    d.text(60, 280, "TARIF BLEU - OPTION EJP RESIDENTIEL en France métropolitaine continentale")
+    d.text(60, 290, "EN EXTINCTION - n'est plus proposé")
+    ejp = ["9", "12", "15", "18", "36"]
+    header = [
+        "Puissance souscrite@0 | Abonnement@1 | Prix d'énergie (en c€/kWh)@2-3",
+        "(en kVA)@0 | annuel@1 | Heures@2 | Heures de@3",
+        "(en €/an)@1 | Normales@2 | Pointe Mobile@3",
+    ]
+    peak = "164,76 195,24 226,32 256,32 444,84"
+    d.table(60, 320, (80, 60, 60, 60), header, (" ".join(ejp), peak, _each("8,82", ejp), _each("87,56", ejp)))
+    d.next_page()
+    d.text(60, 70, "TARIF BLEU - OPTION BASE NON RESIDENTIEL Prix hors taxes (a) au : 01/08/2025")
+    d.table(
+        60,
+        110,
+        (80, 60, 60),
+        ["Puissance souscrite (en kVA)@0 | Abonnement (en €/an)@1 | Prix (c€/kWh)@2"],
+        ("3 6 9 12", "120,00 150,00 180,00 210,00", _each("13,50", ejp[:4])),
+    )
+    columns = {("subscription", "HT"): fixed}
+    columns |= {(name, "HT"): f"= {price}" for name, price in zip(TEMPO_PRICES, prices, strict=True)}
+    expected = figures("Tarif Bleu", "TEMPO", tempo, columns, month=1, cents=True)
+    for (offer, option, power, meaning, side), amount in list(expected.items()):
+        if power == 24:
+            expected[offer, option, 30, meaning, side] = amount
+    columns = {("subscription", "HT"): peak, ("HN", "HT"): "= 8,82", ("PM", "HT"): "= 87,56"}
+    expected |= figures("Tarif Bleu", "EJP", ejp, columns, month=1, cents=True)
+    return Sheet("cre_annex", d.pdf(), expected, "2025-08-01")
+
+
+SUPER = ("21,51 29,91 34,80 39,61", "28,26 39,14 45,80 52,37")
+
+
+def super_off_peak() -> Sheet:
+    """Three registers of an offer for electric cars, read by the general vocabulary."""
+    d = Drawing()
+    powers = ["6", "9", "12", "15"]
+    d.text(60, 60, "Grille tarifaire applicable au 03/11/2025", 12)
+    header = [
+        "Puissance@0 | Abonnement mensuel@1-2 | Prix du kWh (€/kWh)@3-8",
+        "souscrite@0 | Heures pleines@3-4 | Heures creuses@5-6 | Heures super creuses@7-8",
+        "HT@1 | TTC@2 | HT@3 | TTC@4 | HT@5 | TTC@6 | HT@7 | TTC@8",
+    ]
+    prices = ("0,1600", "0,2280", "0,1100", "0,1680", "0,0900", "0,1440")
+    d.table(
+        40,
+        100,
+        (60, 60, 60, 55, 55, 55, 55, 55, 55),
+        header,
+        (_kva(powers), *SUPER, *(f"= {p}" for p in prices)),
+    )
+    meanings = (*_HP_HC, ("HSC", "HT"), ("HSC", "TTC"))
+    typed = dict(zip(meanings, (*SUPER, *(f"= {p}" for p in prices)), strict=True))
+    return Sheet("", d.pdf(), figures("(unknown)", "SUPER_CREUSES", powers, typed), "2025-11-03")
+
+
+def four_seasonal_registers() -> Sheet:
+    """High and low season, each with full and off-peak hours, read by the general vocabulary."""
+    d = Drawing()
+    powers = ["6", "9", "12", "15"]
+    d.text(60, 60, "Grille tarifaire applicable au 03/11/2025", 12)
+    header = [
+        "Puissance@0 | Abonnement (€/mois)@1-2 | Prix par kWh (en €/kWh)@3-10",
+        "souscrite@0 | Heures Pleines@3-4 | Heures Creuses@5-6 | Heures Pleines@7-8 | Heures Creuses@9-10",
+        "Haute (HPH)@3-4 | Haute (HCH)@5-6 | Basse (HPB)@7-8 | Basse (HCB)@9-10",
+        " | ".join(f"{'HT' if i % 2 else 'TTC'}@{i}" for i in range(1, 11)),
+    ]
+    prices = ("0,1700", "0,2400", "0,1300", "0,1920", "0,1200", "0,1800", "0,1000", "0,1560")
+    d.table(40, 100, (50, 50, 50, *([46] * 8)), header, (_kva(powers), *SUPER, *(f"= {p}" for p in prices)))
+    meanings = (*_PAIR, *((r, s) for r in ("HPH", "HCH", "HPB", "HCB") for s in ("HT", "TTC")))
+    typed = dict(zip(meanings, (*SUPER, *(f"= {p}" for p in prices)), strict=True))
+    return Sheet("", d.pdf(), figures("(unknown)", "SAISON", powers, typed), "2025-11-03")
+
+
 def drawn_words() -> bytes:
     """A grid whose letters are curves: nothing to read, only to type."""
     d = Drawing()
@@ -584,4 +848,16 @@ LAYOUTS = (
     simple_and_double,
     block_without_taxes_then_with,
     gross_and_discounted,
+    regulated_columns_beside,
+    struck_price_above_the_real_one,
+    annex_without_taxes,
+    three_components,
 )
+#: Layouts with fewer rows, offers or options than their source expects: doubted for that alone.
+SHORTENED = {
+    "regulated_columns_beside": {"powers-missing"},
+    "struck_price_above_the_real_one": {"option-missing"},
+    "annex_without_taxes": {"option-missing"},
+    "three_components": {"powers-missing", "option-missing", "part-missing"},
+}
+WITHOUT_SOURCE = (super_off_peak, four_seasonal_registers)
