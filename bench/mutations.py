@@ -4,7 +4,7 @@ import sys
 import time
 
 from tests.ingest.corpus import SHEETS
-from tests.ingest.measure import Tally, count_unseen
+from tests.ingest.measure import Tally, count_unseen, reason_unseen
 
 #: Damages of each kind per sheet, and the seed, unless the command says otherwise.
 EACH, SEED = 25, 1
@@ -26,7 +26,7 @@ def main() -> None:
         f"{len(tally.unseen)} of {tally.changed} unseen ({share:.2f} %), {time.perf_counter() - start:.0f} s"
     )
     for sheet, kind, says in tally.unseen:
-        print(f"  {sheet}: {kind}: {says}")
+        print(f"  {sheet}: {kind}: {says} ({reason_unseen(sheet)})")
 
 
 if __name__ == "__main__":

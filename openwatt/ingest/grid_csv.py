@@ -54,6 +54,16 @@ def read_csv(document: bytes, source: Source) -> Reading:
     return Reading(lines=tuple(lines), faults=tuple(faults))
 
 
+def is_of(document: bytes, source: Source) -> bool:
+    """Whether a document's first line has the columns of a source's option, and no others."""
+    try:
+        header = document[:2000].decode("utf-8-sig").splitlines()[0].split(";")
+    except (UnicodeDecodeError, IndexError):
+        return False
+    faults: list[Doubt] = []
+    return set(_KEYS) <= set(header) and bool(_columns(header, source, faults)) and not faults
+
+
 def _columns(header: list[str], source: Source, faults: list[Doubt]) -> dict[str, tuple[str, Tax]]:
     """Column → its meaning; a column of prices that is not understood is a fault."""
     columns: dict[str, tuple[str, Tax]] = {}

@@ -65,7 +65,7 @@ def inspect_document(
     none is, the general vocabulary reads it, and it stays refused for want of a
     source. Raises KeyError when the name is no source.
     """
-    source = sources[name] if name is not None else None
+    source = sources[name] if name is not None else _source_of_data(document, sources)
     try:
         if source is not None and source.format == "rte_tempo_json":
             tempo = tempo_json.read_tempo(document)
@@ -93,6 +93,16 @@ def inspect_document(
         doubts=tuple(kept),
         signed_off=tuple(signed),
     )
+
+
+def _source_of_data(document: bytes, sources: Mapping[str, Source]) -> Source | None:
+    """The source of a document that is data, not pages, by its first bytes; None for any other."""
+    if document.lstrip()[:1] == b"{":
+        found = [source for source in sources.values() if source.format == "rte_tempo_json"]
+    else:
+        tables = [source for source in sources.values() if source.format == "cre_csv"]
+        found = [source for source in tables if grid_csv.is_of(document, source)]
+    return found[0] if len(found) == 1 else None
 
 
 def settle(

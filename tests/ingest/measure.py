@@ -56,6 +56,13 @@ def count_unseen(sheet: str, tally: Tally, *, seed: int, each: int) -> None:
             tally.unseen.append((sheet, damage.kind, damage.says))
 
 
+def reason_unseen(sheet: str) -> str:
+    """Why no rule can see a small change on a sheet: what it leaves to check against."""
+    if source_of(sheet).taxes == ("HT", "TTC"):
+        return "one cent: HT and TTC are each rounded, so either may be one step off"
+    return "only one tax side is printed, and the change keeps order and proportion"
+
+
 def _new(doubts: list[Doubt], known: set[Doubt]) -> list[Doubt]:
     return [doubt for doubt in doubts if doubt not in known]
 

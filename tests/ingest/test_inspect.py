@@ -67,6 +67,16 @@ def test_a_sheet_without_text_is_refused_for_manual_entry() -> None:
     assert inspection.doubts[0].message.startswith("no text: manual entry")
 
 
+def test_data_is_recognised_by_its_first_bytes() -> None:
+    tempo = inspect_document(b'{"values": {"2025-12-29": "RED"}}', SOURCES, REFERENCES, on=ON)
+    assert tempo.source is SOURCES["rte_tempo"]
+    assert json.loads(as_json(tempo))["colours"] == {"2025-12-29": "ROUGE"}
+    hours = "DATE_DEBUT;DATE_FIN;P_SOUSCRITE;PART_FIXE_HT;PART_VARIABLE_HC_HT;PART_VARIABLE_HP_HT\r\n"
+    table = inspect_document(hours.encode(), SOURCES, REFERENCES, on=ON)
+    assert table.source is SOURCES["cre_open_data_hphc"]
+    assert [doubt.rule for doubt in table.doubts] == ["nothing-read"]
+
+
 def exception(until: dt.date) -> SignedException:
     return SignedException(
         rule="powers-missing", what="Yéli", why="1 kVA is not sold any more", who="A. Dupont", until=until

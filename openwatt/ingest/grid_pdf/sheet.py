@@ -156,7 +156,7 @@ class _Sheet:
         if offer is None:
             self._fault("offer-unknown", f"no title of an offer stands above: « {table.header[:80]} »", where)
             return
-        for fault in table.faults:
+        for fault in (*table.faults, *filter(None, [table.mistitled])):
             self._fault("layout", fault, where)
         options = {option for _, option, _, _ in table.cells}
         if any(name == SUBSCRIPTION for _, _, name, _ in table.cells) and table.yearly is None:
@@ -206,9 +206,8 @@ class _Sheet:
                 continue
             page, first = parts[0]
             dated = self._dated(page)
-            for fault in (
-                f for _, table in parts for f in table.faults if not f.startswith("the title says")
-            ):
+            # A part may be titled by the option and have one price for all its hours: no fault here.
+            for fault in (fault for _, table in parts for fault in table.faults):
                 self._fault("layout", fault, f"page {page.number}, {option}")
             paying = sum(any(name == SUBSCRIPTION for _, _, name, _ in table.cells) for _, table in parts)
             for row, spine_row in enumerate(first.spine.rows):
@@ -228,6 +227,8 @@ class _Sheet:
 
     def _announce(self, page: Page) -> None:
         """Options that a short phrase of a page names, read or not."""
+        if "option" not in page.text:
+            return
         for phrase in phrases_of(page.words):
             if len(phrase.words) <= 8:
                 self.announced.update(

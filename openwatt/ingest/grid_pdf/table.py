@@ -34,7 +34,10 @@ Place = tuple[int, str, str, Tax]
 
 @dataclass
 class Table:
-    """What one table says, row by row; `faults` is what its reader could not make agree."""
+    """What one table says, row by row; `faults` is what its reader could not make agree.
+
+    `mistitled` says so when the title names another option than the columns are of.
+    """
 
     page: int
     spine: PowerColumn
@@ -45,6 +48,7 @@ class Table:
     cells: dict[Place, Figure] = field(default_factory=dict)
     decoys: dict[Place, Figure] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    mistitled: str | None = None
 
 
 def read_tables(
@@ -134,7 +138,7 @@ def _read_table(frame: _Frame, vocabulary: Vocabulary, default_tax: Tax | None) 
     read_options = {option for _, option, _, _ in table.cells}
     if whole and titles and read_options and not read_options & titles:
         said, found = ", ".join(sorted(titles)), ", ".join(sorted(read_options))
-        table.faults.append(f"the title says {said}, the columns are those of {found}")
+        table.mistitled = f"the title says {said}, the columns are those of {found}"
     return table
 
 

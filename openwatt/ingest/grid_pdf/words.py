@@ -129,6 +129,7 @@ def _words(text: pdfium.PdfTextPage, count: int, page_left: float, page_top: flo
     loose = pdfium_c.FS_RECTF()
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
     loose_at = ctypes.byref(loose)
+    get_box = pdfium_c.FPDFText_GetCharBox
     box_at = tuple(ctypes.byref(side) for side in (left, right, bottom, top))
     x0 = y0 = x1 = y1 = 0.0
     letters = ""
@@ -141,25 +142,27 @@ def _words(text: pdfium.PdfTextPage, count: int, page_left: float, page_top: flo
                 yield Word(x0, y0, x1, y1, letters)
                 letters = ""
             continue
+        get_box(raw, index, *box_at)
+        a0, a1 = left.value - page_left, right.value - page_left
+        b0, b1 = page_top - top.value, page_top - bottom.value
+        if letters and a1 > a0:
+            # Inside a word the ink is enough: it must stay on the line and follow closely.
+            height = max(y1 - y0, b1 - b0)
+            near = a0 - x1 <= 0.8 * max(3.0, height) and a0 >= x0 - 1
+            if near and min(b1, y1) - max(b0, y0) >= -0.15 * height:
+                x0, y0, x1, y1 = min(x0, a0), min(y0, b0), max(x1, a1), max(y1, b1)
+                letters += letter
+                continue
+        if letters:
+            yield Word(x0, y0, x1, y1, letters)
         pdfium_c.FPDFText_GetLooseCharBox(raw, index, loose_at)
-        pdfium_c.FPDFText_GetCharBox(raw, index, *box_at)
-        a0, a1 = (left.value, right.value) if right.value > left.value else (loose.left, loose.right)
-        a0, a1 = a0 - page_left, a1 - page_left
-        b0, b1 = sorted((page_top - loose.top, page_top - loose.bottom))
-        tight = top.value - bottom.value
+        if a1 <= a0:
+            a0, a1 = loose.left - page_left, loose.right - page_left
+        c0, c1 = sorted((page_top - loose.top, page_top - loose.bottom))
         # Some fonts claim boxes many times taller than their ink: trust the ink then.
-        if b1 - b0 <= 0.5 or (tight > 2 and b1 - b0 > 3.5 * tight and letter not in _FLAT_CHARACTERS):
-            b0, b1 = page_top - top.value, page_top - bottom.value
-        if letters:
-            height = max(b1 - b0, y1 - y0)
-            overlap = min(b1, y1) - max(b0, y0)
-            if overlap < -0.15 * height or a0 - x1 > 0.8 * max(3.0, height) or a0 < x0 - 1:
-                yield Word(x0, y0, x1, y1, letters)
-                letters = ""
-        if letters:
-            x0, y0, x1, y1 = min(x0, a0), min(y0, b0), max(x1, a1), max(y1, b1)
-        else:
-            x0, y0, x1, y1 = a0, b0, a1, b1
-        letters += letter
+        tall = b1 - b0 > 2 and c1 - c0 > 3.5 * (b1 - b0) and letter not in _FLAT_CHARACTERS
+        x0, x1 = a0, a1
+        y0, y1 = (b0, b1) if tall or c1 - c0 <= 0.5 else (c0, c1)
+        letters = letter
     if letters:
         yield Word(x0, y0, x1, y1, letters)
