@@ -14,6 +14,8 @@ from openwatt.domain.tariff import OPTIONS, Tariff
 PRICE_RATIO = (Decimal("0.80"), Decimal("1.25"))
 SUBSCRIPTION_RATIO = (Decimal("0.75"), Decimal("2.10"))
 BILL_RATIO = (Decimal("0.78"), Decimal("1.30"))
+#: How far a step of the subscription may be from the others, as a share of the regulated step.
+_STEP_OFF, _STEP_OFF_AT_AN_END = Decimal("0.045"), Decimal("0.08")
 #: A home's yearly use per kVA for the comparison of whole bills, in kWh.
 _KWH_PER_KVA = 600
 
@@ -223,8 +225,15 @@ def _uneven(lines: Sequence[Line], tariffs: RegulatedTariffs, day: dt.date) -> I
         if regulated > regulated_before
     ]
     usual = median(step for _, _, step in steps)
-    for line, figure, step in steps:
-        if abs(step - usual) > Decimal("0.03"):
+    off = [step - usual for _, _, step in steps]
+    for i, (line, figure, step) in enumerate(steps):
+        # One wrong amount lengthens the step to it and shortens the next; a supplier's own ladder does not.
+        following = off[i + 1] if i + 1 < len(off) else None
+        alone = abs(off[i]) > _STEP_OFF_AT_AN_END and (i == 0 or following is None)
+        turned = (
+            following is not None and min(abs(off[i]), abs(following)) > _STEP_OFF and off[i] * following < 0
+        )
+        if alone or turned:
             says = (
                 f"the subscription's step to {line.power_kva} kVA is {step:.2f} of the regulated one, "
                 f"the others are {usual:.2f}"

@@ -12,20 +12,24 @@ _LINK_WORDS = re.compile(
     r"|ces?|se|sont|selon|depuis|plus"
 )
 _ELISIONS = ("l'", "d'", "m'", "n'", "c'", "s'")
-_HEADER_PHRASE = re.compile(
-    r"\bhtt?\b.*\bttc|abonnement.*(?:prix|kwh)|abonnement (?:mensuel|annuel)|prix (?:par|du) k|\boption\b"
+_HEADER_WORD = re.compile(
+    r"\W*(?:abonnements?|prime|fixe|prix|l'energie|energie|kwh|kilowatt.*|htt?|ttc|hors|taxes|heures?|pleines?|creuses?"
+    r"|normales?|pointe|puissances?|souscrite|mensuel|annuel|mois|an|kva|cts?|centimes?|c?€.*|base|option|tarif.*"
+    r"|offre|hp|hc|bleus?|blancs?|rouges?|consommation|electricite|regle.*|trve?|brut|remise|[\d*()/:-]+)\b\W*.*"
 )
 #: Header lines follow each other within this many points; the first stands within the second of the rows.
 _LINE_GAP, _FIRST_GAP, _TALLEST = 38.0, 95.0, 170.0
 
 
 def _is_prose(line: Sequence[Word]) -> bool:
-    """Whether a line is a sentence: many small link words, no header vocabulary."""
-    text = " ".join(word.plain for word in line)
-    links = sum(bool(_LINK_WORDS.fullmatch(w.plain)) or w.plain[:2] in _ELISIONS for w in line)
-    if len(text) > 110 and len(re.findall(r"\bhtt?\b|\bttc|hp|hc", text)) < 4:
-        return True
-    return len(text) > 34 and links >= 3 and links / len(line) >= 0.2 and not _HEADER_PHRASE.search(text)
+    """Whether a line is a sentence: link words between words that headers do not use."""
+    words = [word.plain for word in line]
+    links = [w for w in words if _LINK_WORDS.fullmatch(w) or w[:2] in _ELISIONS]
+    content = [w for w in words if not _LINK_WORDS.fullmatch(w)]
+    if sum(bool(_HEADER_WORD.fullmatch(w)) for w in content) >= 0.6 * len(content):
+        return False
+    text = " ".join(words)
+    return len(text) > 110 or (len(text) > 34 and len(links) >= 3 and len(links) / len(line) >= 0.2)
 
 
 def _is_option(word: Word, left: float) -> bool:

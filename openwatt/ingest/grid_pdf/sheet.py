@@ -192,38 +192,46 @@ class _Sheet:
 
     def _compose(self, offer: Offer, tables: Sequence[tuple[Page, Table]]) -> None:
         """Prices printed in parts (supply, network, obligations) added up, row by row."""
+        for page, table in tables:
+            for fault in table.faults if not table.cells else ():
+                self._fault("layout", fault, f"page {page.number}")
         for option, titles in self.source.compose.items():
-            parts = []
-            for title in titles:
-                found = [(page, table) for page, table in tables if title in table.header]
-                if len(found) != 1:
-                    self._fault(
-                        "part-missing", f"{len(found)} tables under « {title} », one is needed", option
-                    )
-                    continue
-                parts.append(found[0])
-            if len(parts) < len(titles):
-                continue
-            page, first = parts[0]
-            dated = self._dated(page)
-            # A part may be titled by the option and have one price for all its hours: no fault here.
-            for fault in (fault for _, table in parts for fault in table.faults):
-                self._fault("layout", fault, f"page {page.number}, {option}")
-            paying = sum(any(name == SUBSCRIPTION for _, _, name, _ in table.cells) for _, table in parts)
-            for row, spine_row in enumerate(first.spine.rows):
-                for power in spine_row.powers.steps():
-                    figures = _sum_of([_part(table, power, option) for _, table in parts], option, paying)
-                    if figures:
-                        line = Line(
-                            supplier=self.source.supplier,
-                            offer=offer.name,
-                            option=option,
-                            power_kva=power,
-                            figures=figures,
-                            applies_from=dated.applies_from,
-                            applies_to=dated.applies_to,
-                        )
-                        self._add(line, f"page {page.number}, row {row + 1}")
+            parts = [part for title in titles for part in self._part_titled(title, tables, option)]
+            if len(parts) == len(titles):
+                self._add_up(offer, option, parts)
+
+    def _part_titled(
+        self, title: str, tables: Sequence[tuple[Page, Table]], option: str
+    ) -> list[tuple[Page, Table]]:
+        """The one table under a title, its faults told; none, and a fault, when there is not one."""
+        found = [(page, table) for page, table in tables if title in table.header]
+        if len(found) != 1:
+            self._fault("part-missing", f"{len(found)} tables under « {title} », one is needed", option)
+            return []
+        page, table = found[0]
+        # A part may be titled by the option and have one price for all its hours: no fault here.
+        for fault in table.faults:
+            self._fault("layout", fault, f"page {page.number}, {option}")
+        return found
+
+    def _add_up(self, offer: Offer, option: str, parts: Sequence[tuple[Page, Table]]) -> None:
+        """A line of an option for each row of its first part."""
+        page, first = parts[0]
+        dated = self._dated(page)
+        paying = sum(any(name == SUBSCRIPTION for _, _, name, _ in table.cells) for _, table in parts)
+        for power in (step for row in first.spine.rows for step in row.powers.steps()):
+            figures = _sum_of([_part(table, power, option) for _, table in parts], option, paying)
+            if figures:
+                line = Line(
+                    supplier=self.source.supplier,
+                    offer=offer.name,
+                    option=option,
+                    power_kva=power,
+                    figures=figures,
+                    applies_from=dated.applies_from,
+                    applies_to=dated.applies_to,
+                )
+                self._add(line, f"page {page.number}")
 
     def _announce(self, page: Page) -> None:
         """Options that a short phrase of a page names, read or not."""

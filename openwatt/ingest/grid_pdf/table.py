@@ -104,7 +104,7 @@ class _Frame:
 def _read_table(frame: _Frame, vocabulary: Vocabulary, default_tax: Tax | None) -> Table | None:
     text = " ".join(word.plain for line in lines_of(frame.heading) for word in line)
     if not _POWER_WORDS.search(text):
-        return None
+        return _unread(frame, text)
     anchors = read_anchors(frame.heading, vocabulary)
     titles = frozenset(a.value for a in anchors if a.kind is Kind.OPTION)
     anchors = [a for a in anchors if a.xc > frame.spine.x0 - 4]
@@ -140,6 +140,18 @@ def _read_table(frame: _Frame, vocabulary: Vocabulary, default_tax: Tax | None) 
         said, found = ", ".join(sorted(titles)), ", ".join(sorted(read_options))
         table.mistitled = f"the title says {said}, the columns are those of {found}"
     return table
+
+
+def _unread(frame: _Frame, text: str) -> Table | None:
+    """A table whose header names no power: None for gas zones and the like, a fault where it may be a grid.
+
+    Subscribed powers go up to 12 kVA at least; zones and classes of other tables end before.
+    """
+    last = frame.spine.rows[-1].powers.high
+    if last < 12 or "gaz" in text:
+        return None
+    says = f"a column of numbers up to {last} with amounts beside it, whose header does not say « puissance »"
+    return Table(frame.page, frame.spine, text, yearly=None, cents=False, titles=frozenset(), faults=[says])
 
 
 def _option_of(meanings: Sequence[Meaning], header: str) -> str:
