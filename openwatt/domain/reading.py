@@ -31,9 +31,9 @@ class Figure:
     """An amount in the field's units (EUR per year or per kWh) and the words it was read from.
 
     `box` is left, top, right and bottom on the page in whole points, from the top
-    left corner; `page` counts from 1. A composed amount carries its first part's
-    place. Both are None for a document without pages. `step` is the last printed
-    decimal in the field's units: what rounding may hide.
+    left corner; `page` counts from 1; both are None for a document without pages.
+    A composed amount has `parts` and stands where its first does. `step` is the
+    last printed decimal in the field's units: what rounding may hide.
     """
 
     amount: Decimal
@@ -41,6 +41,7 @@ class Figure:
     step: Decimal
     page: int | None = None
     box: tuple[int, int, int, int] | None = None
+    parts: tuple["Figure", ...] = ()
 
     @property
     def where(self) -> str:

@@ -76,7 +76,7 @@ def _prices(lines: Sequence[Line], duties: Duties, *, ht_rounded: bool) -> Itera
 
 def _parts(figure: Figure) -> int:
     """How many printed figures were added, each with its own rounding."""
-    return figure.printed.count(" + ") + 1
+    return max(1, len(figure.parts))
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from openwatt.catalogue.shipped import shipped_duties, shipped_tariffs
 from openwatt.domain.doubts import Expected, References, find_doubts
-from openwatt.domain.likeness import RegulatedTariffs
 from openwatt.domain.reading import Doubt, Reading
 from openwatt.domain.tariff import Tariff
 from openwatt.ingest import grid_csv, tempo_json
@@ -43,12 +41,6 @@ class Inspection:
     def tariffs(self) -> list[Tariff]:
         """The complete tariffs read, right or doubtful."""
         return self.reading.tariffs()
-
-
-def shipped_references() -> References:
-    """The duties and the regulated tariff of the shipped catalogue."""
-    regulated = (line.tariff for line in shipped_tariffs() if line.tariff.offer == "Tarif Bleu")
-    return References(duties=shipped_duties(), regulated=RegulatedTariffs(regulated))
 
 
 def inspect_document(

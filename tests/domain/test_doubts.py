@@ -7,10 +7,9 @@ from decimal import Decimal
 
 import pytest
 
-from openwatt.catalogue.shipped import shipped_duties, shipped_tariffs
+from openwatt.catalogue.references import shipped_references
 from openwatt.domain.doubts import RULES, Expected, References, find_doubts
 from openwatt.domain.duties import Duties
-from openwatt.domain.likeness import RegulatedTariffs
 from openwatt.domain.reading import SUBSCRIPTION, Doubt, Figure, Line, PrintedDay, Reading, Tax
 
 AUGUST = PrintedDay(day=dt.date(2025, 8, 1), precision="day", printed="01/08/2025")
@@ -18,8 +17,7 @@ POWERS = (6, 9, 12, 15, 18, 24, 30, 36)
 MONTHS_HT = ("11.50", "12.00", "15.50", "18.00", "20.50", "26.50", "32.00", "37.00")
 MONTHS_TTC = ("16.25", "17.64", "22.64", "26.44", "30.24", "39.03", "47.23", "54.82")
 PRICES = {("HP", "HT"): "0.1434", ("HP", "TTC"): "0.2081", ("HC", "HT"): "0.1063", ("HC", "TTC"): "0.1635"}
-REGULATED = [line.tariff for line in shipped_tariffs() if line.tariff.offer == "Tarif Bleu"]
-REFERENCES = References(duties=shipped_duties(), regulated=RegulatedTariffs(REGULATED))
+REFERENCES = shipped_references()
 EXPECTED = Expected(offers={"Classic": {"HPHC": POWERS}}, taxes=("HT", "TTC"))
 
 Place = tuple[str, Tax]

@@ -7,11 +7,11 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
+from openwatt.catalogue.references import shipped_references
 from openwatt.domain.reading import Line, Reading
 from openwatt.ingest.figures import plain
 from openwatt.ingest.grid_pdf.sheet import read_sheet
 from openwatt.ingest.grid_pdf.words import Page, read_pages
-from openwatt.ingest.inspect import shipped_references
 from openwatt.ingest.sources import Source, load_sources
 from tests.shared_data import SHARED
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import pytest
 
+from openwatt.catalogue.references import shipped_references
 from openwatt.domain.doubts import find_doubts
 from openwatt.domain.reading import Line
 from openwatt.ingest.grid_pdf.sheet import read_sheet
 from openwatt.ingest.grid_pdf.words import read_pages
-from openwatt.ingest.inspect import shipped_references
 from openwatt.ingest.sources import Source, expectations, load_sources, recognise
 from tests.ingest.drawn_sheets import LAYOUTS, SHORTENED, WITHOUT_SOURCE, Expected, Sheet, drawn_words
 

@@ -8,7 +8,11 @@ from collections.abc import Callable
 import pytest
 from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
 
+from openwatt.catalogue.references import shipped_references
+from openwatt.domain.doubts import Expected, find_doubts
 from openwatt.ingest.grid_pdf.apart import MAX_SECONDS, read_pages_apart
+from openwatt.ingest.grid_pdf.sheet import read_sheet
+from openwatt.ingest.grid_pdf.words import Page, Word, read_pages
 from openwatt.ingest.unreadable import UnreadableDocumentError
 from tests.ingest.drawn_sheets import merged_price_cells
 
@@ -97,3 +101,35 @@ def test_a_good_document_says_the_same_in_a_process_apart() -> None:
     pages = read_pages_apart(merged_price_cells().pdf)
     assert len(pages) == 1
     assert "option tarifaire base" in pages[0].text
+
+
+def test_a_page_of_too_many_words_is_unreadable() -> None:
+    stream = (
+        b"BT /F1 2 Tf "
+        + b"".join(b"1 0 0 1 %d %d Tm (6) Tj " % (i % 90 * 6 + 9, i // 90 * 12 + 9) for i in range(6000))
+        + b"ET"
+    )
+    with pytest.raises(UnreadableDocumentError, match="page 1 holds more words than any price sheet"):
+        read_pages(pdf_of(zlib.compress(stream)))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["6"] * 4900,
+        ["0,1952"] * 4900,
+        ["HT", "TTC", "HP", "HC", "Abonnement", "kWh", "TRV", "Puissance", "option", "Bleu"] * 490,
+        ["puissances de 1 a 2 kva de l'option base"] * 4900,
+        [str(i % 36 + 1) for i in range(590)] + ["0,19"] * 4000,
+    ],
+    ids=["powers", "amounts", "headers", "sentences", "grid"],
+)
+def test_words_as_dense_as_allowed_are_read_in_bounded_time(words: list[str]) -> None:
+    placed = tuple(
+        Word(10 + i % 70 * 8, 20 + i // 70 * 11, 17 + i % 70 * 8, 28 + i // 70 * 11, text)
+        for i, text in enumerate(words)
+    )
+    start = time.monotonic()
+    reading = read_sheet((Page(1, 595, 842, placed),))
+    assert time.monotonic() - start < 20
+    assert find_doubts(reading, Expected(), shipped_references())

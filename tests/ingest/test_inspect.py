@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from openwatt.catalogue.references import shipped_references
 from openwatt.ingest.command import inspect_command
-from openwatt.ingest.inspect import as_json, inspect_document, shipped_references
+from openwatt.ingest.inspect import as_json, inspect_document
 from openwatt.ingest.sources import SignedException, load_sources
 from tests.ingest.drawn_sheets import (
     drawn_words,
@@ -20,6 +21,7 @@ from tests.ingest.drawn_sheets import (
 
 SOURCES = load_sources()
 REFERENCES = shipped_references()
+INSPECT = inspect_command(shipped_references)
 ON = dt.date(2025, 11, 15)
 
 
@@ -101,7 +103,7 @@ def test_a_signed_exception_lets_one_doubt_through_until_its_day(until: dt.date,
 def test_the_command_prints_tables_and_draws_the_cells(tmp_path: Path) -> None:
     sheet = tmp_path / "grille.pdf"
     sheet.write_bytes(gross_and_discounted().pdf)
-    result = CliRunner().invoke(inspect_command, [str(sheet), "--png", str(tmp_path / "out.png")])
+    result = CliRunner().invoke(INSPECT, [str(sheet), "--png", str(tmp_path / "out.png")])
     assert result.exit_code == 0, result.output
     assert "wekiwi_aurore: published" in result.output
     assert "0.1803" in result.output
@@ -116,10 +118,10 @@ def test_the_command_prints_tables_and_draws_the_cells(tmp_path: Path) -> None:
 def test_the_command_tells_the_outcome_by_its_status(tmp_path: Path) -> None:
     page = tmp_path / "grille.pdf"
     page.write_bytes(b"<!doctype html><html><p>Refus")
-    result = CliRunner().invoke(inspect_command, [str(page), "--json"])
+    result = CliRunner().invoke(INSPECT, [str(page), "--json"])
     assert result.exit_code == 2
     said = json.loads(result.output)
     assert (said["outcome"], said["reason"]) == ("unreadable", "not a PDF: the bytes are an HTML page")
-    unknown = CliRunner().invoke(inspect_command, [str(page), "--source", "nobody"])
+    unknown = CliRunner().invoke(INSPECT, [str(page), "--source", "nobody"])
     assert unknown.exit_code == 2
     assert "is none of" in unknown.output

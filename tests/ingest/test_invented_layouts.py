@@ -1,9 +1,9 @@
 """Never wrong: layouts nobody has seen are read right or doubted, by the general vocabulary alone."""
 
+from openwatt.catalogue.references import shipped_references
 from openwatt.domain.doubts import Expected, find_doubts
 from openwatt.ingest.grid_pdf.sheet import read_sheet
 from openwatt.ingest.grid_pdf.words import read_pages
-from openwatt.ingest.inspect import shipped_references
 from tests.ingest.invented_layouts import invent
 
 SEEDS = range(150)

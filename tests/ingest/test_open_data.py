@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import pytest
 
+from openwatt.catalogue.references import shipped_references
 from openwatt.domain.doubts import find_doubts
 from openwatt.ingest.grid_csv import read_csv
-from openwatt.ingest.inspect import shipped_references
 from openwatt.ingest.sources import expectations, load_sources
 from openwatt.ingest.tempo_json import read_tempo
 from openwatt.ingest.unreadable import UnreadableDocumentError

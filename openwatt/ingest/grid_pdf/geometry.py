@@ -12,6 +12,8 @@ from openwatt.ingest.grid_pdf.words import Word
 
 #: Fewer aligned powers than this are no table.
 MIN_ROWS = 4
+#: A page of three grids with every power has a hundred.
+MAX_POWERS = 600
 #: Two powers of one column are centred within this many points.
 _COLUMN_DRIFT = 9.0
 
@@ -171,8 +173,13 @@ def join_ranges(words: Sequence[Word]) -> list[Word]:
 
 
 def power_columns(words: Sequence[Word]) -> list[PowerColumn]:
-    """At least four increasing powers aligned under each other, at an even pitch."""
+    """At least four increasing powers aligned under each other, at an even pitch.
+
+    None on a page with more numbers than any grid: looking would take too long.
+    """
     candidates = [PowerRow(word, powers) for word in words if (powers := parse_powers(word.text))]
+    if len(candidates) > MAX_POWERS:
+        return []
     candidates.sort(key=lambda row: row.yc)
     columns: list[PowerColumn] = []
     used: set[int] = set()

@@ -69,7 +69,8 @@ def _marks(reading: Reading) -> Iterator[Mark]:
         for (meaning, _), figure in line.decoys.items():
             yield figure, _DECOY, f"not {meaning}"
         for (meaning, tax), figure in line.figures.items():
-            yield figure, COLOURS.get(meaning, _OTHER), tax
+            for part in figure.parts or (figure,):
+                yield part, COLOURS.get(meaning, _OTHER), tax
 
 
 def _drawn(page: pdfium.PdfPage, number: int, marks: Sequence[Mark]) -> Image.Image:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import chain
@@ -28,7 +28,7 @@ _MIN_CHARACTERS_PER_PAGE = 80
 _CLOSED = (
     re.compile(
         r"puissances? de (?P<low>\d+) a (?P<high>\d+) kva (?:inclus )?de l'option"
-        r" (?P<option>base|heures creuses|tempo)[^.]*(?:extinction|plus disponibles?)"
+        r" (?P<option>base|heures creuses|tempo)[^.]{0,200}(?:extinction|plus disponibles?)"
     ),
     re.compile(
         r"option (?P<option>base|heures creuses|tempo|ejp) residentiel[\w ]{0,45} en extinction"
@@ -304,12 +304,12 @@ def _sum_of(
     return total
 
 
-def _added(figures: Iterable[Figure]) -> Figure:
-    parts = list(figures)
+def _added(parts: Sequence[Figure]) -> Figure:
     return Figure(
         amount=sum((part.amount for part in parts), Decimal(0)),
         printed=" + ".join(part.printed for part in parts),
         step=max(part.step for part in parts),
         page=parts[0].page,
         box=parts[0].box,
+        parts=tuple(parts),
     )

@@ -4,6 +4,7 @@ import ctypes
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 import pypdfium2 as pdfium  # type: ignore[import-untyped]
 import pypdfium2.raw as pdfium_c  # type: ignore[import-untyped]
@@ -15,6 +16,8 @@ MAX_PAGES = 150
 MAX_BYTES = 40_000_000
 MAX_CHARACTERS_PER_PAGE = 60_000
 MAX_CHARACTERS = 600_000
+#: The densest real page has 900 words; what follows grows with the square of this.
+MAX_WORDS_PER_PAGE = 5_000
 
 _NO_CHARACTERS = frozenset((0xFFFE, 0xFFFF, 2))
 _FLAT_CHARACTERS = frozenset(",.'-’")
@@ -111,7 +114,10 @@ def read_pages(document: bytes) -> tuple[Page, ...]:
                 raise UnreadableDocumentError(f"page {index + 1} holds more text than any price sheet")
             width, height = page.get_size()
             left, _, _, top = page.get_bbox()
-            pages.append(Page(index + 1, width, height, tuple(_words(text, count, left, top))))
+            words = tuple(islice(_words(text, count, left, top), MAX_WORDS_PER_PAGE + 1))
+            if len(words) > MAX_WORDS_PER_PAGE:
+                raise UnreadableDocumentError(f"page {index + 1} holds more words than any price sheet")
+            pages.append(Page(index + 1, width, height, words))
             text.close()
             page.close()
         return tuple(pages)
