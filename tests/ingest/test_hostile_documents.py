@@ -105,8 +105,8 @@ def test_a_good_document_says_the_same_in_a_process_apart() -> None:
 
 def test_a_page_of_too_many_words_is_unreadable() -> None:
     stream = (
-        b"BT /F1 2 Tf "
-        + b"".join(b"1 0 0 1 %d %d Tm (6) Tj " % (i % 90 * 6 + 9, i // 90 * 12 + 9) for i in range(6000))
+        b"BT /F1 1 Tf "
+        + b"".join(b"1 0 0 1 %d %d Tm (0,12) Tj " % (i % 90 * 6 + 9, i // 90 * 12 + 9) for i in range(6000))
         + b"ET"
     )
     with pytest.raises(UnreadableDocumentError, match="page 1 holds more words than any price sheet"):

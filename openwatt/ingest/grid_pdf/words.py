@@ -1,6 +1,7 @@
 """The words of a PDF with their boxes, within limits that no price sheet reaches."""
 
 import ctypes
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,9 @@ MAX_CHARACTERS = 600_000
 #: The densest real page has 900 words; what follows grows with the square of this.
 MAX_WORDS_PER_PAGE = 5_000
 
+#: A grid has an amount for each of its four powers or more.
+_MIN_AMOUNTS = 4
+_AMOUNT = re.compile(r"\d[.,]\d\d")
 _NO_CHARACTERS = frozenset((0xFFFE, 0xFFFF, 2))
 _FLAT_CHARACTERS = frozenset(",.'-’")
 
@@ -56,16 +60,23 @@ class Word:
 
 @dataclass(frozen=True)
 class Page:
-    """One page: its number from 1, its size in points and its words in the order of the document."""
+    """One page: its number from 1, its size in points and its words in the order of the document.
+
+    A page with too few amounts for a grid has `prose` instead of words: its
+    text is asked for dates and phrases, never for places.
+    """
 
     number: int
     width: float
     height: float
     words: tuple[Word, ...]
+    prose: str | None = None
 
     @cached_property
     def text(self) -> str:
         """All words in the document's order, as words are compared."""
+        if self.prose is not None:
+            return plain(self.prose)
         return " ".join(word.plain for word in self.words)
 
 
@@ -113,6 +124,10 @@ def read_pages(document: bytes) -> tuple[Page, ...]:
             if count > MAX_CHARACTERS_PER_PAGE or characters > MAX_CHARACTERS:
                 raise UnreadableDocumentError(f"page {index + 1} holds more text than any price sheet")
             width, height = page.get_size()
+            raw = text.get_text_range() if count > 0 else ""
+            if len(_AMOUNT.findall(raw)) < _MIN_AMOUNTS:
+                pages.append(Page(index + 1, width, height, (), _one_line(raw)))
+                continue
             left, _, _, top = page.get_bbox()
             words = tuple(islice(_words(text, count, left, top), MAX_WORDS_PER_PAGE + 1))
             if len(words) > MAX_WORDS_PER_PAGE:
@@ -123,6 +138,12 @@ def read_pages(document: bytes) -> tuple[Page, ...]:
         return tuple(pages)
     finally:
         pdf.close()
+
+
+def _one_line(raw: str) -> str:
+    """A page's text without line ends and the marks that stand for no character."""
+    kept = (" " if ord(c) in _NO_CHARACTERS else c for c in raw if not 0xD800 <= ord(c) <= 0xDFFF)
+    return " ".join("".join(kept).split())
 
 
 def _words(text: pdfium.PdfTextPage, count: int, page_left: float, page_top: float) -> Iterator[Word]:
