@@ -1,9 +1,10 @@
 """How a grid compares with the regulated tariff of its day: near it, equal to it, or beside it as a decoy."""
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise
 from statistics import median
 
@@ -26,35 +27,51 @@ class RegulatedTariffs:
     """The regulated tariff's history, asked by option, power and day."""
 
     def __init__(self, tariffs: Iterable[Tariff]) -> None:
-        self._by_option: dict[str, list[Tariff]] = {}
+        self._history: dict[tuple[str, int], list[Tariff]] = {}
         for tariff in tariffs:
-            self._by_option.setdefault(tariff.option, []).append(tariff)
+            self._history.setdefault((tariff.option, tariff.power_kva), []).append(tariff)
 
     def on(self, day: dt.date, option: str, power_kva: int) -> Tariff | None:
         """The tariff in force on a day for exactly this power, or None."""
-        for tariff in self._by_option.get(option, ()):
-            ended = tariff.applies_to is not None and tariff.applies_to < day
-            if tariff.power_kva == power_kva and tariff.applies_from <= day and not ended:
+        for tariff in self._history.get((option, power_kva), ()):
+            if tariff.applies_from <= day and (tariff.applies_to is None or day <= tariff.applies_to):
                 return tariff
         return None
 
+    def lately(self, day: dt.date, option: str, power_kva: int) -> Tariff | None:
+        """The tariff in force, or while it is not known yet for this power, the one of the year before."""
+        current = self.on(day, option, power_kva)
+        if current is not None:
+            return current
+        past = [
+            tariff
+            for tariff in self._history.get((option, power_kva), ())
+            if tariff.applies_to is not None
+            and tariff.applies_to < day <= tariff.applies_to + dt.timedelta(days=366)
+        ]
+        return max(past, key=lambda tariff: tariff.applies_from, default=None)
+
     def amount(self, day: dt.date, option: str, power_kva: int, meaning: str, tax: Tax) -> Decimal | None:
-        """An amount of the tariff; between two usual powers, on the straight line between theirs."""
-        low = high = None
-        for power in range(power_kva, 0, -1):
-            if (low := self.on(day, option, power)) is not None:
-                break
-        for power in range(power_kva, 37):
-            if (high := self.on(day, option, power)) is not None:
-                break
-        low, high = low or high, high or low
-        if low is None or high is None:
-            return None
-        first, second = _amount(low, meaning, tax), _amount(high, meaning, tax)
-        if first is None or second is None or low.power_kva == high.power_kva:
-            return first
-        share = Decimal(power_kva - low.power_kva) / (high.power_kva - low.power_kva)
-        return first + (second - first) * share
+        """An amount to compare with, as lately known; between two usual powers, on the line of theirs."""
+        return _between(partial(self.lately, day, option), power_kva, meaning, tax)
+
+    def price(self, day: dt.date, option: str, power_kva: int, register: str, tax: Tax) -> Decimal | None:
+        """A price in force on a day at the nearest powers that are regulated; None when none is known."""
+        return _between(partial(self.on, day, option), power_kva, register, tax)
+
+
+def _between(find: Callable[[int], Tariff | None], power_kva: int, meaning: str, tax: Tax) -> Decimal | None:
+    """An amount at a power, on the straight line between the nearest powers that have one."""
+    low = next((tariff for power in range(power_kva, 0, -1) if (tariff := find(power)) is not None), None)
+    high = next((tariff for power in range(power_kva, 37) if (tariff := find(power)) is not None), None)
+    low, high = low or high, high or low
+    if low is None or high is None:
+        return None
+    first, second = _amount(low, meaning, tax), _amount(high, meaning, tax)
+    if first is None or second is None or low.power_kva == high.power_kva:
+        return first
+    share = Decimal(power_kva - low.power_kva) / (high.power_kva - low.power_kva)
+    return first + (second - first) * share
 
 
 def _amount(tariff: Tariff, meaning: str, tax: Tax) -> Decimal | None:
@@ -110,8 +127,8 @@ class _Compared:
 def _far(lines: Sequence[Line], tariffs: RegulatedTariffs, day: dt.date, side: Tax) -> Iterator[Found]:
     """Rows whose subscription, prices or whole bill no offer has ever had beside the regulated tariff."""
     option = lines[0].option
-    same = tariffs.on(day, option, 9) is not None
-    if tariffs.on(day, "BASE", 6) is None:
+    same = tariffs.lately(day, option, 9) is not None
+    if tariffs.lately(day, "BASE", 6) is None:
         yield "regulated-unknown", list(lines), f"no regulated tariff of {day} is known to compare with", ""
         return
     # An option that the regulated tariff does not have is compared with Base, by its whole bill only.
@@ -187,8 +204,10 @@ def _decoys(
     for line in lines:
         for (meaning, tax), figure in line.decoys.items():
             # HT alone is certain in every source of the regulated tariff; TTC is checked where it is billed.
-            known = tariffs.amount(day, line.option, line.power_kva, meaning, tax)
-            if known is None or meaning == SUBSCRIPTION:
+            if meaning == SUBSCRIPTION:
+                continue
+            known = tariffs.price(day, line.option, line.power_kva, meaning, tax)
+            if known is None:
                 continue
             if abs(known - figure.amount) > max(figure.step, Decimal("0.0001")):
                 says = f"the regulated {meaning} {tax} is {known} on {day}, its column says {figure.amount}"
@@ -201,7 +220,7 @@ def _decoys(
             for line in lines
             if all(
                 (own := line.amount(name, "HT")) is not None
-                and own == tariffs.amount(day, line.option, line.power_kva, name, "HT")
+                and own == tariffs.price(day, line.option, line.power_kva, name, "HT")
                 for name in OPTIONS[line.option]
             )
         ]

@@ -326,6 +326,19 @@ def test_without_the_network_s_amounts_one_wrong_row_still_stands_out() -> None:
     assert [(doubt.rule, "15 kVA" in doubt.where) for doubt in found] == [("subscription-taxes", True)]
 
 
+def test_a_power_whose_new_regulated_price_is_not_known_yet_is_compared_with_the_last_one() -> None:
+    """On 2026-08-01 the catalogue knows the regulated tariff at 6, 9 and 12 kVA only."""
+    day = dt.date(2026, 9, 1)
+    assert REFERENCES.regulated.on(day, "HPHC", 36) is None
+    assert REFERENCES.regulated.lately(day, "HPHC", 36) is REFERENCES.regulated.on(
+        dt.date(2026, 7, 31), "HPHC", 36
+    )
+    lines = {
+        p: replace(line, applies_from=replace(AUGUST, day=day)) for p, line in ttc_only(6, "15.74").items()
+    }
+    assert doubts(lines, Expected(offers=EXPECTED.offers, taxes=("TTC",))) == []
+
+
 def test_a_line_becomes_a_tariff_when_one_side_is_whole() -> None:
     line = with_figure(grid(), (6,), ("HC", "HT"), None)[6]
     tariff = line.tariff()
