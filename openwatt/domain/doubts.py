@@ -1,0 +1,340 @@
+"""Reasons not to publish a reading: every check of a price grid as a named rule with a message to act on."""
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import groupby, pairwise
+from types import MappingProxyType
+
+from openwatt.domain import likeness, tax_identity
+from openwatt.domain.duties import Duties
+from openwatt.domain.likeness import RegulatedTariffs
+from openwatt.domain.reading import SIDES, SUBSCRIPTION, Doubt, Line, Reading, Tax
+from openwatt.domain.tariff import OPTIONS
+
+#: Rule → what it catches.
+RULES: Mapping[str, str] = MappingProxyType(
+    {
+        "no-text": "a document whose words are drawn, not written",
+        "nothing-read": "the wrong page, or a document that is no price grid",
+        "phrase-missing": "another document under the same address",
+        "source-unknown": "a document that no source describes",
+        "offer-unknown": "a table under no offer's title",
+        "part-missing": "one of the components to add is not on the sheet",
+        "layout": "headers and columns that do not fit each other",
+        "date-missing": "prices without the day from which they apply",
+        "date-doubtful": "two days that could both be the first",
+        "line-incomplete": "a row of which a figure was not read",
+        "side-missing": "the columns without, or with, all taxes were not read",
+        "powers-missing": "a subscribed power that the grid prints was not read, or one too many was",
+        "option-missing": "an option printed on the sheet and not read",
+        "price-range": "cents taken for euros, another unit",
+        "subscription-range": "a month taken for a year, or a year for a month",
+        "registers-order": "swapped columns of hours or colours",
+        "subscription-order": "shifted rows, components, one wrong digit",
+        "price-jump": "one wrong digit in a column of equal prices",
+        "price-taxes": "HT and TTC swapped, one wrong digit, an outdated side",
+        "subscription-taxes": "HT and TTC swapped, one wrong digit, a shift, a wrong duty",
+        "duties-unknown": "a day for which no rate of a duty is known",
+        "price-unlike": "one component taken for the price",
+        "subscription-unlike": "one component taken for the subscription, year for month",
+        "subscription-uneven": "one wrong digit where no other tax side can tell",
+        "bill-unlike": "prices and subscription of two different tables",
+        "decoy-unlike": "the offer's columns and the regulated tariff's swapped",
+        "discount-missing": "the regulated price read as a discounted offer's",
+        "regulated-unlike": "a wrong digit in the regulated tariff itself",
+        "regulated-unknown": "a regulated tariff that the catalogue does not hold yet",
+        "gross-below-discounted": "the columns of a price and of its discount swapped",
+    }
+)
+
+#: Bounds with all taxes that no residential price has left since 2012, in EUR per kWh and per month.
+MIN_PRICE, MAX_PRICE = Decimal("0.04"), Decimal("0.95")
+MIN_MONTH, MAX_MONTH = Decimal(5), Decimal(110)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What is known of a grid before it is read.
+
+    `offers` gives each offer's powers per option; empty when nothing is known.
+    A `regulated` grid must equal the regulated tariff; a `discounted` offer must
+    not. `ht_rounded` is for suppliers who round HT after they computed TTC, so
+    that the last digit may differ by one.
+    """
+
+    offers: Mapping[str, Mapping[str, Sequence[int]]] = field(default_factory=dict)
+    taxes: tuple[Tax, ...] = ()
+    regulated: bool = False
+    discounted: bool = False
+    ht_rounded: bool = False
+    cheaper: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class References:
+    """What readings are held against: the duties by date and the regulated tariff's history."""
+
+    duties: Duties
+    regulated: RegulatedTariffs
+
+
+Check = Callable[[Sequence[Line], Expected, References], Iterator[Doubt]]
+
+
+def find_doubts(reading: Reading, expected: Expected, references: References) -> list[Doubt]:
+    """Every reason not to publish a reading as it is; an empty list is the permission to."""
+    doubts = list(reading.faults)
+    if not reading.lines and not doubts:
+        message = "no price was read: is it the right document, or a new layout?"
+        doubts.append(Doubt(rule="nothing-read", message=message, where="whole document"))
+    doubts += _missing_options(reading, expected)
+    for _, group in groupby(reading.lines, key=_grid):
+        lines = list(group)
+        doubts += _missing_powers(lines, _powers_of(lines, expected, references))
+        for check in _CHECKS:
+            doubts += check(lines, expected, references)
+    doubts += _gross_below_discounted(reading.lines, expected)
+    return list(dict.fromkeys(doubts))
+
+
+def _grid(line: Line) -> tuple[str, str, dt.date | None]:
+    """What rows of one grid share: their offer, option and first day."""
+    return line.offer, line.option, line.applies_from.day if line.applies_from else None
+
+
+def doubt_of(rule: str, lines: Iterable[Line], says: str, where: str = "") -> Doubt:
+    """One doubt for all the rows of an option that share it."""
+    rows = list(lines)
+    kva = list(dict.fromkeys(str(line.power_kva) for line in rows))
+    powers = ", ".join(kva[:6]) + (" …" if len(kva) > 6 else "")
+    place = f"{rows[0].offer} {rows[0].option} {powers} kVA"
+    return Doubt(rule=rule, message=says, where=f"{place}: {where}" if where else place)
+
+
+def _missing_options(reading: Reading, expected: Expected) -> Iterator[Doubt]:
+    read = {(line.offer, line.option) for line in reading.lines}
+    for offer, options in expected.offers.items():
+        for option in options:
+            if (offer, option) not in read and reading.lines:
+                message = f"{offer} sells {option} and nothing of it was read"
+                yield Doubt(rule="option-missing", message=message, where=f"{offer} {option}")
+    for option in sorted(reading.announced - {option for _, option in read}):
+        if reading.lines:
+            message = f"a title names {option} and nothing of it was read"
+            yield Doubt(rule="option-missing", message=message, where=option)
+
+
+def _powers_of(lines: Sequence[Line], expected: Expected, references: References) -> Sequence[int] | None:
+    """The powers that must be there: those of the source, and of a regulated grid those sold on its day."""
+    first = lines[0]
+    powers = expected.offers.get(first.offer, {}).get(first.option)
+    if powers is None or not expected.regulated or first.applies_from is None:
+        return powers
+    day = first.applies_from.day
+    sold = {power for power in range(1, 37) if references.regulated.on(day, first.option, power) is not None}
+    read = {line.power_kva for line in lines}
+    return sorted((set(powers) & sold) | (read & sold)) or powers
+
+
+def _missing_powers(lines: Sequence[Line], powers: Sequence[int] | None) -> Iterator[Doubt]:
+    read = [line.power_kva for line in lines]
+    if powers is not None:
+        missing = [power for power in powers if power not in read]
+        added = [power for power in read if power not in powers]
+        if missing or added:
+            parts = [f"{', '.join(map(str, missing))} kVA not read"] if missing else []
+            parts += [f"{', '.join(map(str, added))} kVA not known of this grid"] if added else []
+            yield doubt_of(
+                "powers-missing", lines, "; ".join(parts) + ": correct the source if the grid changed"
+            )
+        return
+    ladder = _ladder(read)
+    missing = [power for power in ladder if power not in read]
+    if missing:
+        says = f"{', '.join(map(str, missing))} kVA is missing between {read[0]} and {read[-1]} kVA"
+        yield doubt_of("powers-missing", lines, says)
+    elif read and (read[-1] != 36 or read[0] > 9):
+        says = f"the grid begins at {read[0]} and ends at {read[-1]} kVA; grids end at 36"
+        yield doubt_of("powers-missing", lines, says)
+
+
+def _ladder(read: Sequence[int]) -> list[int]:
+    """The powers between the first and the last read: every step, or the nine usual ones."""
+    if not read:
+        return []
+    usual = (3, 6, 9, 12, 15, 18, 24, 30, 36)
+    if any(power not in usual for power in read):
+        return list(range(read[0], read[-1] + 1))
+    return [power for power in usual if read[0] <= power <= read[-1]]
+
+
+def _dates(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
+    del expected, references
+    undated = [line for line in lines if line.applies_from is None]
+    if undated:
+        says = "the day from which the prices apply was not found: say in the source which words it follows"
+        yield doubt_of("date-missing", undated, says)
+
+
+def _completeness(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
+    del references
+    sides: set[Tax] = {tax for line in lines for _, tax in line.figures}
+    for tax in expected.taxes:
+        if tax not in sides:
+            yield doubt_of("side-missing", lines, f"the sheet prints {tax} and none of it was read")
+    for tax in sorted(sides):
+        meanings = (SUBSCRIPTION, *OPTIONS[lines[0].option])
+        for meaning in meanings:
+            without = [line for line in lines if (meaning, tax) not in line.figures]
+            if without:
+                yield doubt_of("line-incomplete", without, f"{meaning} {tax} was not read")
+    for line in lines:
+        extra = {meaning for meaning, _ in line.figures} - {SUBSCRIPTION, *OPTIONS[line.option]}
+        if extra:
+            yield doubt_of("layout", [line], f"{', '.join(sorted(extra))} is no register of {line.option}")
+
+
+def _ranges(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
+    del expected, references
+    for line in lines:
+        for (meaning, tax), figure in line.figures.items():
+            # Without taxes a price is lower by up to the duties; the bounds are those with them.
+            slack = Decimal(1) if tax == "TTC" else Decimal("0.4")
+            if meaning == SUBSCRIPTION:
+                month = figure.amount / 12
+                if not MIN_MONTH * slack <= month <= MAX_MONTH:
+                    says = f"a subscription of {month:.2f} EUR a month {tax} is not between 5 and 110"
+                    yield doubt_of("subscription-range", [line], says, figure.where)
+            elif not MIN_PRICE * slack <= figure.amount <= MAX_PRICE:
+                says = f"{meaning} at {figure.amount} EUR a kWh {tax} is not between 0.04 and 0.95"
+                yield doubt_of("price-range", [line], says, figure.where)
+
+
+#: Registers that cost more than others, per option: (dearer, cheaper).
+_ORDER = {
+    "HPHC": (("HP", "HC"),),
+    "WEEKEND_HPHC": (("HP", "HC"),),
+    "SUPER_CREUSES": (("HP", "HC"), ("HC", "HSC")),
+    "EJP": (("PM", "HN"),),
+    "SAISON": (("HPH", "HCH"), ("HPB", "HCB"), ("HPH", "HPB"), ("HCH", "HCB")),
+    "WEEKEND": (("SEM", "WE"),),
+    "TEMPO": (
+        ("BLEU_HP", "BLEU_HC"),
+        ("BLANC_HP", "BLANC_HC"),
+        ("ROUGE_HP", "ROUGE_HC"),
+        ("BLANC_HP", "BLEU_HP"),
+        ("ROUGE_HP", "BLANC_HP"),
+        ("BLANC_HC", "BLEU_HC"),
+        ("ROUGE_HC", "BLANC_HC"),
+    ),
+}
+
+
+def _orders(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
+    del expected, references
+    for tax in SIDES:
+        for dearer, cheaper in _ORDER.get(lines[0].option, ()):
+            wrong = [
+                line
+                for line in lines
+                if (above := line.amount(dearer, tax)) is not None
+                and (below := line.amount(cheaper, tax)) is not None
+                and above <= below
+            ]
+            if wrong:
+                high, low = wrong[0].figures[dearer, tax], wrong[0].figures[cheaper, tax]
+                says = f"{dearer} {tax} at {high.amount} is not above {cheaper} at {low.amount}"
+                yield doubt_of("registers-order", wrong, says, high.where)
+        rows = [
+            (line, line.figures[SUBSCRIPTION, tax]) for line in lines if (SUBSCRIPTION, tax) in line.figures
+        ]
+        for (_, before), (line, after) in pairwise(rows):
+            # A range of powers printed in one row has one amount for all of them.
+            if after.amount <= before.amount and after is not before:
+                says = (
+                    f"the subscription {tax} falls from {before.printed} to {after.printed} "
+                    f"while the power rises to {line.power_kva} kVA"
+                )
+                yield doubt_of("subscription-order", [line], says, after.where)
+
+
+def _jumps(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
+    """A price that changes at one power and changes back is a misprint or a misreading.
+
+    The regulated tariff did so in earlier years, and is compared digit for digit.
+    """
+    del references
+    if expected.regulated:
+        return
+    for register in OPTIONS[lines[0].option]:
+        for tax in SIDES:
+            rows = [(line, line.figures[register, tax]) for line in lines if (register, tax) in line.figures]
+            runs = [(amount, list(run)) for amount, run in groupby(rows, key=lambda row: row[1].amount)]
+            seen: set[Decimal] = set()
+            for amount, run in runs:
+                if amount in seen:
+                    line, figure = run[0]
+                    says = f"{register} {tax} leaves {amount} and comes back to it at {line.power_kva} kVA"
+                    yield doubt_of("price-jump", [line], says, figure.where)
+                seen.add(amount)
+            # A whole column of one price but for its first or last row is a wrong digit in that row.
+            if len(runs) == 2 and len(rows) >= 5 and 1 in (len(runs[0][1]), len(runs[1][1])):
+                line, figure = min(runs, key=lambda run: len(run[1]))[1][0]
+                says = f"{register} {tax} is {figure.amount} at {line.power_kva} kVA alone"
+                yield doubt_of("price-jump", [line], says, figure.where)
+            rising = [(b[1][0], b[0] > a[0]) for a, b in pairwise(runs)]
+            turns = [b[0] for a, b in pairwise(rising) if a[1] != b[1]]
+            if turns:
+                line, figure = turns[0]
+                says = f"{register} {tax} rises and falls with the power, about {line.power_kva} kVA"
+                yield doubt_of("price-jump", [line], says, figure.where)
+
+
+def _gross_below_discounted(lines: Sequence[Line], expected: Expected) -> Iterator[Doubt]:
+    by_key = {(line.offer, line.option, line.power_kva): line for line in lines}
+    for gross, discounted in expected.cheaper:
+        wrong = [
+            line
+            for (offer, option, power), line in by_key.items()
+            if offer == discounted
+            and (full := by_key.get((gross, option, power))) is not None
+            and any(
+                figure.amount >= full.figures[place].amount
+                for place, figure in line.figures.items()
+                if place[0] != SUBSCRIPTION and place in full.figures
+            )
+        ]
+        if wrong:
+            says = f"the prices of {discounted} are not below those of {gross}"
+            yield doubt_of("gross-below-discounted", wrong, says)
+
+
+def _tax_sides(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
+    dated = [line for line in lines if line.applies_from is not None]
+    for rule, found, says, where in tax_identity.disagreements(
+        dated, references.duties, ht_rounded=expected.ht_rounded
+    ):
+        yield doubt_of(rule, found, says, where)
+
+
+def _likeness(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
+    dated = [line for line in lines if line.applies_from is not None]
+    if not dated:
+        return
+    for rule, found, says, where in likeness.differences(
+        dated, references.regulated, regulated=expected.regulated, discounted=expected.discounted
+    ):
+        yield doubt_of(rule, found, says, where)
+
+
+_CHECKS: tuple[Check, ...] = (
+    _dates,
+    _completeness,
+    _ranges,
+    _orders,
+    _jumps,
+    _tax_sides,
+    _likeness,
+)
