@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from openwatt.domain.doubts import Expected, References, find_doubts
 from openwatt.domain.reading import Doubt, Reading
@@ -162,54 +160,3 @@ def _tariff_as_json(tariff: Tariff) -> dict[str, Any]:
 
 def _doubt_as_json(doubt: Doubt) -> dict[str, Any]:
     return {"rule": doubt.rule, "message": doubt.message, "where": doubt.where}
-
-
-_COLOURS_OF_OUTCOMES = {"published": "green", "refused": "yellow", "unreadable": "red"}
-
-
-def print_inspection(inspection: Inspection, console: Console) -> None:
-    """The inspection as tables for a person, one per offer and option."""
-    name = inspection.source.name if inspection.source else "no source recognised"
-    colour = _COLOURS_OF_OUTCOMES[inspection.outcome]
-    console.print(f"{name}: [{colour}]{inspection.outcome}[/{colour}]", highlight=False)
-    if inspection.reason:
-        console.print(inspection.reason, markup=False)
-    groups: dict[tuple[str, str, dt.date], list[Tariff]] = {}
-    for tariff in inspection.tariffs():
-        groups.setdefault((tariff.offer, tariff.option, tariff.applies_from), []).append(tariff)
-    for (offer, option, applies_from), tariffs in groups.items():
-        console.print(_table(f"{tariffs[0].supplier} {offer} {option} from {applies_from}", tariffs))
-    if inspection.tempo is not None:
-        console.print(f"{len(inspection.tempo.colours)} days of Tempo colours")
-    for doubt in inspection.doubts:
-        console.print(f"[yellow]{doubt.rule}[/yellow]", end=" ")
-        console.print(f"{doubt.where}: {doubt.message}", markup=False, highlight=False)
-    for doubt, signed in inspection.signed_off:
-        says = f"{doubt.rule} signed off by {signed.who} until {signed.until}: {signed.why}"
-        console.print(says, markup=False, highlight=False)
-
-
-def _table(title: str, tariffs: list[Tariff]) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("kVA", justify="right")
-    sides = [
-        (side, [getattr(t, f"subscription_eur_per_year_{side}") for t in tariffs])
-        for side in ("ht", "ttc")
-        if any(getattr(t, f"prices_eur_per_kwh_{side}") for t in tariffs)
-    ]
-    registers = list(
-        dict.fromkeys(r for t in tariffs for r in (t.prices_eur_per_kwh_ttc or t.prices_eur_per_kwh_ht))
-    )
-    for side, _ in sides:
-        table.add_column(f"€/year {side.upper()}", justify="right")
-        for register in registers:
-            table.add_column(f"{register} {side.upper()}", justify="right")
-    table.add_column("closed")
-    for i, tariff in enumerate(tariffs):
-        cells = [str(tariff.power_kva)]
-        for side, subscriptions in sides:
-            prices = getattr(tariff, f"prices_eur_per_kwh_{side}")
-            cells.append("" if subscriptions[i] is None else str(subscriptions[i]))
-            cells += [str(prices.get(register, "")) for register in registers]
-        table.add_row(*cells, "closed" if tariff.closed_to_new_customers else "")
-    return table

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from openwatt.catalogue.references import shipped_references
-from openwatt.ingest.command import inspect_command
+from openwatt.cli.inspection import inspect
 from openwatt.ingest.inspect import as_json, inspect_document
 from openwatt.ingest.sources import SignedException, load_sources
 from tests.ingest.drawn_sheets import (
@@ -21,7 +21,7 @@ from tests.ingest.drawn_sheets import (
 
 SOURCES = load_sources()
 REFERENCES = shipped_references()
-INSPECT = inspect_command(shipped_references)
+INSPECT = inspect
 ON = dt.date(2025, 11, 15)
 
 

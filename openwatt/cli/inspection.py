@@ -1,0 +1,109 @@
+"""`openwatt inspect`: what a document says, and every doubt, without a database."""
+
+import datetime as dt
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from openwatt.catalogue.references import shipped_references
+from openwatt.domain.legal_time import PARIS
+from openwatt.domain.tariff import Tariff
+from openwatt.ingest.grid_pdf.picture import draw_pages
+from openwatt.ingest.inspect import Inspection, as_json, inspect_document
+from openwatt.ingest.sources import SourceError, load_sources
+from openwatt.ingest.unreadable import UnreadableDocumentError
+
+#: Exit status by outcome, so that a script can tell.
+EXIT_STATUS = {"published": 0, "refused": 1, "unreadable": 2}
+
+
+@click.command("inspect")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--source", "name", help="Read it as this source's document instead of recognising it.")
+@click.option("--json", "as_text", is_flag=True, help="Print JSON: source, outcome, tariffs, doubts.")
+@click.option(
+    "--png",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Also draw the pages with the recognised cells coloured by meaning.",
+)
+@click.pass_context
+def inspect(ctx: click.Context, /, *, file: Path, name: str | None, as_text: bool, png: Path | None) -> None:
+    """Show what FILE says and every reason not to publish it; nothing is stored.
+
+    Exit status: 0 a run would publish it, 1 it would refuse it, 2 it is unreadable.
+    """
+    try:
+        sources = load_sources()
+    except SourceError as error:
+        raise click.ClickException(str(error)) from error
+    if name is not None and name not in sources:
+        raise click.BadParameter(f"{name!r} is none of {', '.join(sources)}", param_hint="--source")
+    document = file.read_bytes()
+    today = dt.datetime.now(PARIS).date()
+    inspection = inspect_document(document, sources, shipped_references(), on=today, name=name)
+    if as_text:
+        click.echo(as_json(inspection).decode())
+    else:
+        print_inspection(inspection, Console())
+    if png is not None:
+        try:
+            png.write_bytes(draw_pages(document, inspection.reading))
+        except UnreadableDocumentError as error:
+            click.echo(f"no picture: {error}", err=True)
+    ctx.exit(EXIT_STATUS[inspection.outcome])
+
+
+_COLOURS_OF_OUTCOMES = {"published": "green", "refused": "yellow", "unreadable": "red"}
+
+
+def print_inspection(inspection: Inspection, console: Console) -> None:
+    """The inspection as tables for a person, one per offer and option."""
+    name = inspection.source.name if inspection.source else "no source recognised"
+    colour = _COLOURS_OF_OUTCOMES[inspection.outcome]
+    console.print(f"{name}: [{colour}]{inspection.outcome}[/{colour}]", highlight=False)
+    if inspection.reason:
+        console.print(inspection.reason, markup=False)
+    groups: dict[tuple[str, str, dt.date], list[Tariff]] = {}
+    for tariff in inspection.tariffs():
+        groups.setdefault((tariff.offer, tariff.option, tariff.applies_from), []).append(tariff)
+    for (offer, option, applies_from), tariffs in groups.items():
+        console.print(_table(f"{tariffs[0].supplier} {offer} {option} from {applies_from}", tariffs))
+    if inspection.tempo is not None:
+        console.print(f"{len(inspection.tempo.colours)} days of Tempo colours")
+    for doubt in inspection.doubts:
+        console.print(f"[yellow]{doubt.rule}[/yellow]", end=" ")
+        console.print(f"{doubt.where}: {doubt.message}", markup=False, highlight=False)
+    for doubt, signed in inspection.signed_off:
+        says = f"{doubt.rule} signed off by {signed.who} until {signed.until}: {signed.why}"
+        console.print(says, markup=False, highlight=False)
+
+
+def _table(title: str, tariffs: list[Tariff]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("kVA", justify="right")
+    sides = [
+        (side, [getattr(t, f"subscription_eur_per_year_{side}") for t in tariffs])
+        for side in ("ht", "ttc")
+        if any(getattr(t, f"prices_eur_per_kwh_{side}") for t in tariffs)
+    ]
+    registers = list(
+        dict.fromkeys(r for t in tariffs for r in (t.prices_eur_per_kwh_ttc or t.prices_eur_per_kwh_ht))
+    )
+    for side, _ in sides:
+        table.add_column(f"€/year {side.upper()}", justify="right")
+        for register in registers:
+            table.add_column(f"{register} {side.upper()}", justify="right")
+    table.add_column("closed")
+    for i, tariff in enumerate(tariffs):
+        cells = [str(tariff.power_kva)]
+        for side, subscriptions in sides:
+            prices = getattr(tariff, f"prices_eur_per_kwh_{side}")
+            cells.append("" if subscriptions[i] is None else str(subscriptions[i]))
+            cells += [str(prices.get(register, "")) for register in registers]
+        table.add_row(*cells, "closed" if tariff.closed_to_new_customers else "")
+    return table
+
+
+COMMANDS: tuple[click.Command, ...] = (inspect,)
