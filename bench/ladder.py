@@ -1,4 +1,4 @@
-"""From Flask returning the same bytes to everything on, one layer after the other: run by path, see --help."""
+"""From Flask returning the same bytes to everything on, layer after layer: run by path, see --help."""
 
 import argparse
 import multiprocessing
@@ -120,7 +120,13 @@ def served(service: Service) -> float:
 
 
 def end_to_end(
-    ladder: list[Rung], cases: Mapping[str, Case], folder: Path, rounds: int, seconds: float, connections: int
+    ladder: list[Rung],
+    cases: Mapping[str, Case],
+    folder: Path,
+    *,
+    rounds: int,
+    seconds: float,
+    connections: int,
 ) -> Times:
     """Processor µs that a worker spends on a request, for each rung and case."""
     times: Times = {}
@@ -197,7 +203,12 @@ def main() -> None:
         if not arguments.in_process_only:
             if shutil.which("wrk"):
                 times = end_to_end(
-                    ladder, cases, folder, arguments.loads, arguments.seconds, arguments.connections
+                    ladder,
+                    cases,
+                    folder,
+                    rounds=arguments.loads,
+                    seconds=arguments.seconds,
+                    connections=arguments.connections,
                 )
                 table("end to end, a worker's processor µs of a request", ladder, times)
                 print(f"\nbudget of the whole: {BUDGET} × end to end, 304 cheaper still")

@@ -16,7 +16,7 @@ from bench.service import free_port
 
 
 class Receiver:
-    """A receiver of JSON lines over TCP that counts those of requests, or one that accepts and reads nothing."""
+    """Receives JSON lines over TCP and counts those of requests, or accepts and reads nothing."""
 
     def __init__(self, *, reads: bool = True) -> None:
         self.requests = 0

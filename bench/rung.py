@@ -17,6 +17,7 @@ import openwatt.app
 from bench.bare_view import bare_app
 from bench.calls import Case, caller
 from openwatt.settings import Settings, read_settings
+from openwatt.telemetry.context import RequestContext
 from openwatt.telemetry.start import Telemetry, start_telemetry
 from openwatt.watch import telemetry_config
 
@@ -86,6 +87,27 @@ class _NoLimits:
     def tell(self, _context: object, _response: Response) -> None:
         pass
 
+    def told(self, _context: object) -> tuple[()]:
+        return ()
+
+
+class _NoAccess:
+    """Begins and ends nothing."""
+
+    limits = _NoLimits()
+
+    def __init__(self, *_: object, **_named: object) -> None:
+        self._context = RequestContext(request_id="none")
+
+    def begin(self, *_: object) -> RequestContext:
+        return self._context
+
+    def finish(self, *_: object) -> None:
+        pass
+
+    def end(self, _context: RequestContext) -> None:
+        pass
+
 
 def rung_app(rung: Rung, settings: Settings, telemetry: Telemetry) -> Flask:
     """The product's own app without the layers that the rung has not."""
@@ -95,7 +117,8 @@ def rung_app(rung: Rung, settings: Settings, telemetry: Telemetry) -> Flask:
         if not rung.limits:
             stack.enter_context(patch.object(openwatt.app, "Limits", _NoLimits))
         if not rung.access:
-            stack.enter_context(patch.object(openwatt.app, "register_access", lambda *_, **_named: None))
+            stack.enter_context(patch.object(openwatt.app, "register_access", lambda *_: None))
+            stack.enter_context(patch.object(openwatt.app, "Access", _NoAccess))
         return openwatt.app.create_app(settings, telemetry=telemetry)
 
 

@@ -9,7 +9,7 @@ import functools
 import ipaddress
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import limits
@@ -77,9 +77,13 @@ class Limits:
 
     def tell(self, context: RequestContext, response: Response) -> None:
         """Tells a client its limit. What remains is told with a refusal: asking for it doubles the cost."""
+        for name, value in self.told(context):
+            response.headers[name] = value
+
+    def told(self, context: RequestContext) -> Sequence[tuple[str, str]]:
+        """The header that tells a client its limit, where it has one."""
         limit = self._of(context)
-        if limit is not None:
-            response.headers.add("X-RateLimit-Limit", str(limit.whole.amount))
+        return () if limit is None else (("X-RateLimit-Limit", str(limit.whole.amount)),)
 
     def _of(self, context: RequestContext) -> _Limit | None:
         """The limit of a request; an address that does not exist counts as a page."""
