@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,7 +43,12 @@ class Service(NamedTuple):
 
     def workers(self) -> list[psutil.Process]:
         """The worker processes: the master's children that run Gunicorn too."""
-        return [child for child in self.master.children() if "gunicorn" in " ".join(child.cmdline())]
+        found = []
+        for child in self.master.children():
+            with suppress(psutil.NoSuchProcess):  # it has just ended
+                if "gunicorn" in " ".join(child.cmdline()):
+                    found.append(child)
+        return found
 
     def worker_seconds(self) -> float:
         """Processor time of all workers since they began."""
