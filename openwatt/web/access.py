@@ -116,7 +116,7 @@ def register_access(app: Flask, access: Access, reports: ErrorReports | None) ->
         context = contexts.current()
         if context is None:  # the hooks above did not run: nothing began that could end
             return response
-        response.headers.add("X-Request-ID", context.request_id)
+        response.headers["X-Request-ID"] = context.request_id
         access.limits.tell(context, response)
         if reports is not None and response.status_code >= 500:
             reports.report_response(response.status_code)
