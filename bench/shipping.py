@@ -23,9 +23,9 @@ UNSHIPPED = "no shipping"
 def main() -> None:
     """One service for each kind of receiver, under the same load in turn."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--loads", type=int, default=9, help="rounds (default 9)")
-    parser.add_argument("--seconds", type=float, default=3, help="length of one load (default 3)")
-    parser.add_argument("--connections", type=int, default=4, help="connections of a load (default 4)")
+    parser.add_argument("--loads", type=int, default=20, help="rounds (default 20)")
+    parser.add_argument("--seconds", type=float, default=1, help="length of one load (default 1)")
+    parser.add_argument("--connections", type=int, default=2, help="connections of a load (default 2)")
     arguments = parser.parse_args()
     if not shutil.which("wrk"):
         raise SystemExit("this needs wrk (Debian: apt install wrk)")
