@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+BUGSINK := .venv-bugsink
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -25,7 +26,7 @@ migrate: $(VENV)/.run ## Bring the database to this version's schema.
 ##@ Check
 
 .PHONY: test
-test: $(VENV)/.dev ## Run every test; T=tests/web runs a part.
+test: $(VENV)/.dev $(BUGSINK)/.done ## Run every test; T=tests/web runs a part.
 	$(BIN)/python -m pytest --numprocesses=$(or $(JOBS),auto) $(PYTEST_ARGS) $(T)
 
 .PHONY: lint
@@ -41,14 +42,15 @@ types: $(VENV)/.dev ## Check the types.
 check: lint types test ## Everything that must be clean before a change is handed in.
 
 .PHONY: chaos
-chaos: $(VENV)/.dev ## Run the long forms of the chaos tests, which `test` runs in short.
-	$(BIN)/python -m pytest -m "slow" --timeout=900 $(PYTEST_ARGS) tests/chaos
+chaos: $(VENV)/.dev $(BUGSINK)/.done ## Run the long forms of the chaos tests, which `test` runs in short.
+	$(BIN)/python -m pytest -m "slow" --timeout=900 $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure, and print ratios; what each script asks is in bench/README.md.
 	$(BIN)/python bench/requests.py
 	$(BIN)/python bench/history.py
 	$(BIN)/python bench/start.py
+	$(BIN)/python bench/limiter.py
 
 ##@ Change
 
@@ -64,10 +66,12 @@ lock: $(VENV)/.dev ## Compile requirements*.txt from pyproject.toml, with hashes
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 $(if $(UPGRADE),--upgrade) \
 	  --quiet pyproject.toml --group dev \
 	  --constraints requirements.txt --output-file requirements-dev.txt
+	echo "bugsink==2.6.1" | $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 \
+	  --quiet - --output-file tests/bugsink-requirements.txt
 
 .PHONY: clean
 clean: ## Remove what these targets made, except the data in var/.
-	rm -rf $(VENV) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(BUGSINK) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The virtual environment, made again whenever what it is made from has changed.
@@ -82,6 +86,12 @@ $(VENV)/bin/python:
 $(VENV)/.run: requirements.txt pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+# The Sentry-compatible server that tests report to; its pins are not ours, so it lives apart.
+$(BUGSINK)/.done: tests/bugsink-requirements.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv $(BUGSINK)
+	$(BUGSINK)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.run

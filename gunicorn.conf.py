@@ -1,34 +1,42 @@
 """How Gunicorn runs OpenWatt: read by `gunicorn wsgi:app` from the folder it is started in."""
 
+import atexit
 import logging
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
 import gunicorn.util
 
+from openwatt.domain.errors import OpenWattError
 from openwatt.prepare import hold_database, prepare_database, release_database
-from openwatt.settings import read_settings
+from openwatt.settings import SettingsError, read_settings
 from openwatt.telemetry import worker_slots
 from openwatt.telemetry.gunicorn_logs import GunicornLogger
+from openwatt.telemetry.logs import log_stacks
 from openwatt.telemetry.start import start_telemetry
 from openwatt.watch import telemetry_config
 from openwatt.web.problems import write_problem
 
-settings = read_settings()
-telemetry = start_telemetry(telemetry_config(settings, multiprocess=True))
+try:
+    settings = read_settings()
+    telemetry = start_telemetry(telemetry_config(settings, multiprocess=True))
+except SettingsError as error:
+    sys.exit(f"OpenWatt cannot start: {error}")
+except OSError as error:  # a data folder or a log file that cannot be written
+    sys.exit(f"OpenWatt cannot start: it cannot use {error.filename}: {error.strerror}")
 
 bind = settings.bind
 workers = settings.workers
 threads = settings.threads
-worker_class = "gthread"
+worker_class = "openwatt.web.worker.Worker"
 preload_app = True  # workers share what the master has imported
 logger_class = GunicornLogger
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - Gunicorn makes a private file of its own in it
 # The heartbeat of a worker must not wait for a disk.
 worker_tmp_dir = str(_SHARED_MEMORY) if _SHARED_MEMORY.is_dir() else None
 control_socket_disable = True  # one path for every service of a user: two would meet there
+forwarder_headers = ""  # no client may name another root for the service: that would be a 500
 keepalive = 15
 graceful_timeout = 30
 
@@ -40,8 +48,14 @@ _logger = logging.getLogger("openwatt.gunicorn")
 
 def on_starting(_server: Any) -> None:
     """Before the first worker: the database is up, migrated and filled, the metrics' files are in order."""
-    hold_database(settings)
-    prepare_database(settings)
+    # Not Gunicorn's on_exit: it is not called when the start fails, at a port that is taken for one.
+    # In a forked worker it does nothing: only who holds the database releases it.
+    atexit.register(release_database, settings)
+    try:
+        hold_database(settings)
+        prepare_database(settings)
+    except OpenWattError as error:
+        sys.exit(f"OpenWatt cannot start: {error}")
     _logger.info("ready to serve", extra={"peer": f"http://{settings.bind}"})
 
 
@@ -65,16 +79,11 @@ def child_exit(_server: Any, worker: Any) -> None:
     worker_slots.child_exit(worker)
 
 
-def worker_abort(worker: Any) -> None:
+def worker_abort(_worker: Any) -> None:
     """Gunicorn kills a worker that hangs: what each of its threads was doing is worth knowing."""
-    stacks = [
-        f"thread {number}\n{''.join(traceback.format_stack(frame))}"
-        for number, frame in sys._current_frames().items()  # noqa: SLF001 - the only way to see other threads
-    ]
-    _logger.critical("a worker hangs and is ended", extra={"pid": worker.pid, "error": "\n".join(stacks)})
+    log_stacks("a worker hangs and is ended")
 
 
 def on_exit(_server: Any) -> None:
-    """After the last worker: the embedded database stops, unless others use it."""
-    release_database(settings)
+    """After the last worker: its live gauges are forgotten."""
     worker_slots.on_exit()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -67,9 +68,19 @@ def _level(text: str) -> str:
 
 
 def _limit(text: str) -> str:
-    if not re.fullmatch(r"[1-9]\d{0,8}/(second|minute|hour|day)", text):
+    if not re.fullmatch(r"[1-9][0-9]{0,8}/(second|minute|hour|day)", text):
         raise ValueError("must be a number of requests in a time, like 600/minute")
     return text
+
+
+def _redis_address(text: str) -> str:
+    try:
+        urlsplit(text).port  # noqa: B018 - reading it is the check
+    except ValueError:
+        raise ValueError(
+            "must end like @host:6379/0; signs such as / # ? in its password are written %2F %23 %3F"
+        ) from None
+    return _address("redis", "rediss", "unix")(text)
 
 
 def _cores() -> int:
@@ -110,7 +121,7 @@ class Settings:
     redis_url: str | None = _setting(
         None,
         "Redis or Valkey in which all workers count together; without it each counts its share by itself.",
-        _address("redis", "rediss", "unix"),
+        _redis_address,
         secret=True,
     )
     log_level: str = _setting("INFO", "Least level of what is logged: DEBUG, INFO, WARNING, ERROR.", _level)
@@ -177,6 +188,14 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         except ValueError as error:
             shown = "" if setting.metadata["secret"] else f" (it is {text!r})"
             faults.append(f"{variable} {error}{shown}")
+    settings = Settings(**values)
+    for name in ("limit_api", "limit_pages"):
+        most = int(getattr(settings, name).partition("/")[0])
+        if most < settings.workers:
+            faults.append(
+                f"{variable_of(name)} must be at least {settings.workers}, the number of workers, "
+                f"for each must be able to count its share of it (it is {getattr(settings, name)!r})"
+            )
     if faults:
         raise SettingsError(faults)
-    return Settings(**values)
+    return settings

@@ -1,6 +1,7 @@
 """A Bugsink server (PyPI `bugsink`) as the Sentry end of tests: third party code reads what we send."""
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -17,8 +18,8 @@ import pytest
 
 from tests.log_receivers import free_port, wait_until
 
-#: A virtual environment of its own, for it pins other versions of our libraries: `make bugsink` makes it.
-BUGSINK = Path(os.environ.get("OPENWATT_BUGSINK", Path(__file__).resolve().parents[1] / "var" / "bugsink"))
+#: A virtual environment of its own, for it pins other versions of our libraries: `make test` makes it.
+BUGSINK = Path(os.environ.get("BUGSINK_VENV", Path(__file__).resolve().parents[1] / ".venv-bugsink"))
 
 
 class Bugsink:
@@ -26,7 +27,7 @@ class Bugsink:
 
     def __init__(self, folder: Path) -> None:
         if not (BUGSINK / "bin" / "bugsink-manage").exists():
-            pytest.skip(f"Bugsink is not at {BUGSINK} (`make bugsink`, or set OPENWATT_BUGSINK)")
+            pytest.skip(f"Bugsink is not at {BUGSINK} (`make test` makes it; or set BUGSINK_VENV)")
         self.folder = folder / "bugsink"
         template = _template()
         shutil.copytree(template, self.folder)
@@ -109,10 +110,17 @@ def _run(folder: Path, command: str, *arguments: str) -> str:
 
 
 def _template() -> Path:
-    """A folder with configuration, migrated databases and a token, made at the first use."""
+    """A folder with configuration, migrated databases and a token; the first test makes it, once."""
     template = BUGSINK / "template"
-    if template.exists():
-        return template
+    with (BUGSINK / "template.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (template / "token").exists():
+            shutil.rmtree(template, ignore_errors=True)  # half made by a run that was ended
+            _make_template(template)
+    return template
+
+
+def _make_template(template: Path) -> None:
     making = Path(tempfile.mkdtemp(dir=BUGSINK))
     _run(
         making, "bugsink-create-conf", "--template=singleserver", "--host=127.0.0.1", "--port=8105",
@@ -131,4 +139,3 @@ def _template() -> Path:
     token = re.search(r"[0-9a-f]{40}", said)
     assert token is not None, said
     (template / "token").write_text(token[0])
-    return template

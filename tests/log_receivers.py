@@ -154,6 +154,12 @@ class Receiver:
     def received(self) -> list[str]:
         return [found for buffer in self.buffers for found in event_ids(bytes(buffer))]
 
+    def hang_up(self) -> None:
+        """Ends every connection, and listens on."""
+        for connection in self._sockets:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
     def close(self) -> None:
         # `accept` of the other thread ends with the shutdown; a close alone would leave it waiting.
         with contextlib.suppress(OSError):

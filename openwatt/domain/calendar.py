@@ -104,7 +104,10 @@ class RegisterCalendar:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """What a home's meter is set to: its off-peak hours (the later entry wins) and its chosen weekday."""
+    """What a home's meter is set to: its off-peak hours, its chosen weekday, and the days announced.
+
+    Of entries of off-peak hours that apply on one day, the last holds alone.
+    """
 
     off_peak_hours: tuple[OffPeakHours, ...] = ()
     chosen_weekday: int | None = None
@@ -149,7 +152,7 @@ def lay_out(calendar: RegisterCalendar, home: Home, start_min: int, end_min: int
         raise CalendarError("a timeline needs an end after its start")
     _refuse_unsaid(calendar, home)
     rules = [concrete for rule in calendar.rules for concrete in _concrete(rule, home)]
-    cuts = _cuts(calendar, rules)
+    cuts = _cuts(calendar, home, rules)
     first_day = instant_of(start_min).date()
     last_day = instant_of(end_min - 1).date()
     # One day more on the left: before `day_starts_min`, a moment belongs to the day before.
@@ -172,22 +175,20 @@ def _refuse_unsaid(calendar: RegisterCalendar, home: Home) -> None:
         raise CalendarError(f"option {calendar.option} needs the weekday that the customer chose")
 
 
-def _concrete(rule: Rule, home: Home) -> Sequence[tuple[Rule, OffPeakHours | None]]:
-    """The rule itself, or once per entry of the home's off-peak hours, the latest first."""
-    if not rule.off_peak:
-        return [(rule, None)]
-    return [(rule, hours) for hours in reversed(home.off_peak_hours)]
+def _concrete(rule: Rule, home: Home) -> Sequence[tuple[Rule, int | None]]:
+    """The rule itself, or once with the place of each entry of the home's off-peak hours."""
+    return [(rule, place) for place in range(len(home.off_peak_hours))] if rule.off_peak else [(rule, None)]
 
 
-def _hours(rule: Rule, off_peak: OffPeakHours | None) -> tuple[HourRange, ...]:
-    return rule.hours if off_peak is None else off_peak.ranges
+def _hours(rule: Rule, place: int | None, home: Home) -> tuple[HourRange, ...]:
+    return rule.hours if place is None else home.off_peak_hours[place].ranges
 
 
-def _cuts(calendar: RegisterCalendar, rules: Sequence[tuple[Rule, OffPeakHours | None]]) -> Minutes:
+def _cuts(calendar: RegisterCalendar, home: Home, rules: Sequence[tuple[Rule, int | None]]) -> Minutes:
     """The minutes of the day at which a register or a day may change, midnight among them."""
     cuts = {0, calendar.day_starts_min}
-    for rule, off_peak in rules:
-        for one in _hours(rule, off_peak):
+    for rule, place in rules:
+        for one in _hours(rule, place, home):
             cuts |= {one.start_min, one.end_min % MINUTES_PER_DAY}
     return np.array(sorted(cuts), dtype=np.int64)
 
@@ -197,14 +198,16 @@ def _bounds(days: Minutes, cuts: Minutes, start_min: int, end_min: int) -> Minut
     walls = (days[:, None] * MINUTES_PER_DAY + cuts).ravel()
     changes, _ = clock_changes(day_of(int(days[0])).year, day_of(int(days[-1])).year)
     inside = np.concatenate([utc_candidates(walls), changes])
-    inside = inside[(inside > start_min) & (inside < end_min)]
-    return np.unique(np.concatenate([inside, np.array([start_min, end_min], dtype=np.int64)]))
+    inside = np.sort(inside[(inside > start_min) & (inside < end_min)])
+    ends = np.array([start_min]), inside, np.array([end_min])
+    bounds: Minutes = np.concatenate(ends, dtype=np.int64)
+    return bounds[np.diff(bounds, prepend=start_min - 1) > 0]
 
 
 def _table(
     calendar: RegisterCalendar,
     home: Home,
-    rules: Sequence[tuple[Rule, OffPeakHours | None]],
+    rules: Sequence[tuple[Rule, int | None]],
     days: Minutes,
     cuts: Minutes,
 ) -> npt.NDArray[np.int64]:
@@ -212,26 +215,45 @@ def _table(
     dates = days.astype("datetime64[D]")
     months = dates.astype("datetime64[M]").astype(np.int64) % 12 + 1
     weekdays = (days + 3) % 7  # 1970-01-01 was a Thursday.
-    announced = home.colours.get(calendar.option, {})
-    colours = np.array([announced.get(day_of(int(day)), "") for day in days])
+    names, colours = _colours(calendar, home, dates)
     table = np.full((len(days), len(cuts)), UNKNOWN, dtype=np.int64)
-    for rule, off_peak in reversed(rules):
+    entries = _entries(home.off_peak_hours, days, months)
+    for rule, place in reversed(rules):
         fits = _dated(days, calendar.applies_from, calendar.applies_to)
         fits &= _dated(days, rule.applies_from, rule.applies_to)
-        if off_peak is not None:
-            fits &= _dated(days, off_peak.applies_from, off_peak.applies_to)
-            if off_peak.months:
-                fits &= np.isin(months, list(off_peak.months))
+        if place is not None:
+            fits &= entries == place
         if rule.months:
             fits &= np.isin(months, list(rule.months))
         if rule.weekdays or rule.chosen_weekday:
             fits &= np.isin(weekdays, _weekdays(rule, home))
         if rule.colours:
-            fits &= np.isin(colours, list(rule.colours))
-        hours = _hours(rule, off_peak)
+            fits &= np.array([name in rule.colours for name in names])[colours]
+        hours = _hours(rule, place, home)
         runs = [not hours or any(int(cut) in one for one in hours) for cut in cuts]
         table[np.ix_(fits, np.array(runs))] = calendar.registers.index(rule.register)
     return table
+
+
+def _colours(
+    calendar: RegisterCalendar, home: Home, dates: npt.NDArray[np.datetime64]
+) -> tuple[Sequence[str], Minutes]:
+    """The names of announced days, and per day the place of its name; the first is that of no name."""
+    announced = home.colours.get(calendar.option, {}) if calendar.needs_colours else {}
+    names = ["", *sorted(set(announced.values()))]
+    places = {name: place for place, name in enumerate(names)}
+    return names, np.array([places[announced.get(date, "")] for date in dates.tolist()], dtype=np.int64)
+
+
+def _entries(off_peak_hours: Sequence[OffPeakHours], days: Minutes, months: Minutes) -> Minutes:
+    """Per day, the place of the last entry that applies on it, -1 when none does."""
+    entries = np.full(len(days), -1, dtype=np.int64)
+    for place, hours in enumerate(off_peak_hours):
+        applies = _dated(days, hours.applies_from, hours.applies_to)
+        if hours.months:
+            applies &= np.isin(months, list(hours.months))
+        entries[applies] = place
+    return entries
 
 
 def _weekdays(rule: Rule, home: Home) -> list[int]:

@@ -96,13 +96,14 @@ def local_minutes(utc_min: Minutes) -> Minutes:
 
 
 def utc_candidates(wall_min: Minutes) -> Minutes:
-    """Every instant, sorted, at which clocks in Paris show one of the given readings.
+    """Every instant at which clocks in Paris show one of the given readings, in no order.
 
     A reading of the spring hour that does not exist has none; one of the autumn hour has two.
     """
     both = np.concatenate([wall_min - SUMMER_OFFSET_MIN, wall_min - WINTER_OFFSET_MIN])
     wanted = np.concatenate([wall_min, wall_min])
-    return np.unique(both[local_minutes(both) == wanted])
+    candidates: Minutes = both[local_minutes(both) == wanted]
+    return candidates
 
 
 @lru_cache(maxsize=64)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from openwatt.domain.errors import LoadCurveError
-from openwatt.domain.legal_time import Minutes, instant_of, local_minutes
+from openwatt.domain.legal_time import Minutes, Span, day_start_min, instant_of, local_minutes
 
 #: The steps in which meters and operators record, in minutes.
 STEPS_MIN = (5, 10, 15, 20, 30, 60)
@@ -107,6 +107,17 @@ class LoadCurve:
         """All that was measured, in W × minutes."""
         return int(self.energies.sum())
 
+    def whole_days(self) -> Span:
+        """The legal days that lie whole between the first and the last instant.
+
+        Raises:
+            SpanError: when there is none.
+        """
+        start, end = instant_of(self.start_min).date(), instant_of(self.end_min).date()
+        if day_start_min(start) < self.start_min:
+            start += dt.timedelta(days=1)
+        return Span(start, end)
+
     def energies_before(self, bounds_min: Minutes) -> Minutes:
         """The energy from the first step to each instant; a step that an instant cuts is shared pro rata.
 
@@ -121,7 +132,7 @@ class LoadCurve:
 
     def cut_steps(self, bounds_min: Minutes) -> int:
         """How many steps have one of the instants strictly inside."""
-        rows, inside = self._place(bounds_min)
+        rows, inside = self.place(bounds_min)
         return len(np.unique(rows[(inside > 0) & (inside < self.steps_min[rows])]))
 
     def highest_power_w(self) -> tuple[int, int]:
@@ -144,13 +155,13 @@ class LoadCurve:
             first,
         )
 
-    def _place(self, bounds_min: Minutes) -> tuple[Minutes, Minutes]:
+    def place(self, bounds_min: Minutes) -> tuple[Minutes, Minutes]:
         """The row that starts last at or before each bound, and how many of its minutes lie before."""
         rows = np.maximum(np.searchsorted(self.starts_min, bounds_min, side="right") - 1, 0)
         return rows, np.clip(bounds_min - self.starts_min[rows], 0, self.steps_min[rows])
 
     def _before(self, bounds_min: Minutes, amounts: Minutes) -> Minutes:
-        rows, inside = self._place(bounds_min)
+        rows, inside = self.place(bounds_min)
         whole = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(amounts)])
         before: Minutes = whole[rows] + amounts[rows] * inside // self.steps_min[rows]
         return before
@@ -249,9 +260,8 @@ def _steps(stamps: Minutes, own: Minutes, stamp_is: Literal["start", "end"]) -> 
     candidates[~np.isin(candidates, STEPS_MIN)] = 0
     before = np.concatenate([[0], candidates[:-1]])
     after = np.concatenate([candidates[1:], [0]])
-    with np.errstate(divide="ignore"):
-        alone = (before > 0) & (after > 0) & (candidates > before) & (candidates > after)
-        alone &= candidates % np.maximum(before, 1) == 0
+    alone = (before > 0) & (after > 0) & (candidates > before) & (candidates > after)
+    alone &= candidates % np.maximum(before, 1) == 0
     candidates[alone] = 0
     steps = np.where(own > 0, own, candidates)
     steps = _filled(steps[::-1])[::-1]  # A row after a gap belongs with those that follow it.

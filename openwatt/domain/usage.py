@@ -1,15 +1,18 @@
 """How much a home used in each register on each legal day: a load curve laid on a register calendar."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cached_property
 
 import numpy as np
 
-from openwatt.domain.calendar import UNKNOWN, Timeline
+from openwatt.domain.calendar import UNKNOWN, Home, RegisterCalendar, Timeline, lay_out
+from openwatt.domain.errors import CalendarError
 from openwatt.domain.legal_time import Minutes, Span, day_number, instant_of
-from openwatt.domain.load_curve import PER_WH, Coverage, Finding, LoadCurve
+from openwatt.domain.load_curve import PER_KWH, PER_WH, Coverage, Finding, LoadCurve
+from openwatt.domain.tariff import OPTIONS
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +67,50 @@ def measure(curve: LoadCurve, timeline: Timeline, span: Span) -> Usage:
         coverage,
         tuple(findings_of_stretches(curve, timeline, stretches)),
     )
+
+
+#: What was used in the registers of a calendar; CalendarError when that cannot be told.
+Use = Callable[[RegisterCalendar], Usage]
+
+
+def use_of_curve(curve: LoadCurve, home: Home, span: Span) -> Use:
+    """What a curve used over a span, for whichever calendar is asked."""
+
+    def use(calendar: RegisterCalendar) -> Usage:
+        return measure(curve, lay_out(calendar, home, span.start_min, span.end_min), span)
+
+    return use
+
+
+def use_of_registers(kwh: Mapping[str, Decimal], span: Span) -> Use:
+    """What a span used by the kWh of one option's registers, spread evenly over its days.
+
+    It answers for the option that has these registers and for BASE, their sum.
+
+    Raises:
+        CalendarError: when the registers are those of no option, or an amount is negative.
+    """
+    if any(not amount.is_finite() or amount < 0 for amount in kwh.values()):
+        raise CalendarError("kWh of a register are at least 0")
+    options = {option for option, registers in OPTIONS.items() if set(registers) == set(kwh)}
+    if not options:
+        raise CalendarError(f"the registers {', '.join(kwh)} are those of no option")
+    energies = {register: int(amount * PER_KWH) for register, amount in kwh.items()}
+
+    def use(calendar: RegisterCalendar) -> Usage:
+        if calendar.option == "BASE":
+            amounts = [sum(energies.values())]
+        elif calendar.option in options:
+            amounts = [energies[register] for register in calendar.registers]
+        else:
+            told = ", ".join(kwh)
+            raise CalendarError(f"kWh of {told} do not tell those of the registers of {calendar.option}")
+        shares = [[amount * day // span.days for amount in (*amounts, 0)] for day in range(span.days + 1)]
+        minutes = span.end_min - span.start_min
+        before = np.array(shares, dtype=np.int64)
+        return Usage(calendar.registers, span, before[1:] - before[:-1], Coverage(minutes, minutes))
+
+    return use
 
 
 def energies_of_stretches(curve: LoadCurve, timeline: Timeline) -> Minutes:

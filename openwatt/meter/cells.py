@@ -113,9 +113,11 @@ def minute_of(cell: object) -> tuple[int | None, bool]:
 
 def _stamp(text: str) -> dt.datetime:
     try:
-        if french := _FRENCH.fullmatch(text):
+        if "/" in text and (french := _FRENCH.fullmatch(text)):
             day, month, year, hour, minute, second = (int(group or 0) for group in french.groups())
             return dt.datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 (legal time, made UTC later)
+        if text.isascii() and text.isdecimal() and len(text) == 10:  # Seconds since 1970.
+            return dt.datetime.fromtimestamp(int(text), dt.UTC)
         # A day alone has no time: parsing it as one would put a measurement at midnight.
         return dt.datetime.fromisoformat(text if len(text) >= 16 else "")
     except (ValueError, OverflowError):

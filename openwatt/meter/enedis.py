@@ -13,7 +13,7 @@ _PRM_HEADER = "identifiant prm;"
 _UNITS = {"w": 1000, "kw": 1_000_000}
 #: The two spellings of a header cell differ by accents and unit only.
 _START, _END = re.compile(r"date (de )?d[eé]but", re.IGNORECASE), re.compile(r"date (de )?fin", re.IGNORECASE)
-_VALUE = re.compile(r"valeur\s*\(\s*(k?wh?)\s*\)", re.IGNORECASE)
+_VALUE = re.compile(r"valeur\s*\(\s*(?:en\s+)?(k?wh?)\s*\)", re.IGNORECASE)
 
 
 def is_export(contents: Contents) -> bool:
@@ -36,7 +36,7 @@ def refuse_other_export(metadata: str) -> None:
             "the file holds daily indexes, not a load curve; export the hourly consumption "
             "(or compare the two with `openwatt reconcile`)"
         )
-    if "max" in kind.lower() or "max" in measured.lower() or cells[-1:] == ["VA"]:
+    if "max" in kind.lower() or "max" in measured.lower() or "VA" in cells:
         raise MeterFileError(
             "the file holds daily maxima of power, not a load curve; export the hourly consumption"
         )
@@ -74,8 +74,8 @@ def read_export(contents: Contents) -> Readings:
 
 
 def is_sheet(contents: Contents) -> bool:
-    """Whether it is the operator's XLSX with a start, an end and a value on each row."""
-    return _header(contents.rows) is not None
+    """Whether it is the operator's XLSX, or its copy as CSV: a start, an end and a value on each row."""
+    return _header(_rows(contents, 50)) is not None
 
 
 def read_sheet(contents: Contents) -> Readings:
@@ -84,17 +84,18 @@ def read_sheet(contents: Contents) -> Readings:
     Raises:
         MeterFileError: production, two homes, or a row that cannot be read.
     """
-    found = _header(contents.rows)
+    rows = _rows(contents)
+    found = _header(rows)
     if found is None:
         raise MeterFileError("the sheet has no row of headers Date début, Date fin, Valeur (kW)")
     place, (start, end, value), unit = found
-    title = " ".join(str(cell) for row in contents.rows[:place] for cell in row if cell is not None)
+    title = " ".join(str(cell) for row in rows[:place] for cell in row if cell is not None)
     if "production" in title.lower() or "injection" in title.lower():
         raise MeterFileError("the file is of production, not of consumption; export the consumption")
-    column = Column(homes=set(re.findall(r"\b\d{14}\b", " ".join(_texts(contents.rows)))))
+    column = Column(homes=set(re.findall(r"\b\d{14}\b", " ".join(_texts(rows)))))
     is_energy = unit.endswith("h")
     milli_per_unit = 1_000_000 if unit.startswith("k") else 1000
-    for row in contents.rows[place + 1 :]:
+    for row in rows[place + 1 :]:
         if (
             len(row) <= max(start, end, value)
             or row[start] is None
@@ -110,6 +111,13 @@ def step_between(start: object, end: object) -> int:
     (first, _), (last, _) = minute_of(start), minute_of(end)
     step = (last or 0) - (first or 0)
     return step if step in STEPS_MIN else 0
+
+
+def _rows(contents: Contents, limit: int | None = None) -> Sequence[Sequence[object]]:
+    """The rows of a sheet, or the cells of lines."""
+    return contents.rows[:limit] or [
+        [cell.strip().strip('"') for cell in line.split(";")] for line in contents.lines[:limit]
+    ]
 
 
 def _texts(rows: Sequence[Sequence[object]]) -> Sequence[str]:

@@ -11,7 +11,7 @@ from openwatt.meter.enedis import step_between
 
 _DAY = re.compile(r"(\d{2})/(\d{2})/(\d{4});*")
 _EDF_ROW = re.compile(r"(\d{2}):(\d{2})(?::(\d{2}))?;([^;]*)(?:;.*)?")
-_STAMP = re.compile(r"(?:\d{4}-\d{2}-\d{2}|\d{2}/\d{2}/\d{4})[ T]\d{2}:\d{2}")
+_STAMP = re.compile(r"(?:\d{4}-\d{2}-\d{2}|\d{2}/\d{2}/\d{4})[ T]\d{2}:\d{2}|\d{10}$")
 _UNITS = {"kw": (1_000_000, False), "w": (1000, False), "kwh": (1_000_000, True), "wh": (1000, True)}
 
 

@@ -1,5 +1,6 @@
 """Connections to PostgreSQL: one pool a process, opened at the first use, a deadline on every answer."""
 
+import logging
 import os
 import threading
 import time
@@ -10,6 +11,7 @@ from json import loads
 from typing import Any, TypeVar
 
 import psycopg
+from psycopg import errors
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 from psycopg.rows import kwargs_row
@@ -17,12 +19,19 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from openwatt.store.errors import DatabaseAwayError
+from openwatt.store.outage import Outage
 from openwatt.store.sql import statement
 
 T = TypeVar("T")
 
 #: A reader waits this long for the database in all: the API promises its 503 within 2 s.
 READ_DEADLINE_S = 1.5
+
+_CONNECT: dict[str, Any] = {"autocommit": True, "connect_timeout": 2}
+
+# The pool warns of every attempt to connect; `Outage` says once that the database is away, and once that
+# it is back.
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 # Numbers inside jsonb keep every digit.
 set_json_loads(partial(loads, parse_float=Decimal, parse_int=Decimal))
@@ -72,6 +81,16 @@ class Database:
         self._most_connections = most_connections
         self._lock = threading.Lock()
         self._opened: tuple[int, ConnectionPool[_PatientConnection]] | None = None
+        self._outage = Outage(self._attempt, self._renew)
+
+    def _attempt(self) -> None:
+        """Raises unless the database answers."""
+        with _PatientConnection.connect(self._locate(), **_CONNECT) as connection:
+            _configure(connection)
+
+    def _renew(self) -> None:
+        """Replaces the connections that an outage has left in the pool, broken or not."""
+        self._pool().drain()
 
     def _pool(self) -> ConnectionPool[_PatientConnection]:
         if self._opened is None or self._opened[0] != os.getpid():
@@ -80,7 +99,7 @@ class Database:
                     pool = ConnectionPool(
                         self._locate,
                         connection_class=_PatientConnection,
-                        kwargs={"autocommit": True, "connect_timeout": 2},
+                        kwargs=_CONNECT,
                         min_size=0,  # a pool that grows on demand tries again as soon as it is asked again
                         max_size=self._most_connections,
                         configure=_configure,
@@ -96,8 +115,11 @@ class Database:
         A connection that broke while idle is replaced and the statement sent again.
 
         Raises:
-            DatabaseAwayError: when no answer came within `READ_DEADLINE_S`.
+            DatabaseAwayError: when no answer came within `READ_DEADLINE_S`, or at once
+                while the database is known to be away.
         """
+        if self._outage.lasts:
+            raise DatabaseAwayError("the database does not answer")
         started = time.monotonic()
         try:
             return self._read(name, parameters, row, started + READ_DEADLINE_S)
@@ -122,6 +144,8 @@ class Database:
                 break
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 failure = error
+        if not isinstance(failure, errors.QueryCanceled):  # a server that breaks off one statement is there
+            self._outage.begin(str(failure))
         raise DatabaseAwayError("the database does not answer") from failure
 
     def read_number(self, name: str) -> int:
@@ -135,6 +159,7 @@ class Database:
 
     def close(self) -> None:
         """Closes this process's pool; a later read opens another."""
+        self._outage.forget()
         if self._opened is not None and self._opened[0] == os.getpid():
             self._opened[1].close()
         self._opened = None

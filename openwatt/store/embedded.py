@@ -5,6 +5,8 @@ import logging
 import os
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -14,7 +16,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Self
 
-from psycopg import pq
 from psycopg.conninfo import make_conninfo
 
 from openwatt.store import embedded_place
@@ -42,6 +43,7 @@ FALLBACK_ROOT = Path("/var/lib/openwatt")
 # Not TMPDIR nor XDG_RUNTIME_DIR: the service and a command line with another environment must meet.
 SOCKET_ROOT = Path("/tmp")  # noqa: S108 - the folder made in it is private, and verified so
 START_SECONDS = 30.0
+ANSWER_SECONDS = 2.0
 LOCK_SECONDS = 120.0
 STOP_SIGNALS = ((signal.SIGINT, 20.0), (signal.SIGQUIT, 5.0))  # fast, then immediate shutdown
 POLL_SECONDS = 0.005
@@ -58,6 +60,9 @@ FIXED = {
     "timezone": "UTC",
     "log_timezone": "UTC",
 }
+
+_USER = b"user\0openwatt\0database\0openwatt\0\0"
+_HELLO_AND_GOODBYE = struct.pack("!ii", 8 + len(_USER), 3 << 16) + _USER + struct.pack("!ci", b"X", 4)
 
 
 class EmbeddedPostgres:
@@ -328,13 +333,21 @@ class EmbeddedPostgres:
     # What follows needs no lock.
 
     def _answers(self) -> bool:
-        """Whether our server accepts connections, even if they are all taken."""
+        """Whether our server accepts connections, even if they are all taken.
+
+        Asked in PostgreSQL's own protocol: a hello and a goodbye. libpq's PQping would
+        ask the same, but holds back every thread of the process while it waits.
+        """
         try:
             check_private(self.place.sockets, self.place.account)
-        except FileNotFoundError:
+            with socket.socket(socket.AF_UNIX) as asked:
+                asked.settimeout(ANSWER_SECONDS)
+                asked.connect(str(self.place.sockets / f".s.PGSQL.{PORT}"))
+                asked.sendall(_HELLO_AND_GOODBYE)
+                said = b"".join(iter(lambda: asked.recv(4096), b""))
+        except OSError:
             return False
-        asked = make_conninfo(self.conninfo(), connect_timeout=2)
-        return pq.PGconn.ping(asked.encode()) == pq.Ping.OK
+        return said.startswith((b"R", b"E")) and b"\0C57P03\0" not in said
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -1,6 +1,6 @@
 """The whole history, streamed row by row: every observation of every tariff."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 
 import psycopg
@@ -18,10 +18,11 @@ def export_size(connection: psycopg.Connection[Any]) -> int:
     return int(row[0]) if row else 0
 
 
-def export_rows(connection: psycopg.Connection[Any]) -> Iterator[PublishedTariff]:
+def export_rows(connection: psycopg.Connection[Any]) -> Generator[PublishedTariff, None, None]:
     """Every observation, oldest first within a contract, as one snapshot of the database.
 
-    A server-side cursor keeps memory flat however long the history is.
+    A server-side cursor keeps memory flat however long the history is. Whoever stops
+    early closes the generator before the connection.
     """
     with (
         connection.transaction(),

@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -105,6 +106,9 @@ class JsonFormatter(MsgspecFormatter):
         if exc_info:
             log_data["exc_info"] = _ends_of(clean_text(str(exc_info)))
         log_data["event_id"] = _event_ids.next()
+        stack = message_dict.pop("stack_info", None)
+        if stack:
+            log_data["stack_info"] = _text(stack)
         reserved = self.reserved_attrs
         other = {}
         for name, value in (record.__dict__ | message_dict if message_dict else record.__dict__).items():
@@ -178,16 +182,16 @@ def configure_logs(config: LogConfig, *further: logging.Handler) -> JsonFormatte
         readable = config.identity.environment == "development" and sys.stdout.isatty()
     stdout = logging.StreamHandler(sys.stdout)
     stdout.setFormatter(ReadableFormatter(config.identity) if readable else formatter)
-    handlers: list[logging.Handler] = [RequestRecordsHandler(), stdout]
+    # Shipping comes first: what a killed process has printed is in its ring.
+    for handler in further:
+        handler.setFormatter(formatter)
+    handlers: list[logging.Handler] = [RequestRecordsHandler(), *further, stdout]
     if config.file is not None:
         config.file.parent.mkdir(parents=True, exist_ok=True)
         # Rotation renames the file under us: this handler looks before each line
         # and opens it again, which gunicorn's USR1 does not do for the root logger.
         handlers.append(logging.handlers.WatchedFileHandler(config.file, encoding="utf-8"))
         handlers[-1].setFormatter(formatter)
-    for handler in further:
-        handler.setFormatter(formatter)
-        handlers.append(handler)
 
     root = logging.getLogger()
     root.setLevel(config.level.upper())
@@ -201,6 +205,18 @@ def configure_logs(config: LogConfig, *further: logging.Handler) -> JsonFormatte
     logging.captureWarnings(capture=True)
     threading.excepthook = _log_thread_death
     return formatter
+
+
+def log_stacks(event: str) -> None:
+    """Writes what every thread of this process is doing: for a worker that is about to be ended by force."""
+    names = {thread.ident: thread.name for thread in threading.enumerate()}
+    stacks = [
+        f"Thread {names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"
+        for ident, frame in sys._current_frames().items()  # noqa: SLF001  there is no other way to see them
+    ]
+    record = logging.LogRecord("openwatt.threads", logging.CRITICAL, "", 0, event, None, None)
+    record.stack_info = "\n".join(stacks)
+    logging.getLogger(record.name).handle(record)
 
 
 def _log_thread_death(args: threading.ExceptHookArgs) -> None:

@@ -1,5 +1,6 @@
 """What Prometheus reads: requests, tariffs served, guards, the pool, log shipping, the freshness of data."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -139,10 +140,33 @@ class Metrics:
 def exposition_of(directory: Path, collectors: Iterable[Collector] = ()) -> CollectorRegistry:
     """What a scrape reads from a multiprocess directory: a separate process may serve it."""
     served = CollectorRegistry()
-    MultiProcessCollector(served, path=str(directory))  # type: ignore[no-untyped-call]  # the library has no types here
+    served.register(_WorkerFiles(directory))
     for collector in collectors:
         served.register(collector)
     return served
+
+
+class _WorkerFiles(Collector):
+    """The library's collector, for files that come and go: it would fail the whole scrape for one of them.
+
+    A file is empty for a moment when it is made, for ever if its process is
+    killed in that moment; and a cold start deletes files between a look and a read.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def collect(self) -> Iterable[Metric]:
+        """The values of every worker, together."""
+        for _ in range(10):
+            with contextlib.suppress(FileNotFoundError):
+                files = [str(path) for path in self._directory.glob("*.db") if path.stat().st_size > 0]
+                return MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call, no-any-return]
+        return []
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: registration reads no file."""
+        return []
 
 
 _POOL_STATES: Final = {

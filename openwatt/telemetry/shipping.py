@@ -1,5 +1,6 @@
 """Log records on their way to Logstash: never waited for by a request, never lost without being counted."""
 
+import contextlib
 import http.client
 import logging
 import threading
@@ -51,8 +52,18 @@ class Shipper:
         self._lock = threading.RLock()
         self._appending = False
         self.reporting = threading.Lock()  # held while `on_progress` runs, and across a fork
+        self._emitted = self._adopted = self._sent = self._spooled = self._resent = 0
+        self._dropped: Counter[str] = Counter()
+        self._last_success_at = self._reported_at = 0.0
+        self._complained_at: dict[str, float] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        """The state in which the next record starts the thread."""
         self._wake = threading.Event()  # there is something to do
         self._pressed = threading.Event()  # and no time to gather more
+        self._stopping = threading.Event()
+        self._deadline: float | None = None
         self._thread: threading.Thread | None = None
         self._ring: Ring | None = None
         self._spool: Spool | None = None
@@ -60,14 +71,8 @@ class Shipper:
         self._in_flight: list[Segment] = []  # segments that the open connection was given
         self._refused = 0  # records in flight that the peer will not have
         self._unconfirmed_since: float | None = None
-        self._emitted = self._adopted = self._sent = self._spooled = self._resent = 0
-        self._dropped: Counter[str] = Counter()
-        self._connected = False
-        self._last_success_at = self._adopted_at = self._reported_at = 0.0
-        self._complained_at: dict[str, float] = {}
-        self._stopping = threading.Event()
-        self._hurry = self._closed = False
-        self._deadline: float | None = None
+        self._adopted_at = 0.0
+        self._connected = self._hurry = False
 
     # What other threads call.
 
@@ -75,9 +80,6 @@ class Shipper:
         """Takes a line that ends with a newline. Never waits and never raises."""
         with self._lock:
             self._emitted += 1
-            if self._closed:
-                self._dropped["closed"] += 1
-                return
             if self._appending:
                 self._dropped["interrupted"] += 1
                 return
@@ -123,23 +125,27 @@ class Shipper:
                 return True
             self._hurry = True
             self._wake.set()
+            self._pressed.set()
             time.sleep(0.02)
         return False
 
     def close(self) -> None:
-        """Sends what can be sent within `flush_seconds`; the rest stays in the spool. May be called twice."""
+        """Sends what can be sent within `flush_seconds`; the rest stays in the spool.
+
+        A record that comes later starts shipping anew: a worker's last request
+        may end after its server's last hook.
+        """
         with self._lock:
-            thread, started = self._thread, self._ring is not None
-            if self._stopping.is_set() or self._closed:
+            thread = self._thread
+            if thread is None or self._stopping.is_set():
                 return
             self._deadline = time.monotonic() + self._config.flush_seconds
             self._stopping.set()
-            self._closed = not started
         self._wake.set()
-        if thread is not None:
-            # A peer that hangs in the middle of an answer can outlast the
-            # deadline; the ring's file then keeps what was not delivered.
-            thread.join(self._config.flush_seconds + 3)
+        self._pressed.set()
+        # A peer that hangs in the middle of an answer can outlast the
+        # deadline; the ring's file then keeps what was not delivered.
+        thread.join(self._config.flush_seconds + 3)
 
     def forget_parent(self) -> None:
         """In a forked child: nothing of the parent's ring, socket, thread or counts is ours."""
@@ -160,7 +166,8 @@ class Shipper:
                 self._spool = None
         ring = self._ring = Ring(self._config.ring_bytes, self._spool.ring_path if self._spool else None)
         self._thread = threading.Thread(target=self._run, args=(ring,), name="log-shipping", daemon=True)
-        self._thread.start()
+        with contextlib.suppress(RuntimeError):  # the interpreter is ending: the ring's file keeps the record
+            self._thread.start()
         return ring
 
     def _run(self, ring: Ring) -> None:
@@ -270,7 +277,8 @@ class Shipper:
             from_disk = sum(segment.records for segment in self._in_flight)
             self._spooled -= from_disk
             self._sent += records + from_disk - self._refused
-            self._dropped["refused"] += self._refused
+            if self._refused:
+                self._dropped["refused"] += self._refused
             self._last_success_at = time.time()
         if self._spool is not None:
             for segment in self._in_flight:
@@ -302,9 +310,9 @@ class Shipper:
         while time.monotonic() < until and not (self._hurry or self._stopping.is_set()):
             self._make_room(ring)
             self._report()
-            self._wake.wait(min(0.2, _FIRST_PAUSE_SECONDS))
-            self._wake.clear()
-            time.sleep(0.005)
+            self._pressed.wait(_FIRST_PAUSE_SECONDS)
+            self._pressed.clear()
+            time.sleep(0.01)
 
     def _make_room(self, ring: Ring, *, everything: bool = False) -> None:
         """Moves the ring's lines to the spool once they fill half of it; on a full disk they stay."""
@@ -360,18 +368,19 @@ class Shipper:
         """The end: what is left goes to the spool, or stays in the ring's own file."""
         self._make_room(ring, everything=True)
         with self._lock:
-            self._closed = True
             left = ring.between(ring.head, ring.tail).count(b"\n")
             keep = left > 0 and ring.outlives_the_process
-            self._spooled += left if keep else 0
-            self._dropped["exit"] += 0 if keep else left
-            self._ring = None
-            self._connected = False
-        self._transport.disconnect()
+            if keep:
+                self._spooled += left
+            elif left:
+                self._dropped["exit"] += left
+            self._transport.disconnect()
+            spool = self._spool
+            self._begin()
         self._report(at_once=True)
         ring.close(keep_file=keep)
-        if self._spool is not None:
-            self._spool.close()
+        if spool is not None:
+            spool.close()
 
     def _report(self, *, at_once: bool = False) -> None:
         now = time.monotonic()

@@ -1,6 +1,7 @@
 """Before and after each request: its id, its client, its limits, its one log record, its metrics."""
 
 import ipaddress
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 
@@ -14,6 +15,11 @@ from openwatt.telemetry.sentry import ErrorReports
 from openwatt.web.limits import Limits
 
 _POOL_REPORT_EVERY_S = 5.0
+_WRITTEN_ADDRESS = re.compile(
+    r"\[(?P<bracketed>[0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?"
+    r"|(?P<ipv4>[0-9.]+)(?::[0-9]{1,5})?"
+    r"|(?P<bare>[0-9A-Fa-f:.]+)"
+)
 
 
 def client_address(environ: Mapping[str, str], trusted_proxies: int) -> str:
@@ -25,15 +31,35 @@ def client_address(environ: Mapping[str, str], trusted_proxies: int) -> str:
     header has fewer entries than it should, the connection's own address is taken.
     """
     peer = environ.get("REMOTE_ADDR") or "unknown"
-    if not trusted_proxies:
-        return peer
-    entries = [entry.strip() for entry in environ.get("HTTP_X_FORWARDED_FOR", "").split(",")]
-    if len(entries) < trusted_proxies:
-        return peer
+    if trusted_proxies:
+        entries = environ.get("HTTP_X_FORWARDED_FOR", "").split(",")
+        seen = entries[-trusted_proxies].strip() if len(entries) >= trusted_proxies else ""
+        return _address(seen) or _address(peer) or peer
+    return (_address(peer) or peer) if ":" in peer else peer
+
+
+def _address(entry: str) -> str | None:
+    """The address in what a proxy wrote: alone, in brackets, or with a port; None when it is none.
+
+    An IPv4 client of a socket that listens on both is told as `::ffff:192.0.2.1`: it is
+    written as what it is, or all of them would be one IPv6 network.
+    """
+    match = _WRITTEN_ADDRESS.fullmatch(entry)
+    if match is None:
+        return None
     try:
-        return str(ipaddress.ip_address(entries[-trusted_proxies].strip("[]")))
+        address = ipaddress.ip_address(match["bracketed"] or match["ipv4"] or match["bare"])
     except ValueError:
-        return peer
+        return None
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def _bytes_sent(method: str, response: Response) -> int | None:
+    """The size of the body as it goes out; None for a stream whose end nobody knows."""
+    if method == "HEAD" or response.status_code in {204, 304}:
+        return 0
+    size = response.calculate_content_length()
+    return response.content_length if size is None else size  # a static file knows its size
 
 
 class Access:
@@ -120,7 +146,7 @@ def register_access(app: Flask, access: Access, reports: ErrorReports | None) ->
         access.limits.tell(context, response)
         if reports is not None and response.status_code >= 500:
             reports.report_response(response.status_code)
-        access.finish(context, response.status_code, response.calculate_content_length())
+        access.finish(context, response.status_code, _bytes_sent(context.method, response))
         return response
 
     @app.teardown_request

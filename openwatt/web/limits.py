@@ -1,13 +1,15 @@
 """How often one client may ask: counted in Redis by all workers together, or by each its share.
 
-Flask-Limiter's engine (`limits`) is used without its Flask layer: the layer costs 94 µs a
-request in memory and 216 µs with Redis, one call of the same strategy 21 and 138 (measured
-on the ladder of bench/requests.py), and what it would add (a decorator per view) is one table here.
+Flask-Limiter's engine (`limits`) counts in Redis, without the Flask layer: what that would
+add, a decorator for each view, is one table here, and it is dear. Processor time a limit adds
+to a request (bench/limiter.py): 8 µs in memory, 80 with Redis; with Flask-Limiter's decorator
+104 and 164, or 120 and 244 where it tells its headers.
 """
 
-import functools
 import ipaddress
 import logging
+import math
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +17,7 @@ from dataclasses import dataclass
 import limits
 from flask import Response
 from limits.errors import StorageError
-from limits.storage import MemoryStorage, RedisStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from limits.storage import RedisStorage
 
 from openwatt.telemetry.context import RequestContext
 from openwatt.telemetry.metrics import UNMATCHED_ROUTE, Metrics
@@ -27,7 +28,59 @@ _logger = logging.getLogger(__name__)
 #: A Redis that hangs must not hang a request.
 _REDIS_TIMEOUT_S = 0.1
 #: How long a worker counts by itself before it asks an absent Redis again.
-_DEGRADED_FOR_S = 5.0
+_ASK_REDIS_AGAIN_AFTER_S = 5.0
+#: Whoever asks from more addresses than this is not held by limits of single addresses.
+_MOST_CLIENTS = 200_000
+#: Endpoints that are never limited, by the first word of their names: who watches must not be refused.
+EXEMPT = frozenset({"probes", "prometheus_metrics"})
+#: The group of everything else that is in none: static files, addresses that do not exist.
+_OTHERS = "pages"
+
+
+def seconds_to_wait(most: int, window_s: float, previous: int, left_s: float, current: int) -> float:
+    """Seconds until a client may ask once more; 0 when, and only when, it may now.
+
+    The window slides: of the `previous` window's requests those count that lie less
+    than a window ago, taken as spread evenly over it, and all of the `current` window,
+    of which `left_s` seconds are left. `limits` counts in Redis by the same rule.
+    """
+    if int(previous * left_s / window_s) + current < most:
+        return 0.0
+    if current < most:
+        left_s -= (most - current) * window_s / previous
+    return max(left_s, 1e-6)  # at the window's end all that is current begins to lapse
+
+
+class OwnCount:
+    """One limit as this process counts it for itself, exactly, whatever its threads do.
+
+    `limits` can count in memory too; it does so with a thread for each hundredth of a
+    second, which looks at every client and dies when a request is faster.
+    """
+
+    def __init__(self, most: int, window_s: float) -> None:
+        self._most = most
+        self._window_s = window_s
+        self._lock = threading.Lock()
+        self._window = 0
+        self._current: dict[str, int] = {}
+        self._previous: dict[str, int] = {}
+
+    def hit(self, key: str, now: float) -> float:
+        """Counts a request at a monotonic time; the seconds to wait when it is refused, else 0."""
+        window, into_s = divmod(now, self._window_s)
+        with self._lock:
+            if window != self._window or len(self._current) >= _MOST_CLIENTS:
+                self._previous = self._current if window == self._window + 1 else {}
+                self._current = {}
+                self._window = int(window)
+            current = self._current.get(key, 0)
+            wait_s = seconds_to_wait(
+                self._most, self._window_s, self._previous.get(key, 0), self._window_s - into_s, current
+            )
+            if not wait_s:
+                self._current[key] = current + 1
+            return wait_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +89,17 @@ class _Limit:
 
     group: str
     whole: limits.RateLimitItem
-    share: limits.RateLimitItem
+    share: OwnCount
 
 
 class Limits:
-    """The limits of one service, by group of routes; what is in no group is not limited.
+    """The limits of one service, by group of routes.
 
     `groups` maps the first word of an endpoint (`api`, `pages`) to a limit such as
-    `600/minute`; endpoints in `exempt` (probes, metrics) are never limited.
+    `600/minute`; what is neither in one nor in `EXEMPT` counts as a page.
+
+    Raises:
+        ValueError: the address of Redis cannot be used.
     """
 
     def __init__(
@@ -52,27 +108,32 @@ class Limits:
         self._limits = {}
         for group, text in groups.items():
             whole = limits.parse(text)
-            share = type(whole)(max(1, whole.amount // workers), whole.multiples)
+            share = OwnCount(max(1, whole.amount // workers), whole.get_expiry())
             self._limits[group] = _Limit(group, whole, share)
         self._metrics = metrics
-        self._redis_url = redis_url
-        self._degraded_until = 0.0
+        self._redis = _redis_storage(redis_url) if redis_url else None
+        self._lock = threading.Lock()
+        self._degraded = False
 
     def refusal(self, context: RequestContext) -> Response | None:
         """Counts a request; a 429 when its client has asked too often, else None."""
         limit = self._of(context)
-        if limit is None or self._allowed(limit, _key(context.client or "")):
+        if limit is None:
+            return None
+        wait_s = self._hit(limit, client_key(context.client or ""))
+        if not wait_s:
             return None
         route = UNMATCHED_ROUTE if context.route is None else context.route
         self._metrics.limit_breaches.labels(route, limit.group).inc()
-        seconds = limit.whole.get_expiry()
+        seconds = math.floor(wait_s) + 1  # never too early, whatever the fraction
         answer = problem(
-            429, f"More than {limit.whole.amount} requests in {seconds} s from your address; wait a moment."
+            429,
+            f"At most {limit.whole.amount} requests in {limit.whole.get_expiry()} s from one address "
+            f"are answered; ask again in {seconds} s.",
         )
-        wait_s = self._wait_s(limit, _key(context.client or ""))
-        answer.headers["Retry-After"] = str(wait_s)
+        answer.headers["Retry-After"] = str(seconds)
         answer.headers["X-RateLimit-Remaining"] = "0"
-        answer.headers["X-RateLimit-Reset"] = str(round(time.time()) + wait_s)
+        answer.headers["X-RateLimit-Reset"] = str(int(time.time()) + seconds)
         return answer
 
     def tell(self, context: RequestContext, response: Response) -> None:
@@ -86,63 +147,76 @@ class Limits:
         return () if limit is None else (("X-RateLimit-Limit", str(limit.whole.amount)),)
 
     def _of(self, context: RequestContext) -> _Limit | None:
-        """The limit of a request; an address that does not exist counts as a page."""
-        return self._limits.get((context.endpoint or "pages").partition(".")[0])
+        word = (context.endpoint or _OTHERS).partition(".")[0]
+        return self._limits.get(word) or (None if word in EXEMPT else self._limits.get(_OTHERS))
 
-    def _allowed(self, limit: _Limit, key: str) -> bool:
-        if self._redis_url and time.monotonic() >= self._degraded_until:
+    def _hit(self, limit: _Limit, key: str) -> float:
+        """Counts a request; the seconds to wait when it is refused, else 0."""
+        if self._redis is not None and not self._degraded:
             try:
-                allowed = self._redis.hit(limit.whole, limit.group, key)
+                return _hit_redis(self._redis, limit.whole, limit.whole.key_for(limit.group, key))
             except StorageError as error:
-                self._degrade(error)
-            else:
-                if self._degraded_until:
-                    self._degraded_until = 0.0
-                    self._metrics.limiter_degraded.set(0)
-                    _logger.warning("limits are counted in Redis again")
-                return allowed
-        return self._memory.hit(limit.share, limit.group, key)
+                self._degrade(self._redis, error)
+        return limit.share.hit(key, time.monotonic())
 
-    def _degrade(self, error: StorageError) -> None:
-        if not self._degraded_until:
-            self._metrics.limiter_degraded.set(1)
-            _logger.error(
-                "Redis does not answer: each worker counts its share of the limits",
-                extra={"error": str(error.storage_error)},
-            )
-        self._degraded_until = time.monotonic() + _DEGRADED_FOR_S
+    def _degrade(self, storage: RedisStorage, error: StorageError) -> None:
+        with self._lock:
+            if self._degraded:
+                return
+            self._degraded = True
+        self._metrics.limiter_degraded.set(1)
+        _logger.error(
+            "Redis does not answer: each worker counts its share of the limits",
+            extra={"error": str(error.storage_error)},
+        )
+        # A thread asks whether it is back, so that no request waits for that.
+        threading.Thread(
+            target=self._await_redis, args=[storage], name="openwatt-await-redis", daemon=True
+        ).start()
 
-    def _wait_s(self, limit: _Limit, key: str) -> int:
-        """Seconds until a refused client may try again."""
-        try:
-            if self._redis_url and not self._degraded_until:
-                stats = self._redis.get_window_stats(limit.whole, limit.group, key)
-            else:
-                stats = self._memory.get_window_stats(limit.share, limit.group, key)
-        except StorageError:
-            return limit.whole.get_expiry()
-        return max(1, round(stats.reset_time - time.time()))
+    def _await_redis(self, storage: RedisStorage) -> None:
+        while True:
+            time.sleep(_ASK_REDIS_AGAIN_AFTER_S)
+            try:  # as a request does, for a Redis may answer a ping and refuse to write
+                storage.acquire_sliding_window_entry("is-it-back", 1, 1)
+            except StorageError:
+                continue
+            self._degraded = False
+            self._metrics.limiter_degraded.set(0)
+            _logger.warning("limits are counted in Redis again")
+            return
 
-    # Both are made at the first request, after the fork: their storages start threads and connections.
 
-    @functools.cached_property
-    def _memory(self) -> SlidingWindowCounterRateLimiter:
-        return SlidingWindowCounterRateLimiter(MemoryStorage())
-
-    @functools.cached_property
-    def _redis(self) -> SlidingWindowCounterRateLimiter:
+def _redis_storage(url: str) -> RedisStorage:
+    """Redis as `limits` sees it. Nothing is connected before the first request, after the fork."""
+    try:
         storage = RedisStorage(
-            self._redis_url or "",
+            url,
             # The strategy is part of the key: another one on the same keys would find the wrong type.
             key_prefix="openwatt:sliding-window-counter",
             wrap_exceptions=True,
             socket_timeout=_REDIS_TIMEOUT_S,
             socket_connect_timeout=_REDIS_TIMEOUT_S,
         )
-        return SlidingWindowCounterRateLimiter(storage)
+        storage.storage.connection_pool.make_connection()  # connects to nothing, yet refuses unknown options
+    except Exception:  # noqa: BLE001  the library raises all kinds, and their texts may hold the password
+        raise ValueError(
+            "the address of Redis cannot be used; it looks like redis://:password@host:6379/0, "
+            "where signs such as / and # in a password are written %2F and %23"
+        ) from None
+    return storage
 
 
-def _key(client: str) -> str:
+def _hit_redis(storage: RedisStorage, limit: limits.RateLimitItem, key: str) -> float:
+    window_s = limit.get_expiry()
+    if storage.acquire_sliding_window_entry(key, limit.amount, window_s):
+        return 0.0
+    previous, _, current, lives_s = storage.get_sliding_window(key, window_s)
+    # A window is kept for the length of one more after its end.
+    return seconds_to_wait(limit.amount, window_s, previous, lives_s - window_s, current) or 1e-6
+
+
+def client_key(client: str) -> str:
     """Whom a limit counts: an address, or the /64 that one IPv6 customer has to himself."""
     if ":" not in client:
         return client

@@ -104,7 +104,8 @@ def register_problems(app: Flask) -> None:
     @app.errorhandler(DatabaseAwayError)
     @app.errorhandler(SchemaError)
     def _database_away(error: Exception) -> Response:
-        app.logger.warning("request failed without its database", exc_info=error)
+        if isinstance(error, SchemaError):  # that the database is away is said once, by the store
+            app.logger.error("request failed on another schema: %s", error)
         answer = problem(503)
         answer.headers["Retry-After"] = "2"
         return answer

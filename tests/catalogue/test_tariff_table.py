@@ -8,6 +8,7 @@ import pytest
 from openwatt.catalogue.facts import read_rates, read_sources, read_tempo_colours
 from openwatt.catalogue.table import CatalogueError
 from openwatt.catalogue.tariffs import COLUMNS, read_tariffs
+from openwatt.domain.tariff import OPTIONS
 
 HEADER = ",".join(COLUMNS)
 GOOD = (
@@ -55,7 +56,7 @@ def test_every_fault_of_every_line_is_told_at_once() -> None:
         GOOD.replace("HC=0.1063 ", "").replace("2025-12-31", "2024-12-31"),
         "Ohm,Verte,HPHC",
     )
-    options = "BASE, HPHC, TEMPO, EJP, WEEKEND, WEEKEND_HPHC, SAISON, SUPER_CREUSES"
+    options = ", ".join(OPTIONS)
     assert faults == (
         "line 3: supplier is empty",
         f"line 3: option 'HPCH' is none of {options}",

@@ -79,6 +79,7 @@ def test_dated_off_peak_hours_replace_the_older_from_their_day() -> None:
     )
     assert register("HPHC", "2025-11-19T23:00", home) == "HC"
     assert register("HPHC", "2025-11-20T14:00", home) == "HC"
+    assert register("HPHC", "2025-11-20T23:00", home) == "HP"
     assert register("HPHC", "2026-02-01T23:00", home) == "HC"
     ended = Home(
         (

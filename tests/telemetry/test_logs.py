@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 from collections.abc import Iterator
 from decimal import Decimal
@@ -17,7 +18,14 @@ import pytest
 from openwatt.telemetry import access
 from openwatt.telemetry import context as contexts
 from openwatt.telemetry.fields import EXTRA_FIELDS, FIELDS, FIXED_FIELDS
-from openwatt.telemetry.logs import Identity, JsonFormatter, LogConfig, ReadableFormatter, configure_logs
+from openwatt.telemetry.logs import (
+    Identity,
+    JsonFormatter,
+    LogConfig,
+    ReadableFormatter,
+    configure_logs,
+    log_stacks,
+)
 from tests.log_receivers import free_port, wait_until
 
 IDENTITY = Identity(service="openwatt", environment="test", version="0.1.0+abc1234")
@@ -127,6 +135,26 @@ def test_a_record_that_cannot_be_formatted_is_still_a_record() -> None:
     assert line("%d tariffs", "many")["error"] == "the record could not be formatted: TypeError"
     assert line(source=_Broken())["event"] == "ingest finished"
     assert line("x" * 100_000)["event"] == "x" * 32_000
+
+
+def test_the_stacks_of_all_threads_are_told_when_a_worker_is_aborted() -> None:
+    kept: list[logging.LogRecord] = []
+    handler = logging.Handler()
+    handler.emit = kept.append  # type: ignore[method-assign, assignment]
+    logging.getLogger("openwatt.threads").addHandler(handler)
+    hold = threading.Event()
+    thread = threading.Thread(target=hold.wait, name="busy-thread")
+    thread.start()
+    try:
+        log_stacks("a worker was aborted")
+    finally:
+        hold.set()
+        thread.join()
+        logging.getLogger("openwatt.threads").removeHandler(handler)
+    found = json.loads(JsonFormatter(IDENTITY).format(kept[0]))
+    assert (found["event"], found["level"]) == ("a worker was aborted", "critical")
+    assert "Thread busy-thread:" in found["stack_info"]
+    assert "test_the_stacks_of_all_threads" in found["stack_info"]
 
 
 def test_every_record_has_an_id_of_its_own_also_after_a_fork() -> None:

@@ -199,6 +199,13 @@ def test_a_separate_server_serves_what_the_workers_wrote(tmp_path: Path) -> None
     assert found['openwatt_ingest_last_success_timestamp_seconds{source="edf-bleu"}'] == 5
 
 
+def test_a_file_that_was_never_filled_does_not_cost_the_scrape(tmp_path: Path) -> None:
+    run_master(tmp_path, 1)
+    (tmp_path / "counter_1-9.db").touch()  # its process was killed between making it and filling it
+    found = samples(generate_latest(exposition_of(tmp_path)).decode())
+    assert found[f"http_requests_total{LABELS}"] == 20
+
+
 def test_a_separate_server_starts_before_the_application_has_written_anything(tmp_path: Path) -> None:
     assert generate_latest(exposition_of(tmp_path)) == b""
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from openwatt.log_commands import logs
+from openwatt.cli.logs import logs
 from openwatt.telemetry.search import LogQuery, LogSearch, log_files, parse_since
 
 NOW = dt.datetime(2026, 11, 22, 12, 0, tzinfo=dt.UTC)

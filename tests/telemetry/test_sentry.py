@@ -1,6 +1,7 @@
 """Error reports as a third party's server received them, and what stays out of them."""
 
 import logging
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -46,13 +47,14 @@ def captured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Captured]:
 @pytest.fixture
 def logs() -> Iterator[None]:
     root = logging.getLogger()
-    before, level = list(root.handlers), root.level
+    before, level, excepthook = list(root.handlers), root.level, threading.excepthook
     configure_logs(LogConfig(identity=Identity()))
     yield
     for handler in list(root.handlers):
         if handler not in before:
             root.removeHandler(handler)
     root.setLevel(level)
+    threading.excepthook = excepthook
     logging.captureWarnings(capture=False)
 
 

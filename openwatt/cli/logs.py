@@ -9,6 +9,7 @@ from typing import Any
 import click
 import msgspec
 
+from openwatt.cli.settings import settings_of
 from openwatt.telemetry.readable import readable_line
 from openwatt.telemetry.search import LEVELS, LogQuery, LogSearch, parse_since
 
@@ -27,8 +28,6 @@ def _moment(_context: click.Context, _parameter: click.Parameter, text: str | No
     "--file",
     "log",
     type=click.Path(path_type=Path, dir_okay=False),
-    envvar="OPENWATT_LOG_FILE",
-    required=True,
     help="The log to search, with its rotated and compressed files; by default OPENWATT_LOG_FILE.",
 )
 @click.option("--request-id", metavar="ID", help="Only the records of one request: its X-Request-ID.")
@@ -39,8 +38,17 @@ def _moment(_context: click.Context, _parameter: click.Parameter, text: str | No
 @click.option("--path", metavar="PATH", help="Only requests for this path; * and ? stand for anything.")
 @click.option("-f", "--follow", is_flag=True, help="Then wait for new records, until interrupted.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON lines instead of readable ones.")
-def logs(log: Path, *, follow: bool, as_json: bool, **conditions: Any) -> None:
-    """Search the local JSON log."""
+@click.pass_context
+def logs(
+    context: click.Context, /, *, log: Path | None, follow: bool, as_json: bool, **conditions: Any
+) -> None:
+    """Search the local JSON log.
+
+    Example: openwatt logs --request-id f47ac10b-58cc-4372-a567-0e02b2c3d479
+    """
+    log = log or settings_of(context).log_file
+    if log is None:
+        raise click.UsageError("say which log with --file, or set OPENWATT_LOG_FILE as for the service")
     if not log.exists() and not follow:
         raise click.ClickException(f"there is no log at {log}: is OPENWATT_LOG_FILE set for the service?")
     search = LogSearch(log, LogQuery(**conditions))
@@ -63,3 +71,6 @@ def _shown(entry: dict[str, Any], *, as_json: bool) -> str:
     if as_json:
         return msgspec.json.encode(entry).decode()
     return readable_line(entry, colour=sys.stdout.isatty())
+
+
+COMMANDS: tuple[click.Command, ...] = (logs,)

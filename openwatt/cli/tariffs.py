@@ -1,9 +1,9 @@
-"""The `openwatt` command: prints what is asked for and exits with a status that says how it went."""
+"""The commands that ask the database: tariffs of a day, Tempo colours, the whole history."""
 
 import datetime as dt
-import logging
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import click
@@ -12,15 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from openwatt import __version__
-from openwatt.domain.errors import OpenWattError
+from openwatt.cli.output import open_output
+from openwatt.cli.settings import settings_of
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
 from openwatt.prepare import connect, held_database, locate_database, prepare_database
-from openwatt.settings import Settings, read_settings
 from openwatt.store.database import Database
 from openwatt.store.export import export_rows, export_size
-from openwatt.store.migrate import migrate as migrate_database
 from openwatt.store.tariffs import PublishedTariff, TariffFilter, place_of, tariffs_on
 from openwatt.store.tempo import tempo_days
 from openwatt.web.items import TariffItem, TempoDayItem
@@ -29,36 +27,6 @@ from openwatt.web.tables import csv_lines, to_csv
 _DAY = click.DateTime(["%Y-%m-%d"])
 _ROWS_A_READ = 1000
 _COLOUR_STYLES = {"BLEU": "bold white on blue", "BLANC": "bold black on white", "ROUGE": "bold white on red"}
-
-
-class _Commands(click.Group):
-    """Turns an error of ours into its sentence and status 1; a traceback is for faults of the program."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except OpenWattError as error:
-            raise click.ClickException(str(error)) from error
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, message="openwatt %(version)s")
-@click.pass_context
-def main(context: click.Context) -> None:
-    """French residential electricity tariffs: dated, sourced, exact.
-
-    Settings come from OPENWATT_* variables or the file .env; `openwatt settings`
-    lists them. Without OPENWATT_DATABASE_URL an embedded PostgreSQL is used and
-    started when it is needed.
-    """
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    context.obj = read_settings
-
-
-def _settings(context: click.Context) -> Settings:
-    """The settings, read when a command needs them, so that --help works whatever the environment holds."""
-    settings: Settings = context.obj()
-    return settings
 
 
 def _today() -> dt.date:
@@ -79,7 +47,7 @@ def _print_items(items: list[Any], row_type: type[msgspec.Struct], *, as_csv: bo
         sys.stdout.buffer.write(msgspec.json.format(encoded, indent=2) + b"\n")
 
 
-@main.command()
+@click.command()
 @click.option("--supplier", help="Name of the supplier, in any case of letters.")
 @click.option("--offer", help="Name of the offer, in any case of letters.")
 @click.option("--option", type=click.Choice(list(OPTIONS), case_sensitive=False), help="Tariff option.")
@@ -106,7 +74,7 @@ def tariffs(
 
     Example: openwatt tariffs --option BASE --power-kva 6 --on 2025-09-01
     """
-    settings = _settings(context)
+    settings = settings_of(context)
     wanted = TariffFilter(supplier, offer, option, power_kva)
     day = on.date() if on else _today()
     known = dt.datetime.combine(known_at.date(), dt.time.max, PARIS) if known_at else None
@@ -153,7 +121,7 @@ def _every_tariff(
         place = place_of(found[-1])
 
 
-@main.command()
+@click.command()
 @click.option("--from", "start", type=_DAY, help="First day; today when left out.")
 @click.option("--to", "end", type=_DAY, help="Last day, included; tomorrow, or the first day, when left out.")
 @_forms
@@ -171,7 +139,7 @@ def tempo(
     A Tempo day runs from 06:00 to 06:00 of the next morning. A colour that nobody
     has said yet is unknown, never guessed.
     """
-    settings = _settings(context)
+    settings = settings_of(context)
     first = start.date() if start else _today()
     last = end.date() if end else max(_today() + dt.timedelta(days=1), first)
     if last < first:
@@ -191,17 +159,7 @@ def tempo(
     Console().print(table)
 
 
-@main.command()
-@click.pass_context
-def migrate(context: click.Context) -> None:
-    """Bring the database to this version's schema; the service does so itself when it starts."""
-    settings = _settings(context)
-    with held_database(settings), connect(settings) as connection:
-        applied = migrate_database(connection)
-    click.echo(f"applied {', '.join(applied)}" if applied else "the schema is up to date")
-
-
-@main.command()
+@click.command()
 @click.option(
     "--format", "form", type=click.Choice(["csv", "jsonl"]), default="csv", show_default=True, help="Form."
 )
@@ -215,11 +173,11 @@ def export(context: click.Context, form: str, output: str) -> None:
     Rows are streamed: however long the history, memory stays small. A bar shows the
     progress when a terminal looks on. A file appears whole or not at all.
     """
-    settings = _settings(context)
+    settings = settings_of(context)
     console = Console(stderr=True)
     with (
         held_database(settings),
-        click.open_file(output, "w", encoding="utf-8", atomic=output != "-") as target,
+        open_output(output) as target,
         Progress(
             TextColumn("exporting"),
             BarColumn(),
@@ -230,12 +188,12 @@ def export(context: click.Context, form: str, output: str) -> None:
         ) as progress,
     ):
         prepare_database(settings)
-        with connect(settings) as connection:
+        with connect(settings) as connection, closing(export_rows(connection)) as rows:
             task = progress.add_task("export", total=export_size(connection))
             now = dt.datetime.now(dt.UTC)
             items = (
                 TariffItem.of(published, on=published.tariff.applies_from, now=now)
-                for published in progress.track(export_rows(connection), task_id=task)
+                for published in progress.track(rows, task_id=task)
             )
             if form == "csv":
                 target.writelines(csv_lines(items, TariffItem))
@@ -244,12 +202,4 @@ def export(context: click.Context, form: str, output: str) -> None:
                 target.writelines(encoder.encode(item).decode() + "\n" for item in items)
 
 
-@main.command("settings")
-@click.pass_context
-def show_settings(context: click.Context) -> None:
-    """List every setting with its value; secrets are not shown."""
-    settings = _settings(context)
-    table = Table("variable", "value", "meaning")
-    for variable, value, explanation in settings.described():
-        table.add_row(variable, value, explanation)
-    Console().print(table)
+COMMANDS: tuple[click.Command, ...] = (tariffs, tempo, export)

@@ -1,0 +1,46 @@
+"""The shipped facts as what bills and comparisons ask for: contracts, their calendars, Tempo's colours."""
+
+import datetime as dt
+from collections.abc import Mapping
+from functools import lru_cache
+
+from openwatt.catalogue.calendars import calendar_for
+from openwatt.catalogue.shipped import (
+    shipped_duties,
+    shipped_offers,
+    shipped_sources,
+    shipped_tariffs,
+    shipped_tempo_colours,
+)
+from openwatt.domain.calendar import RegisterCalendar
+from openwatt.domain.comparison import Market
+from openwatt.domain.contract import Contract, Source, SourcedTariff, contracts_of
+
+
+@lru_cache(maxsize=1)
+def shipped_market() -> Market:
+    """Every shipped contract, with its documents, and the duties; read once."""
+    sources = {
+        source.id: Source(source.title, source.url, source.document_sha256) for source in shipped_sources()
+    }
+    tariffs = [
+        SourcedTariff(line.tariff, tuple(sources[name] for name in line.sources))
+        for line in shipped_tariffs()
+    ]
+    return Market(
+        contracts=contracts_of(tariffs),
+        calendar_of=calendar_of,
+        duties=shipped_duties(),
+        regulated=frozenset((one.supplier, one.offer) for one in shipped_offers() if one.regulated),
+    )
+
+
+@lru_cache(maxsize=1)
+def shipped_colours() -> Mapping[str, Mapping[dt.date, str]]:
+    """The announced days by option, as a `Home` takes them: Tempo's colours."""
+    return {"TEMPO": {day.date: day.colour for day in shipped_tempo_colours()}}
+
+
+def calendar_of(contract: Contract) -> RegisterCalendar:
+    """The register calendar of a contract's option, or of its offer."""
+    return calendar_for(contract.option, contract.supplier, contract.offer)

@@ -1,0 +1,49 @@
+"""The `openwatt` command: prints what is asked for and exits with a status that says how it went."""
+
+import errno
+import logging
+import sys
+from typing import Any
+
+import click
+
+from openwatt import __version__
+from openwatt.cli import bills, logs, service, tariffs
+from openwatt.domain.errors import OpenWattError
+
+_INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
+
+
+class _Commands(click.Group):
+    """Turns what may happen to a command into a sentence and a status; a traceback is for faults of ours."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            answer = super().invoke(ctx)
+            sys.stdout.flush()
+        except OpenWattError as error:
+            raise click.ClickException(str(error)) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # whoever read us has enough: click ends without a word
+            where = error.filename or "the output"
+            raise click.ClickException(f"{where} cannot be used: {error.strerror}") from error
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(_INTERRUPTED) from None
+        return answer
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="openwatt %(version)s")
+def main() -> None:
+    """French residential electricity tariffs: dated, sourced, exact.
+
+    Settings come from OPENWATT_* variables or the file .env; `openwatt settings`
+    lists them. Without OPENWATT_DATABASE_URL an embedded PostgreSQL is used and
+    started when it is needed.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+
+
+for command in (*tariffs.COMMANDS, *bills.COMMANDS, *logs.COMMANDS, *service.COMMANDS):
+    main.add_command(command)

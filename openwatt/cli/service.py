@@ -1,0 +1,63 @@
+"""The commands of an operator: settings, schema, metrics."""
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from openwatt.cli.settings import settings_of
+from openwatt.prepare import connect, held_database, locate_database
+from openwatt.store.database import Database
+from openwatt.store.migrate import migrate as migrate_database
+from openwatt.telemetry.metrics_server import MetricsServer
+from openwatt.watch import ingest_collector, metrics_directory
+
+
+@click.command()
+@click.pass_context
+def migrate(context: click.Context) -> None:
+    """Bring the database to this version's schema; the service does so itself when it starts."""
+    settings = settings_of(context)
+    with held_database(settings), connect(settings) as connection:
+        applied = migrate_database(connection)
+    click.echo(f"applied {', '.join(applied)}" if applied else "the schema is up to date")
+
+
+@click.command("settings")
+@click.pass_context
+def show_settings(context: click.Context) -> None:
+    """List every setting with its value; secrets are not shown."""
+    settings = settings_of(context)
+    table = Table("variable", "value", "meaning")
+    for variable, value, explanation in settings.described():
+        table.add_row(variable, value, explanation)
+    Console().print(table)
+
+
+@click.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=9101, show_default=True, help="0 takes a free one."
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.pass_context
+def metrics(context: click.Context, *, port: int, host: str) -> None:
+    """Serve /metrics of the running service from a small process of its own.
+
+    It reads the files that the service's workers share, so it answers at once even
+    while every worker is busy. Start it with the same settings as the service.
+    """
+    settings = settings_of(context)
+    database = Database(locate_database(settings), most_connections=1)
+    try:
+        server = MetricsServer(port, metrics_directory(settings), [ingest_collector(database)], host)
+    except OSError as error:
+        raise click.ClickException(
+            f"port {port} cannot be used: {error.strerror}; try another --port"
+        ) from error
+    click.echo(f"metrics at http://{host}:{server.port}/metrics")
+    try:
+        server.wait()
+    finally:
+        database.close()
+
+
+COMMANDS: tuple[click.Command, ...] = (migrate, show_settings, metrics)

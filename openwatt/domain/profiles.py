@@ -1,0 +1,135 @@
+"""A plausible year of a home that has no file: yearly kWh spread by a named profile, its assumptions said."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+
+from openwatt.domain.errors import BillError
+from openwatt.domain.legal_time import MINUTES_PER_DAY, Minutes, Span, local_minutes
+from openwatt.domain.load_curve import HALF_HOUR_MIN, PER_KWH, LoadCurve
+from openwatt.domain.off_peak import HourRange
+
+#: Where the weights come from, said with every answer that rests on them.
+SHAPE_SOURCE = (
+    "the shapes are OpenWatt's own assumption, a plausible home and no measured average; "
+    "a file of the meter gives the real answer"
+)
+
+#: Relative power of lights, cooking and appliances by legal hour: low at night, highest at 19-21 h.
+_APPLIANCES = (
+    *(45, 40, 38, 38, 38, 42, 60, 85, 90, 85, 85, 95),
+    *(110, 105, 90, 85, 85, 95, 120, 145, 145, 125, 95, 65),
+)
+#: The same by month: a little more in the dark months, a little less in August.
+_APPLIANCES_BY_MONTH = (112, 110, 104, 98, 94, 92, 90, 86, 94, 100, 108, 112)
+#: Relative power of electric heating by legal hour: set back at night, most in the morning and evening.
+_HEATING = (
+    *(70, 68, 66, 66, 70, 90, 125, 130, 120, 105, 95, 90),
+    *(88, 86, 86, 88, 95, 110, 125, 128, 122, 112, 98, 80),
+)
+#: Heating by month, as degree days below 17 °C of a temperate French year fall: none from June to September.
+_HEATING_BY_MONTH = (190, 165, 135, 85, 35, 0, 0, 0, 0, 60, 130, 180)
+#: A night appliance draws the same power through the home's off-peak hours, a little less in summer.
+_NIGHT_BY_MONTH = (110, 110, 106, 102, 98, 92, 88, 86, 94, 100, 106, 108)
+_WHOLE_YEAR = (100,) * 12
+#: How much more of the appliances run on Saturday and Sunday, in hundredths.
+_WEEK_END = 112
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """How a home's yearly kWh divide, in hundredths, between the uses that have a shape of their own."""
+
+    name: str
+    appliances: int
+    heating: int = 0
+    night_heater: int = 0
+    car: int = 0
+
+    @property
+    def assumption(self) -> str:
+        """The sentence that goes with every answer."""
+        shares = {
+            "appliances": self.appliances,
+            "electric heating": self.heating,
+            "a water heater in the off-peak hours": self.night_heater,
+            "a car charged in the off-peak hours": self.car,
+        }
+        told = ", ".join(f"{share} % {use}" for use, share in shares.items() if share)
+        return f"profile {self.name}: {told}; {SHAPE_SOURCE}"
+
+
+PROFILES: Mapping[str, Profile] = MappingProxyType(
+    {
+        profile.name: profile
+        for profile in (
+            Profile("base", appliances=100),
+            Profile("electric_heating", appliances=45, heating=55),
+            Profile("night_heater", appliances=62, night_heater=38),
+            Profile("electric_car", appliances=55, car=45),
+        )
+    }
+)
+
+
+def profile_curve(name: str, kwh: int, span: Span, off_peak: Sequence[HourRange]) -> LoadCurve:
+    """Half hours over a span whose energies follow a profile and add up to exactly `kwh`.
+
+    The weights of every half hour are whole numbers; each energy is its share of
+    the whole, cut so that the first n energies are exact to 1 W × minute for every n.
+
+    Raises:
+        BillError: when the profile is not known, `kwh` is not above 0, or a
+            profile with a night use is given no off-peak hours.
+    """
+    profile = PROFILES.get(name)
+    if profile is None:
+        raise BillError(f"profile {name!r} is none of {', '.join(PROFILES)}")
+    if kwh <= 0:
+        raise BillError(f"{kwh} kWh a year is not above 0")
+    if (profile.night_heater or profile.car) and not off_peak:
+        raise BillError(f"profile {name} needs the off-peak hours in which its night use runs")
+    starts = np.arange(span.start_min, span.end_min, HALF_HOUR_MIN, dtype=np.int64)
+    before = np.cumsum(_weights(profile, starts, off_peak))
+    whole = kwh * PER_KWH
+    # Python's integers: the product of a year's weights and energy passes 64 bits.
+    shares = np.array([int(weight) * whole // int(before[-1]) for weight in before], dtype=np.int64)
+    steps = np.full(len(starts), HALF_HOUR_MIN, dtype=np.int64)
+    return LoadCurve(starts, steps, np.diff(shares, prepend=0))
+
+
+def last_known_year(colours: Mapping[dt.date, str], today: dt.date) -> Span:
+    """The last twelve whole months whose Tempo colours are all known, so that every option can be costed.
+
+    Without any colour, the twelve months before today's.
+    """
+    known = max(colours) + dt.timedelta(days=1) if colours else today
+    end = min(today, known).replace(day=1)
+    return Span(end.replace(year=end.year - 1), end)
+
+
+def _weights(profile: Profile, starts: Minutes, off_peak: Sequence[HourRange]) -> Minutes:
+    """Each half hour's weight: the parts' shapes, each scaled to its share of the whole."""
+    wall = local_minutes(starts)
+    minute, days = wall % MINUTES_PER_DAY, wall // MINUTES_PER_DAY
+    hour, month = minute // 60, days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
+    week_end = np.where((days + 3) % 7 >= 5, _WEEK_END, 100)
+    in_off_peak = np.array(
+        [any(m in one for one in off_peak) for m in range(MINUTES_PER_DAY)], dtype=np.int64
+    )
+    night = in_off_peak[minute]
+    parts = (
+        (profile.appliances, np.array(_APPLIANCES)[hour] * np.array(_APPLIANCES_BY_MONTH)[month] * week_end),
+        (profile.heating, np.array(_HEATING)[hour] * np.array(_HEATING_BY_MONTH)[month]),
+        (profile.night_heater, night * np.array(_NIGHT_BY_MONTH)[month]),
+        (profile.car, night * np.array(_WHOLE_YEAR)[month]),
+    )
+    weights = np.zeros(len(starts), dtype=np.int64)
+    for share, shape in parts:
+        if share and shape.sum():
+            # Shapes are brought to one mean before they are mixed, to better than 0.01 %.
+            weights += shape * (share * 10**9 * len(starts) // int(shape.sum()))
+    return weights

@@ -1,0 +1,303 @@
+"""The real service, started as a user starts it, and what can be asked of it and of its processes."""
+
+import fcntl
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeVar
+
+T = TypeVar("T")
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PROGRAMS = Path(sys.executable).parent
+#: Long enough for any machine; a test that passes never waits for it.
+PATIENCE_S = 40.0
+ONE_TARIFF = "/v1/tariffs?supplier=EDF&option=BASE&power_kva=6&on=2025-09-01"
+
+
+def wait_until(asked: Callable[[], T], seconds: float = PATIENCE_S) -> T:
+    """What `asked` answers as soon as it is true; an assertion fails when it never is."""
+    deadline = time.monotonic() + seconds
+    while not (found := asked()):
+        assert time.monotonic() < deadline, f"still not so after {seconds} s"
+        time.sleep(0.02)
+    return found
+
+
+class Answer(NamedTuple):
+    """What a request got; status 0 stands for a connection that was refused, reset or timed out."""
+
+    status: int
+    seconds: float
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body read as JSON."""
+        return json.loads(self.body)
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; a zombie does not."""
+    done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return bool(done.stdout.strip()) and not done.stdout.startswith("Z")
+
+
+def processes() -> list[tuple[int, int, int, str]]:
+    """Pid, parent, group and command line of every process but zombies."""
+    listed = subprocess.run(
+        ["ps", "-axww", "-o", "pid=,ppid=,pgid=,stat=,command="], capture_output=True, text=True, check=True
+    )
+    rows = (line.split(None, 4) for line in listed.stdout.splitlines())
+    return [
+        (int(row[0]), int(row[1]), int(row[2]), row[4])
+        for row in rows
+        if len(row) == 5 and not row[3].startswith("Z")
+    ]
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Home:
+    """A folder with a data folder in it: what one installation of OpenWatt owns."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.services: list[Service] = []
+
+    def environment(self, **settings: str) -> dict[str, str]:
+        """The environment of a process of this installation."""
+        return {
+            **os.environ,
+            "PYTHONWARNINGS": "default",
+            "PYTHONPATH": str(REPOSITORY),  # the code that is tested, whatever is installed
+            "OPENWATT_DATA_DIR": str(self.data),
+            "OPENWATT_WORKERS": "2",
+            **settings,
+        }
+
+    def service(self, **settings: str) -> "Service":
+        """A service that has been started; it may not answer yet."""
+        started = Service(self, settings)
+        self.services.append(started)
+        return started
+
+    def command(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """What `openwatt …` did."""
+        return subprocess.run(
+            [PROGRAMS / "openwatt", *arguments],
+            env=self.environment(**settings),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        )
+
+    def postmaster(self) -> int:
+        """The pid of the embedded server's first process; 0 when its file is not there."""
+        with suppress(FileNotFoundError, IndexError, ValueError):
+            return int((self.data / "postgresql" / "postmaster.pid").read_text().splitlines()[0])
+        return 0
+
+    def server_processes(self) -> list[int]:
+        """The pids of the embedded server: the postmaster first."""
+        first = self.postmaster()
+        return [first, *(pid for pid, parent, _, _ in processes() if parent == first)] if first else []
+
+    def database_runs(self) -> bool:
+        """Whether any process of the embedded server lives, orphans included: each holds its lock."""
+        try:
+            with (self.data / "server.lock").open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False
+
+    def end(self) -> None:
+        """Ends by force whatever a failed test has left."""
+        for service in self.services:
+            service.kill()
+        for pid in self.server_processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        if self.database_runs() and (first := self.postmaster()):
+            with suppress(ProcessLookupError):
+                os.kill(first, signal.SIGQUIT)
+            wait_until(lambda: not self.database_runs())
+
+
+class Service:
+    """One `gunicorn wsgi:app`, in a process group of its own."""
+
+    def __init__(self, home: Home, settings: dict[str, str]) -> None:
+        self.home = home
+        self.port = free_port()
+        self.log = home.folder / f"service-{self.port}.log"
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [PROGRAMS / "gunicorn", "wsgi:app"],
+                cwd=REPOSITORY,
+                env=home.environment(**{"OPENWATT_BIND": f"127.0.0.1:{self.port}", **settings}),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def get(
+        self,
+        path: str = ONE_TARIFF,
+        *,
+        method: str = "GET",
+        timeout: float = PATIENCE_S,
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> Answer:
+        """The answer to a request on a connection of its own."""
+        began = time.monotonic()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        try:
+            connection.request(method, path, headers=dict(headers))
+            with connection.getresponse() as response:
+                body = response.read()
+                received = {name.lower(): value for name, value in response.getheaders()}
+                return Answer(response.status, time.monotonic() - began, received, body)
+        except (OSError, http.client.HTTPException) as error:
+            return Answer(0, time.monotonic() - began, {}, repr(error).encode())
+        finally:
+            connection.close()
+
+    def answers(self, path: str = ONE_TARIFF) -> bool:
+        """Whether a request gets its 200."""
+        return self.get(path).status == 200
+
+    def ready(self) -> "Service":
+        """This service, as soon as it answers."""
+
+        def asked() -> bool:
+            assert self.process.poll() is None, self.said()
+            return self.answers("/health/ready")
+
+        wait_until(asked)
+        return self
+
+    def said(self) -> str:
+        """The log."""
+        return self.log.read_text(errors="replace")
+
+    def group(self) -> list[int]:
+        """The pids of every process of the service: masters and workers."""
+        return [pid for pid, _, group, _ in processes() if group == self.process.pid]
+
+    def workers(self, master: int = 0) -> list[int]:
+        """The pids of a master's workers."""
+        master = master or self.process.pid
+        ours = self.process.pid
+        return [pid for pid, parent, group, _ in processes() if (parent, group) == (master, ours)]
+
+    def both_workers(self) -> list[int]:
+        """The pids of the two workers, as soon as there are two."""
+        return wait_until(lambda: found if len(found := self.workers()) == 2 else [])
+
+    def end(self, how: int = signal.SIGTERM) -> int:
+        """Asks the master to end and returns its exit status."""
+        self.process.send_signal(how)
+        status = self.process.wait(PATIENCE_S)
+        wait_until(lambda: not self.group())
+        return status
+
+    def kill(self) -> None:
+        """Ends every process by force."""
+        for pid in self.group():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class Load:
+    """Clients that ask all the time, until told to stop or a bound is reached."""
+
+    def __init__(self, service: Service, paths: list[str], clients: int) -> None:
+        self.answers: list[tuple[float, str, Answer]] = []
+        """When each answer came, its path and the answer."""
+        self._service = service
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._ask, args=(paths[number % len(paths)], number))
+            for number in range(clients)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def _ask(self, path: str, number: int) -> None:
+        deadline = time.monotonic() + PATIENCE_S
+        # An answer kept by the service does not touch the database: each request asks something new.
+        turn = 0
+        while not self._stop.is_set() and time.monotonic() < deadline:
+            turn += 1
+            day = 1 + (turn + number) % 28
+            answer = self._service.get(path.format(day=day))
+            self.answers.append((time.monotonic(), path, answer))
+            self._stop.wait(0.02)
+
+    def stop(self) -> list[tuple[float, str, Answer]]:
+        """Everything that was answered."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        return self.answers
+
+
+@contextmanager
+def load(service: Service, *paths: str, clients: int = 4) -> Iterator[Load]:
+    """A light load for the length of a block."""
+    running = Load(service, list(paths) or ["/v1/tariffs?option=BASE&on=2025-09-{day:02}&limit=5"], clients)
+    try:
+        yield running
+    finally:
+        running.stop()
+
+
+@contextmanager
+def new_home() -> Iterator[Home]:
+    """An installation in a folder of its own, that the embedded server's account can enter."""
+    folder = Path(tempfile.mkdtemp(prefix="ow-")).resolve()
+    folder.chmod(0o755)
+    made = Home(folder)
+    try:
+        yield made
+        left = [pid for service in made.services for pid in service.group()]
+        assert not left, f"processes of the service are left: {left}"
+        assert not made.database_runs(), "the embedded PostgreSQL is left running"
+    finally:
+        made.end()
+        shutil.rmtree(made.folder)
+
+
+@contextmanager
+def service_alone() -> Iterator[Service]:
+    """A service in a home of its own, for tests that share it."""
+    with new_home() as home:
+        started = home.service().ready()
+        yield started
+        assert started.end() == 0, started.said()
