@@ -98,6 +98,10 @@ def running(
                 time.sleep(0.01)
             assert len(service.workers()) == workers
             yield service
+        except AssertionError:
+            log.seek(0)  # what was measured was wrong: the service's last words may say why
+            progress(log.read().decode(errors="replace")[-4000:])
+            raise
         finally:
             master.send_signal(signal.SIGTERM)
             master.wait(60)
