@@ -4,19 +4,12 @@ import argparse
 import gzip
 import json
 import os
-import re
 import shutil
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from flask import Flask
-from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from openwatt.app import create_app
 from openwatt.prepare import held_database, prepare_database
@@ -24,21 +17,10 @@ from openwatt.settings import Settings
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # not bench/: this file is not the library `requests`
 from bench.bare_view import bare_app  # noqa: E402  # found by the line above
-from bench.service import PATH, Service, open_folder, progress, running  # noqa: E402  # found by the line above
+from bench.calls import GZIP, NO_ENCODING, Case, caller, load, table  # noqa: E402  # found by the line above
+from bench.service import PATH, open_folder, progress, running  # noqa: E402  # found by the line above
 
 BUDGET = 1.3
-GZIP = {"Accept-Encoding": "gzip"}
-NO_ENCODING = {"Accept-Encoding": "identity"}
-
-
-class Case(NamedTuple):
-    """A request that is measured, what it must answer, and which case it is compared with."""
-
-    name: str
-    headers: Mapping[str, str]
-    status: int
-    body: bytes
-    beside: str
 
 
 def cases(body: bytes, etag: str) -> tuple[list[Case], list[Case]]:
@@ -56,44 +38,7 @@ def cases(body: bytes, etag: str) -> tuple[list[Case], list[Case]]:
     return bare, product
 
 
-def table(title: str, product: Iterable[Case], micros: Mapping[str, Sequence[float]]) -> None:
-    """Prints µs (median) for each case and the ratio to the bare view: the median of each round's own."""
-    print(f"\n{title:44}{'bare':>8}{'ours':>8}{'ratio':>9}")
-    for case in product:
-        bare, ours = micros[case.beside], micros[case.name]
-        ratio = statistics.median(own / beside for own, beside in zip(ours, bare, strict=True))
-        beside, own = statistics.median(bare), statistics.median(ours)
-        print(f"  {case.name:12}beside {case.beside:23}{beside:8.0f}{own:8.0f}{ratio:7.2f} ×")
-
-
 # In process: calls by WSGI, nothing but the app's own time.
-
-
-def caller(app: Flask, case: Case) -> Callable[[int], float]:
-    """Makes n requests and gives the processor µs of one; checks an answer first."""
-    wsgi = app.wsgi_app
-    environ = EnvironBuilder(path=PATH, headers=list(case.headers.items())).get_environ()
-
-    def start_response(*_: Any) -> Callable[[bytes], None]:
-        return lambda _bytes: None
-
-    answer, status, _headers = run_wsgi_app(wsgi, environ.copy())
-    sent = b"".join(answer)
-    assert status.startswith(str(case.status)), f"{case.name}: {status}"
-    assert sent == case.body, f"{case.name}: other bytes than expected"
-
-    def call(times: int) -> float:
-        environs = [environ.copy() for _ in range(times)]
-        began = time.thread_time()
-        for each in environs:
-            answer = wsgi(each, start_response)
-            for _ in answer:
-                pass
-            if hasattr(answer, "close"):
-                answer.close()
-        return (time.thread_time() - began) / times * 1e6
-
-    return call
 
 
 def in_process(settings: Settings, rounds: int, requests: int) -> None:
@@ -129,27 +74,6 @@ def in_process(settings: Settings, rounds: int, requests: int) -> None:
 # End to end: workers of Gunicorn under wrk, everything a worker spends.
 
 
-def load(service: Service, case: Case, seconds: float, connections: int) -> float:
-    """Worker processor µs per request under wrk; checks one answer first, and that none failed."""
-    status, _headers, body = service.get(headers=case.headers)
-    assert status == case.status, f"{case.name}: {status}"
-    assert body == case.body, f"{case.name}: other bytes than expected"
-    command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{seconds:g}s"]
-    for name, value in case.headers.items():
-        command += ["-H", f"{name}: {value}"]
-    before = service.worker_seconds()
-    said = subprocess.run(
-        [*command, f"http://127.0.0.1:{service.port}{PATH}"], capture_output=True, text=True, check=True
-    ).stdout
-    spent = service.worker_seconds() - before
-    assert "Non-2xx" not in said, said
-    assert "Socket errors" not in said, said
-    match = re.search(r"(\d+) requests in", said)
-    assert match, said
-    assert int(match[1]) > 100, said
-    return spent / int(match[1]) * 1e6
-
-
 def end_to_end(data_dir: Path, folder: Path, rounds: int, seconds: float, connections: int) -> None:
     """Measures three services with two workers each under the same load, in turn."""
     with ExitStack() as stack:
@@ -176,7 +100,7 @@ def end_to_end(data_dir: Path, folder: Path, rounds: int, seconds: float, connec
         for turn in range(rounds + 1):
             for case in (bare[0], product[0], product[2], bare[1], product[1]):  # neighbours are compared
                 progress(f"end to end: round {turn} of {rounds}, {case.name}")
-                micros = load(services[case.name], case, seconds if turn else 1, connections)
+                micros = load(services[case.name], case, seconds if turn else 1, connections).micros
                 if turn:  # the first only warms
                     times[case.name].append(micros)
         table("end to end, a worker's processor µs", product, times)

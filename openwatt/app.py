@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Callable
 
-from flask import Flask, Response, got_request_exception
+from flask import Flask, got_request_exception
 
 from openwatt.prepare import locate_database
 from openwatt.settings import Settings, read_settings
@@ -12,9 +12,11 @@ from openwatt.telemetry.context import record_query
 from openwatt.telemetry.exporter import Exporter
 from openwatt.telemetry.start import Telemetry, running_telemetry
 from openwatt.watch import PROBE_ENDPOINTS, ingest_collector, telemetry_config
-from openwatt.web.access import register_access
+from openwatt.web.access import Access, register_access
 from openwatt.web.answers import Answers
 from openwatt.web.api import api
+from openwatt.web.browser import guard_browser
+from openwatt.web.front import Front
 from openwatt.web.limits import Limits
 from openwatt.web.pages import pages
 from openwatt.web.probes import probes
@@ -47,10 +49,9 @@ def create_app(
     app = Flask("openwatt.web", static_url_path="/static")
     app.config.update(MAX_CONTENT_LENGTH=LONGEST_BODY_BYTES, REVISION=settings.revision)
     database = Database(locate_database(settings), most_connections=settings.threads, on_query=record_query)
-    app.extensions["openwatt.answers"] = Answers(database, clock, telemetry.metrics)
+    answers = app.extensions["openwatt.answers"] = Answers(database, clock, telemetry.metrics)
     # The hooks of access come first, so that every answer, a refusal too, has its id, record and metrics.
-    register_access(
-        app,
+    access = Access(
         telemetry.metrics,
         Limits(
             {"api": settings.limit_api, "pages": settings.limit_pages},
@@ -58,25 +59,18 @@ def create_app(
             redis_url=settings.redis_url,
             workers=settings.workers,
         ),
-        telemetry.reports,
         trusted_proxies=settings.trusted_proxies,
         quiet_endpoints=PROBE_ENDPOINTS,
         pool_statistics=database.statistics,
     )
+    register_access(app, access, telemetry.reports)
     register_problems(app)
     for part in (api, probes, pages):
         app.register_blueprint(part)
     Exporter(app, telemetry.metrics.exposition([ingest_collector(database)]))
+    app.after_request(guard_browser)
+    app.wsgi_app = Front(app.wsgi_app, answers, access)  # type: ignore[method-assign]  # Flask's own advice
     if telemetry.reports is not None:
         got_request_exception.connect(telemetry.reports.report_exception, app)
         app.wsgi_app = telemetry.reports.traced(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own advice
-
-    @app.after_request
-    def _guard_browser(response: Response) -> Response:
-        # No view sets the first two; looking for them first would cost more than adding them.
-        response.headers.add("X-Content-Type-Options", "nosniff")
-        response.headers.add("Referrer-Policy", "no-referrer")
-        response.headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-        return response
-
     return app

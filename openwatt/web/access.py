@@ -3,7 +3,7 @@
 import ipaddress
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from flask import Flask, Response, request
 
@@ -62,66 +62,95 @@ def _bytes_sent(method: str, response: Response) -> int | None:
     return response.content_length if size is None else size  # a static file knows its size
 
 
-def register_access(
-    app: Flask,
-    metrics: Metrics,
-    limits: Limits,
-    reports: ErrorReports | None,
-    *,
-    trusted_proxies: int,
-    quiet_endpoints: frozenset[str],
-    pool_statistics: Callable[[], Mapping[str, int]],
-) -> None:
-    """Registers the hooks. They must be the app's first: a request refused by its limit has a record too."""
-    pool_reported_at = 0.0
+class Access:
+    """What is done before and after each request, whether Flask answers it or `front.Front`."""
 
-    @app.before_request
-    def _begin() -> Response | None:
-        environ = request.environ
-        rule = request.url_rule
+    def __init__(
+        self,
+        metrics: Metrics,
+        limits: Limits,
+        *,
+        trusted_proxies: int,
+        quiet_endpoints: frozenset[str],
+        pool_statistics: Callable[[], Mapping[str, int]],
+    ) -> None:
+        self.limits = limits
+        self._metrics = metrics
+        self._trusted_proxies = trusted_proxies
+        self._quiet_endpoints = quiet_endpoints
+        self._pool_statistics = pool_statistics
+        self._pool_reported_at = 0.0
+
+    def begin(
+        self,
+        environ: Mapping[str, str],
+        path: str,
+        route: str | None,
+        endpoint: str | None,
+        headers: Iterable[tuple[str, str]] = (),
+    ) -> RequestContext:
+        """Begins a request: what is logged from here on has its id."""
         traceparent = environ.get("HTTP_TRACEPARENT")
         trace = parse_traceparent(traceparent) if traceparent else None
         context = RequestContext(
             request_id=request_id_from(environ.get("HTTP_X_REQUEST_ID")),
             trace_id=trace[0] if trace else None,
-            method=request.method,
-            path=request.path,
+            method=environ["REQUEST_METHOD"],
+            path=path,
             query_string=environ.get("QUERY_STRING", ""),
-            client=client_address(environ, trusted_proxies),
-            route=rule.rule if rule else None,
-            endpoint=rule.endpoint if rule else None,
-            headers=request.headers,
+            client=client_address(environ, self._trusted_proxies),
+            route=route,
+            endpoint=endpoint,
+            headers=headers,
         )
         contexts.begin(context)
-        metrics.in_progress.inc()
-        return limits.refusal(context)
+        self._metrics.in_progress.inc()
+        return context
+
+    def finish(self, context: RequestContext, status: int, response_bytes: int | None) -> None:
+        """Writes an answered request's record and counts it."""
+        quiet = context.endpoint in self._quiet_endpoints
+        seconds = log_request(context, status, response_bytes, quiet=quiet)
+        self._metrics.observe_request(context.method, context.route, status, seconds)
+        if time.monotonic() > self._pool_reported_at + _POOL_REPORT_EVERY_S:
+            self._pool_reported_at = time.monotonic()
+            self._metrics.report_pool(self._pool_statistics())
+
+    def end(self, context: RequestContext) -> None:
+        """Ends a request, answered or not."""
+        self._metrics.in_progress.dec()
+        contexts.end(context)
+
+
+def register_access(app: Flask, access: Access, reports: ErrorReports | None) -> None:
+    """Registers the hooks. They must be the app's first: a request refused by its limit has a record too."""
+
+    @app.before_request
+    def _begin() -> Response | None:
+        rule = request.url_rule
+        context = access.begin(
+            request.environ,
+            request.path,
+            rule.rule if rule else None,
+            rule.endpoint if rule else None,
+            request.headers,
+        )
+        return access.limits.refusal(context)
 
     @app.after_request
     def _end(response: Response) -> Response:
-        nonlocal pool_reported_at
         context = contexts.current()
         if context is None:  # the hooks above did not run: nothing began that could end
             return response
-        status = response.status_code
-        response.headers.add("X-Request-ID", context.request_id)
-        limits.tell(context, response)
-        if reports is not None and status >= 500:
-            reports.report_response(status)
-        seconds = log_request(
-            context,
-            status,
-            _bytes_sent(context.method, response),
-            quiet=context.endpoint in quiet_endpoints,
-        )
-        metrics.observe_request(context.method, context.route, status, seconds)
-        if time.monotonic() > pool_reported_at + _POOL_REPORT_EVERY_S:
-            pool_reported_at = time.monotonic()
-            metrics.report_pool(pool_statistics())
+        response.headers["X-Request-ID"] = context.request_id
+        access.limits.tell(context, response)
+        if reports is not None and response.status_code >= 500:
+            reports.report_response(response.status_code)
+        access.finish(context, response.status_code, _bytes_sent(context.method, response))
         return response
 
     @app.teardown_request
     def _teardown(_error: BaseException | None) -> None:
         context = contexts.current()
         if context is not None:
-            metrics.in_progress.dec()
-            contexts.end(context)
+            access.end(context)

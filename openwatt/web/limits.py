@@ -11,7 +11,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import limits
@@ -138,9 +138,13 @@ class Limits:
 
     def tell(self, context: RequestContext, response: Response) -> None:
         """Tells a client its limit. What remains is told with a refusal: asking for it doubles the cost."""
+        for name, value in self.told(context):
+            response.headers[name] = value
+
+    def told(self, context: RequestContext) -> Sequence[tuple[str, str]]:
+        """The header that tells a client its limit, where it has one."""
         limit = self._of(context)
-        if limit is not None:
-            response.headers.add("X-RateLimit-Limit", str(limit.whole.amount))
+        return () if limit is None else (("X-RateLimit-Limit", str(limit.whole.amount)),)
 
     def _of(self, context: RequestContext) -> _Limit | None:
         word = (context.endpoint or _OTHERS).partition(".")[0]

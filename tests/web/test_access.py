@@ -266,7 +266,7 @@ def test_a_request_is_written_down_although_its_client_has_gone(watched: Flask, 
         return lambda _data: None
 
     for body in watched.wsgi_app(environ, start), watched.wsgi_app(dict(environ), start):
-        body.close()  # type: ignore[attr-defined]  # the server closes it unread, as PEP 3333 asks
+        getattr(body, "close", lambda: None)()  # the server closes it unread, as PEP 3333 asks
     assert started == ["200 OK"] * 2
     assert [record["status"] for record in lines.requests()] == [200, 200]
 
