@@ -48,9 +48,14 @@ chaos: $(VENV)/.dev $(BUGSINK)/.done ## Run the long forms of the chaos tests, w
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure, and print ratios; what each script asks is in bench/README.md.
 	$(BIN)/python bench/requests.py
+	$(BIN)/python bench/ladder.py
 	$(BIN)/python bench/history.py
 	$(BIN)/python bench/start.py
 	$(BIN)/python bench/limiter.py
+	$(BIN)/python bench/scrape.py
+	$(BIN)/python bench/shipping.py
+	$(BIN)/python -m bench.bills
+	$(BIN)/python -m bench.sheets
 
 ##@ Change
 

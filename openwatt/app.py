@@ -69,7 +69,9 @@ def create_app(
         app.register_blueprint(part)
     Exporter(app, telemetry.metrics.exposition([ingest_collector(database)]))
     app.after_request(guard_browser)
-    app.wsgi_app = Front(app.wsgi_app, answers, access)  # type: ignore[method-assign]  # Flask's own advice
+    app.wsgi_app = Front(  # type: ignore[method-assign]  # Flask's own advice
+        app.wsgi_app, answers, access, telemetry.reports
+    )
     if telemetry.reports is not None:
         got_request_exception.connect(telemetry.reports.report_exception, app)
         app.wsgi_app = telemetry.reports.traced(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own advice

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from openwatt.telemetry.sentry import ErrorReports
 from openwatt.web.access import Access
 from openwatt.web.answers import Answers
 from openwatt.web.browser import GUARDS, guard_browser
@@ -19,8 +20,9 @@ class Front:
     and there, so that a request is limited, logged and counted alike.
     """
 
-    def __init__(self, flask: Wsgi, answers: Answers, access: Access) -> None:
+    def __init__(self, flask: Wsgi, answers: Answers, access: Access, reports: ErrorReports | None) -> None:
         self._flask = flask
+        self._reports = reports
         self._answers = answers
         self._access = access
 
@@ -42,6 +44,11 @@ class Front:
             status, headers, body = kept.answer_to(environ)
             access.finish(context, int(status[:3]), len(body))
             told = [*headers, *GUARDS, *access.limits.told(context), ("X-Request-ID", context.request_id)]
+        except Exception as error:
+            # Gunicorn answers 500 with a problem document; Flask's signal is not there to tell Sentry.
+            if self._reports is not None:
+                self._reports.report_exception(self, error)
+            raise
         finally:
             access.end(context)
         start_response(status, told)

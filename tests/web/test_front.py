@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from flask import Flask
@@ -162,3 +162,27 @@ def test_the_version_of_the_data_is_asked_for_by_flask(
     for asked in (1, 2):
         assert visitor.get(PATH).status_code == 200
         assert len(by_flask) == asked
+
+
+def test_a_failure_of_the_front_itself_is_reported_and_not_swallowed(
+    shared_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Reports:
+        seen: ClassVar[list[BaseException]] = []
+
+        def report_exception(self, _sender: object, exception: BaseException) -> None:
+            self.seen.append(exception)
+
+    client = shared_app.test_client()
+    address = "/v1/tariffs?on=2019-03-03&limit=1"
+    assert client.get(address).status_code == 200
+    front = shared_app.wsgi_app
+    monkeypatch.setattr(front, "_reports", Reports())
+
+    def fail(_context: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(front._access.limits, "refusal", fail)  # type: ignore[attr-defined]  # noqa: SLF001 - it must fail
+    with pytest.raises(ZeroDivisionError):
+        client.get(address)
+    assert [type(exception) for exception in Reports.seen] == [ZeroDivisionError]
