@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from werkzeug.exceptions import RequestURITooLarge
-
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
 from openwatt.store.tariffs import Place
@@ -35,11 +33,12 @@ def read_query(query: bytes, parameters: Sequence[Parameter]) -> dict[str, Any]:
     """The values of a query string by parameter name; absent ones are absent.
 
     Raises:
-        BadRequestError: with every unknown, repeated, empty or unreadable parameter.
-        RequestURITooLarge: when nobody could have meant so long a query.
+        BadRequestError: with every unknown, repeated, empty or unreadable parameter, or
+            for a query longer than anybody could mean.
     """
     if len(query) > LONGEST_QUERY:
-        raise RequestURITooLarge
+        # Not 414: that is for addresses that no server reads to their end (Gunicorn, from 8,190 bytes).
+        raise BadRequestError([Fault("query", f"is longer than {LONGEST_QUERY:,} characters")])
     known = {parameter.name: parameter for parameter in parameters}
     values: dict[str, Any] = {}
     faults: list[Fault] = []
