@@ -6,6 +6,7 @@ Of the package only this and `parquet_results` know pyarrow, an optional extra: 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -183,7 +184,7 @@ def _columns(rows: Any) -> list[Any]:
     wh = rows["wh"]
     if pa.types.is_decimal(wh.type):
         exact = pc.round(wh, 3).cast(pa.decimal128(22, 3), safe=False)
-        milli = pc.multiply(exact, pa.scalar(1000)).cast(pa.int64())
+        milli = pc.multiply(exact, pa.scalar(Decimal(1000))).cast(pa.int64())
     else:
         milli = pc.multiply(wh.cast(pa.int64()), 1000)
     present = pc.and_(pc.is_valid(wh), pc.is_valid(rows["start"]))
