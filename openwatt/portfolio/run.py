@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from importlib import resources
 from itertools import islice
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -188,6 +189,7 @@ def _billed(tasks: Iterator[_Task], jobs: int) -> Iterator[KeptPart]:
     # Processes that are not copies of this one hold neither its lock nor its threads.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", "openwatt.portfolio.kernel"])
+    _start_deaf_to_ctrl_c()
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_become_worker)
     try:
         waiting: set[Future[KeptPart]] = set()
@@ -207,9 +209,21 @@ def _billed(tasks: Iterator[_Task], jobs: int) -> Iterator[KeptPart]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _start_deaf_to_ctrl_c() -> None:
+    """Starts the process that workers come from: from their first instant, Ctrl-C does not reach them.
+
+    It is for the parent alone, who lets the parts in work end.
+    """
+    resource_tracker.ensure_running()  # It lets signals through again, so it comes first.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _become_worker() -> None:
-    """Ctrl-C is for the parent, who lets parts in work end; without parent there is nothing left to do."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """A worker ends with its parent, however that ends: there is nobody left to work for."""
     parent = multiprocessing.parent_process()
 
     def follow() -> None:

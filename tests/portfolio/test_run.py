@@ -181,6 +181,21 @@ def test_ctrl_c_ends_a_run_cleanly_and_keeps_what_is_done(
     assert_resumes(homes, out, whole)
 
 
+def test_ctrl_c_at_the_very_start_is_as_clean(homes: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.csv"
+    arguments = command(homes, "--out", out, *POWER, "--jobs", 2)
+    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    wait_until((folder_of(out) / "manifest.json").exists)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 130
+    # Parts that were in work are kept; without any, no folder stays.
+    assert told == (
+        "stopped; what is done is kept, --resume goes on from it\n" if folder_of(out).exists() else ""
+    )
+    assert bool(told) == bool(list(folder_of(out).glob("*.part")))
+
+
 def test_a_full_disk_is_said_and_the_run_can_go_on(homes: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     sizes = 'ulimit -f 400; exec "$@"'  # In blocks of 1 KiB: parts fit, the whole does not.
