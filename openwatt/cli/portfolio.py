@@ -12,10 +12,12 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    TaskProgressColumn,
+    ProgressColumn,
+    Task,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.off_peak import parse_off_peak_hours
@@ -31,6 +33,15 @@ from openwatt.portfolio.run import Outcome, Portfolio, bill_portfolio
 SOME_FAILED = 3
 _DAY = click.DateTime(["%Y-%m-%d"])
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class _Rate(ProgressColumn):
+    """Homes per second."""
+
+    def render(self, task: Task) -> Text:
+        """The rate, as soon as there is one."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.1f} homes/s", style="progress.data.speed")
 
 
 @click.command("portfolio")
@@ -103,7 +114,7 @@ def portfolio_command(homes: Path, out: Path, off_peak: Sequence[str], **options
         TextColumn("billing"),
         BarColumn(),
         MofNCompleteColumn(),
-        TaskProgressColumn(show_speed=True),
+        _Rate(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[failed]}"),
         console=console,

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -196,11 +197,22 @@ def test_ctrl_c_at_the_very_start_is_as_clean(homes: Path, tmp_path: Path) -> No
     assert bool(told) == bool(list(folder_of(out).glob("*.part")))
 
 
-def test_a_full_disk_is_said_and_the_run_can_go_on(homes: Path, whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("most_kib", "kept"),
+    [(20, 0), (400, 204)],  # Not even a part fits; every part fits, but not the whole.
+)
+def test_a_full_disk_is_said_and_the_run_can_go_on(
+    homes: Path, whole: Path, tmp_path: Path, most_kib: int, kept: int
+) -> None:
     out = tmp_path / "out.csv"
-    sizes = 'ulimit -f 400; exec "$@"'  # In blocks of 1 KiB: parts fit, the whole does not.
     ended = subprocess.run(
-        ["bash", "-c", sizes, "-", *command(homes, "--out", out, *POWER, "--jobs", 2)],
+        [
+            "bash",
+            "-c",
+            f'ulimit -f {most_kib}; exec "$@"',
+            "-",
+            *command(homes, "--out", out, *POWER, "--jobs", 2),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -209,9 +221,29 @@ def test_a_full_disk_is_said_and_the_run_can_go_on(homes: Path, whole: Path, tmp
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1] == f"Error: {out} cannot be written: File too large"
     assert not out.exists()
+    assert kept_homes(out) == kept
     done = run_here(homes, "--out", out, *POWER, "--resume")
-    assert "204 of them were done by an earlier run" in done.stderr
+    assert (f"{kept} of them were done by an earlier run" in done.stderr) == bool(kept)
     assert out.read_bytes() == whole.read_bytes()
+
+
+def test_a_terminal_sees_a_bar_with_rate_and_rest(homes: Path, tmp_path: Path) -> None:
+    terminal, end = os.openpty()
+    arguments = command(homes, "--out", tmp_path / "out.csv", *POWER, "--jobs", 1)
+    with subprocess.Popen(
+        arguments, stderr=end, env={**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    ) as process:
+        os.close(end)
+        shown = b""
+        with suppress(OSError):  # how Linux says that the other end is closed
+            while some := os.read(terminal, 4096):
+                shown += some
+    os.close(terminal)
+    assert process.returncode == 3
+    assert b"billing" in shown
+    assert b"204/204" in shown
+    assert b"homes/s" in shown
+    assert b"4 failed" in shown
 
 
 def test_two_runs_at_once_to_one_output_are_refused(homes: Path, tmp_path: Path) -> None:
