@@ -163,6 +163,10 @@ def _summarise(outcome: Outcome, out: Path, console: Console) -> None:
     )
     if outcome.resumed:
         console.print(f"{outcome.resumed:,} of them were done by an earlier run")
+    if outcome.strangers:
+        console.print(
+            f"{outcome.strangers:,} homes of the file of settings are not there: are their names right?"
+        )
     if outcome.failed:
         console.print(
             f"{outcome.failed:,} homes failed: column reason of {out.name} says why", highlight=False

@@ -32,6 +32,10 @@ class Source(Protocol):
     def part_size(self) -> int:
         """How much `size` one part may hold, so that memory stays small."""
 
+    @property
+    def version(self) -> str:
+        """What changes when the source does, beyond its entries."""
+
     def entries(self) -> Sequence[Entry]:
         """Every home, in an order that a second look gives again.
 
@@ -54,6 +58,11 @@ class Folder:
     def part_size(self) -> int:
         """Bytes of files, before they are unpacked."""
         return MAX_BYTES
+
+    @property
+    def version(self) -> str:
+        """Nothing: the entries hold each file's time and size."""
+        return ""
 
     def entries(self) -> Sequence[Entry]:
         """The files in the order of their paths."""
@@ -99,9 +108,9 @@ def _entry(path: Path, name: str) -> Entry:
     return Entry(name, found.st_mtime_ns, found.st_size, fault)
 
 
-def fingerprint(entries: Sequence[Entry]) -> str:
+def fingerprint(entries: Sequence[Entry], version: str) -> str:
     """A hash that changes when a home comes, goes or changes."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(version.encode())
     for entry in entries:
         digest.update(os.fsencode("\0".join(map(str, entry))) + b"\n")
     return digest.hexdigest()

@@ -43,12 +43,13 @@ class Portfolio:
 
 
 class Outcome(NamedTuple):
-    """How a run ended; `resumed` homes were done by an earlier one."""
+    """How a run ended; `resumed` homes were an earlier one's, `strangers` have settings only."""
 
     homes: int
     failed: int
     rows: int
     resumed: int
+    strangers: int
 
 
 class _Task(NamedTuple):
@@ -105,7 +106,8 @@ def bill_portfolio(portfolio: Portfolio, out: Path, *, jobs: int, resume: bool, 
         )
         total = _count(done.values(), _billed(tasks, jobs), len(entries), told)
         kept.join(results.join, len(parts))
-    return Outcome(*total, resumed)
+    strangers = len(portfolio.settings.keys() - {printable(entry.home) for entry in entries})
+    return Outcome(*total, resumed, strangers)
 
 
 def _count(
@@ -128,7 +130,7 @@ def _asked(portfolio: Portfolio, entries: Sequence[Entry]) -> dict[str, Any]:
         "openwatt": __version__,
         "catalogue": _catalogue(),
         "homes": len(entries),
-        "homes_sha256": fingerprint(entries),
+        "homes_sha256": fingerprint(entries, portfolio.source.version),
         "settings_sha256": settings.hexdigest(),
         "prices": question.prices,
         "start": None if question.start is None else str(question.start),

@@ -52,6 +52,12 @@ class Table:
         """Rows of measurements."""
         return _ROWS_PER_PART
 
+    @property
+    def version(self) -> str:
+        """The file's time and size: an entry knows only where its rows lie."""
+        found = self.path.stat()
+        return f"{found.st_mtime_ns} {found.st_size}"
+
     def entries(self) -> Sequence[Entry]:
         """The homes in the order of the table, from a first pass over the column `home` alone.
 

@@ -1,6 +1,7 @@
 """The command as a user runs it: real processes, real files, and everything that may end it."""
 
 import csv
+import errno
 import fcntl
 import os
 import signal
@@ -18,6 +19,7 @@ from click.testing import CliRunner, Result
 
 from openwatt.cli import main
 from openwatt.portfolio.kept import KeptPart, folder_of, held
+from openwatt.portfolio.results import CsvResults
 from tests.portfolio.village import curve, export, folder_of_homes, write_table
 
 POWER = ("--power-kva", 6)
@@ -73,6 +75,8 @@ def whole(homes: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert "200 of 204 homes billed" in done.stderr
     assert "4 homes failed: column reason of out.csv says why" in done.stderr
     assert done.stdout == ""
+    # What files hold, and which homes there are, is for the output alone.
+    assert not any(word in done.stderr for word in ("home 0", "photo", "empty", "Courbe"))
     return out
 
 
@@ -227,6 +231,27 @@ def test_a_full_disk_is_said_and_the_run_can_go_on(
     assert out.read_bytes() == whole.read_bytes()
 
 
+def test_parts_of_homes_that_changed_since_are_not_mixed_with_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = folder_of_homes(tmp_path / "homes", 5), tmp_path / "out.csv"
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CsvResults, "join", full)
+        ended = run_here(folder, "--out", out, *POWER)
+    assert ended.stderr == f"Error: {out} cannot be written: No space left on device\n"
+    (folder / "home 00001.csv").write_bytes(export(curve(99)))
+    refused = run_here(folder, "--out", out, *POWER, "--resume")
+    assert refused.exit_code == 1
+    assert "was of other homes or changed files: ask the same again" in refused.stderr
+    other = run_here(folder, "--out", out, "--power-kva", 9, "--resume")
+    assert "was of other homes or changed files, other powers or off-peak hours" in other.stderr
+    assert not out.exists()
+
+
 def test_a_terminal_sees_a_bar_with_rate_and_rest(homes: Path, tmp_path: Path) -> None:
     terminal, end = os.openpty()
     arguments = command(homes, "--out", tmp_path / "out.csv", *POWER, "--jobs", 1)
@@ -300,10 +325,12 @@ def test_each_home_has_the_power_and_hours_of_the_settings_file(tmp_path: Path) 
     settings = tmp_path / "settings.csv"
     settings.write_text(
         "home;power_kva;off_peak_hours\nhome 00001.csv;9;\nhome 00002.csv;;HC (1H30-9H30)\n"
-        "street/home 00000.csv;12;winter 22:00-06:00 | summer 12:00-20:00\n"
+        "street/home 00000.csv;12;winter 22:00-06:00 | summer 12:00-20:00\nhome 1.csv;9;\n"
     )
     out = tmp_path / "out.csv"
-    assert run_here(folder, "--out", out, "--settings", settings).exit_code == 3
+    done = run_here(folder, "--out", out, "--settings", settings)
+    assert done.exit_code == 3
+    assert "1 homes of the file of settings are not there: are their names right?" in done.stderr
     powers = {row["home"]: row["power_kva"] for row in lines(out)}
     assert powers == {
         "home 00001.csv": "9",

@@ -151,9 +151,17 @@ def test_files_come_in_one_order_and_what_changes_changes_the_fingerprint(tmp_pa
     source = Folder(folder_of_homes(tmp_path / "homes", 5))
     entries = source.entries()
     assert len(entries) == 5
-    assert fingerprint(source.entries()) == fingerprint(entries)
+    assert fingerprint(source.entries(), source.version) == fingerprint(entries, source.version)
     (tmp_path / "homes" / "home 00001.csv").write_text("other")
-    assert fingerprint(source.entries()) != fingerprint(entries)
+    assert fingerprint(source.entries(), source.version) != fingerprint(entries, source.version)
+
+
+def test_a_table_of_other_energies_has_another_fingerprint(tmp_path: Path) -> None:
+    source = table(tmp_path / "homes.parquet", TWO)
+    before = fingerprint(source.entries(), source.version)
+    assert fingerprint(source.entries(), source.version) == before
+    table(tmp_path / "homes.parquet", changed("wh", pa.array([7] * TWO.num_rows)))
+    assert fingerprint(source.entries(), source.version) != before
 
 
 def test_parts_hold_so_many_homes_and_so_much_at_most() -> None:
