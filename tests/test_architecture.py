@@ -17,6 +17,7 @@ OURS = {
     "catalogue": {"catalogue", "domain", "store"},
     "ingest": {"ingest", "domain", "store", "telemetry", "catalogue"},
     "web": {"web", "domain", "meter", "store", "telemetry"},
+    "portfolio": {"portfolio", "domain", "meter", "catalogue"},
 }
 #: Third parties that only one place may know.
 ONLY_IN = {
@@ -33,6 +34,7 @@ ONLY_IN = {
     "rich": {"cli"},
     "sentry_sdk": {"telemetry"},
     "prometheus_client": {"telemetry"},
+    "pyarrow": {"portfolio"},
 }
 REFUSED_NAMES = {"utils", "common", "core", "helpers", "services", "models", "schemas", "managers"}
 MOST_LINES = 400

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from openwatt import __version__
-from openwatt.cli import bills, inspection, logs, service, tariffs
+from openwatt.cli import bills, inspection, logs, portfolio, service, tariffs
 from openwatt.domain.errors import OpenWattError
 
 _INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
@@ -45,5 +45,12 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
 
 
-for command in (*tariffs.COMMANDS, *bills.COMMANDS, *inspection.COMMANDS, *logs.COMMANDS, *service.COMMANDS):
+for command in (
+    *tariffs.COMMANDS,
+    *bills.COMMANDS,
+    *portfolio.COMMANDS,
+    *inspection.COMMANDS,
+    *logs.COMMANDS,
+    *service.COMMANDS,
+):
     main.add_command(command)

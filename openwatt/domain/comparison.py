@@ -128,7 +128,7 @@ def compare(use: Use, market: Market, question: Question) -> Comparison:
             left_out.append((contract, str(usage)))
             continue
         try:
-            groups[id(calendar)].append((contract, _priced(contract, duties, question)))
+            groups[id(calendar)].append((contract, priced_periods(contract, duties, question)))
         except BillError as error:
             left_out.append((contract, str(error)))
     costed: dict[ContractKey, Costed] = {}
@@ -160,8 +160,12 @@ def _usage(use: Use, calendar: RegisterCalendar) -> Usage | CalendarError:
         return error
 
 
-def _priced(contract: Contract, duties: DutyDays, question: Question) -> Sequence[PricePeriod]:
-    """The contract's periods; refused when no day of the span has a price with all taxes."""
+def priced_periods(contract: Contract, duties: DutyDays, question: Question) -> Sequence[PricePeriod]:
+    """The contract's periods over the question's span.
+
+    Raises:
+        BillError: when no day of the span has a price with all taxes.
+    """
     periods = price_periods(contract, question.span, duties, question.prices, question.today)
     if all(_is_open(period) for period in periods):
         raise BillError(f"no price with all taxes is known from {question.span.start} to {question.span.end}")
@@ -172,7 +176,7 @@ def _is_open(period: PricePeriod) -> bool:
     return period.prices_ttc is None or period.subscription_ttc is None
 
 
-def _open_days(periods: Sequence[PricePeriod]) -> frozenset[dt.date]:
+def open_days(periods: Sequence[PricePeriod]) -> frozenset[dt.date]:
     """The days that a total leaves out because their price is not known."""
     return frozenset(
         period.span.start + dt.timedelta(days=n)
@@ -185,7 +189,7 @@ def _open_days(periods: Sequence[PricePeriod]) -> frozenset[dt.date]:
 def _ranking(
     costed: Mapping[ContractKey, Costed], offers: AbstractSet[tuple[str, str]], present: ContractKey | None
 ) -> tuple[Ranked, ...]:
-    left_out = {key: (_open_days(one.periods), one.usage.unknown) for key, one in costed.items()}
+    left_out = {key: (open_days(one.periods), one.usage.unknown) for key, one in costed.items()}
     regulated = {key[2:]: key for key in costed if key[:2] in offers}
 
     def beside(key: ContractKey, other: ContractKey | None) -> Fraction | None:
@@ -199,7 +203,7 @@ def _ranking(
             total_ttc=one.total_ttc,
             regulated_ttc=beside(key, regulated.get(key[2:])),
             present_ttc=beside(key, present),
-            closed_to_new_customers=_last_tariff(one.periods).closed_to_new_customers,
+            closed_to_new_customers=last_tariff(one.periods).closed_to_new_customers,
             whole=not any(left_out[key]),
             partial=tuple(what_is_partial(one.usage, one.periods)),
             notes=tuple(dict.fromkeys(note for period in one.periods for note in period.notes)),
@@ -211,5 +215,6 @@ def _ranking(
     return tuple(ranked)
 
 
-def _last_tariff(periods: Sequence[PricePeriod]) -> Tariff:
+def last_tariff(periods: Sequence[PricePeriod]) -> Tariff:
+    """The tariff of the last period that has one; at least one does."""
     return next(period.tariff.tariff for period in reversed(periods) if period.tariff is not None)

@@ -1,0 +1,22 @@
+"""What stops a portfolio as a whole; what is wrong with one home is a row with its reason instead."""
+
+from importlib import import_module
+
+from openwatt.domain.errors import OpenWattError
+
+
+class PortfolioError(OpenWattError):
+    """A portfolio cannot be billed as it was asked; the message says what to change."""
+
+
+def need_pyarrow() -> None:
+    """Refuses Parquet where its library is not installed.
+
+    Raises:
+        PortfolioError: naming the extra that brings it.
+    """
+    try:
+        import_module("pyarrow.parquet")
+    except ImportError:
+        message = "Parquet needs the extra `portfolio`: pip install 'openwatt[portfolio]' (CSV needs nothing)"
+        raise PortfolioError(message) from None

@@ -1,0 +1,87 @@
+"""The file of homes: a CSV that says each home's subscribed power and the off-peak hours of its meter."""
+
+import csv
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from openwatt.domain.errors import OffPeakError
+from openwatt.domain.off_peak import OffPeakHours, parse_off_peak_hours
+from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA
+from openwatt.portfolio.errors import PortfolioError
+from openwatt.portfolio.kernel import HomeSetting
+
+_COLUMNS = ("home", "power_kva", "off_peak_hours")
+_MOST_FAULTS = 10
+#: Between the entries of a home whose off-peak hours change with the season or from a day.
+_BETWEEN = "|"
+
+
+def read_homes_file(path: Path, default: HomeSetting) -> Mapping[str, HomeSetting]:
+    """The setting of each home that a CSV names, parted by commas or semicolons.
+
+    The column `home` is needed, `power_kva` and `off_peak_hours` are not; an empty cell
+    means the default. Several entries of off-peak hours are parted by `|`.
+
+    Raises:
+        PortfolioError: naming each line that cannot be used.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            first = stream.readline()
+            stream.seek(0)
+            lines = csv.DictReader(stream, delimiter=";" if ";" in first else ",", strict=True)
+            return _settings(path, lines.fieldnames or (), lines, default)
+    except OSError as error:
+        raise PortfolioError(f"{path} cannot be read: {error.strerror}") from None
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise PortfolioError(f"{path} is no CSV in UTF-8: {error}") from None
+
+
+def _settings(
+    path: Path,
+    columns: Iterable[str],
+    lines: Iterable[Mapping[str | None, str | None]],
+    default: HomeSetting,
+) -> Mapping[str, HomeSetting]:
+    if "home" not in columns or set(columns) - set(_COLUMNS):
+        told = ", ".join(columns) or "none"
+        raise PortfolioError(
+            f"{path} has columns {told}; it needs home, and may have power_kva, off_peak_hours"
+        )
+    settings: dict[str, HomeSetting] = {}
+    known: dict[str, tuple[OffPeakHours, ...]] = {}
+    faults = []
+    for number, line in enumerate(lines, start=2):
+        try:
+            home, setting = _line(line, default, known)
+        except (PortfolioError, OffPeakError) as error:
+            faults.append(f"line {number}: {error}")
+            continue
+        if home in settings:
+            faults.append(f"line {number}: home {home!r} is named twice")
+        settings[home] = setting
+    if faults:
+        more = f"; and {len(faults) - _MOST_FAULTS} more" if len(faults) > _MOST_FAULTS else ""
+        raise PortfolioError(f"{path}: {'; '.join(faults[:_MOST_FAULTS])}{more}")
+    return settings
+
+
+def _line(
+    line: Mapping[str | None, str | None], default: HomeSetting, known: dict[str, tuple[OffPeakHours, ...]]
+) -> tuple[str, HomeSetting]:
+    home, power, hours = ((line.get(column) or "").strip() for column in _COLUMNS)
+    if not home:
+        raise PortfolioError("no home is named")
+    if None in line:
+        raise PortfolioError("it has more cells than there are columns")
+    if hours and hours not in known:
+        known[hours] = tuple(parse_off_peak_hours(one) for one in hours.split(_BETWEEN))
+    return home, HomeSetting(
+        _power_kva(power) if power else default.power_kva, known[hours] if hours else default.off_peak_hours
+    )
+
+
+def _power_kva(text: str) -> int:
+    if not text.isdecimal() or not MIN_POWER_KVA <= int(text) <= MAX_POWER_KVA:
+        raise PortfolioError(f"power_kva {text!r} is no whole number from {MIN_POWER_KVA} to {MAX_POWER_KVA}")
+    return int(text)

@@ -1,0 +1,62 @@
+"""How rows are written: a part of the homes at a time, and all parts joined to one file."""
+
+import csv
+import io
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from openwatt.portfolio.errors import PortfolioError, need_pyarrow
+from openwatt.portfolio.kernel import Row
+
+
+class Results(Protocol):
+    """One form of results; it goes to worker processes."""
+
+    def part(self, rows: Sequence[Row]) -> bytes:
+        """Some rows as they are kept until all are there."""
+
+    def join(self, parts: Iterable[Path], stream: BinaryIO) -> None:
+        """Writes all parts as one file; one part is in memory at a time."""
+
+
+class CsvResults:
+    """RFC 4180 in UTF-8 with a header; what is not known is empty."""
+
+    def part(self, rows: Sequence[Row]) -> bytes:
+        """Lines without header."""
+        return _csv([_words(row) for row in rows])
+
+    def join(self, parts: Iterable[Path], stream: BinaryIO) -> None:
+        """The header and every part."""
+        stream.write(_csv([Row._fields]))
+        for path in parts:
+            with path.open("rb") as part:
+                shutil.copyfileobj(part, stream)
+
+
+def results_for(out: Path) -> Results:
+    """The form that the ending of a file's name says.
+
+    Raises:
+        PortfolioError: when it is another ending, or Parquet's library is not installed.
+    """
+    if out.suffix == ".csv":
+        return CsvResults()
+    if out.suffix == ".parquet":
+        need_pyarrow()
+        from openwatt.portfolio.parquet_results import ParquetResults  # noqa: PLC0415 (an optional extra)
+
+        return ParquetResults()
+    raise PortfolioError(f"{out} ends neither in .csv nor in .parquet, so its form is not known")
+
+
+def _csv(lines: Iterable[Sequence[object]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(lines)
+    return text.getvalue().encode()
+
+
+def _words(row: Row) -> Sequence[object]:
+    return [str(cell).lower() if isinstance(cell, bool) else cell for cell in row]

@@ -1,0 +1,214 @@
+import datetime as dt
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from openwatt.domain.load_curve import LoadCurve
+from openwatt.domain.off_peak import parse_off_peak_hours
+from openwatt.portfolio.errors import PortfolioError
+from openwatt.portfolio.folder import Entry, Folder, cut, fingerprint
+from openwatt.portfolio.homes_file import read_homes_file
+from openwatt.portfolio.kernel import HomeSetting, Unreadable
+from openwatt.portfolio.results import results_for
+from openwatt.portfolio.table import Table
+from tests.portfolio.village import NOW, curve, folder_of_homes, table_of, write_table
+
+if TYPE_CHECKING:  # pyarrow's own classes take no arguments
+    Cells: TypeAlias = pa.Array[Any] | pa.ChunkedArray[Any]
+SIX = HomeSetting(6, (parse_off_peak_hours("22:00-06:00"),))
+TWO = table_of([("a", curve(1)), ("b", curve(2, gap=True))])
+
+
+def table(path: Path, rows: pa.Table, rows_per_group: int = 100) -> Table:
+    pq.write_table(rows, path, row_group_size=rows_per_group)
+    return Table(path, NOW)
+
+
+def changed(column: str, cells: "Cells") -> pa.Table:
+    return TWO.set_column(TWO.schema.get_field_index(column), column, cells)
+
+
+def assert_is(found: object, wanted: LoadCurve) -> None:
+    assert isinstance(found, LoadCurve), found
+    assert found.starts_min.tolist() == wanted.starts_min.tolist()
+    assert found.steps_min.tolist() == wanted.steps_min.tolist()
+    assert found.energies.tolist() == wanted.energies.tolist()
+
+
+@pytest.mark.parametrize("rows_per_group", [7, 336, 100_000])
+def test_a_home_of_a_table_is_its_curve_whatever_the_row_groups(tmp_path: Path, rows_per_group: int) -> None:
+    made = [(f"home {seed}", curve(seed, gap=seed % 2 == 0)) for seed in range(9)]
+    source = Table(write_table(tmp_path / "homes.parquet", made, rows_per_group), NOW)
+    entries = source.entries()
+    assert [entry.home for entry in entries] == [name for name, _ in made]
+    for first, last in ((0, 9), (0, 1), (4, 7), (8, 9)):
+        found = list(source.read(entries[first:last]))
+        assert len(found) == last - first
+        for one, (_, wanted) in zip(found, made[first:last], strict=True):
+            assert_is(one, wanted)
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        (
+            TWO.drop_columns(["wh", "home"]),
+            "column home (string) is missing; column wh (integer or decimal) is ",
+        ),
+        (
+            changed("wh", TWO["wh"].cast(pa.float64())),
+            "column wh is double, not integer or decimal",
+        ),
+        (
+            changed("start", TWO["start"].cast(pa.timestamp("us"))),
+            "column start is timestamp[us], not timestamp with a time zone",
+        ),
+        (changed("step_minutes", TWO["start"]), "column step_minutes is timestamp[ms, tz=UTC], not integer"),
+        (changed("home", pa.nulls(TWO.num_rows, pa.string())), "row 1 names no home"),
+        (TWO.slice(0, 0), "holds no row"),
+    ],
+)
+def test_a_table_of_another_form_is_refused_with_every_fault(
+    tmp_path: Path, rows: pa.Table, reason: str
+) -> None:
+    with pytest.raises(PortfolioError) as refused:
+        table(tmp_path / "homes.parquet", rows).entries()
+    assert reason in str(refused.value)
+
+
+def test_what_is_no_parquet_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "homes.parquet").write_text("home,start\n")
+    with pytest.raises(PortfolioError, match="is no Parquet file that can be read"):
+        Table(tmp_path / "homes.parquet", NOW).entries()
+
+
+def test_a_home_whose_rows_lie_apart_fails_alone(tmp_path: Path) -> None:
+    apart = pa.concat_tables([TWO, TWO.slice(0, 10), table_of([("c", curve(3))])])
+    source = table(tmp_path / "homes.parquet", apart)
+    entries = source.entries()
+    found = dict(zip((entry.home for entry in entries), source.read(entries), strict=True))
+    assert found["a"] == Unreadable("its rows do not lie together: sort the table by home and start")
+    assert_is(found["b"], curve(2, gap=True))
+    assert_is(found["c"], curve(3))
+
+
+@pytest.mark.parametrize(
+    ("column", "cells", "reason"),
+    [
+        ("step_minutes", pa.array([0] * TWO.num_rows), "step_minutes are not all from 1 to 1440"),
+        ("step_minutes", pa.nulls(TWO.num_rows, pa.int8()), "step_minutes are not all from 1 to 1440"),
+        ("wh", pa.nulls(TWO.num_rows, pa.int64()), "no row holds a value"),
+        (
+            "start",
+            pa.array([dt.datetime(2026, 10, 1, 0, 0, 30, tzinfo=dt.UTC)] * TWO.num_rows),
+            "a start does not fall on a whole minute",
+        ),
+        (
+            "start",
+            pa.array([dt.datetime(2036, 10, 1, tzinfo=dt.UTC)] * TWO.num_rows),
+            "every row lies in the future",
+        ),
+    ],
+)
+def test_rows_that_make_no_curve_are_a_reason(
+    tmp_path: Path, column: str, cells: "Cells", reason: str
+) -> None:
+    source = table(tmp_path / "homes.parquet", changed(column, cells))
+    found = list(source.read(source.entries()))
+    assert len(found) == 2
+    for one in found:
+        assert isinstance(one, Unreadable)
+        assert reason in one.reason
+
+
+def test_decimals_dictionaries_zones_and_blanks_are_read(tmp_path: Path) -> None:
+    start = dt.datetime(2026, 10, 1, tzinfo=dt.UTC)
+    rows = pa.table(
+        {
+            "wh": pa.array([Decimal("0.50000"), None, Decimal("12.25000")], pa.decimal128(30, 5)),
+            "step_minutes": pa.array([10, 10, 30], pa.uint8()),
+            "home": pa.array(["a"] * 3).dictionary_encode(),
+            "start": pa.array([start + dt.timedelta(minutes=n) for n in (0, 10, 20)]).cast(
+                pa.timestamp("ns", "Europe/Paris")
+            ),
+            "more": pa.array([1.5, 2.5, 3.5]),
+        }
+    )
+    source = table(tmp_path / "homes.parquet", rows)
+    (found,) = source.read(source.entries())
+    assert isinstance(found, LoadCurve)
+    assert found.energies.tolist() == [30, 735]  # 0.5 and 12.25 Wh in W × minutes
+    assert found.steps_min.tolist() == [10, 30]
+    assert {finding.kind for finding in found.findings} >= {"blank", "gap"}
+
+
+def test_files_come_in_one_order_and_what_changes_changes_the_fingerprint(tmp_path: Path) -> None:
+    source = Folder(folder_of_homes(tmp_path / "homes", 5))
+    entries = source.entries()
+    assert len(entries) == 5
+    assert fingerprint(source.entries(), source.version) == fingerprint(entries, source.version)
+    (tmp_path / "homes" / "home 00001.csv").write_text("other")
+    assert fingerprint(source.entries(), source.version) != fingerprint(entries, source.version)
+
+
+def test_a_table_of_other_energies_has_another_fingerprint(tmp_path: Path) -> None:
+    source = table(tmp_path / "homes.parquet", TWO)
+    before = fingerprint(source.entries(), source.version)
+    assert fingerprint(source.entries(), source.version) == before
+    table(tmp_path / "homes.parquet", changed("wh", pa.array([7] * TWO.num_rows)))
+    assert fingerprint(source.entries(), source.version) != before
+
+
+def test_parts_hold_so_many_homes_and_so_much_at_most() -> None:
+    entries = [Entry(str(number), 0, size) for number, size in enumerate((1, 1, 1, 5, 5, 99, 1, 1))]
+    parts = [[entry.size for entry in part] for part in cut(entries, 3, 10)]
+    assert parts == [[1, 1, 1], [5, 5], [99], [1, 1]]
+
+
+def test_the_homes_file_says_what_differs(tmp_path: Path) -> None:
+    path = tmp_path / "homes.csv"
+    path.write_text("\ufeffhome,power_kva,off_peak_hours\na,9,\nb,,1:30-9:30\n", encoding="utf-8")
+    assert read_homes_file(path, SIX) == {
+        "a": HomeSetting(9, SIX.off_peak_hours),
+        "b": HomeSetting(6, (parse_off_peak_hours("01:30-09:30"),)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "has columns none; it needs home"),
+        ("home,power\na,6\n", "has columns home, power; it needs home, and may have power_kva"),
+        (
+            "home,power_kva\na,6\na,9\n,6\nb,0\nc,six\nd,6,7\n",
+            (
+                "line 3: home 'a' is named twice; line 4: no home is named; "
+                "line 5: power_kva '0' is no whole number from 1 to 36; line 6: power_kva 'six' is no whole "
+                "number from 1 to 36; line 7: it has more cells than there are columns"
+            ),
+        ),
+        ("home,off_peak_hours\na,night\n", "line 2: 'night' in 'night' is not a range of hours"),
+        ('home\n"a"b\n', "is no CSV in UTF-8"),
+    ],
+)
+def test_a_homes_file_that_cannot_be_used_is_refused_line_by_line(
+    tmp_path: Path, text: str, reason: str
+) -> None:
+    path = tmp_path / "homes.csv"
+    path.write_text(text)
+    with pytest.raises(PortfolioError) as refused:
+        read_homes_file(path, SIX)
+    assert reason in str(refused.value)
+
+
+def test_parquet_without_its_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(PortfolioError, match=r"pip install 'openwatt\[portfolio\]'"):
+        results_for(tmp_path / "out.parquet")
+    assert results_for(tmp_path / "out.csv").part([]) == b""
