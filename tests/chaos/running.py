@@ -91,6 +91,8 @@ class Home:
             "PYTHONPATH": str(REPOSITORY),  # the code that is tested, whatever is installed
             "OPENWATT_DATA_DIR": str(self.data),
             "OPENWATT_WORKERS": "2",
+            "OPENWATT_LIMIT_API": "9000000/minute",  # a load is not refused where limits are not the matter
+            "OPENWATT_LIMIT_PAGES": "9000000/minute",
             **settings,
         }
 
