@@ -1,8 +1,9 @@
 """The fields of a customer's question: the same in an address, in a form and in JSON."""
 
 import datetime as dt
+import gzip
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from dataclasses import replace
 from decimal import Decimal
 
@@ -80,12 +81,24 @@ def _minute(text: str) -> int:
     return minutes_of(instant if instant.tzinfo else instant.replace(tzinfo=PARIS))
 
 
+#: A winter's day at 500 W, for the documentation.
+_EXAMPLE = b64encode(
+    gzip.compress(
+        b"".join(
+            b"2024-01-%02dT%02d:%02d:00+01:00;500\n" % (10 + n // 48, n % 48 // 2, n % 2 * 30)
+            for n in range(1, 49)
+        ),
+        mtime=0,
+    )
+).decode()
+
 FILE = Parameter(
     "file",
     "The meter's file as its maker exports it (CSV, XLSX, JSON; gzip and zip too), up to 32 MB. "
     "The reader is chosen by what is in it.",
     {"type": "string", "contentEncoding": "base64", "pattern": _BASE64},
     _file,
+    _EXAMPLE,
 )
 OFF_PEAK_HOURS = Parameter(
     "off_peak_hours",
@@ -120,7 +133,7 @@ FROM_INSTANT, TO_INSTANT = (
             "First instant, or a day, which means its beginning; the file's when left out.",
             "2024-01-10",
         ),
-        ("to", "First instant after the last; the file's end when left out.", "2024-07-25"),
+        ("to", "First instant after the last; the file's end when left out.", "2024-01-11"),
     )
 )
 REGISTER_FIELDS = (replace(FILE, required=True), REGISTERS_OF, *HOME, FROM_INSTANT, TO_INSTANT)
@@ -157,10 +170,10 @@ PRICES = Parameter(
     "now",
 )
 FROM_DAY = Parameter(
-    "from", "First day; the first whole day of the file when left out.", DAY_SCHEMA, _day, "2023-09-01"
+    "from", "First day; the first whole day of the file when left out.", DAY_SCHEMA, _day, "2025-09-01"
 )
 TO_DAY = Parameter(
-    "to", "The day after the last; that of the file when left out.", DAY_SCHEMA, _day, "2024-07-01"
+    "to", "The day after the last; that of the file when left out.", DAY_SCHEMA, _day, "2026-09-01"
 )
 DETAILS = Parameter(
     "details",
@@ -182,4 +195,4 @@ BILL_PARAMETERS = (
     TO_DAY,
     DETAILS,
 )
-BILL_FIELDS = (FILE, *BILL_PARAMETERS)
+BILL_FIELDS = (replace(FILE, example=None), *BILL_PARAMETERS)
