@@ -14,7 +14,7 @@ from openwatt.store.database import Database
 from openwatt.telemetry.context import record_query
 from openwatt.telemetry.exporter import Exporter
 from openwatt.telemetry.start import Telemetry, running_telemetry
-from openwatt.watch import PROBE_ENDPOINTS, ingest_collector, telemetry_config
+from openwatt.watch import PRIVATE_ENDPOINTS, PROBE_ENDPOINTS, ingest_collector, telemetry_config
 from openwatt.web.access import register_access
 from openwatt.web.answers import Answers
 from openwatt.web.api import api
@@ -72,6 +72,7 @@ def create_app(
         telemetry.reports,
         trusted_proxies=settings.trusted_proxies,
         quiet_endpoints=PROBE_ENDPOINTS,
+        private_endpoints=PRIVATE_ENDPOINTS,
         pool_statistics=database.statistics,
     )
     register_problems(app)

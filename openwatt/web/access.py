@@ -44,9 +44,13 @@ def register_access(
     *,
     trusted_proxies: int,
     quiet_endpoints: frozenset[str],
+    private_endpoints: frozenset[str],
     pool_statistics: Callable[[], Mapping[str, int]],
 ) -> None:
-    """Registers the hooks. They must be the app's first: a request refused by its limit has a record too."""
+    """Registers the hooks. They must be the app's first: a request refused by its limit has a record too.
+
+    What `private_endpoints` were asked stays out of error reports: it tells of a customer's home.
+    """
     pool_reported_at = 0.0
 
     @app.before_request
@@ -60,7 +64,7 @@ def register_access(
             trace_id=trace[0] if trace else None,
             method=request.method,
             path=request.path,
-            query_string=environ.get("QUERY_STRING", ""),
+            query_string="" if request.endpoint in private_endpoints else environ.get("QUERY_STRING", ""),
             client=client_address(environ, trusted_proxies),
             route=rule.rule if rule else None,
             endpoint=rule.endpoint if rule else None,

@@ -30,6 +30,8 @@ from openwatt.domain.off_peak import parse_off_peak_hours
 from openwatt.domain.usage import use_of_curve
 from openwatt.meter.read import read_load_curve
 from openwatt.settings import Settings
+from openwatt.telemetry import context as contexts
+from openwatt.watch import PRIVATE_ENDPOINTS, PRIVATE_PATHS
 from openwatt.web import bills, customer
 from openwatt.web.market import StoredMarket
 from tests.conftest import NOW, close_app
@@ -424,6 +426,26 @@ def test_not_even_a_fault_of_ours_tells_what_was_in_the_file(
     assert "CustomerDataError: RuntimeError at " in said
     assert PRM not in said
     assert PRM not in "".join(traceback.format_exception(seen[0]))
+
+
+def test_an_error_report_of_an_address_repeats_nothing_of_it(
+    shared_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(bills, "compared")
+    seen: list[contexts.RequestContext | None] = []
+    with got_request_exception.connected_to(lambda *_, **__: seen.append(contexts.current()), shared_app):
+        answer = shared_app.test_client().get("/v1/bills?power_kva=6&kwh=4322")
+    assert answer.status_code == 500
+    (context,) = seen
+    assert context is not None
+    assert (context.path, context.query_string) == ("/v1/bills", "")
+
+
+def test_what_is_private_is_every_route_of_bills(shared_app: Flask) -> None:
+    rules = [rule for rule in shared_app.url_map.iter_rules() if rule.endpoint.startswith("bills.")]
+    assert len(rules) == 3
+    assert {rule.endpoint for rule in rules} == PRIVATE_ENDPOINTS
+    assert {rule.rule for rule in rules} == PRIVATE_PATHS
 
 
 def test_a_large_file_never_touches_the_disk(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
