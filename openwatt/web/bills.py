@@ -19,9 +19,7 @@ from openwatt.web.problems import BadRequestError, Fault
 bills = Blueprint("bills", __name__, url_prefix="/v1")
 
 PRIVACY = "Nothing of what you sent is stored or logged."
-PRIVACY_OF_ADDRESS = (
-    "What you asked stands in the address and nowhere else: it is neither stored nor logged here."
-)
+PRIVACY_OF_ADDRESS = "What you asked stands in the address alone; nothing of it is stored or logged here."
 
 
 @bills.post("/registers")

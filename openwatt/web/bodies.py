@@ -93,7 +93,8 @@ def read_body(fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault
 def _of_form(fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault]]:
     texts = [field for field in fields if field.name != "file"]
     files = request.files
-    pairs = [*request.form.items(multi=True)]
+    # A part may come without a name, which werkzeug tells as None.
+    pairs = [(name or "", text) for name, text in request.form.items(multi=True)]
     held = [one.stream.read() for one in files.getlist("file")]
     if any(field.name == "file" for field in fields):
         # A part without a file's name is a text to werkzeug; the file is what it holds.
@@ -101,7 +102,9 @@ def _of_form(fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault]
         pairs = [(name, text) for name, text in pairs if name != "file"]
     values, faults = gather(pairs, texts)
     faults += [
-        Fault(name, "is not a file here; there is: file") for name in dict.fromkeys(files) if name != "file"
+        Fault(name or "", "is not a file here; there is: file")
+        for name in dict.fromkeys(files)
+        if name != "file"
     ]
     if len(held) > 1:
         faults.append(Fault("file", "is given twice; put several files of one home into a zip"))

@@ -2,20 +2,16 @@
 
 import csv
 import datetime as dt
-import gzip
 import io
 import json
-import tempfile
-import traceback
 from base64 import b64encode
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
-from flask import Flask, got_request_exception
 from flask.testing import FlaskClient
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import TestResponse, encode_multipart
@@ -30,20 +26,19 @@ from openwatt.domain.off_peak import parse_off_peak_hours
 from openwatt.domain.usage import use_of_curve
 from openwatt.meter.read import read_load_curve
 from openwatt.settings import Settings
-from openwatt.telemetry import context as contexts
-from openwatt.watch import PRIVATE_ENDPOINTS, PRIVATE_PATHS
-from openwatt.web import bills, customer
+from openwatt.store.tariffs import publish
+from openwatt.web import bills
 from openwatt.web.market import StoredMarket
 from tests.conftest import NOW, close_app
 from tests.domain.test_worked_bills import WORKED
-from tests.meter.test_makers import FILES, HEADER, HOURLY
-from tests.meter.test_refusals import REFUSED
+from tests.meter.test_makers import FILES
 from tests.shared_data import SHARED, needs_shared_data
-from tests.web.test_bad_input import faults
+from tests.store.test_history import SHEET, TARIFF, observed
 
 REAL = SHARED / "load_curves/Enedis_Conso_Heure_20230809-20240725_1429xxxxxxxxxx.csv"
 PRM = "14298765432109"
 REGULATED = [worked for worked in WORKED if worked.get("tariff") == "catalogue"]
+PRICES = {"HP": Decimal("0.21"), "HC": Decimal("0.16")}
 KWH = {"power_kva": 6, "kwh": 5000, "profile": "electric_car"}
 
 
@@ -69,9 +64,6 @@ def told(answer: TestResponse) -> Any:
     """The JSON of an answer that must be 200."""
     assert answer.status_code == 200, answer.text
     return answer.json
-
-
-# What it costs
 
 
 @needs_shared_data
@@ -149,8 +141,10 @@ def test_a_bill_is_what_was_worked_out_by_hand(client: FlaskClient, worked: dict
             **fields,
         )
     )
-    (bill,) = [line["bill"] for line in answer["ranking"] if line["bill"]]
+    ((line, bill),) = [(line, line["bill"]) for line in answer["ranking"] if line["bill"]]
     assert f"{bill['ttc_eur']:.2f}" == worked["total_ttc"]
+    assert (line["total_ttc_eur"], line["total_ht_eur"]) == (bill["ttc_eur"], bill["ht_eur"])
+    assert line["duties_eur"] == bill["duties_eur"]
     assert "total_ht" not in worked or f"{bill['ht_eur']:.2f}" == worked["total_ht"]
     assert sorted(
         (line["month"], line["register"], line["kwh"], line["price_eur_per_kwh_ttc"])
@@ -254,222 +248,17 @@ def test_an_address_reads_the_database_once(client: FlaskClient, monkeypatch: py
     assert told(client.get(f"{address}&prices=now"))["ranking"] == first["ranking"]
 
 
-# What cannot be answered
-
-
-@pytest.mark.parametrize("path", ["/v1/bills", "/v1/registers"])
-@pytest.mark.parametrize("name", sorted(REFUSED.keys() - {"50 MB"}))
-def test_a_file_that_is_no_load_curve_is_refused_with_its_reason(
-    client: FlaskClient, path: str, name: str
-) -> None:
-    make, reason = REFUSED[name]
-    fields = {"power_kva": "6"} if path == "/v1/bills" else {"option": "BASE"}
-    answer = send(client, path, make(), **fields)
-    assert answer.status_code == 422
-    assert reason in faults(answer)["file"]
-
-
-def test_a_body_of_50_mb_is_too_large(client: FlaskClient) -> None:
-    answer = send(client, "/v1/bills", bytes(50 * 1024 * 1024), power_kva=6)
-    assert answer.status_code == 413
-    assert "larger" in answer.json["detail"]  # type: ignore[index]  # a problem document
-
-
-def test_every_wrong_field_is_named_at_once(client: FlaskClient) -> None:
-    wrong: dict[str, Any] = {
-        "power_kva": "six",
-        "off_peak_hours": "22:00-06:00;05:00-07:00",
-        "prices": "later",
-        "from": "2024-02-30",
-        "chosen_weekday": "someday",
-        "peak_days": "1999-12-31",
-        "supplier": "EDF",
-        "colour": "red",
-        "kwh": 5000,
-    }
-    answer = send(client, "/v1/bills", b"\x00\x01", **wrong)
-    assert answer.status_code == 400
-    assert faults(answer).keys() == wrong.keys() | {"file"}
-    in_json: Any = wrong | {"file": "?", "power_kva": "6", "off_peak_hours": "22:00-06:00", "peak_days": [1]}
-    answer = client.post("/v1/bills?surprise=1", json=in_json)
-    assert answer.status_code == 400
-    assert faults(answer).keys() == wrong.keys() | {"file", "surprise"}
-    assert faults(answer)["off_peak_hours"] == "must be an array"
-
-
-@pytest.mark.parametrize(
-    ("fields", "parameter", "said"),
-    [
-        ({}, "power_kva", "is missing"),
-        ({}, "file", "one of them is needed"),
-        ({"kwh": 1, "register_kwh": ["BASE=1"]}, "register_kwh", "exclude each other"),
-        ({"kwh": 1, "from": "2001-01-01", "prices": "then"}, "power_kva", "no contract can be costed"),
-        ({"kwh": 1, "option": "EJP"}, "option", "no contract EDF Tarif Bleu EJP of 6 kVA is known"),
-        ({"kwh": 1, "offer": "Prudence"}, "offer", "whose option is missing"),
-        ({"kwh": 1, "from": "2024-01-01", "to": "2024-02-01"}, "to", "the span is one year"),
-        ({"kwh": 1, "to": "2024-01-01", "from": "2025-01-01"}, "to", "the span is one year"),
-        ({"profile": "base"}, "profile", "no kwh are given"),
-        ({"register_kwh": ["HP=1", "HP=2"]}, "register_kwh", "HP, HP are not the registers of one option"),
-        ({"register_kwh": ["HP=1", "HC=2", "HC=2"]}, "register_kwh", "each once"),
-        ({"kwh": 10**30}, "kwh", "must be a whole number"),
-        ({"kwh": 1e300}, "kwh", "must be of type integer"),
-        ({"kwh": True}, "kwh", "must be of type integer"),
-    ],
-)
-def test_what_makes_no_question_says_why(
-    client: FlaskClient, fields: dict[str, object], parameter: str, said: str
-) -> None:
-    answer = client.post("/v1/bills", json=({"power_kva": 6} | fields) if fields else {})
-    assert answer.status_code in {400, 422}
-    assert said in faults(answer)[parameter]
-
-
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"1", b'{"power_kva": 6', b"[" * 100_000, b"\xff"])
-def test_what_is_no_json_object_is_refused(client: FlaskClient, body: bytes) -> None:
-    answer = client.post("/v1/bills", data=body, content_type="application/json")
-    assert answer.status_code == 400
-    assert "JSON" in faults(answer)["body"]
-
-
-@pytest.mark.parametrize("kind", ["text/csv", "application/x-www-form-urlencoded", ""])
-def test_another_kind_of_body_is_a_415(client: FlaskClient, kind: str) -> None:
-    answer = client.post("/v1/registers", data=TWO_DAYS, content_type=kind)
-    assert answer.status_code == 415
-    assert "multipart/form-data" in answer.json["detail"]  # type: ignore[index]  # a problem document
-
-
-def test_registers_need_the_hours_that_decide_them(client: FlaskClient) -> None:
-    answer = send(client, "/v1/registers", TWO_DAYS, option="HPHC", to="2023-01-01")
-    assert answer.status_code == 422
-    assert faults(answer).keys() == {"off_peak_hours", "to"}
-
-
-def test_days_outside_the_file_are_no_question_of_it(client: FlaskClient) -> None:
-    answer = send(client, "/v1/bills", TWO_DAYS, **{"power_kva": 6, "from": "2020-01-01", "to": "2020-02-01"})
-    assert answer.status_code == 422
-    assert "no measurement lies from 2020-01-01 to 2020-02-01" in faults(answer)["to"]
-
-
-def test_an_empty_database_has_no_contract(empty_url: str) -> None:
-    app = create_app(Settings(database_url=empty_url), clock=lambda: NOW)
-    answer = send(app.test_client(), "/v1/bills", TWO_DAYS, power_kva=6)
-    assert answer.status_code == 422
-    assert "there is none" in faults(answer)["power_kva"]
+def test_what_is_published_is_in_the_next_answer(filled_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openwatt.web.answers.VERSION_FOR_S", 0.0)
+    tariff = replace(TARIFF, subscription_eur_per_year_ttc=Decimal(180), prices_eur_per_kwh_ttc=PRICES)
+    app = create_app(Settings(database_url=filled_url), clock=lambda: NOW)
+    before = told(send(app.test_client(), "/v1/bills", TWO_DAYS, power_kva=6))
+    with psycopg.connect(filled_url) as connection:
+        publish(connection, [observed(tariff, NOW)])
+    after = told(send(app.test_client(), "/v1/bills", TWO_DAYS, power_kva=6))
     close_app(app)
-
-
-def test_without_the_database_it_is_a_503() -> None:
-    app = create_app(Settings(database_url="postgresql:///none?host=/nonexistent"))
-    for answer in (
-        send(app.test_client(), "/v1/bills", TWO_DAYS, power_kva=6),
-        app.test_client().get("/v1/bills?kwh=5000&power_kva=6"),
-    ):
-        assert answer.status_code == 503
-        assert answer.headers["Retry-After"]
-    close_app(app)
-
-
-# What becomes of it
-
-
-@pytest.fixture
-def everything_said(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Callable[[], str]:
-    """All that was logged or printed, with its tracebacks and its fields."""
-    caplog.set_level(0)
-
-    def said() -> str:
-        out, err = capfd.readouterr()
-        return out + err + caplog.text + "".join(str(record.__dict__) for record in caplog.records)
-
-    return said
-
-
-def test_nothing_of_the_file_or_the_fields_is_logged(
-    client: FlaskClient, everything_said: Callable[[], str]
-) -> None:
-    mine = HEADER.replace("14290000000000", PRM)
-    for data in (HOURLY.replace("14290000000000", PRM), mine + f"{PRM};{PRM}\n", mine, f"{PRM};{PRM}"):
-        answer = send(client, "/v1/bills", data.encode(), power_kva=6, off_peak_hours="03:07-04:07")
-        assert answer.headers["Cache-Control"] == "no-store"
-        send(client, "/v1/registers", data.encode(), option="BASE", off_peak_hours=PRM)
-    client.post("/v1/bills", json={"power_kva": 6, "supplier": PRM, PRM: 1})
-    client.get("/v1/bills?kwh=4321&power_kva=6")
-    said = everything_said()
-    assert said.count("/v1/bills") >= 5
-    for planted in (PRM, "03:07", "Horodate", "a name.txt", "4321"):
-        assert planted not in said
-
-
-def test_an_answer_does_not_repeat_the_meters_number(client: FlaskClient) -> None:
-    data = TWO_DAYS.decode().replace("\r\n", "\n").replace("+00:00;", "+00:00;")
-    head = HEADER.replace("14290000000000", PRM)
-    answer = send(client, "/v1/bills", (head + data).encode(), power_kva=6)
-    assert told(answer)["privacy"] == "Nothing of what you sent is stored or logged."
-    assert PRM not in answer.text
-
-
-@pytest.mark.parametrize("path", ["/v1/bills", "/v1/registers"])
-def test_not_even_a_fault_of_ours_tells_what_was_in_the_file(
-    shared_app: Flask, everything_said: Callable[[], str], monkeypatch: pytest.MonkeyPatch, path: str
-) -> None:
-    def fails(data: bytes, _now: dt.datetime) -> None:
-        raise RuntimeError(data.decode())
-
-    for module in (bills, customer):
-        monkeypatch.setattr(module, "read_load_curve", fails)
-    seen: list[BaseException] = []
-    with got_request_exception.connected_to(lambda _, exception: seen.append(exception), shared_app):
-        answer = send(shared_app.test_client(), path, PRM.encode(), power_kva=6)
-    assert answer.status_code == 500
-    assert PRM not in answer.text
-    said = everything_said()
-    assert "CustomerDataError: RuntimeError at " in said
-    assert PRM not in said
-    assert PRM not in "".join(traceback.format_exception(seen[0]))
-
-
-def test_an_error_report_of_an_address_repeats_nothing_of_it(
-    shared_app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delattr(bills, "compared")
-    seen: list[contexts.RequestContext | None] = []
-    with got_request_exception.connected_to(lambda *_, **__: seen.append(contexts.current()), shared_app):
-        answer = shared_app.test_client().get("/v1/bills?power_kva=6&kwh=4322")
-    assert answer.status_code == 500
-    (context,) = seen
-    assert context is not None
-    assert (context.path, context.query_string) == ("/v1/bills", "")
-
-
-def test_what_is_private_is_every_route_of_bills(shared_app: Flask) -> None:
-    rules = [rule for rule in shared_app.url_map.iter_rules() if rule.endpoint.startswith("bills.")]
-    assert len(rules) == 3
-    assert {rule.endpoint for rule in rules} == PRIVATE_ENDPOINTS
-    assert {rule.rule for rule in rules} == PRIVATE_PATHS
-
-
-def test_a_large_file_never_touches_the_disk(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("TemporaryFile", "NamedTemporaryFile", "SpooledTemporaryFile", "mkstemp"):
-        monkeypatch.delattr(tempfile, name)
-        monkeypatch.delattr(f"werkzeug.formparser.{name}", raising=False)
-    large = file_of(500, Span(dt.date(2023, 1, 1), dt.date(2024, 1, 1))) * 2
-    assert len(large) > 1_000_000
-    answer = told(send(client, "/v1/registers", large, option="BASE"))
-    assert answer["wh"] == {"BASE": 365 * 24 * 500}
-    assert "duplicate" in {finding["kind"] for finding in answer["findings"]}
-    packed = gzip.compress(large)
-    assert told(send(client, "/v1/registers", packed, option="BASE")) == answer
-
-
-def test_many_at_once_get_each_their_own(filled_url: str) -> None:
-    app = create_app(Settings(database_url=filled_url, workers=1), clock=lambda: NOW)
-
-    def ask(watts: int) -> Any:
-        data = file_of(watts, Span(dt.date(2024, 1, 10), dt.date(2024, 1, 12)))
-        return told(send(app.test_client(), "/v1/bills", data, power_kva=6 + watts % 2 * 3))
-
-    with ThreadPoolExecutor(8) as threads:
-        together = list(threads.map(ask, range(100, 124)))
-    assert together == [ask(watts) for watts in range(100, 124)]
-    assert len({answer["ranking"][0]["total_ttc_eur"] for answer in together}) == 24
-    close_app(app)
+    (new,) = [line for line in after["ranking"] if line["supplier"] == TARIFF.supplier]
+    assert [line for line in after["ranking"] if line != new] == before["ranking"]
+    assert new["sources"] == [
+        {"title": SHEET.title, "url": SHEET.url, "document_sha256": SHEET.sha256, "page": None}
+    ]
