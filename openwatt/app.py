@@ -64,7 +64,7 @@ def create_app(
         app,
         telemetry.metrics,
         Limits(
-            {"api": settings.limit_api, "bills": settings.limit_api, "pages": settings.limit_pages},
+            {"api": settings.limit_api, "bills": settings.limit_bills, "pages": settings.limit_pages},
             telemetry.metrics,
             redis_url=settings.redis_url,
             workers=settings.workers,

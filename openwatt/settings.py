@@ -104,6 +104,9 @@ class Settings:
     limit_api: str = _setting(
         "12000/minute", "Most requests of one client address to /v1, as 600/minute or 10/second.", _limit
     )
+    limit_bills: str = _setting(
+        "120/minute", "The same to /v1/bills and /v1/registers, each of which reads a whole file.", _limit
+    )
     limit_pages: str = _setting(
         "3000/minute", "Most requests of one client address to pages, documentation and contract.", _limit
     )

@@ -152,3 +152,13 @@ def test_without_the_database_it_is_a_503() -> None:
         assert answer.status_code == 503
         assert answer.headers["Retry-After"]
     close_app(app)
+
+
+def test_bills_have_a_limit_of_their_own(filled_url: str) -> None:
+    app = create_app(Settings(database_url=filled_url, workers=1, limit_bills="2/hour"), clock=lambda: NOW)
+    client = app.test_client()
+    statuses = [send(client, "/v1/registers", TWO_DAYS, option="BASE").status_code for _ in range(3)]
+    assert statuses == [200, 200, 429]
+    assert client.get("/v1/bills?kwh=1&power_kva=6").status_code == 429
+    assert client.get("/v1/tariffs").status_code == 200
+    close_app(app)
