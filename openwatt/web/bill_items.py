@@ -197,6 +197,7 @@ class BillsPage(Struct, frozen=True, kw_only=True):
     advice: AdviceItem
     assumptions: Annotated[list[str], Meta(description="What was not said and had to be assumed.")]
     address: Annotated[
-        str | None, Meta(description="Asks this again and can be shared; null where a file was sent.")
+        str | None,
+        Meta(description="Asks this again and can be shared; null with a file or very long lists."),
     ]
     privacy: Privacy

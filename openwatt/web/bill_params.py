@@ -12,7 +12,7 @@ from openwatt.domain.errors import OffPeakError
 from openwatt.domain.legal_time import PARIS, minutes_of
 from openwatt.domain.off_peak import OffPeakHours, parse_off_peak_hours
 from openwatt.domain.profiles import PROFILES
-from openwatt.domain.tariff import REGISTERS
+from openwatt.domain.tariff import OPTIONS, REGISTERS
 from openwatt.web.params import (
     DAY_SCHEMA,
     OFFER,
@@ -107,7 +107,7 @@ OFF_PEAK_HOURS = Parameter(
     _TEXT_SCHEMA,
     _off_peak,
     "22:30-06:30",
-    many=True,
+    most=6,
 )
 CHOSEN_WEEKDAY = Parameter(
     "chosen_weekday",
@@ -115,7 +115,8 @@ CHOSEN_WEEKDAY = Parameter(
     {"type": "string", "enum": list(WEEKDAYS)},
     lambda text: WEEKDAYS.index(one_of(*WEEKDAYS)(text)),
 )
-PEAK_DAYS = Parameter("peak_days", "EJP peak days.", DAY_SCHEMA, _day, many=True)
+#: 22 a season, of ten seasons.
+PEAK_DAYS = Parameter("peak_days", "EJP peak days.", DAY_SCHEMA, _day, most=220)
 HOME = (OFF_PEAK_HOURS, CHOSEN_WEEKDAY, PEAK_DAYS)
 
 REGISTERS_OF = replace(OPTION, description="The option whose registers are wanted.", required=True)
@@ -157,7 +158,7 @@ REGISTER_KWH = Parameter(
     "Instead of a file: kWh of a year of each register of one option, as `HP=3000` and `HC=2000`.",
     {"type": "string", "pattern": f"^{_REGISTER_KWH}$"},
     _register_kwh,
-    many=True,
+    most=max(map(len, OPTIONS.values())),
 )
 PRESENT_OPTION = replace(OPTION, description="Option of the present contract; it is told in detail.")
 PRESENT_SUPPLIER = replace(SUPPLIER, description="Supplier of the present contract; EDF when left out.")
@@ -181,7 +182,8 @@ DETAILS = Parameter(
     {"type": "boolean"},
     lambda text: one_of("true", "false")(text) == "true",
 )
-BILL_PARAMETERS = (
+BILL_FIELDS = (
+    replace(FILE, example=None),
     replace(POWER_KVA, required=True),
     KWH,
     PROFILE,
@@ -195,4 +197,7 @@ BILL_PARAMETERS = (
     TO_DAY,
     DETAILS,
 )
-BILL_FIELDS = (replace(FILE, example=None), *BILL_PARAMETERS)
+#: An address asks for one year, and holds 50 parameters at most.
+BILL_PARAMETERS = tuple(
+    replace(field, most=25) if field is PEAK_DAYS else field for field in BILL_FIELDS if field.name != "file"
+)

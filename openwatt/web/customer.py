@@ -20,6 +20,7 @@ from openwatt.domain.usage import Use, use_of_curve, use_of_registers
 from openwatt.meter.read import read_load_curve
 from openwatt.web.bill_params import BILL_PARAMETERS
 from openwatt.web.market import Colours, StoredMarket
+from openwatt.web.params import LONGEST_QUERY
 from openwatt.web.problems import BadRequestError, Fault
 
 #: What is assumed of a home that does not say its off-peak hours; the answer says so.
@@ -36,7 +37,7 @@ class Customer:
     """What a customer asks: what was used and how it is compared, with all that had to be assumed.
 
     `curve` is the measured one, None where yearly kWh were given in its place;
-    `address` asks the same again, None where that needs the file.
+    `address` asks the same again, None where that needs the file or no address can hold it.
     """
 
     power_kva: int
@@ -249,8 +250,11 @@ def _use(
     return use_of_curve(spread, home, span), [PROFILES[profile].assumption]
 
 
-def _address(values: Values, question: Question) -> str:
-    """The address that asks this question again, its days said and its fields in one order."""
+def _address(values: Values, question: Question) -> str | None:
+    """The address that asks this question again, its days said and its fields in one order.
+
+    None where an address cannot hold so much.
+    """
     told = {**values, "from": question.span.start, "to": question.span.end}
     if question.present:
         told["supplier"], told["offer"] = question.present[:2]
@@ -260,7 +264,9 @@ def _address(values: Values, question: Question) -> str:
         if parameter.name in told
         for value in (told[parameter.name] if parameter.many else [told[parameter.name]])
     ]
-    return f"/v1/bills?{urlencode(pairs)}"
+    query = urlencode(pairs)
+    fits = all(len(told.get(one.name) or ()) <= one.most for one in BILL_PARAMETERS if one.many)
+    return f"/v1/bills?{query}" if fits and len(query) <= LONGEST_QUERY else None
 
 
 def _text(name: str, value: Any) -> str:

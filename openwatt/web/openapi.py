@@ -91,7 +91,7 @@ def _property(parameter: Parameter, *under: str) -> dict[str, object]:
     schema = dict(parameter.schema)
     example = {} if parameter.example is None else {"example": parameter.example}
     if parameter.many:
-        schema = {"type": "array", "items": schema}
+        schema = {"type": "array", "items": schema, "maxItems": parameter.most}
         example = {"example": [parameter.example]} if example else {}
     told: dict[str, object] = {"description": parameter.description}
     for key in under:

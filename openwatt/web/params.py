@@ -25,7 +25,7 @@ class Parameter:
     """One query parameter, or one field of a body.
 
     `read` turns its text into a value or raises ValueError with a sentence. Of a
-    parameter that may be given many times, the schema is that of one and the value a tuple.
+    parameter that may be given `most` times, the schema is that of one and the value a tuple.
     """
 
     name: str
@@ -34,7 +34,12 @@ class Parameter:
     read: Callable[[str], Any]
     example: object = field(default=None)
     required: bool = False
-    many: bool = False
+    most: int = 1
+
+    @property
+    def many(self) -> bool:
+        """Whether it may be given more than once."""
+        return self.most > 1
 
 
 class MeaningError(ValueError):
@@ -85,6 +90,9 @@ def gather(
             faults.append(Fault(_shown(name), f"is not a parameter here; there are: {names}"))
         elif name in values and not parameter.many:
             faults.append(Fault(name, "is given twice"))
+        elif parameter.many and len(values.get(name) or ()) >= parameter.most:
+            faults.append(Fault(name, f"is given more than {parameter.most} times"))
+            values[name] = None
         else:
             before = values.setdefault(name, () if parameter.many else None)
             try:

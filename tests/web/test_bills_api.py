@@ -239,6 +239,12 @@ def test_an_answer_without_a_file_has_an_address_that_asks_it_again(
     assert (again.status_code, again.headers["ETag"]) == (304, answer.headers["ETag"])
 
 
+def test_what_no_address_can_hold_has_none(client: FlaskClient) -> None:
+    days = [f"2025-{month:02}-{day:02}" for month in (1, 2) for day in range(1, 27)]
+    assert told(client.post("/v1/bills", json=KWH | {"peak_days": days[:25]}))["address"]
+    assert told(client.post("/v1/bills", json=KWH | {"peak_days": days}))["address"] is None
+
+
 def test_an_address_reads_the_database_once(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     address = "/v1/bills?power_kva=12&kwh=7000"
     first = told(client.get(address))
