@@ -29,8 +29,8 @@ from openwatt.web.params import (
 MOST_KWH = 1_000_000
 _BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$"
 _REGISTER_KWH = rf"({'|'.join(REGISTERS)})=([0-9]{{1,6}}(?:\.[0-9]{{1,3}})?)"
-#: Of a text that its own grammar reads: printable and not without end.
-_TEXT_SCHEMA = {"type": "string", "pattern": r"^[^\x00-\x1f\x7f]{1,200}$"}
+#: The signs that off-peak hours are written with, in English and in French.
+_HOURS = r"^[ -~éÉà–]{1,100}$"
 _INSTANT = re.compile(
     r"(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2})(?::\d{2}(?:\.\d+)?)?([Zz]|[+-]\d{2}:\d{2})?)?"
 )
@@ -52,8 +52,8 @@ def _register_kwh(text: str) -> tuple[str, Decimal]:
 
 
 def _off_peak(text: str) -> OffPeakHours:
-    if len(text) > 200:
-        raise ValueError("is longer than 200 characters")
+    if not re.fullmatch(_HOURS, text):
+        raise ValueError("holds other signs than hours are written with, or more than 100")
     try:
         return parse_off_peak_hours(text)
     except OffPeakError as error:
@@ -104,7 +104,7 @@ OFF_PEAK_HOURS = Parameter(
     "off_peak_hours",
     "Off-peak hours of the home as the grid operator prints them, such as `22:00-06:00`, `HC (22H30-6H30)` "
     "or `winter from 2026-12-01 01:00-07:00;14:00-16:00`; of several, the last that applies on a day holds.",
-    _TEXT_SCHEMA,
+    {"type": "string", "pattern": _HOURS},
     _off_peak,
     "22:30-06:30",
     most=6,

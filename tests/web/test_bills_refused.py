@@ -69,6 +69,8 @@ def test_every_wrong_field_is_named_at_once(client: FlaskClient) -> None:
         ({"profile": "base"}, "profile", "no kwh are given"),
         ({"register_kwh": ["HP=1", "HP=2"]}, "register_kwh", "HP, HP are not the registers of one option"),
         ({"register_kwh": ["HP=1", "HC=2", "HC=2"]}, "register_kwh", "each once"),
+        ({"kwh": 1, "off_peak_hours": ["22:00-06:00" * 10]}, "off_peak_hours", "or more than 100"),
+        ({"kwh": 1, "off_peak_hours": ["été 22h-6h"], "from": 1}, "from", "must be of type string"),
         ({"kwh": 1, "peak_days": ["2025-01-01"] * 221}, "peak_days", "is given more than 220 times"),
         ({"kwh": 10**30}, "kwh", "must be a whole number"),
         ({"kwh": 1e300}, "kwh", "must be of type integer"),
