@@ -5,24 +5,30 @@ from collections.abc import Callable
 
 from flask import Flask, got_request_exception
 
+from openwatt.catalogue.calendars import calendar_for
+from openwatt.catalogue.market import calendar_of
+from openwatt.catalogue.shipped import shipped_duties
 from openwatt.prepare import locate_database
 from openwatt.settings import Settings, read_settings
 from openwatt.store.database import Database
 from openwatt.telemetry.context import record_query
 from openwatt.telemetry.exporter import Exporter
 from openwatt.telemetry.start import Telemetry, running_telemetry
-from openwatt.watch import PROBE_ENDPOINTS, ingest_collector, telemetry_config
+from openwatt.watch import PRIVATE_ENDPOINTS, PROBE_ENDPOINTS, ingest_collector, telemetry_config
 from openwatt.web.access import Access, register_access
 from openwatt.web.answers import Answers
 from openwatt.web.api import api
+from openwatt.web.bills import bills
+from openwatt.web.bodies import Request
 from openwatt.web.browser import guard_browser
 from openwatt.web.front import Front
 from openwatt.web.limits import Limits
+from openwatt.web.market import Facts, StoredMarket
 from openwatt.web.pages import pages
 from openwatt.web.probes import probes
 from openwatt.web.problems import register_problems
 
-#: A question is asked by its address; no body is needed for one.
+#: A question is asked by its address; only a customer's file needs more (`web.bodies`).
 LONGEST_BODY_BYTES = 64 * 1024
 
 
@@ -47,25 +53,30 @@ def create_app(
     settings = settings or read_settings()
     telemetry = telemetry or running_telemetry() or Telemetry(telemetry_config(settings, multiprocess=False))
     app = Flask("openwatt.web", static_url_path="/static")
+    app.request_class = Request
     app.config.update(MAX_CONTENT_LENGTH=LONGEST_BODY_BYTES, REVISION=settings.revision)
     database = Database(locate_database(settings), most_connections=settings.threads, on_query=record_query)
     answers = app.extensions["openwatt.answers"] = Answers(database, clock, telemetry.metrics)
+    app.extensions["openwatt.market"] = StoredMarket(
+        database, answers.data_version, Facts(calendar_of, calendar_for, shipped_duties)
+    )
     # The hooks of access come first, so that every answer, a refusal too, has its id, record and metrics.
     access = Access(
         telemetry.metrics,
         Limits(
-            {"api": settings.limit_api, "pages": settings.limit_pages},
+            {"api": settings.limit_api, "bills": settings.limit_bills, "pages": settings.limit_pages},
             telemetry.metrics,
             redis_url=settings.redis_url,
             workers=settings.workers,
         ),
         trusted_proxies=settings.trusted_proxies,
         quiet_endpoints=PROBE_ENDPOINTS,
+        private_endpoints=PRIVATE_ENDPOINTS,
         pool_statistics=database.statistics,
     )
     register_access(app, access, telemetry.reports)
     register_problems(app)
-    for part in (api, probes, pages):
+    for part in (api, bills, probes, pages):
         app.register_blueprint(part)
     Exporter(app, telemetry.metrics.exposition([ingest_collector(database)]))
     app.after_request(guard_browser)

@@ -115,6 +115,9 @@ class Settings:
     limit_api: str = _setting(
         "12000/minute", "Most requests of one client address to /v1, as 600/minute or 10/second.", _limit
     )
+    limit_bills: str = _setting(
+        "1200/minute", "The same to /v1/bills and /v1/registers, each of which reads a whole file.", _limit
+    )
     limit_pages: str = _setting(
         "3000/minute", "Most requests of one client address to pages, documentation and contract.", _limit
     )
@@ -189,7 +192,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
             shown = "" if setting.metadata["secret"] else f" (it is {text!r})"
             faults.append(f"{variable} {error}{shown}")
     settings = Settings(**values)
-    for name in ("limit_api", "limit_pages"):
+    for name in ("limit_api", "limit_bills", "limit_pages"):
         most = int(getattr(settings, name).partition("/")[0])
         if most < settings.workers:
             faults.append(

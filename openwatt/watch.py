@@ -14,6 +14,9 @@ from openwatt.telemetry.start import TelemetryConfig
 
 PROBE_ENDPOINTS = frozenset({"probes.health", "probes.ready", "probes.version", "prometheus_metrics"})
 PROBE_PATHS = frozenset({"/health", "/health/ready", "/version", "/metrics"})
+#: What is asked there tells of a customer's home: neither error reports nor traces may repeat it.
+PRIVATE_ENDPOINTS = frozenset({"bills.registers", "bills.compare_file", "bills.compare_kwh"})
+PRIVATE_PATHS = frozenset({"/v1/registers", "/v1/bills"})
 
 
 def release_of(settings: Settings) -> str:
@@ -43,7 +46,7 @@ def telemetry_config(settings: Settings, *, multiprocess: bool) -> TelemetryConf
             environment=settings.environment,
             traces_sample_rate=settings.sentry_traces_sample_rate,
             probe_endpoints=PROBE_ENDPOINTS,
-            untraced_paths=PROBE_PATHS,
+            untraced_paths=PROBE_PATHS | PRIVATE_PATHS,
         )
     return TelemetryConfig(
         logs=LogConfig(identity=identity, level=settings.log_level, file=settings.log_file),

@@ -136,7 +136,9 @@ def database() -> Iterator[Callable[[str], Database]]:
 def shared_app(server: Server, filled: str) -> Iterator[Flask]:
     """The app over the shipped catalogue at noon of a fixed day; for tests that only read."""
     # A clone, because a template that somebody is connected to cannot be cloned.
-    app = create_app(Settings(database_url=server.url(server.create(filled)), workers=1), clock=lambda: NOW)
+    url = server.url(server.create(filled))
+    # Tests ask for bills more often than a household does.
+    app = create_app(Settings(database_url=url, workers=1, limit_bills="12000/minute"), clock=lambda: NOW)
     yield app
     close_app(app)
 

@@ -1,6 +1,6 @@
 """Usages, bills and comparisons as plain mappings, the same for every door, in the field's words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -15,7 +15,7 @@ from openwatt.domain.advice import (
 )
 from openwatt.domain.bill import Bill, EnergyLine, SubscriptionLine, rounded, to_cents, to_kwh
 from openwatt.domain.comparison import Comparison, Market, Question, Ranked
-from openwatt.domain.contract import Contract, SourcedTariff
+from openwatt.domain.contract import Contract, Source
 from openwatt.domain.legal_time import Span, instant_of
 from openwatt.domain.load_curve import Coverage, Finding, LoadCurve
 from openwatt.domain.reconciliation import Reconciliation
@@ -109,10 +109,14 @@ def comparison_answer(comparison: Comparison, *, details: bool = False) -> Answe
 def ranked_answer(ranked: Ranked, comparison: Comparison) -> Answer:
     """One contract of a ranking, its total and what it saves, over the span and for 365 days."""
     saving = ranked.saving_against_regulated
+    costed = comparison.costed[ranked.contract.key]
+    total_ht = costed.total_ht
     return {
         **contract_answer(ranked.contract),
         "total_ttc_eur": to_cents(ranked.total_ttc),
         "total_ttc_eur_per_year": to_cents(comparison.per_year(ranked.total_ttc)),
+        "total_ht_eur": _cents(total_ht),
+        "duties_eur": None if total_ht is None else to_cents(ranked.total_ttc - total_ht),
         "saving_against_regulated_eur": _cents(saving),
         "saving_against_regulated_eur_per_year": None
         if saving is None
@@ -124,6 +128,9 @@ def ranked_answer(ranked: Ranked, comparison: Comparison) -> Answer:
         "whole": ranked.whole,
         "partial": list(ranked.partial),
         "notes": list(ranked.notes),
+        "sources": _sources(
+            source for period in costed.periods if period.tariff for source in period.tariff.sources
+        ),
     }
 
 
@@ -175,7 +182,8 @@ def advice_answer(
     subject = held or regulated.get("BASE") or next(iter(regulated.values()), None)
     if curve is not None and subject is not None:
         advice["power"] = power_answer(advise_power(curve, use, subject, market, question))
-    if "BASE" in regulated and "HPHC" in regulated:
+    used = any(one.usage.energies.any() for one in result.costed.values())
+    if used and "BASE" in regulated and "HPHC" in regulated:
         advice["off_peak"] = off_peak_answer(advise_off_peak(regulated["BASE"], regulated["HPHC"], result))
     if "TEMPO" in regulated and (red_days := advise_red_days(result, regulated["TEMPO"])):
         advice["red_days"] = red_days_answer(red_days)
@@ -212,14 +220,15 @@ def _line(line: EnergyLine | SubscriptionLine) -> Mapping[str, Any]:
         **what,
         "amount_eur_ht": _cents(line.amount_ht),
         "amount_eur_ttc": _cents(line.amount_ttc),
-        "sources": _sources(line.tariff),
+        "sources": _sources(line.tariff.sources),
     }
 
 
-def _sources(sourced: SourcedTariff) -> list[Answer]:
+def _sources(sources: Iterable[Source]) -> list[Answer]:
+    """Each document once."""
     return [
         {"title": one.title, "url": one.url, "document_sha256": one.document_sha256, "page": one.page}
-        for one in sourced.sources
+        for one in dict.fromkeys(sources)
     ]
 
 

@@ -13,7 +13,7 @@ from openwatt.domain.contract import Contract, DutyDays, PricePeriod, Prices, pr
 from openwatt.domain.duties import Duties
 from openwatt.domain.errors import BillError, CalendarError
 from openwatt.domain.legal_time import Span
-from openwatt.domain.load_curve import Coverage, Finding
+from openwatt.domain.load_curve import PER_KWH, Coverage, Finding
 from openwatt.domain.price_matrix import price_matrix
 from openwatt.domain.tariff import Tariff
 from openwatt.domain.usage import Usage, Use
@@ -58,6 +58,21 @@ class Costed:
     usage: Usage
     periods: Sequence[PricePeriod]
     total_ttc: Fraction
+
+    @property
+    def total_ht(self) -> Fraction | None:
+        """The same days and energy without taxes, in EUR, exact; None when a price of them is not known."""
+        total = Fraction(0)
+        for period in self.periods:
+            if period.tariff is None:
+                continue
+            used = self.usage.between(period.span.start, period.span.end).tolist()
+            if _is_open(period) or period.subscription_ht is None or period.prices_ht is None:
+                return None
+            for register, energy in zip(self.usage.registers, used, strict=False):
+                total += Fraction(energy, PER_KWH) * Fraction(period.prices_ht[register])
+            total += Fraction(period.subscription_ht) * period.span.days / DAYS_PER_YEAR
+        return total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

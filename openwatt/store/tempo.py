@@ -41,6 +41,11 @@ def tempo_days(database: Database, start: dt.date, end: dt.date) -> list[TempoDa
     return database.read("tempo_days", {"from": start, "to": end}, TempoDay)
 
 
+def tempo_colours(database: Database) -> dict[dt.date, Colour]:
+    """The colour of every day that is known."""
+    return dict(database.read("tempo_colours", {}, lambda day, colour: (day, colour)))
+
+
 def publish_colours(connection: psycopg.Connection[Any], colours: Iterable[ColourObservation]) -> int:
     """Adds the colours that changed, inside the caller's transaction, and returns how many that was."""
     connection.execute(statement("incoming_tempo_days"))

@@ -63,7 +63,10 @@ def _bytes_sent(method: str, response: Response) -> int | None:
 
 
 class Access:
-    """What is done before and after each request, whether Flask answers it or `front.Front`."""
+    """What is done before and after each request, whether Flask answers it or `front.Front`.
+
+    What `private_endpoints` were asked stays out of error reports: it tells of a customer's home.
+    """
 
     def __init__(
         self,
@@ -72,12 +75,14 @@ class Access:
         *,
         trusted_proxies: int,
         quiet_endpoints: frozenset[str],
+        private_endpoints: frozenset[str] = frozenset(),
         pool_statistics: Callable[[], Mapping[str, int]],
     ) -> None:
         self.limits = limits
         self._metrics = metrics
         self._trusted_proxies = trusted_proxies
         self._quiet_endpoints = quiet_endpoints
+        self._private_endpoints = private_endpoints
         self._pool_statistics = pool_statistics
         self._pool_reported_at = 0.0
 
@@ -97,7 +102,7 @@ class Access:
             trace_id=trace[0] if trace else None,
             method=environ["REQUEST_METHOD"],
             path=path,
-            query_string=environ.get("QUERY_STRING", ""),
+            query_string="" if endpoint in self._private_endpoints else environ.get("QUERY_STRING", ""),
             client=client_address(environ, self._trusted_proxies),
             route=route,
             endpoint=endpoint,

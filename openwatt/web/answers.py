@@ -20,7 +20,8 @@ from werkzeug.http import parse_accept_header
 from openwatt.domain.legal_time import PARIS
 from openwatt.store.database import Database
 from openwatt.telemetry.metrics import Metrics
-from openwatt.web.params import FORMAT, Parameter, read_query
+from openwatt.web.params import FORMAT, Parameter, gather_query, read_query
+from openwatt.web.problems import BadRequestError, Fault
 from openwatt.web.tables import to_csv
 
 #: How old the knowledge of the data's version may be; within it nothing asks the database.
@@ -155,10 +156,15 @@ def answers() -> Answers:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a request asks: its parameters as values, and when it asks."""
+    """What a request asks: its parameters as values, and when it asks.
+
+    `faults` are those of the parameters, for a view that raises them with its own;
+    every other one is only called without.
+    """
 
     values: Mapping[str, Any]
     now: dt.datetime
+    faults: tuple[Fault, ...] = ()
 
     def get(self, parameter: Parameter, default: Any = None) -> Any:
         """The value of a parameter, or `default` where the request leaves it out."""
@@ -184,6 +190,8 @@ class Described:
     row: type[msgspec.Struct] | None = None
     problems: tuple[int, ...] = ()
     kept: bool = True
+    body: tuple[Parameter, ...] = ()
+    """Fields of a body, in JSON or in a form; a view without any is asked by GET."""
 
 
 def answered(
@@ -191,11 +199,13 @@ def answered(
     page: type[msgspec.Struct],
     row: type[msgspec.Struct] | None = None,
     problems: tuple[int, ...] = (),
+    raises_faults: bool = False,
 ) -> Callable[[Callable[[Question], Listing | msgspec.Struct]], Callable[[], Response]]:
     """Makes a view of a function that says what to answer: asks, encodes, tags, keeps.
 
     `page` is the JSON answer; with `row`, its items can be had as CSV too.
     `problems` are statuses that the view may answer beyond those of every view.
+    With `raises_faults` the function is called with the faults of its parameters too.
     """
     if row is not None:
         parameters = (*parameters, FORMAT)
@@ -209,9 +219,11 @@ def answered(
             version = ours.data_version()
             kept = ours.find(key, version, minute)
             if kept is None:
-                values = read_query(request.query_string, parameters)
+                values, faults = gather_query(request.query_string, parameters)
+                if faults and not raises_faults:
+                    raise BadRequestError(faults)
                 form = _form(values.get(FORMAT.name), row)
-                question = Question(values, dt.datetime.fromtimestamp(minute * 60, dt.UTC))
+                question = Question(values, dt.datetime.fromtimestamp(minute * 60, dt.UTC), tuple(faults))
                 kept = _encoded(build(question), form, version, minute)
                 ours.keep(key, kept)
             ours.count(kept)
@@ -261,7 +273,24 @@ def _form(asked: str | None, row: type[msgspec.Struct] | None) -> str:
     return offered[best]
 
 
-def _encoded(answer: Listing | msgspec.Struct, form: str, version: int, minute: int) -> _Kept:
+def sent_once(
+    answer: Listing | msgspec.Struct, asked: str | None, row: type[msgspec.Struct] | None
+) -> Response:
+    """A response that nobody may keep, in the form that is asked for.
+
+    Raises:
+        NotAcceptable: when the client takes none that there is.
+    """
+    body, headers = _body(answer, _form(asked, row))
+    headers += [("Cache-Control", "no-store"), ("Vary", "Accept, Accept-Encoding")]
+    if len(body) >= _GZIP_FROM_BYTES and _takes_gzip(request.environ.get("HTTP_ACCEPT_ENCODING", "")):
+        body = gzip.compress(body, 6, mtime=0)
+        headers.append(("Content-Encoding", "gzip"))
+    return Response(body, headers=headers)
+
+
+def _body(answer: Listing | msgspec.Struct, form: str) -> tuple[bytes, list[tuple[str, str]]]:
+    """The bytes of an answer in a form, and the headers that say what they are."""
     headers = []
     page = answer
     if isinstance(answer, Listing):
@@ -269,13 +298,16 @@ def _encoded(answer: Listing | msgspec.Struct, form: str, version: int, minute: 
         if answer.next:
             headers.append(("Link", f'<{answer.next}>; rel="next"'))
     if form == "csv" and isinstance(answer, Listing):
-        body = to_csv(answer.rows, answer.row_type)
         name = request.path.rsplit("/", 1)[1]
         headers.append(("Content-Type", "text/csv; charset=utf-8"))
         headers.append(("Content-Disposition", f'attachment; filename="{name}.csv"'))
-    else:
-        body = _encoder.encode(page)
-        headers.append(("Content-Type", "application/json"))
+        return to_csv(answer.rows, answer.row_type), headers
+    headers.append(("Content-Type", "application/json"))
+    return _encoder.encode(page), headers
+
+
+def _encoded(answer: Listing | msgspec.Struct, form: str, version: int, minute: int) -> _Kept:
+    body, headers = _body(answer, form)
     etag = hashlib.sha256(body).hexdigest()[:32]
     compressed = None
     if len(body) >= _GZIP_FROM_BYTES:

@@ -9,6 +9,8 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from openwatt import __version__
 from openwatt.web.answers import Described
+from openwatt.web.bill_params import FILE
+from openwatt.web.params import Parameter
 from openwatt.web.problems import MEDIA_TYPE, Problem
 
 _INTRODUCTION = """\
@@ -24,6 +26,7 @@ _TAGS = {
     "tariffs": "What electricity costs: on a day, and over time.",
     "offers": "What is sold, and by whom.",
     "guards": "Market offers beside the regulated tariff.",
+    "bills": "What a home's own use would have cost under every contract.",
     "tempo": "The colours of Tempo days.",
     "service": "Is it alive, is it ready, which code is it.",
 }
@@ -44,19 +47,12 @@ def contract(app: Flask) -> dict[str, Any]:
             "summary": summary.strip().rstrip("."),
             "description": " ".join(explanation.split()),
             "tags": [_tag(path)],
-            "parameters": [
-                {
-                    "name": parameter.name,
-                    "in": "query",
-                    "description": parameter.description,
-                    "schema": dict(parameter.schema),
-                }
-                | ({"example": parameter.example} if parameter.example is not None else {})
-                for parameter in described.parameters
-            ],
+            "parameters": [_query_parameter(parameter) for parameter in described.parameters],
             "responses": dict(_responses(described)),
         }
-        paths[path] = {"get": operation}
+        if described.body:
+            operation["requestBody"] = _request_body(described.body)
+        paths.setdefault(path, {})["post" if described.body else "get"] = operation
     _, components = msgspec.json.schema_components(types.values(), ref_template="#/components/schemas/{name}")
     return {
         "openapi": "3.1.0",
@@ -78,7 +74,51 @@ def _tag(path: str) -> str:
     if not path.startswith("/v1/"):
         return "service"
     word = path.split("/")[2]
-    return "offers" if word == "suppliers" else word
+    return {"suppliers": "offers", "registers": "bills"}.get(word, word)
+
+
+def _query_parameter(parameter: Parameter) -> dict[str, object]:
+    return {
+        "name": parameter.name,
+        "in": "query",
+        "required": parameter.required,
+        **_property(parameter, "schema"),
+    }
+
+
+def _property(parameter: Parameter, *under: str) -> dict[str, object]:
+    """Description, schema and example; the schema under a key of its own where OpenAPI wants that."""
+    schema = dict(parameter.schema)
+    example = {} if parameter.example is None else {"example": parameter.example}
+    if parameter.many:
+        schema = {"type": "array", "items": schema, "maxItems": parameter.most}
+        example = {"example": [parameter.example]} if example else {}
+    told: dict[str, object] = {"description": parameter.description}
+    for key in under:
+        return told | {key: schema} | example
+    return told | schema | ({"examples": list(example.values())} if example else {})
+
+
+def _request_body(fields: tuple[Parameter, ...]) -> dict[str, object]:
+    """The same fields in JSON and in a form, where a file is its bytes."""
+    required = [field.name for field in fields if field.required]
+    shape: dict[str, Any] = {"type": "object", "additionalProperties": False}
+    if required:
+        shape["required"] = required
+    properties = {field.name: _property(field) for field in fields}
+    in_form = {"file": {"description": FILE.description, "type": "string", "format": "binary"}}
+    example = {
+        field.name: [field.example] if field.many else field.example
+        for field in fields
+        if field.example is not None
+    }
+    return {
+        "required": True,
+        "content": {
+            "application/json": {"schema": shape | {"properties": properties}, "example": example},
+            "multipart/form-data": {"schema": shape | {"properties": properties | in_form}},
+        },
+    }
 
 
 def described_routes(app: Flask) -> Iterator[tuple[str, str, Described]]:
@@ -98,7 +138,8 @@ def _responses(described: Described) -> Iterator[tuple[str, object]]:
     yield "200", {"description": "The answer.", "content": content, "headers": _headers(described)}
     if described.kept:
         yield "304", {"description": "The client has this answer already."}
-    for status in sorted({*(_USUAL_PROBLEMS if described.kept else (400, 414, 500)), *described.problems}):
+    usual = _USUAL_PROBLEMS if described.kept or described.body else (400, 414, 500)
+    for status in sorted({*usual, *described.problems}):
         yield (
             str(status),
             {

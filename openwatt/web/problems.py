@@ -24,10 +24,15 @@ _LINGER_BYTES = 1024 * 1024
 
 
 class Fault(NamedTuple):
-    """One thing wrong with a request: the parameter's name and a sentence."""
+    """One thing wrong with a request: the parameter's name and a sentence.
+
+    `of_form` is False where the value is what the contract asks for and still
+    cannot be used: a file that no reader knows, a span without a day.
+    """
 
     parameter: str
     message: str
+    of_form: bool = True
 
 
 class BadRequestError(Exception):
@@ -35,6 +40,7 @@ class BadRequestError(Exception):
 
     def __init__(self, faults: Sequence[Fault]) -> None:
         self.faults = tuple(faults)
+        self.status = 400 if any(fault.of_form for fault in faults) else 422
         super().__init__("; ".join(f"{fault.parameter}: {fault.message}" for fault in faults))
 
 
@@ -58,6 +64,11 @@ _DETAILS = {
     503: "The database does not answer at the moment. Try again in a few seconds.",
 }
 
+_FAULTY = {
+    400: "The request cannot be understood; each fault is listed.",
+    422: "The request is understood and cannot be answered; each reason is listed.",
+}
+
 
 def problem_body(status: int, detail: str | None = None, faults: Sequence[Fault] = ()) -> bytes:
     """A problem document as bytes; for use where there is no Flask."""
@@ -68,7 +79,7 @@ def problem_body(status: int, detail: str | None = None, faults: Sequence[Fault]
             title=title,
             status=status,
             detail=detail or _DETAILS.get(status, title),
-            faults=[fault._asdict() for fault in faults],
+            faults=[{"parameter": fault.parameter, "message": fault.message} for fault in faults],
         )
     )
 
@@ -103,7 +114,7 @@ def register_problems(app: Flask) -> None:
 
     @app.errorhandler(BadRequestError)
     def _bad_request(error: BadRequestError) -> Response:
-        return problem(400, "The request cannot be understood; each fault is listed.", error.faults)
+        return problem(error.status, _FAULTY[error.status], error.faults)
 
     @app.errorhandler(DatabaseAwayError)
     @app.errorhandler(SchemaError)

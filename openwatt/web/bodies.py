@@ -1,0 +1,167 @@
+"""What a customer sends: read into values with all faults at once, answered, and forgotten."""
+
+import functools
+import io
+import traceback
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import IO, Any
+
+import flask
+import msgspec
+from flask import Response, request
+from werkzeug.exceptions import HTTPException, UnsupportedMediaType
+
+from openwatt.domain.errors import OpenWattError
+from openwatt.store.errors import DatabaseAwayError, SchemaError
+from openwatt.web.answers import Described, Listing, Question, answers, sent_once
+from openwatt.web.params import FORMAT, Parameter, gather, gather_query
+from openwatt.web.problems import BadRequestError, Fault
+
+#: A body that holds a meter's file; every other address takes 64 kB.
+LONGEST_FILE_BODY = 32 * 1024 * 1024
+#: A whole number of a field has few digits; more would only cost time to write out.
+_MOST_DIGITS = 20
+
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class Request(flask.Request):
+    """A request whose files stay in memory: werkzeug would put a large one on the disk for a while."""
+
+    def _get_file_stream(self, *_told: Any, **_named: Any) -> IO[bytes]:
+        return io.BytesIO()
+
+
+class CustomerDataError(Exception):
+    """A fault of ours while a customer's data was looked at. It says where, and nothing of the data."""
+
+    def __init__(self, error: BaseException) -> None:
+        frames = traceback.extract_tb(error.__traceback__)
+        places = [f"{frame.filename.rpartition('openwatt/')[2]}:{frame.lineno}" for frame in frames]
+        super().__init__(f"{type(error).__name__} at {' > '.join(places)}")
+
+
+def posted(
+    *fields: Parameter,
+    page: type[msgspec.Struct],
+    row: type[msgspec.Struct] | None = None,
+) -> Callable[[Callable[[Question], Listing | msgspec.Struct]], Callable[[], Response]]:
+    """Makes a view of a function that answers a body's fields, in JSON or in a form with a file.
+
+    The function is called with the fields' faults too, and raises them with its own. Neither
+    question nor answer is kept, and no error that reaches a log says what was sent.
+    """
+    parameters = (FORMAT,) if row is not None else ()
+
+    def decorate(build: Callable[[Question], Listing | msgspec.Struct]) -> Callable[[], Response]:
+        @functools.wraps(build)
+        def view() -> Response:
+            request.max_content_length = LONGEST_FILE_BODY
+            asked, faults = gather_query(request.query_string, parameters)
+            try:
+                values, faults_of_body = read_body(fields)
+                answer = build(Question(values, answers().clock(), (*faults, *faults_of_body)))
+            except (HTTPException, BadRequestError, DatabaseAwayError, SchemaError):
+                raise
+            except OpenWattError as error:
+                raise BadRequestError([Fault("body", str(error), of_form=False)]) from None
+            except Exception as error:  # noqa: BLE001  its message may quote the file, so that it may not be logged
+                raise CustomerDataError(error) from None
+            return sent_once(answer, asked.get(FORMAT.name), row)
+
+        view.described = Described(parameters, page, row, (413, 415, 422), kept=False, body=fields)  # type: ignore[attr-defined]  # for openapi.py
+        return view
+
+    return decorate
+
+
+def read_body(fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault]]:
+    """The values of a body's fields, and everything that is wrong with them; `file` holds bytes.
+
+    Raises:
+        UnsupportedMediaType: when it is neither JSON nor a form with files.
+        RequestEntityTooLarge: when it is larger than the request's limit.
+    """
+    if request.mimetype == "application/json":
+        return _of_json(request.get_data(cache=False), fields)
+    if request.mimetype == "multipart/form-data":
+        return _of_form(fields)
+    raise UnsupportedMediaType("This address takes application/json or multipart/form-data.")
+
+
+def _of_form(fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault]]:
+    texts = [field for field in fields if field.name != "file"]
+    files = request.files
+    # A part may come without a name, which werkzeug tells as None.
+    pairs = [(name or "", text) for name, text in request.form.items(multi=True)]
+    held = [one.stream.read() for one in files.getlist("file")]
+    if any(field.name == "file" for field in fields):
+        # A part without a file's name is a text to werkzeug; the file is what it holds.
+        held += [text.encode() for name, text in pairs if name == "file"]
+        pairs = [(name, text) for name, text in pairs if name != "file"]
+    values, faults = gather(pairs, texts)
+    faults += [
+        Fault(name or "", "is not a file here; there is: file")
+        for name in dict.fromkeys(files)
+        if name != "file"
+    ]
+    if len(held) > 1:
+        faults.append(Fault("file", "is given twice; put several files of one home into a zip"))
+    if held:
+        values["file"] = None if len(held) > 1 else held[0]
+    elif any(field.name == "file" and field.required for field in fields):
+        faults.append(Fault("file", "is missing"))
+    return values, faults
+
+
+def _of_json(body: bytes, fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault]]:
+    try:
+        told = _decoder.decode(body)
+    except (ValueError, RecursionError) as error:
+        return {}, [Fault("body", f"is not JSON: {error}")]
+    if not isinstance(told, dict):
+        return {}, [Fault("body", "must be a JSON object")]
+    known = {field.name: field for field in fields}
+    pairs: list[tuple[str, str]] = []
+    faults: list[Fault] = []
+    wrong: set[str] = set()
+    for name, value in told.items():
+        if name not in known:
+            pairs.append((name, "?"))
+            continue
+        try:
+            pairs += [(name, text) for text in _texts(value, known[name])]
+        except TypeError as error:
+            wrong.add(name)
+            faults.append(Fault(name, str(error)))
+    values, more = gather([pair for pair in pairs if pair[0] not in wrong], fields)
+    faults += [fault for fault in more if fault.parameter not in wrong]
+    return values | dict.fromkeys(wrong), faults
+
+
+def _texts(value: Any, field: Parameter) -> Iterator[str]:
+    """A JSON value as the text or texts that a form would hold; TypeError when it is of another type."""
+    if not field.many:
+        yield _as_text(value, field)
+        return
+    if not isinstance(value, list):
+        raise TypeError("must be an array")
+    for one in value:
+        yield _as_text(one, field)
+
+
+def _as_text(value: Any, field: Parameter) -> str:
+    match field.schema.get("type", "string"), value:
+        case "boolean", bool():
+            return str(value).lower()
+        case "integer", int() if not isinstance(value, bool):
+            return str(value) if abs(value) < 10**_MOST_DIGITS else "too large"
+        case "integer", Decimal() if (
+            abs(value.adjusted()) < _MOST_DIGITS and value == value.to_integral_value()
+        ):
+            return str(int(value))  # To JSON Schema, 6.0 is a whole number.
+        case "string", str():
+            return value
+        case kind, _:
+            raise TypeError(f"must be of type {kind}")
