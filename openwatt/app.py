@@ -22,6 +22,7 @@ from openwatt.web.bills import bills
 from openwatt.web.bodies import Request
 from openwatt.web.browser import guard_browser
 from openwatt.web.front import Front
+from openwatt.web.home_page import home
 from openwatt.web.limits import Limits
 from openwatt.web.market import Facts, StoredMarket
 from openwatt.web.pages import pages
@@ -64,7 +65,12 @@ def create_app(
     access = Access(
         telemetry.metrics,
         Limits(
-            {"api": settings.limit_api, "bills": settings.limit_bills, "pages": settings.limit_pages},
+            {
+                "api": settings.limit_api,
+                "bills": settings.limit_bills,
+                "home": settings.limit_bills,
+                "pages": settings.limit_pages,
+            },
             telemetry.metrics,
             redis_url=settings.redis_url,
             workers=settings.workers,
@@ -76,7 +82,7 @@ def create_app(
     )
     register_access(app, access, telemetry.reports)
     register_problems(app)
-    for part in (api, bills, probes, pages):
+    for part in (api, bills, home, probes, pages):
         app.register_blueprint(part)
     Exporter(app, telemetry.metrics.exposition([ingest_collector(database)]))
     app.after_request(guard_browser)

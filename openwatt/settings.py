@@ -116,7 +116,9 @@ class Settings:
         "12000/minute", "Most requests of one client address to /v1, as 600/minute or 10/second.", _limit
     )
     limit_bills: str = _setting(
-        "1200/minute", "The same to /v1/bills and /v1/registers, each of which reads a whole file.", _limit
+        "1200/minute",
+        "The same to the front page, /v1/bills and /v1/registers, which read a whole file.",
+        _limit,
     )
     limit_pages: str = _setting(
         "3000/minute", "Most requests of one client address to pages, documentation and contract.", _limit

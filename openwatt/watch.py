@@ -15,8 +15,10 @@ from openwatt.telemetry.start import TelemetryConfig
 PROBE_ENDPOINTS = frozenset({"probes.health", "probes.ready", "probes.version", "prometheus_metrics"})
 PROBE_PATHS = frozenset({"/health", "/health/ready", "/version", "/metrics"})
 #: What is asked there tells of a customer's home: neither error reports nor traces may repeat it.
-PRIVATE_ENDPOINTS = frozenset({"bills.registers", "bills.compare_file", "bills.compare_kwh"})
-PRIVATE_PATHS = frozenset({"/v1/registers", "/v1/bills"})
+PRIVATE_ENDPOINTS = frozenset(
+    {"bills.registers", "bills.compare_file", "bills.compare_kwh", "home.home_page"}
+)
+PRIVATE_PATHS = frozenset({"/v1/registers", "/v1/bills", "/"})
 
 
 def release_of(settings: Settings) -> str:

@@ -56,3 +56,13 @@ def publish_colours(connection: psycopg.Connection[Any], colours: Iterable[Colou
             copy.write_row((day, observed_at, colour, document.reference, note))
     keep_documents(connection, documents.values())
     return connection.execute(statement("publish_tempo_days")).rowcount
+
+
+def tempo_known_to(database: Database) -> dt.date | None:
+    """The last day whose colour is known."""
+    (day,) = database.read("tempo_known_to", {}, _day)
+    return day
+
+
+def _day(day: dt.date | None) -> dt.date | None:
+    return day

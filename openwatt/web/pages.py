@@ -1,27 +1,27 @@
-"""What is looked at in a browser: the interactive documentation and the contract it shows."""
+"""What is looked at in a browser, by address: the pages for people, the documentation and the contract."""
 
 import functools
 
 import msgspec
-from flask import Blueprint, Response, current_app, redirect, render_template, request
-from werkzeug.wrappers import Response as BaseResponse
+from flask import Blueprint, Response, current_app, render_template, request
 
 from openwatt.web.openapi import contract
+from openwatt.web.page import site
 from openwatt.web.params import read_query
+from openwatt.web.status_page import status_page
+from openwatt.web.tariff_pages import history_page, tariffs_page
 
 pages = Blueprint("pages", __name__)
+site.add_url_rule("/tariffs", "tariffs", tariffs_page)
+site.add_url_rule("/history", "history", history_page)
+site.add_url_rule("/status", "status", status_page)
+pages.register_blueprint(site)
 
 #: Everything comes from here and nothing is inline. Swagger UI draws its icons from data addresses.
 DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-
-
-@pages.get("/")
-def home() -> BaseResponse:
-    """Sends a browser to the documentation."""
-    return redirect("/docs")
 
 
 @pages.get("/docs")

@@ -92,9 +92,11 @@ def test_an_error_report_of_an_address_repeats_nothing_of_it(
     assert (context.path, context.query_string) == ("/v1/bills", "")
 
 
-def test_what_is_private_is_every_route_of_bills(shared_app: Flask) -> None:
-    rules = [rule for rule in shared_app.url_map.iter_rules() if rule.endpoint.startswith("bills.")]
-    assert len(rules) == 3
+def test_what_is_private_is_every_route_of_bills_and_the_front_page(shared_app: Flask) -> None:
+    rules = [
+        rule for rule in shared_app.url_map.iter_rules() if rule.endpoint.startswith(("bills.", "home."))
+    ]
+    assert len(rules) == 4
     assert {rule.endpoint for rule in rules} == PRIVATE_ENDPOINTS
     assert {rule.rule for rule in rules} == PRIVATE_PATHS
 

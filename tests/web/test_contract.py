@@ -14,7 +14,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from werkzeug.serving import make_server
 
 #: Served, but not part of the contract: for eyes, or the contract itself.
-NOT_IN_CONTRACT = {"/", "/docs", "/metrics", "/openapi.json", "/static/<path:filename>"}
+PAGES = {"/", "/docs", "/history", "/status", "/tariffs"}
+NOT_IN_CONTRACT = {*PAGES, "/metrics", "/openapi.json", "/static/<path:filename>"}
 
 
 @pytest.fixture

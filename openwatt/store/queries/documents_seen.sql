@@ -1,0 +1,10 @@
+-- Every document that tariffs with all taxes come from: how many, and when it was last seen; the newest first.
+select d.title, d.url, d.sha256 as document_sha256, count(*) as tariffs, max(seen.last_seen_at) as last_seen_at
+from documents d
+join tariffs t using (document_id)
+left join lateral (
+    select g.seen_at as last_seen_at from sightings g
+     where g.document_id = d.document_id order by g.seen_at desc limit 1
+) seen on true
+group by d.document_id, d.title, d.url, d.sha256
+order by last_seen_at desc nulls last, d.title

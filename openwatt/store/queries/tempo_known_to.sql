@@ -1,0 +1,2 @@
+-- The last day whose Tempo colour is known.
+select max(day) as day from tempo_days

@@ -1,0 +1,79 @@
+"""The state of the service in plain words: is it whole, how fresh is its data, where does it come from."""
+
+import datetime as dt
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Response, current_app
+
+from openwatt import __version__
+from openwatt.domain.freshness import DataStatus, data_status
+from openwatt.store.database import Database
+from openwatt.store.documents import documents_seen
+from openwatt.store.errors import DatabaseAwayError, SchemaError
+from openwatt.store.migrate import check_schema
+from openwatt.store.runs import ingest_states
+from openwatt.store.tariffs import TariffFilter, tariffs_on
+from openwatt.store.tempo import tempo_known_to
+from openwatt.web.answers import answers
+from openwatt.web.page import now, show, today
+
+_STATUSES: tuple[DataStatus, ...] = ("fresh", "verifying", "stale")
+#: More contracts than France has; the page counts them all.
+_ALL = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What the looks at one source brought."""
+
+    source: str
+    last_success: dt.datetime | None
+    runs: dict[str, int]
+
+
+def status_page() -> Response:
+    """What everybody may know about the service. It answers without a database too, and says so."""
+    service = {"version": __version__, "revision": current_app.config["REVISION"], "at": now()}
+    database = answers().database
+    try:
+        schema = database.read_number("schema_number")
+        check_schema(schema)
+        data_version = database.read_number("data_version")
+        told = _data(database)
+    except (DatabaseAwayError, SchemaError):
+        response = show(
+            "status.html", status=503, keep=False, away=True, schema=None, data_version=None, **service
+        )
+        response.headers["Retry-After"] = "2"
+        return response
+    return show(
+        "status.html", keep=False, away=False, schema=schema, data_version=data_version, **told, **service
+    )
+
+
+def _data(database: Database) -> dict[str, Any]:
+    """What is told of the data."""
+    on = today()
+    found = tariffs_on(database, TariffFilter(), on=on, limit=_ALL)
+    counted = Counter(
+        data_status(one.tariff, on=on, last_seen_at=one.last_seen_at, now=now()) for one in found
+    )
+    return {
+        "on": on,
+        "contracts": len(found),
+        "counts": {status: counted[status] for status in _STATUSES},
+        "documents": documents_seen(database),
+        "tempo_known_to": tempo_known_to(database),
+        "runs": [
+            _Source(
+                state.source,
+                None
+                if state.last_success_at is None
+                else dt.datetime.fromtimestamp(state.last_success_at, dt.UTC),
+                state.runs,
+            )
+            for state in ingest_states(database)
+        ],
+    }
