@@ -101,7 +101,7 @@ KINDS: list[tuple[str, str, dict[str, str], int, str | None, str]] = [
     ("GET", "/v1/suppliers", {"If-None-Match": "*"}, 304, "/v1/suppliers", "info"),
     ("GET", "/openapi.json", {"If-None-Match": "*"}, 304, "/openapi.json", "info"),
     ("HEAD", "/static/docs.js", {}, 200, "/static/<path:filename>", "info"),
-    ("GET", "/", {}, 302, "/", "info"),
+    ("GET", "/", {}, 200, "/", "info"),
     ("GET", "/v1/tariffs?on=never", {}, 400, "/v1/tariffs", "info"),
     ("GET", "/nowhere", {}, 404, None, "info"),
     ("GET", "/v1/tempo?from=2026-02-01&to=2026-01-31", {}, 404, "/v1/tempo", "info"),
