@@ -24,12 +24,16 @@ def _embedded(data_dir: Path) -> EmbeddedPostgres:
     return EmbeddedPostgres(data_dir)
 
 
-def locate_database(settings: Settings) -> Callable[[], str]:
-    """What tells where the database is; an embedded one that is down is started by asking."""
+def locate_database(settings: Settings, *, start: bool = True) -> Callable[[], str]:
+    """What tells where the database is; with `start`, an embedded one that is down is started by asking.
+
+    Who only watches starts nothing: it is no user of the server, so nobody would stop it.
+    """
     if settings.database_url:
         url = settings.database_url
         return lambda: url
-    return _embedded(settings.data_dir).ensure_running
+    server = _embedded(settings.data_dir)
+    return server.ensure_running if start else server.conninfo
 
 
 def hold_database(settings: Settings) -> None:

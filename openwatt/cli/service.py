@@ -46,7 +46,7 @@ def metrics(context: click.Context, *, port: int, host: str) -> None:
     while every worker is busy. Start it with the same settings as the service.
     """
     settings = settings_of(context)
-    database = Database(locate_database(settings), most_connections=1)
+    database = Database(locate_database(settings, start=False), most_connections=1)
     try:
         server = MetricsServer(port, metrics_directory(settings), [ingest_collector(database)], host)
     except OSError as error:

@@ -19,12 +19,12 @@ ANEW = "/v1/tariffs?option=BASE&on=2025-09-{day:02}&limit=5"
 CROWD = 24
 
 
-def _in_time(outage: Callable[[], float]) -> None:
+def _in_time(outage: Callable[[], float], promised_s: float = PROMISED_S) -> None:
     """One outage of three was told in time: a busy machine stalls now and then, a fault of ours stays."""
     slowest: list[float] = []
     while len(slowest) < 3:
         slowest.append(outage())
-        if slowest[-1] < PROMISED_S:
+        if slowest[-1] < promised_s:
             return
     raise AssertionError(f"the slowest answers took {slowest} s")
 
@@ -117,7 +117,7 @@ def test_health_is_quick_while_the_database_is_away(home: Home, service: Service
         _seconds_until_it_answers(service)
         return max(answer.seconds for answer in asked)
 
-    _in_time(outage)
+    _in_time(outage, 1)
 
 
 @pytest.fixture
