@@ -1,7 +1,5 @@
 """What is looked at in a browser, by address: the pages for people, the documentation and the contract."""
 
-import functools
-
 import msgspec
 from flask import Blueprint, Response, current_app, render_template, request
 
@@ -34,16 +32,19 @@ def docs() -> Response:
     return response
 
 
-@functools.cache
-def _contract_bytes(app_id: int) -> bytes:  # noqa: ARG001  # one contract for each app of a process
-    return msgspec.json.encode(contract(current_app))
+def _contract_bytes() -> bytes:
+    """The contract of the app that handles this request, put together once."""
+    kept = current_app.extensions
+    if "openwatt.contract" not in kept:
+        kept["openwatt.contract"] = msgspec.json.encode(contract(current_app))
+    return bytes(kept["openwatt.contract"])
 
 
 @pages.get("/openapi.json")
 def openapi() -> Response:
     """The contract as OpenAPI 3.1."""
     read_query(request.query_string, ())
-    response = Response(_contract_bytes(id(current_app)), content_type="application/json")
+    response = Response(_contract_bytes(), content_type="application/json")
     response.headers["Cache-Control"] = "public, max-age=300"
     response.add_etag()
     response.make_conditional(request)
