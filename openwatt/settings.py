@@ -83,6 +83,20 @@ def _redis_address(text: str) -> str:
     return _address("redis", "rediss", "unix")(text)
 
 
+def _token(text: str) -> str:
+    if not re.fullmatch(r"[!-~]{32,512}", text):
+        raise ValueError(
+            "must be 32 to 512 signs without spaces or accents; `openssl rand -hex 32` makes one"
+        )
+    return text
+
+
+def _contact(text: str) -> str:
+    if not re.fullmatch(r"https?://[!-~]+|[!-~]+@[!-~]+", text) or set(text) & set("()\\"):
+        raise ValueError("must be the address of a page (https://…) or a mail address")
+    return text
+
+
 def _cores() -> int:
     return os.cpu_count() or 1
 
@@ -148,6 +162,53 @@ class Settings:
     sentry_traces_sample_rate: float = _setting(
         0.0, "Share of requests that Sentry traces, 0 to 1; each traced one costs half a millisecond.", _share
     )
+    admin_token: str | None = _setting(
+        None,
+        "Token of the admin API, 32 signs or more; without it its routes do not exist.",
+        _token,
+        secret=True,
+    )
+    drill_token: str | None = _setting(
+        None,
+        "Token that lets `openwatt drill` provoke faults on purpose; without it its routes do not exist.",
+        _token,
+        secret=True,
+    )
+    contact: str | None = _setting(
+        None, "Page or mail address that the ingestion tells suppliers in its User-Agent.", _contact
+    )
+    backup_dir: Path | None = _setting(
+        None, "Folder into which `openwatt backup` writes, and whose newest backup is watched.", Path
+    )
+    backup_keep: int = _setting(14, "How many backups are kept in that folder.", _whole_number(1, 10_000))
+    prometheus_url: str | None = _setting(
+        None, "Prometheus that `openwatt doctor` and `drill` ask.", _address("http", "https"), secret=True
+    )
+    alertmanager_url: str | None = _setting(
+        None, "Alertmanager that they ask.", _address("http", "https"), secret=True
+    )
+    grafana_url: str | None = _setting(
+        None,
+        "Grafana that they ask; a name and password may stand in it.",
+        _address("http", "https"),
+        secret=True,
+    )
+    elasticsearch_url: str | None = _setting(
+        None,
+        "Elasticsearch in which they look for log records; a name and password may stand in it.",
+        _address("http", "https"),
+        secret=True,
+    )
+    cloudwatch_log_group: str | None = _setting(
+        None, "CloudWatch log group in which they look for log records.", str
+    )
+    sentry_url: str | None = _setting(
+        None,
+        "Interface of Sentry or Bugsink, to read reports back and set its alerts, as https://sentry.io.",
+        _address("http", "https"),
+        secret=True,
+    )
+    sentry_token: str | None = _setting(None, "Token for that interface.", str, secret=True)
     environment: str = _setting("development", "Where this runs: development, staging, production.", str)
     revision: str = _setting(
         "unknown", "Revision of the deployed code, shown by /version; set it when an image is built.", str
@@ -167,10 +228,34 @@ def variable_of(name: str) -> str:
     return PREFIX + name.upper()
 
 
+def _with_files(
+    environ: Mapping[str, str], fields: Mapping[str, dataclasses.Field[Any]], faults: list[str]
+) -> dict[str, str]:
+    """The variables, with each OPENWATT_X_FILE of a secret replaced by what stands in its file."""
+    texts = dict(environ)
+    for variable, setting in fields.items():
+        path = texts.pop(f"{variable}_FILE", "") if setting.metadata["secret"] else ""
+        if not path:
+            continue
+        if texts.get(variable):
+            faults.append(f"{variable} and {variable}_FILE are both set: keep one")
+            continue
+        try:
+            texts[variable] = Path(path).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text"
+            faults.append(f"{variable}_FILE cannot be read: {path}: {reason}")
+            continue
+        if not texts[variable]:
+            faults.append(f"{variable}_FILE names an empty file: {path}")
+    return texts
+
+
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process: its environment, then the file `.env` of the working directory.
 
-    An empty variable counts as absent. `environ`, where given, replaces both.
+    An empty variable counts as absent. A secret may stand in a file that OPENWATT_X_FILE
+    names, as container engines hand them out. `environ`, where given, replaces both.
 
     Raises:
         SettingsError: naming every unknown variable and every value that cannot be used.
@@ -178,8 +263,9 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     if environ is None:
         environ = {k: v for k, v in dotenv_values(".env").items() if v is not None} | dict(os.environ)
     fields = {variable_of(f.name): f for f in dataclasses.fields(Settings)}
-    faults, values = [], {}
-    for variable, text in sorted(environ.items()):
+    faults: list[str] = []
+    values = {}
+    for variable, text in sorted(_with_files(environ, fields, faults).items()):
         if not variable.startswith(PREFIX) or not text:
             continue
         if variable not in fields:

@@ -50,6 +50,36 @@ def test_the_file_env_is_read_and_the_environment_wins(
     assert (settings.workers, settings.threads) == (5, 7)
 
 
+def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("0123456789abcdef0123456789abcdef\n")
+    (tmp_path / "empty").write_text("\n")
+    token = (tmp_path / "token").read_text().strip()
+    assert read_settings({"OPENWATT_ADMIN_TOKEN_FILE": str(tmp_path / "token")}).admin_token == token
+    with pytest.raises(SettingsError) as caught:
+        read_settings(
+            {
+                "OPENWATT_ADMIN_TOKEN_FILE": str(tmp_path / "empty"),
+                "OPENWATT_DRILL_TOKEN_FILE": str(tmp_path / "absent"),
+                "OPENWATT_SENTRY_TOKEN_FILE": str(tmp_path / "token"),
+                "OPENWATT_SENTRY_TOKEN": "x",
+                "OPENWATT_WORKERS_FILE": str(tmp_path / "token"),
+            }
+        )
+    text = str(caught.value)
+    assert len(caught.value.faults) == 4
+    assert "OPENWATT_ADMIN_TOKEN_FILE names an empty file" in text
+    assert "OPENWATT_DRILL_TOKEN_FILE cannot be read" in text
+    assert "OPENWATT_SENTRY_TOKEN and OPENWATT_SENTRY_TOKEN_FILE are both set: keep one" in text
+    assert "OPENWATT_WORKERS_FILE is not a setting of OpenWatt" in text
+
+
+def test_a_weak_token_is_refused_without_being_shown() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings({"OPENWATT_ADMIN_TOKEN": "letmein"})
+    assert "OPENWATT_ADMIN_TOKEN must be 32 to 512 signs" in str(caught.value)
+    assert "letmein" not in str(caught.value)
+
+
 @pytest.mark.parametrize("file", ["README.md", ".env.example"])
 def test_every_setting_is_written_down(file: str) -> None:
     written = set(re.findall(rf"{PREFIX}[A-Z_]+", (ROOT / file).read_text()))

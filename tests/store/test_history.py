@@ -32,7 +32,11 @@ HISTORY = (
     "tariffs",
     "tempo_days",
     "catalogue_editions",
+    "reviews",
+    "address_overrides",
 )
+#: What is overwritten: the schema's own number, a cache's key, and whose turn it is to ask a host.
+NOT_HISTORY = ("schema_migrations", "data_version", "fetch_turns")
 SHEET = Document(reference="sha256:1", title="a sheet", url="https://example.org/sheet.pdf", sha256="a" * 64)
 TARIFF = Tariff(
     supplier="Lumière",
@@ -66,7 +70,7 @@ def test_no_row_of_the_history_can_be_changed_or_removed(filled_url: str) -> Non
         tables = connection.execute(
             "select table_name from information_schema.tables where table_schema = 'public'"
         ).fetchall()
-        assert {name for (name,) in tables} == {*HISTORY, "schema_migrations", "data_version"}
+        assert {name for (name,) in tables} == {*HISTORY, *NOT_HISTORY}
         for table in HISTORY:
             column = connection.execute(
                 "select column_name from information_schema.columns where table_name = %s "
