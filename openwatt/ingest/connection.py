@@ -5,7 +5,7 @@ import ssl
 import time
 import urllib.request
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import httpcore
 import httpx
@@ -13,6 +13,8 @@ import httpx
 from openwatt.ingest.addresses import Resolve, checked_ips
 from openwatt.ingest.retry import PassingError
 from openwatt.ingest.unreachable import UnreachableError
+
+T = TypeVar("T")
 
 #: What some resolvers say of a name without addresses; Python does not name it everywhere.
 _EAI_NODATA = getattr(socket, "EAI_NODATA", socket.EAI_NONAME)
@@ -33,29 +35,31 @@ FAULTS = (
 
 def fault_of(error: Exception, host: str) -> UnreachableError:
     """What a failed request means: a fault that may pass, or one that asking again cannot cure."""
-    causes = [error]
-    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and isinstance(
-        cause, Exception
-    ):
-        causes.append(cause)
-    for cause in causes:
-        if isinstance(cause, UnreachableError):
-            return cause
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return UnreachableError(
-                f"the certificate of {host} is not accepted: {cause.verify_message}; "
-                "SSL_CERT_FILE names further authorities, as a proxy of a company may need"
-            )
-        if isinstance(cause, socket.gaierror) and cause.errno in {socket.EAI_NONAME, _EAI_NODATA}:
-            return UnreachableError(f"there is no host {host}: give the source its new address")
-    for cause in causes:
-        if isinstance(cause, (TimeoutError, httpcore.TimeoutException)):
-            return PassingError(f"{host} is too slow: its time is over")
-    for cause in causes:
-        if isinstance(cause, httpcore.ProxyError):
-            return PassingError(f"the proxy does not lead to {host}: it answers {cause}")
-    said = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
-    return PassingError(f"{host} cannot be read: {(said or [str(error) or type(error).__name__])[0]}")
+    causes = list(_causes(error))
+
+    def first(kind: type[T]) -> T | None:
+        return next((cause for cause in causes if isinstance(cause, kind)), None)
+
+    if proxy := first(httpcore.ProxyError):
+        return PassingError(f"the proxy does not lead to {host}: {proxy}")
+    if untrusted := first(ssl.SSLCertVerificationError):
+        return UnreachableError(
+            f"the certificate of {host} is not accepted: {untrusted.verify_message}; "
+            "SSL_CERT_FILE names further authorities, as a proxy of a company may need"
+        )
+    unknown = first(socket.gaierror)
+    if unknown and unknown.errno in {socket.EAI_NONAME, _EAI_NODATA}:
+        return UnreachableError(f"there is no host {host}: give the source its new address")
+    if first(TimeoutError) or first(httpcore.TimeoutException):
+        return PassingError(f"{host} is too slow: its time is over")
+    system = first(OSError)
+    return PassingError(f"{host} cannot be read: {(system and system.strerror) or error}")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def proxy_for(url: httpx.URL) -> str | None:
@@ -108,7 +112,10 @@ class DeadlineTransport(httpx.BaseTransport):
         address = proxy_for(url)
         if address is None:
             return httpcore.ConnectionPool(ssl_context=self._tls, network_backend=backend)
-        proxy = httpx.Proxy(address)
+        try:
+            proxy = httpx.Proxy(address)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise UnreachableError("the proxy of the environment has no http or https address") from error
         if proxy.url.scheme not in {"http", "https"}:
             raise UnreachableError(
                 f"the proxy of the environment is {proxy.url.scheme}://…: only http and https are known"
@@ -161,6 +168,12 @@ class _Backend(httpcore.NetworkBackend):
         within_s = remaining(self._deadline)
         return checked_ips(host, port, resolve=self._resolve, within_s=within_s, loopback=self._loopback)
 
+    def _connected(
+        self, host: str, port: int, local_address: str | None, socket_options: Iterable[Any] | None
+    ) -> httpcore.NetworkStream:
+        stream = self._plain.connect_tcp(host, port, remaining(self._deadline), local_address, socket_options)
+        return _Stream(stream, self._deadline)
+
     def connect_tcp(
         self,
         host: str,
@@ -170,17 +183,17 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """A connection to one of the host's addresses, the first that takes it."""
-        ips = [host] if self._to_proxy else self._checked(host, port)
-        fault: Exception = httpcore.ConnectError(f"{host} has no address")
-        for ip in ips:
+        if self._to_proxy:
             try:
-                stream = self._plain.connect_tcp(
-                    ip, port, remaining(self._deadline), local_address, socket_options
-                )
+                return self._connected(host, port, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                raise httpcore.ProxyError(f"it cannot be reached: {error}") from error
+        fault: Exception = httpcore.ConnectError(f"{host} has no address")
+        for ip in self._checked(host, port):
+            try:
+                return self._connected(ip, port, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 fault = error
-            else:
-                return _Stream(stream, self._deadline)
         raise fault
 
 
