@@ -33,8 +33,11 @@ FAULTS = (
 )
 
 
-def fault_of(error: Exception, host: str) -> UnreachableError:
-    """What a failed request means: a fault that may pass, or one that asking again cannot cure."""
+def fault_of(error: Exception, host: str, within_s: float) -> UnreachableError:
+    """What a failed request means: a fault that may pass, or one that asking again cannot cure.
+
+    `within_s` is how long the request was given.
+    """
     causes = list(_causes(error))
 
     def first(kind: type[T]) -> T | None:
@@ -49,9 +52,12 @@ def fault_of(error: Exception, host: str) -> UnreachableError:
         )
     unknown = first(socket.gaierror)
     if unknown and unknown.errno in {socket.EAI_NONAME, _EAI_NODATA}:
-        return UnreachableError(f"there is no host {host}: give the source its new address")
+        return UnreachableError(
+            f"no address is known of {host}: see that this machine reaches a name server, "
+            "or give the source its new address"
+        )
     if first(TimeoutError) or first(httpcore.TimeoutException):
-        return PassingError(f"{host} is too slow: its time is over")
+        return PassingError(f"{host} is too slow: no whole answer within {within_s:.1f} s")
     system = first(OSError)
     return PassingError(f"{host} cannot be read: {(system and system.strerror) or error}")
 

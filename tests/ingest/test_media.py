@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openwatt.ingest.media import MediaKind, describe, media_type_of, page_title
+from openwatt.ingest.media import MediaKind, describe, media_type_of, page_title, seems_whole
 from openwatt.ingest.unreadable import UnreadableDocumentError
 from tests.shared_data import SHARED, needs_shared_data
 
@@ -73,6 +73,17 @@ def test_a_title_is_one_short_line() -> None:
     assert len(page_title(b"<title>" + b"c" * 500 + b"</title>")) == 120
 
 
+def test_the_beginning_of_a_document_is_not_whole() -> None:
+    wholes: list[tuple[bytes, MediaKind]] = [
+        (PDF + b"\n%%EOF\r\n", "pdf"),
+        (CSV, "csv"),
+        (JSON + b"\n", "json"),
+    ]
+    for content, kind in wholes:
+        assert seems_whole(content, kind)
+        assert not seems_whole(content[:-6], kind)
+
+
 @needs_shared_data
 def test_every_document_of_the_corpus_is_what_it_is() -> None:
     kinds: list[tuple[str, MediaKind]] = [
@@ -85,3 +96,4 @@ def test_every_document_of_the_corpus_is_what_it_is() -> None:
         assert paths
         for path in paths:
             assert media_type_of(path.read_bytes(), kind)
+            assert seems_whole(path.read_bytes(), kind)
