@@ -1,5 +1,6 @@
 """How a request reaches its server: only to addresses that were checked, and never beyond its deadline."""
 
+import math
 import socket
 import ssl
 import time
@@ -18,6 +19,9 @@ T = TypeVar("T")
 
 #: What some resolvers say of a name without addresses; Python does not name it everywhere.
 _EAI_NODATA = getattr(socket, "EAI_NODATA", socket.EAI_NONAME)
+
+#: How long a name may take to be resolved where only the proxy needs to know it.
+_NAME_BEHIND_PROXY_SECONDS = 5.0
 
 #: The key of a request's extensions under which its deadline stands, on `time.monotonic`'s clock.
 DEADLINE = "openwatt.deadline"
@@ -166,18 +170,18 @@ class _Backend(httpcore.NetworkBackend):
         """From here on the proxy is what is connected to; the name is checked now, as far as it is known."""
         self._to_proxy = True
         try:
-            self._checked(url.raw_host.decode("ascii"), url.port or 443)
+            self._checked(url.raw_host.decode("ascii"), url.port or 443, _NAME_BEHIND_PROXY_SECONDS)
         except OSError:
             return  # behind a proxy there is often no resolver for the names of the world
 
-    def _checked(self, host: str, port: int) -> list[str]:
-        within_s = remaining(self._deadline)
+    def _checked(self, host: str, port: int, at_most_s: float = math.inf) -> list[str]:
+        within_s = min(remaining(self._deadline), at_most_s)
         return checked_ips(host, port, resolve=self._resolve, within_s=within_s, loopback=self._loopback)
 
     def _connected(
-        self, host: str, port: int, local_address: str | None, socket_options: Iterable[Any] | None
+        self, host: str, port: int, within_s: float, local_address: str | None, options: Iterable[Any] | None
     ) -> httpcore.NetworkStream:
-        stream = self._plain.connect_tcp(host, port, remaining(self._deadline), local_address, socket_options)
+        stream = self._plain.connect_tcp(host, port, within_s, local_address, options)
         return _Stream(stream, self._deadline)
 
     def connect_tcp(
@@ -190,14 +194,18 @@ class _Backend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """A connection to one of the host's addresses, the first that takes it."""
         if self._to_proxy:
+            within_s = remaining(self._deadline)
             try:
-                return self._connected(host, port, local_address, socket_options)
+                return self._connected(host, port, within_s, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 raise httpcore.ProxyError(f"it cannot be reached: {error}") from error
+        ips = self._checked(host, port)
         fault: Exception = httpcore.ConnectError(f"{host} has no address")
-        for ip in self._checked(host, port):
+        for tried, ip in enumerate(ips):
+            # An address that swallows what it is sent leaves their share of the time to the others.
+            within_s = remaining(self._deadline) / (len(ips) - tried)
             try:
-                return self._connected(ip, port, local_address, socket_options)
+                return self._connected(ip, port, within_s, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 fault = error
         raise fault
