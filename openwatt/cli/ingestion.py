@@ -28,6 +28,7 @@ from openwatt.ingest.run import SUCCESSES, Ingestion, Look
 from openwatt.ingest.sources import Source, load_sources
 from openwatt.prepare import connect, held_database, prepare_database
 from openwatt.settings import Settings
+from openwatt.store.database import bind_to_history
 from openwatt.store.errors import DatabaseAwayError
 from openwatt.store.fetch_turns import INTERVAL_S, take_turn
 from openwatt.store.runs import SourceState, source_states
@@ -44,6 +45,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _JITTER = 0.1
 _COLOURS = {"published": "green", "unchanged": "dim", "unreadable": "red", "unreachable": "red"}
 _DOUBTS_SHOWN = 3
+#: No statement of a run takes a second; one that waits for more than this is a fault.
+_STATEMENT_S = 60.0
 
 
 class _Terminated(KeyboardInterrupt):
@@ -236,8 +239,10 @@ class _Round:
             return {state.source: state for state in source_states(connection)}
 
     def _ingestion(self, fetcher: Fetcher) -> Ingestion:
+        connection = connect(self._settings)
+        bind_to_history(connection, _STATEMENT_S)
         return Ingestion(
-            connection=connect(self._settings),
+            connection=connection,
             sources=self._sources,
             fetcher=fetcher,
             inspector=self._inspector,
