@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from openwatt.catalogue.references import known_references, shipped_references
+from openwatt.catalogue.shipped import shipped_tariffs
 from openwatt.domain.doubts import References
 from openwatt.domain.tariff import Tariff
 from openwatt.ingest.grid_pdf.words import read_pages
@@ -20,9 +21,35 @@ from openwatt.store.database import Database, bind_to_history
 from openwatt.store.documents import keep_content
 from openwatt.store.tariffs import PublishedTariff, TariffFilter, regulated_history, tariffs_on
 from tests.ingest.conftest import SOURCES, START, Desk
-from tests.ingest.drawn_sheets import annex_without_taxes, simple_and_double, three_tables_in_cents
+from tests.ingest.drawn_sheets import simple_and_double, three_tables_in_cents
 
-SHEETS = {"edf_tarif_bleu": three_tables_in_cents().pdf, "cre_annex": annex_without_taxes().pdf}
+EDF, CRE = "edf_tarif_bleu", "cre_open_data_base"
+DAY = dt.date(2025, 8, 1)
+#: What the regulator published for that day: the catalogue's figures without taxes.
+REGULATOR = [
+    replace(line.tariff, subscription_eur_per_year_ttc=None, prices_eur_per_kwh_ttc={}, applies_to=None)
+    for line in shipped_tariffs()
+    if (line.tariff.offer, line.tariff.applies_from) == ("Tarif Bleu", DAY)
+]
+
+
+def open_data() -> bytes:
+    """The regulator's file of Base prices."""
+    rows = [
+        f"01/08/2025;;{one.power_kva};{one.subscription_eur_per_year_ht};{one.prices_eur_per_kwh_ht['BASE']}"
+        for one in REGULATOR
+        if one.option == "BASE" and one.power_kva <= 15
+    ]
+    assert len(rows) == 5
+    return "\r\n".join(
+        [
+            "DATE_DEBUT;DATE_FIN;P_SOUSCRITE;PART_FIXE_HT;PART_VARIABLE_HT",
+            *(row.replace(".", ",") for row in rows),
+        ]
+    ).encode()
+
+
+SHEETS = {EDF: three_tables_in_cents().pdf, CRE: open_data()}
 REFERENCES = shipped_references()
 
 
@@ -55,7 +82,7 @@ class History:
 
     def see(self, source: str, *, stamp: int = 0) -> int:
         """Publishes the drawn sheet of a source, as the download of one day."""
-        return self.publish(source, READ[source], SHEETS[source] + b"%" * stamp)
+        return self.publish(source, READ[source], SHEETS[source] + b"\r\n" * stamp)
 
     def now(self) -> dict[tuple[str, int], PublishedTariff]:
         found = tariffs_on(self.database, TariffFilter(), on=START.date(), limit=1000)
@@ -70,7 +97,7 @@ def history(empty_url: str, database: Callable[[str], Database]) -> Iterator[His
 
 
 def sha256(source: str, *, stamp: int = 0) -> str:
-    return hashlib.sha256(SHEETS[source] + b"%" * stamp).hexdigest()
+    return hashlib.sha256(SHEETS[source] + b"\r\n" * stamp).hexdigest()
 
 
 @pytest.mark.parametrize("first", SHEETS)
@@ -84,9 +111,9 @@ def test_both_sides_are_kept_whichever_document_comes_first(history: History, fi
     assert one.tariff.prices_eur_per_kwh_ht == {"BASE": Decimal("0.1327")}
     assert one.tariff.subscription_eur_per_year_ttc == Decimal("185.64")
     assert one.tariff.subscription_eur_per_year_ht is not None
-    assert one.document.sha256 == sha256("edf_tarif_bleu")
+    assert one.document.sha256 == sha256(EDF)
     assert one.ht_document is not None
-    assert one.ht_document.sha256 == sha256("cre_annex")
+    assert one.ht_document.sha256 == sha256(CRE)
     # Who may still sign is said by the supplier's sheet alone.
     assert history.now()["BASE", 36].tariff.closed_to_new_customers
 
@@ -115,20 +142,20 @@ def changed(inspection: Inspection, change: Callable[[Tariff], Tariff]) -> Inspe
 def test_a_corrected_side_keeps_the_other_and_the_document_that_confirmed_it_last(history: History) -> None:
     for source in SHEETS:
         history.see(source)
-    history.see("edf_tarif_bleu", stamp=1)
+    history.see(EDF, stamp=1)
 
     def dearer(tariff: Tariff) -> Tariff:
         prices = {name: price + Decimal("0.0001") for name, price in tariff.prices_eur_per_kwh_ht.items()}
         return replace(tariff, prices_eur_per_kwh_ht=prices, applies_to=dt.date(2026, 1, 31))
 
-    corrected = changed(READ["cre_annex"], dearer)
-    assert history.publish("cre_annex", corrected, SHEETS["cre_annex"] + b"% corrected") > 0
+    corrected = changed(READ[CRE], dearer)
+    assert history.publish(CRE, corrected, SHEETS[CRE] + b" ") > 0
     one = history.now()[BASE_6]
     assert one.tariff.prices_eur_per_kwh_ht == {"BASE": Decimal("0.1328")}
     assert one.tariff.prices_eur_per_kwh_ttc == {"BASE": Decimal("0.1952")}
-    assert one.document.sha256 == sha256("edf_tarif_bleu", stamp=1)
+    assert one.document.sha256 == sha256(EDF, stamp=1)
     assert one.tariff.applies_to == dt.date(2026, 1, 31)
-    assert history.see("edf_tarif_bleu", stamp=2) == 0, "the sheet knows of no end, the regulator does"
+    assert history.see(EDF, stamp=2) == 0, "the sheet knows of no end, the regulator does"
 
 
 def test_a_new_grid_of_the_regulator_is_what_later_sheets_are_held_against(desk: Desk) -> None:
@@ -142,16 +169,14 @@ def test_a_new_grid_of_the_regulator_is_what_later_sheets_are_held_against(desk:
     assert len(past) > 100
     without = known_references(past)
     sheet = inspect_document(
-        SHEETS["edf_tarif_bleu"],
+        SHEETS[EDF],
         SOURCES,
         without,
         on=START.date(),
-        name="edf_tarif_bleu",
+        name=EDF,
         read_pdf=read_pages,
     )
     assert {doubt.rule for doubt in sheet.doubts} == {"regulated-unknown"}
-    regulator = [tariff for tariff in READ["cre_annex"].tariffs() if not tariff.prices_eur_per_kwh_ttc]
-    assert regulator
-    known = known_references([*past, *regulator])
-    assert inspected("edf_tarif_bleu", SHEETS["edf_tarif_bleu"], known).doubts == ()
+    known = known_references([*past, *REGULATOR])
+    assert inspected(EDF, SHEETS[EDF], known).doubts == ()
     assert inspected("yeli_verte", simple_and_double().pdf, known).doubts == ()
