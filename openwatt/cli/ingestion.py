@@ -36,6 +36,8 @@ from openwatt.telemetry.start import Telemetry, start_telemetry
 from openwatt.watch import telemetry_config
 
 logger = logging.getLogger("openwatt.ingest")
+# It tells of every request; a look has one record, and a failure is in it.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 #: Exit statuses beside 0, and 1 and 2 of every command.
 SOME_FAILED, SOME_HELD = 3, 4
