@@ -209,19 +209,27 @@ def test_a_host_is_asked_in_turns_whichever_process_asks(command: Command) -> No
     for name in names:
         command.put(name, b"", status=404)
     command.interval_s = 0.3
-    with psycopg.connect(command.url, autocommit=True) as connection:
-        row = connection.execute(
-            "insert into fetch_turns values ('127.0.0.1', now() + interval '4 s') "
-            "returning extract(epoch from next_at)::float8"
-        ).fetchone()
+    with psycopg.connect(command.url) as holder:
+        holder.execute("insert into fetch_turns values ('127.0.0.1', now())")
+        holder.commit()
+        holder.execute("select from fetch_turns for update")
+        with (
+            ended(command.start("ingest", *names[:3])) as one,
+            ended(command.start("ingest", *names[3:])) as two,
+        ):
+            # Both wait for their first turn; from then on all of them are known.
+            wait_until(
+                lambda: asked(command, "select count(*) from pg_locks where not granted") == 2, PATIENCE_S
+            )
+            row = holder.execute(
+                "update fetch_turns set next_at = clock_timestamp() + interval '1 s' "
+                "returning extract(epoch from next_at)::float8"
+            ).fetchone()
+            holder.commit()
+            for process in (one, two):
+                process.communicate(timeout=PATIENCE_S)
+                assert process.returncode == 3
     assert row
-    with (
-        ended(command.start("ingest", *names[:3])) as one,
-        ended(command.start("ingest", *names[3:])) as other,
-    ):
-        for process in (one, other):
-            process.communicate(timeout=PATIENCE_S)
-            assert process.returncode == 3
     came = sorted(request.at for request in command.site.asked)
     assert len(came) == 6
     # No turn begins before its own instant, however busy the machine is; it may begin later.
