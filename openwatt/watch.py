@@ -1,6 +1,7 @@
 """What the settings ask of telemetry, in telemetry's own words."""
 
 from pathlib import Path
+from typing import Literal
 
 from openwatt import __version__
 from openwatt.settings import Settings
@@ -32,7 +33,9 @@ def metrics_directory(settings: Settings) -> Path:
     return (settings.data_dir / "metrics" / settings.bind.replace(":", "-").replace("/", "-")).resolve()
 
 
-def telemetry_config(settings: Settings, *, multiprocess: bool) -> TelemetryConfig:
+def telemetry_config(
+    settings: Settings, *, multiprocess: bool, stream: Literal["stdout", "stderr", "errors"] = "stdout"
+) -> TelemetryConfig:
     """The telemetry of a process; `multiprocess` when it shares its metrics with others (Gunicorn)."""
     identity = Identity(environment=settings.environment, version=release_of(settings))
     shipping = sentry = None
@@ -52,7 +55,7 @@ def telemetry_config(settings: Settings, *, multiprocess: bool) -> TelemetryConf
             untraced_paths=PROBE_PATHS | PRIVATE_PATHS,
         )
     return TelemetryConfig(
-        logs=LogConfig(identity=identity, level=settings.log_level, file=settings.log_file),
+        logs=LogConfig(identity=identity, level=settings.log_level, file=settings.log_file, stream=stream),
         version=__version__,
         revision=settings.revision,
         shipping=shipping,
@@ -84,7 +87,16 @@ def ingest_collector(database: Database) -> IngestCollector:
 
     def read() -> list[IngestState]:
         return [
-            IngestState(state.source, state.last_success_at, state.runs) for state in ingest_states(database)
+            IngestState(
+                state.source,
+                state.last_success_at,
+                state.runs,
+                last_look_at=state.last_look_at,
+                failures_in_a_row=state.failures_in_a_row,
+                cadence_s=state.cadence_s,
+                reviews_pending=state.reviews_pending,
+            )
+            for state in ingest_states(database)
         ]
 
     return IngestCollector(read)

@@ -1,15 +1,15 @@
 """The `openwatt` command: prints what is asked for and exits with a status that says how it went."""
 
 import errno
-import logging
 import sys
 from typing import Any
 
 import click
 
 from openwatt import __version__
-from openwatt.cli import backup, bills, inspection, logs, portfolio, service, tariffs
+from openwatt.cli import backup, bills, ingestion, inspection, logs, portfolio, service, sources, tariffs
 from openwatt.domain.errors import OpenWattError
+from openwatt.telemetry.logs import plain_logs
 
 _INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
 
@@ -42,13 +42,15 @@ def main() -> None:
     lists them. Without OPENWATT_DATABASE_URL an embedded PostgreSQL is used and
     started when it is needed.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    plain_logs()
 
 
 for command in (
     *tariffs.COMMANDS,
     *bills.COMMANDS,
     *portfolio.COMMANDS,
+    *ingestion.COMMANDS,
+    *sources.COMMANDS,
     *inspection.COMMANDS,
     *logs.COMMANDS,
     *service.COMMANDS,
