@@ -8,7 +8,7 @@ from flask import Flask, got_request_exception
 from openwatt.catalogue.calendars import calendar_for
 from openwatt.catalogue.market import calendar_of
 from openwatt.catalogue.shipped import shipped_duties
-from openwatt.prepare import locate_database
+from openwatt.prepare import database_environment, locate_database
 from openwatt.settings import Settings, read_settings
 from openwatt.store.database import Database
 from openwatt.telemetry.context import record_query
@@ -16,11 +16,13 @@ from openwatt.telemetry.exporter import Exporter
 from openwatt.telemetry.start import Telemetry, running_telemetry
 from openwatt.watch import PRIVATE_ENDPOINTS, PROBE_ENDPOINTS, ingest_collector, telemetry_config
 from openwatt.web.access import Access, register_access
+from openwatt.web.admin import ADMIN_LIMIT, Admin, admin
 from openwatt.web.answers import Answers
 from openwatt.web.api import api
 from openwatt.web.bills import bills
 from openwatt.web.bodies import Request
 from openwatt.web.browser import guard_browser
+from openwatt.web.commands import Commands
 from openwatt.web.front import Front
 from openwatt.web.home_page import home
 from openwatt.web.limits import Limits
@@ -70,6 +72,7 @@ def create_app(
                 "bills": settings.limit_bills,
                 "home": settings.limit_bills,
                 "pages": settings.limit_pages,
+                "admin": ADMIN_LIMIT,
             },
             telemetry.metrics,
             redis_url=settings.redis_url,
@@ -84,6 +87,10 @@ def create_app(
     register_problems(app)
     for part in (api, bills, home, probes, pages):
         app.register_blueprint(part)
+    if settings.admin_token:
+        commands = Commands(lambda: database_environment(settings))
+        app.extensions["openwatt.admin"] = Admin.of(settings.admin_token, commands)
+        app.register_blueprint(admin)
     Exporter(app, telemetry.metrics.exposition([ingest_collector(database)]))
     app.after_request(guard_browser)
     app.wsgi_app = Front(  # type: ignore[method-assign]  # Flask's own advice

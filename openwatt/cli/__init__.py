@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from openwatt import __version__
-from openwatt.cli import bills, inspection, logs, portfolio, service, tariffs
+from openwatt.cli import bills, inspection, logs, portfolio, review, service, tariffs
 from openwatt.domain.errors import OpenWattError
 
 _INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
@@ -50,6 +50,7 @@ for command in (
     *bills.COMMANDS,
     *portfolio.COMMANDS,
     *inspection.COMMANDS,
+    *review.COMMANDS,
     *logs.COMMANDS,
     *service.COMMANDS,
 ):

@@ -18,6 +18,7 @@ _PRINTED = re.compile(r"page (?P<page>\d+), « (?P<printed>[^»]+) »")
 _TABLE = re.compile(r"page (?P<page>\d+), table at (?P<first>\S+) … (?P<last>\S+) kVA")
 _QUOTED = re.compile(r"« ([^»]+) »")
 _ROW = re.compile(r"row (\d+)")
+_LETTERS = re.compile(r"\w\w")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +104,13 @@ def quote(doubt: Doubt, reading: Reading, words: Words) -> list[Quotation]:
         found = (quotation for name in named for quotation in words.holding(name))
     else:
         found = words.all()
-    return list(islice(dict.fromkeys(found), MOST_LINES))
+    said = (quotation for quotation in found if _LETTERS.search(quotation.text))
+    return list(islice(dict.fromkeys(said), MOST_LINES))
 
 
 def quote_data(doubt: Doubt, rows: Sequence[str]) -> list[Quotation]:
     """The same of a file without pages: its heading, and the row that is named or holds the figure."""
-    wanted = []
+    wanted: Sequence[str] = ()
     if place := _ROW.search(doubt.where):
         wanted = rows[int(place[1]) - 1 : int(place[1])]
     elif named := _QUOTED.findall(doubt.where):

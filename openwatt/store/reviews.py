@@ -66,7 +66,7 @@ class RunFilter(NamedTuple):
 def runs_listed(
     database: Database, wanted: RunFilter, *, after: int | None = None, limit: int
 ) -> list[StoredRun]:
-    """Runs from the newest to the oldest, at most `limit`, those that follow the run `after` in this order."""
+    """Runs from the newest to the oldest, at most `limit`, of those that follow the run `after`."""
     parameters = wanted._asdict() | {"run_id": None, "after": after, "limit": limit}
     return database.read("runs_listed", parameters, _run)
 
@@ -78,7 +78,7 @@ def run_numbered(database: Database, run_id: int) -> StoredRun | None:
 
 
 def undecided_run(connection: psycopg.Connection[Any], run_id: int) -> StoredRun:
-    """A refused run that may be decided on, inside the caller's transaction: until its end nobody else decides.
+    """A refused run to decide on, inside the caller's transaction: until its end nobody else decides.
 
     Raises:
         UnknownRunError: there is no such run.

@@ -192,6 +192,17 @@ class Described:
     kept: bool = True
     body: tuple[Parameter, ...] = ()
     """Fields of a body, in JSON or in a form; a view without any is asked by GET."""
+    whole_body: Mapping[str, Any] | None = None
+    """A body that is not told by fields, as OpenAPI says it."""
+    guarded: bool = False
+    """Whether the admin token is asked for."""
+    example: Any = None
+    """An answer, as an example."""
+
+    @property
+    def posted(self) -> bool:
+        """Whether the view is asked by POST."""
+        return bool(self.body or self.whole_body)
 
 
 def answered(

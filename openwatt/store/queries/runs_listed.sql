@@ -1,5 +1,4 @@
--- Runs, the newest first, each with the decision on its document; `undecided` leaves what waits for one:
--- the newest refusal of a document that nobody has decided on and that was not published since.
+-- Runs, the newest first, each with the decision on its document; `undecided` leaves those that wait for one.
 select r.run_id, r.source, r.supplier, r.offers, r.origin, r.address, r.started_at, r.finished_at, r.outcome,
        r.reader, r.detail, d.title as document_title, d.sha256 as document_sha256,
        octet_length(d.content) as document_bytes,
@@ -15,10 +14,6 @@ where (%(run_id)s::bigint is null or r.run_id = %(run_id)s)
   and (%(source)s::text is null or r.source = %(source)s)
   and (%(outcome)s::text is null or r.outcome = %(outcome)s)
   and (%(after)s::bigint is null or r.run_id < %(after)s)
-  and (not %(undecided)s::boolean
-       or (r.outcome = 'refused' and v.run_id is null
-           and not exists (select from runs later
-                            where later.source = r.source and later.document_id = r.document_id
-                              and later.run_id > r.run_id)))
+  and (not %(undecided)s::boolean or r.run_id in (select p.run_id from pending_reviews p))
 order by r.run_id desc
 limit %(limit)s
