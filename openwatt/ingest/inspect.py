@@ -25,7 +25,8 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 class Inspection:
     """What a run would make of a document: its outcome, what was read, the doubts, and those signed off.
 
-    `published` means that a run would publish it: there is no doubt left.
+    `published` means that a run would publish it: there is no doubt left. A table that
+    somebody typed from a sheet is read `by_hand`.
     """
 
     source: Source | None
@@ -35,6 +36,7 @@ class Inspection:
     signed_off: tuple[tuple[Doubt, SignedException], ...] = ()
     reason: str | None = None
     tempo: tempo_json.TempoReading | None = None
+    by_hand: bool = False
 
     def tariffs(self) -> list[Tariff]:
         """The complete tariffs read, right or doubtful."""
@@ -122,6 +124,11 @@ def settle(
 
 def as_json(inspection: Inspection) -> bytes:
     """The inspection as JSON; amounts are numbers, digit for digit as they were read."""
+    return _ENCODER.encode(as_mapping(inspection))
+
+
+def as_mapping(inspection: Inspection) -> dict[str, Any]:
+    """The inspection in the shape of its JSON, amounts as decimals."""
     answer: dict[str, Any] = {
         "source": inspection.source.name if inspection.source else None,
         "outcome": inspection.outcome,
@@ -139,7 +146,7 @@ def as_json(inspection: Inspection) -> bytes:
         answer["colours"] = {
             day.isoformat(): colour for day, colour in sorted(inspection.tempo.colours.items())
         }
-    return _ENCODER.encode(answer)
+    return answer
 
 
 def _tariff_as_json(tariff: Tariff) -> dict[str, Any]:
