@@ -6,32 +6,33 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import msgspec
-import psycopg
 from rich.console import Console
 from rich.table import Table
 
 from openwatt.catalogue.references import shipped_references
 from openwatt.cli.inspection import print_inspection
 from openwatt.cli.settings import settings_of
-from openwatt.domain.addresses import check_public_address
 from openwatt.domain.legal_time import PARIS
+from openwatt.ingest.addresses import check_address
 from openwatt.ingest.approval import approve_run, read_kept, reject_run
 from openwatt.ingest.grid_pdf.apart import read_pages_apart
 from openwatt.ingest.grid_pdf.picture import draw_pages
 from openwatt.ingest.inspect import Inspection
 from openwatt.ingest.quotation import Words, quote, quote_data, words_of_data
 from openwatt.ingest.sources import Source, SourceError, load_sources
+from openwatt.ingest.unreachable import RefusedAddressError
 from openwatt.ingest.unreadable import UnreadableDocumentError
 from openwatt.prepare import connect, held_database, locate_database, prepare_database
-from openwatt.store.database import Database
+from openwatt.store.database import Connection, Database
 from openwatt.store.errors import DecisionError, UnknownRunError
 from openwatt.store.overrides import AddressOverride, overrides_in_force, set_override
 from openwatt.store.reviews import RunFilter, StoredRun, document_of_run, run_numbered, runs_listed
-from openwatt.web.admin_items import Outcome, RunDetail, RunItem
+from openwatt.store.runs import Outcome
+from openwatt.web.admin_items import RunDetail, RunItem
 
 LONGEST_NAME, LONGEST_REASON = 100, 1000
 #: Whoever needs an address for longer corrects the source's file.
@@ -83,7 +84,7 @@ _RUN = click.argument("run_id", metavar="RUN", type=click.IntRange(1, 2**63 - 1)
 
 
 @contextmanager
-def _connected(context: click.Context) -> Iterator[psycopg.Connection[Any]]:
+def _connected(context: click.Context) -> Iterator[Connection]:
     """A connection to a database that is ready; what cannot be decided ends the command with status 3."""
     settings = settings_of(context)
     with held_database(settings):
@@ -114,7 +115,7 @@ def _sources() -> dict[str, Source]:
 @click.group(invoke_without_command=True)
 @click.option("--all", "every", is_flag=True, help="List every run, not only those that wait.")
 @click.option("--source", help="Only of this source.")
-@click.option("--outcome", type=click.Choice(Outcome.__args__), help="Only with this outcome; means --all.")
+@click.option("--outcome", type=click.Choice(get_args(Outcome)), help="Only with this outcome; means --all.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True, help="Most runs.")
 @click.option("--after", type=click.IntRange(1), help="Only runs older than this one: the next page.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -195,7 +196,7 @@ def show(
         raise Refused(f"there is no run {run_id}: `openwatt review --all` lists those there are")
     with _connected(context) as connection:
         kept = document_of_run(connection, run_id)
-    content = kept[1] if kept else None
+    content = kept.content if kept else None
     if content is None and (png or target):
         raise Refused(f"the bytes of run {run_id}'s document are not kept")
     if target is not None and content is not None:
@@ -250,8 +251,7 @@ def _print_run(run: StoredRun, inspection: Inspection | None, beside: list[dict[
         ("says", item.message),
         (
             "decision",
-            item.decision
-            and f"{item.decision.decision} by {item.decision.reviewer}: {item.decision.reason}",
+            item.decision and f"{item.decision.decision} by {item.decision.reviewer}: {item.decision.reason}",
         ),
     ):
         if value:
@@ -313,8 +313,8 @@ def _now() -> dt.datetime:
 
 def _public(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
     try:
-        return None if value is None else check_public_address(value)
-    except ValueError as error:
+        return None if value is None else str(check_address(value))
+    except RefusedAddressError as error:
         raise click.BadParameter(str(error)) from None
 
 
@@ -344,7 +344,7 @@ def address(
     sources = _sources()
     if source not in sources:
         raise click.BadParameter(f"{source!r} is none of {', '.join(sources)}", param_hint="SOURCE")
-    if undo == (address is not None) or undo == (until is not None):
+    if undo in (address is not None, until is not None):
         raise click.UsageError("give an ADDRESS and --until, or --undo")
     today = dt.datetime.now(PARIS).date()
     last = until.date() if until else None

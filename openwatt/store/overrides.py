@@ -2,11 +2,10 @@
 
 import datetime as dt
 from dataclasses import asdict, dataclass
-from typing import Any
 
-import psycopg
 from psycopg.rows import kwargs_row
 
+from openwatt.store.database import Connection
 from openwatt.store.sql import statement
 
 
@@ -22,13 +21,13 @@ class AddressOverride:
     set_at: dt.datetime
 
 
-def set_override(connection: psycopg.Connection[Any], override: AddressOverride) -> None:
+def set_override(connection: Connection, override: AddressOverride) -> None:
     """Keeps an override; the newest of a source counts."""
     connection.execute(statement("override_set"), asdict(override))
 
 
 def overrides_in_force(
-    connection: psycopg.Connection[Any], on: dt.date, source: str | None = None
+    connection: Connection, on: dt.date, source: str | None = None
 ) -> list[AddressOverride]:
     """The overrides that count on a day, of all sources or of one, by source."""
     with connection.cursor(row_factory=kwargs_row(AddressOverride)) as cursor:

@@ -5,13 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-import psycopg
 from psycopg.rows import kwargs_row
 
-from openwatt.store.database import Database
+from openwatt.store.database import Connection, Database
+from openwatt.store.documents import KeptDocument
 from openwatt.store.errors import DecisionError, UnknownRunError
 from openwatt.store.sql import statement
-from openwatt.store.tariffs import Document
 
 Verdict = Literal["approved", "rejected"]
 
@@ -77,7 +76,7 @@ def run_numbered(database: Database, run_id: int) -> StoredRun | None:
     return found[0] if found else None
 
 
-def undecided_run(connection: psycopg.Connection[Any], run_id: int) -> StoredRun:
+def undecided_run(connection: Connection, run_id: int) -> StoredRun:
     """A refused run to decide on, inside the caller's transaction: until its end nobody else decides.
 
     Raises:
@@ -110,13 +109,13 @@ def check_undecided(run: StoredRun) -> None:
         )
 
 
-def record_decision(connection: psycopg.Connection[Any], decision: Decision) -> None:
+def record_decision(connection: Connection, decision: Decision) -> None:
     """Keeps a decision for good, in the transaction in which `undecided_run` gave its run."""
     parameters = {name: getattr(decision, name) for name in Decision.__dataclass_fields__}
     connection.execute(statement("review_decide"), parameters)
 
 
-def decision_on(connection: psycopg.Connection[Any], source: str, sha256: str) -> Decision | None:
+def decision_on(connection: Connection, source: str, sha256: str) -> Decision | None:
     """What was decided on a document of a source, so that the same bytes need not be decided on again."""
     with connection.cursor(row_factory=kwargs_row(Decision)) as cursor:
         return cursor.execute(
@@ -124,14 +123,14 @@ def decision_on(connection: psycopg.Connection[Any], source: str, sha256: str) -
         ).fetchone()
 
 
-def document_of_run(connection: psycopg.Connection[Any], run_id: int) -> tuple[Document, bytes | None] | None:
-    """The document that a run found, and its bytes where they are kept; None when it found none."""
-    with connection.cursor(row_factory=kwargs_row(_document)) as cursor:
+def document_of_run(connection: Connection, run_id: int) -> KeptDocument | None:
+    """The document that a run found; None when it found none."""
+    with connection.cursor(row_factory=kwargs_row(KeptDocument)) as cursor:
         return cursor.execute(statement("document_of_run"), {"run_id": run_id}).fetchone()
 
 
 def periods_published_since(
-    connection: psycopg.Connection[Any], supplier: str, since: dt.datetime
+    connection: Connection, supplier: str, since: dt.datetime
 ) -> set[tuple[str, str, int, dt.date]]:
     """(offer, option, power, first day) of a supplier's tariffs that were observed after an instant."""
     rows = connection.execute(statement("published_since"), {"supplier": supplier, "since": since})
@@ -152,7 +151,3 @@ def _run(**row: Any) -> StoredRun:
     if decided_run is not None:
         decision = Decision(run_id=decided_run, decided_at=decided_at.astimezone(dt.UTC), **told)
     return StoredRun(**row, decision=decision)
-
-
-def _document(content: bytes | None, **told: Any) -> tuple[Document, bytes | None]:
-    return Document(**told), content

@@ -10,7 +10,7 @@ import hmac
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 from flask import Blueprint, Response, current_app, request
@@ -37,6 +37,8 @@ from openwatt.web.bodies import read_body
 from openwatt.web.commands import BusyError, Commands, Done, OvertimeError
 from openwatt.web.params import LIMIT, USUAL_ROWS, Parameter, gather_query
 from openwatt.web.problems import BadRequestError, Fault, problem
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 _logger = logging.getLogger(__name__)
 
@@ -226,7 +228,7 @@ def _document(source: str | None) -> tuple[bytes, str | None]:
     return document, source
 
 
-def _told[T: msgspec.Struct](done: Done, page: type[T]) -> T:
+def _told(done: Done, page: type[T]) -> T:
     """What a command printed; one that printed nothing of the kind has failed."""
     try:
         return msgspec.json.decode(done.output, type=page)

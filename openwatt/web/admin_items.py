@@ -8,9 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from msgspec import UNSET, Meta, Struct, UnsetType, convert
 
 from openwatt.store.reviews import Decision, StoredRun
+from openwatt.store.runs import Origin, Outcome
 from openwatt.web.items import Next, Prices, Sha256
-
-Outcome = Literal["published", "unchanged", "refused", "unreadable", "unreachable"]
 
 
 class DoubtItem(Struct, frozen=True, kw_only=True):
@@ -97,7 +96,7 @@ class RunItem(Struct, frozen=True, kw_only=True):
     source: str
     supplier: str | None
     offers: list[str]
-    origin: Literal["address", "file", "review"]
+    origin: Origin
     address: str | None
     started_at: dt.datetime
     finished_at: dt.datetime
@@ -148,8 +147,8 @@ class OverrideDone(Struct, frozen=True, kw_only=True, omit_defaults=True):
     published: Annotated[int | UnsetType, Meta(description="Tariffs that an approval added.")] = UNSET
     published_run_id: int | UnsetType = UNSET
     source: str | UnsetType = UNSET
-    address: str | None | UnsetType = UNSET
-    until: dt.date | None | UnsetType = UNSET
+    address: str | UnsetType | None = UNSET
+    until: dt.date | UnsetType | None = UNSET
 
 
 def doubts_of(run: StoredRun) -> list[DoubtItem]:
@@ -160,9 +159,7 @@ def doubts_of(run: StoredRun) -> list[DoubtItem]:
 def _told(run: StoredRun) -> dict[str, Any]:
     document = None
     if run.document_title is not None:
-        document = RunDocument(
-            title=run.document_title, sha256=run.document_sha256, bytes=run.document_bytes
-        )
+        document = RunDocument(title=run.document_title, sha256=run.document_sha256, bytes=run.document_bytes)
     return {
         "run_id": run.run_id,
         "source": run.source,

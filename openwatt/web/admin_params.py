@@ -1,18 +1,23 @@
 """What the admin API is asked: its parameters, and the three actions that override what ingestion did."""
 
 import datetime as dt
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
+from urllib.parse import urlsplit
 
-from openwatt.domain.addresses import LONGEST_ADDRESS, check_public_address
+from openwatt.store.runs import Outcome
 from openwatt.web.bodies import decode_object, of_object
 from openwatt.web.params import DAY_SCHEMA, LIMIT, MeaningError, Parameter, one_of, read_day, whole_number
 from openwatt.web.problems import BadRequestError, Fault
 
 #: A run's number, as far as addresses and bodies go: a run a second reaches it in thirty years.
 MOST_RUN_ID = 999_999_999
-_OUTCOMES = ("published", "unchanged", "refused", "unreadable", "unreachable")
+_OUTCOMES = get_args(Outcome)
+LONGEST_ADDRESS = 2000
+_PUBLIC_NAME = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z][a-z0-9-]*")
+_OWN_NETWORK = re.compile(r".*\.(?:localhost|localdomain|local|internal|intranet|lan|home|corp|home\.arpa)")
 _SOURCE_SCHEMA = {"type": "string", "pattern": "^[a-z0-9_]{1,80}$"}
 
 
@@ -34,10 +39,26 @@ def _text(longest: int) -> Any:
 
 
 def _address(text: str) -> str:
+    """An address that may be kept for a source. Where its name leads is looked at when it is asked.
+
+    Numbers in the place of a name are refused whatever they are: 127.0.0.1 can be
+    written in a dozen ways, and no supplier publishes at a number.
+    """
+    if len(text) > LONGEST_ADDRESS or not re.fullmatch(r"https://[!-~]+", text):
+        raise ValueError(f"must be an https:// address of at most {LONGEST_ADDRESS} signs")
     try:
-        return check_public_address(text)
-    except ValueError as error:
-        raise MeaningError(str(error)) from None
+        parts = urlsplit(text)
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        raise MeaningError("is no address: its host or port cannot be read") from None
+    last = host.rpartition(".")[2]
+    if "@" in parts.netloc or port not in {None, 443}:
+        raise MeaningError("must hold no user, no password and no port")
+    if ":" in host or last.isdigit() or last.startswith("0x"):
+        raise MeaningError("must name its host: an address in numbers is not asked")
+    if not _PUBLIC_NAME.fullmatch(host) or _OWN_NETWORK.fullmatch(host):
+        raise MeaningError("must name a public host such as www.supplier.fr")
+    return text
 
 
 def _text_schema(longest: int) -> dict[str, object]:
@@ -129,7 +150,9 @@ def _unknown(told: Mapping[str, Any]) -> list[Fault]:
     return [Fault(name[:80], "belongs to no action") for name in told if name not in known]
 
 
-def _shape(actions: list[str], fields: tuple[Parameter, ...], more: Mapping[str, object]) -> dict[str, object]:
+def _shape(
+    actions: list[str], fields: tuple[Parameter, ...], more: Mapping[str, object]
+) -> dict[str, object]:
     properties: dict[str, object] = {
         field.name: {"description": field.description, **field.schema} for field in fields
     }
@@ -139,7 +162,7 @@ def _shape(actions: list[str], fields: tuple[Parameter, ...], more: Mapping[str,
         "type": "object",
         "additionalProperties": False,
         "required": required,
-        "properties": properties | more,
+        "properties": {**properties, **more},
     }
 
 
@@ -172,7 +195,7 @@ INSPECT_BODY: Mapping[str, object] = MappingProxyType(
     {
         "required": True,
         "content": {
-            **dict.fromkeys(DOCUMENT_TYPES, {"schema": {"type": "string", "format": "binary"}}),
+            **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in DOCUMENT_TYPES},
             "multipart/form-data": {
                 "schema": {
                     "type": "object",

@@ -137,9 +137,7 @@ def decode_object(body: bytes) -> dict[str, Any]:
     return told
 
 
-def of_object(
-    told: Mapping[str, Any], fields: tuple[Parameter, ...]
-) -> tuple[dict[str, Any], list[Fault]]:
+def of_object(told: Mapping[str, Any], fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault]]:
     """The values of a JSON object's fields, and everything that is wrong with them."""
     known = {field.name: field for field in fields}
     pairs: list[tuple[str, str]] = []

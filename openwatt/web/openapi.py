@@ -32,7 +32,9 @@ _TAGS = {
     "service": "Is it alive, is it ready, which code is it.",
 }
 #: Only there when the admin API is.
-_ADMIN_TAG = {"admin": "For whoever looks after the data: runs, decisions, another address, a look at a document."}
+_ADMIN_TAG = {
+    "admin": "For whoever looks after the data: runs, decisions, another address, a look at a document."
+}
 _ADMIN_SCHEME = {
     "adminToken": {"type": "http", "scheme": "bearer", "description": "OPENWATT_ADMIN_TOKEN of this service."}
 }
