@@ -132,7 +132,7 @@ def document_of_run(connection: Connection, run_id: int) -> KeptDocument | None:
 def periods_published_since(
     connection: Connection, supplier: str, since: dt.datetime
 ) -> set[tuple[str, str, int, dt.date]]:
-    """(offer, option, power, first day) of a supplier's tariffs that were observed after an instant."""
+    """(offer, option, power, first day) of the tariffs that a supplier's documents gave after an instant."""
     rows = connection.execute(statement("published_since"), {"supplier": supplier, "since": since})
     return {tuple(row) for row in rows}
 

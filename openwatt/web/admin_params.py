@@ -166,48 +166,44 @@ def _shape(
     }
 
 
-OVERRIDE_BODY: Mapping[str, object] = MappingProxyType(
-    {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "oneOf": [
-                        _shape(["approve", "reject"], _DECISION, {}),
-                        _shape(["address"], _ADDRESS, {}),
-                        _shape(["address"], _UNDO, {"address": {"type": "null"}, "until": {"type": "null"}}),
-                    ]
-                },
-                "example": {
-                    "action": "reject",
-                    "run_id": 12,
-                    "reviewer": "A. Dupont",
-                    "reason": "The sheet of another offer.",
-                },
-            }
-        },
-    }
-)
+OVERRIDE_BODY: Mapping[str, object] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "oneOf": [
+                    _shape(["approve", "reject"], _DECISION, {}),
+                    _shape(["address"], _ADDRESS, {}),
+                    _shape(["address"], _UNDO, {"address": {"type": "null"}, "until": {"type": "null"}}),
+                ]
+            },
+            "example": {
+                "action": "reject",
+                "run_id": 12,
+                "reviewer": "A. Dupont",
+                "reason": "The sheet of another offer.",
+            },
+        }
+    },
+}
 
 #: What a document may come as; anything else has no reader.
 DOCUMENT_TYPES = ("application/pdf", "text/csv", "application/json", "application/octet-stream")
-INSPECT_BODY: Mapping[str, object] = MappingProxyType(
-    {
-        "required": True,
-        "content": {
-            **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in DOCUMENT_TYPES},
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "additionalProperties": False,
-                    "required": ["file"],
-                    "properties": {
-                        "file": {"description": "The document.", "type": "string", "format": "binary"},
-                        "source": {"description": "Name of its source.", **_SOURCE_SCHEMA},
-                    },
-                }
-            },
+INSPECT_BODY: Mapping[str, object] = {
+    "required": True,
+    "content": {
+        **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in DOCUMENT_TYPES},
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["file"],
+                "properties": {
+                    "file": {"description": "The document.", "type": "string", "format": "binary"},
+                    "source": {"description": "Name of its source.", **_SOURCE_SCHEMA},
+                },
+            }
         },
-    }
-)
+    },
+}
 FILE = Parameter("file", "The document.", {"type": "string"}, str, required=True)
