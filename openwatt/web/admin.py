@@ -8,6 +8,7 @@ import functools
 import hashlib
 import hmac
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -39,6 +40,8 @@ from openwatt.web.params import LIMIT, USUAL_ROWS, Parameter, gather_query
 from openwatt.web.problems import BadRequestError, Fault, problem
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+_INVALID = re.compile(r"Invalid value for '?(?:--)?(?P<name>\w+)'?: (?P<says>.*)")
 
 _logger = logging.getLogger(__name__)
 
@@ -182,7 +185,7 @@ def override(question: Question) -> OverrideDone:
     if done.status == _REFUSED:
         raise DecisionError(done.complaint)
     if done.status == _WRONG:
-        raise BadRequestError([Fault("body", done.complaint, of_form=False)])
+        raise BadRequestError([_fault(done.complaint)])
     told = _told(done, OverrideDone)
     extra = {"action": action, "source": values.get("source"), "run": str(values.get("run_id", ""))}
     _logger.warning("ingestion overridden by hand", extra={k: v for k, v in extra.items() if v})
@@ -202,7 +205,7 @@ def inspect(question: Question) -> InspectionItem:
     named = [] if source is None else [f"--source={source}"]
     done = _ours().commands.run(["inspect", "/dev/stdin", "--json", *named], given=document)
     if done.status == _WRONG and not done.output:
-        raise BadRequestError([Fault("source", done.complaint, of_form=False)])
+        raise BadRequestError([_fault(done.complaint)])
     return _told(done, InspectionItem)
 
 
@@ -226,6 +229,13 @@ def _document(source: str | None) -> tuple[bytes, str | None]:
     if faults:
         raise BadRequestError(faults)
     return document, source
+
+
+def _fault(complaint: str) -> Fault:
+    """What the command says of an argument, as a fault of the field that it came from."""
+    if found := _INVALID.fullmatch(complaint):
+        return Fault(found["name"].lower(), found["says"], of_form=False)
+    return Fault("body", complaint, of_form=False)
 
 
 def _told(done: Done, page: type[T]) -> T:
