@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from openwatt import __version__
-from openwatt.cli import bills, inspection, logs, portfolio, review, service, tariffs
+from openwatt.cli import bills, ingestion, inspection, logs, portfolio, review, service, sources, tariffs
 from openwatt.domain.errors import OpenWattError
 
 _INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
@@ -49,6 +49,8 @@ for command in (
     *tariffs.COMMANDS,
     *bills.COMMANDS,
     *portfolio.COMMANDS,
+    *ingestion.COMMANDS,
+    *sources.COMMANDS,
     *inspection.COMMANDS,
     *review.COMMANDS,
     *logs.COMMANDS,

@@ -13,7 +13,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from openwatt.catalogue.references import shipped_references
+from openwatt.catalogue.references import known_references
 from openwatt.cli.inspection import print_inspection
 from openwatt.cli.settings import settings_of
 from openwatt.domain.legal_time import PARIS
@@ -32,6 +32,7 @@ from openwatt.store.errors import DecisionError, UnknownRunError
 from openwatt.store.overrides import AddressOverride, overrides_in_force, set_override
 from openwatt.store.reviews import RunFilter, StoredRun, document_of_run, run_numbered, runs_listed
 from openwatt.store.runs import Outcome
+from openwatt.store.tariffs import regulated_history
 from openwatt.web.admin_items import RunDetail, RunItem
 
 LONGEST_NAME, LONGEST_REASON = 100, 1000
@@ -196,6 +197,7 @@ def show(
         raise Refused(f"there is no run {run_id}: `openwatt review --all` lists those there are")
     with _connected(context) as connection:
         kept = document_of_run(connection, run_id)
+        references = known_references(regulated_history(connection))
     content = kept.content if kept else None
     if content is None and (png or target):
         raise Refused(f"the bytes of run {run_id}'s document are not kept")
@@ -203,7 +205,8 @@ def show(
         target.write_bytes(content)
     inspection, beside = None, []
     if content is not None and (source := _sources().get(run.source)) is not None:
-        inspection = read_kept(content, source, shipped_references(), on=dt.datetime.now(PARIS).date())
+        today = dt.datetime.now(PARIS).date()
+        inspection = read_kept(content, source, references, on=today, origin=run.origin)
         beside = _beside(content, inspection)
     if png is not None and content is not None and inspection is not None:
         try:
@@ -220,7 +223,7 @@ def show(
 def _beside(content: bytes, inspection: Inspection) -> list[dict[str, Any]]:
     """Each doubt with the lines of the document at its place."""
     doubts = inspection.doubts
-    if inspection.source is not None and inspection.source.format != "grid_pdf":
+    if inspection.by_hand or (inspection.source and inspection.source.format != "grid_pdf"):
         rows = words_of_data(content)
         quoted = [quote_data(doubt, rows) for doubt in doubts]
     elif inspection.outcome == "unreadable":
@@ -282,9 +285,7 @@ def approve(context: click.Context, /, *, run_id: int, name: str, reason: str, a
     """
     sources = _sources()
     with _connected(context) as connection:
-        done = approve_run(
-            connection, run_id, sources, shipped_references(), reviewer=name, reason=reason, now=_now
-        )
+        done = approve_run(connection, run_id, sources, reviewer=name, reason=reason, now=_now)
     if as_json:
         _print_json({"action": "approve", "run_id": run_id, **done})
     else:

@@ -61,17 +61,15 @@ def check_address(address: str | httpx.URL, *, loopback: bool = False) -> httpx.
         raise RefusedAddressError(f"the address at {host} holds a user or a password: give one without")
     if not host or url.scheme not in {"http", "https"}:
         raise RefusedAddressError(f"{shown!r} is not an address that begins with https://")
-    ip = _written_ip(host)
-    if loopback and ((ip and ip.is_loopback) or host == "localhost"):
-        return url
-    if url.scheme != "https":
+    if not loopback and url.scheme != "https":
         raise RefusedAddressError(f"{shown} is not encrypted: give its https address")
-    if url.port not in {None, 443}:
+    if not loopback and url.port not in {None, 443}:
         raise RefusedAddressError(f"{shown} asks port {url.port}: documents are only asked on port 443")
-    if ip is None:
+    ip = _written_ip(host)
+    if ip is not None:
+        _check_ip(host, ip, loopback=loopback)
+    elif not (loopback and host == "localhost"):
         _check_name(host)
-    elif not is_public(ip):
-        raise RefusedAddressError(f"{host} is not a public address")
     return url
 
 
@@ -81,6 +79,11 @@ def _written_ip(host: str) -> IPAddress | None:
         return ipaddress.ip_address(host)
     except ValueError:
         return None
+
+
+def _check_ip(host: str, ip: IPAddress, *, loopback: bool) -> None:
+    if not is_public(ip) and not (loopback and ip.is_loopback):
+        raise RefusedAddressError(f"{host} leads to {ip}, which is not a public address")
 
 
 def _check_name(host: str) -> None:
@@ -109,8 +112,7 @@ def checked_ips(
     """
     ips = [ipaddress.ip_address(text) for text in _in_time(resolve, host, port, within_s)]
     for ip in ips:
-        if not is_public(ip) and not (loopback and ip.is_loopback):
-            raise RefusedAddressError(f"{host} leads to {ip}, which is not a public address")
+        _check_ip(host, ip, loopback=loopback)
     return [str(ip) for ip in ips]
 
 

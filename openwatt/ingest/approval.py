@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 
+from openwatt.catalogue.references import known_references
 from openwatt.domain.doubts import References
 from openwatt.domain.legal_time import PARIS
 from openwatt.ingest.bounded import BoundedInspector
+from openwatt.ingest.by_hand import is_typed_table, read_typed_table
 from openwatt.ingest.inspect import Inspection, as_json
 from openwatt.ingest.publication import publish_inspection, run_of
 from openwatt.ingest.sources import Source
@@ -24,13 +26,18 @@ from openwatt.store.reviews import (
     undecided_run,
 )
 from openwatt.store.runs import record_run
-from openwatt.store.tariffs import Document, see_document
+from openwatt.store.source_locks import source_lock
+from openwatt.store.tariffs import Document, regulated_history, see_document
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
-def read_kept(content: bytes, source: Source, references: References, *, on: dt.date) -> Inspection:
-    """A kept document read again as its source's, behind the limits of every stranger's document."""
+def read_kept(
+    content: bytes, source: Source, references: References, *, on: dt.date, origin: str
+) -> Inspection:
+    """A kept document read again as its run read it, behind the limits of every stranger's document."""
+    if origin == "file" and is_typed_table(content):
+        return read_typed_table(content, source, references, on=on)
     with BoundedInspector() as inspector:
         return inspector.inspect_document(content, {source.name: source}, references, on=on, name=source.name)
 
@@ -39,7 +46,6 @@ def approve_run(
     connection: Connection,
     run_id: int,
     sources: Mapping[str, Source],
-    references: References,
     *,
     reviewer: str,
     reason: str,
@@ -54,9 +60,24 @@ def approve_run(
     Raises:
         UnknownRunError, DecisionError: it cannot be approved as things stand.
     """
-    started_at = now()
     with connection.transaction():
         run = undecided_run(connection, run_id)
+    with source_lock(connection, run.source) as held:
+        if not held:
+            raise DecisionError(f"another process is just at {run.source}: try again in a moment")
+        return _approve(connection, run, sources, reviewer=reviewer, reason=reason, now=now)
+
+
+def _approve(
+    connection: Connection,
+    run: StoredRun,
+    sources: Mapping[str, Source],
+    *,
+    reviewer: str,
+    reason: str,
+    now: Callable[[], dt.datetime],
+) -> dict[str, int]:
+    started_at, run_id = now(), run.run_id
     source = sources.get(run.source)
     document = document_of_run(connection, run_id)
     if source is None:
@@ -65,7 +86,10 @@ def approve_run(
         )
     if document is None or document.content is None:
         raise DecisionError(f"the bytes of run {run_id}'s document are not kept: it cannot be read again")
-    inspection = read_kept(document.content, source, references, on=started_at.astimezone(PARIS).date())
+    references = known_references(regulated_history(connection))
+    inspection = read_kept(
+        document.content, source, references, on=started_at.astimezone(PARIS).date(), origin=run.origin
+    )
     _check_same(run, inspection)
     with connection.transaction():
         undecided_run(connection, run_id)  # whoever was faster has decided

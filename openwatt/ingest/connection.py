@@ -51,8 +51,11 @@ def fault_of(error: Exception, host: str) -> UnreachableError:
     for cause in causes:
         if isinstance(cause, (TimeoutError, httpcore.TimeoutException)):
             return PassingError(f"{host} is too slow: its time is over")
-    text = next((str(cause) for cause in causes if str(cause)), type(error).__name__)
-    return PassingError(f"{host} cannot be read: {text}")
+    for cause in causes:
+        if isinstance(cause, httpcore.ProxyError):
+            return PassingError(f"the proxy does not lead to {host}: it answers {cause}")
+    said = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
+    return PassingError(f"{host} cannot be read: {(said or [str(error) or type(error).__name__])[0]}")
 
 
 def proxy_for(url: httpx.URL) -> str | None:

@@ -247,12 +247,7 @@ class Fetcher:
         announced = response.headers.get("Content-Length", "")
         if announced.isdigit() and int(announced) > self._limits.bytes:
             raise UnreadableDocumentError(f"{announced} bytes, the limit is {self._limits.bytes}")
-        content = bytearray()
-        for part in _decoded(response, self._limits.bytes + 1):
-            content += part
-            if len(content) > self._limits.bytes:
-                raise UnreadableDocumentError(f"more than {self._limits.bytes} bytes, which is the limit")
-        return bytes(content)
+        return b"".join(_parts(response, self._limits.bytes))
 
 
 @dataclass(slots=True)
@@ -270,30 +265,43 @@ class _Look:
         return bool(self.etag or self.last_modified)
 
 
-def _decoded(response: httpx.Response, most: int) -> Iterator[bytes]:
-    """The parts of a body without its gzip, none longer than `most` bytes however well it is packed.
+def _parts(response: httpx.Response, most: int) -> Iterator[bytes]:
+    """The parts of a body without its gzip, of which no more than `most` bytes come in or out.
 
     Raises:
-        UnreadableDocumentError: another encoding, which was not asked for, or gzip that is none.
+        UnreadableDocumentError: more than that, another encoding than was asked for, or gzip that is none.
         PassingError: the gzip ends before its end.
     """
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding in {"identity", ""}:
-        yield from response.iter_raw()
+        yield from _counted(response.iter_raw(), most)
         return
     if encoding not in {"gzip", "x-gzip"}:
         raise UnreadableDocumentError(f"the answer is encoded as {encoding[:40]!r}, which was not asked for")
     unpacker = zlib.decompressobj(wbits=31)
+
+    def unpacked() -> Iterator[bytes]:
+        for part in _counted(response.iter_raw(), most):
+            # One part may unpack to a thousand times its size: one byte more than allowed is enough to see.
+            yield unpacker.decompress(part, most + 1)
+            if unpacker.unused_data:
+                raise UnreadableDocumentError("the answer goes on behind the end of its gzip")
+
     try:
-        for part in response.iter_raw():
-            yield unpacker.decompress(part, most)
-            if unpacker.unconsumed_tail:
-                # There was more than `most` in this part alone: whoever counts has stopped before.
-                raise UnreadableDocumentError("its gzip unpacks beyond the limit")
+        yield from _counted(unpacked(), most)
     except zlib.error as error:
         raise UnreadableDocumentError("the answer says that it is gzip, and is not") from error
     if not unpacker.eof:
         raise PassingError(f"{response.request.url.host} ends its answer before the end of its gzip")
+
+
+def _counted(parts: Iterator[bytes], most: int) -> Iterator[bytes]:
+    count = 0
+    for part in parts:
+        count += len(part)
+        if count > most:
+            raise UnreadableDocumentError(f"more than {most} bytes, which is the limit")
+        yield part
 
 
 def _joined(url: httpx.URL, target: str) -> httpx.URL | str:
@@ -319,4 +327,4 @@ def _given_up(fault: PassingError, look: _Look) -> str:
 
 def _log_retry(details: Any) -> None:
     fault = details["exception"]
-    logger.info("fetch is tried again", extra={"reason": str(fault)})
+    logger.info("fetch tried again", extra={"reason": str(fault)})

@@ -10,7 +10,7 @@ import backoff
 from openwatt.ingest.unreachable import UnreachableError
 
 #: Statuses that say "not now": everything else is an answer.
-RETRIED_STATUSES = frozenset({408, 425, 429, *range(500, 600)} - {501, 505})
+RETRIED_STATUSES = frozenset({408, 425, 429, *range(500, 600)})
 
 
 class PassingError(UnreachableError):

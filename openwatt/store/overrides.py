@@ -32,3 +32,9 @@ def overrides_in_force(
     """The overrides that count on a day, of all sources or of one, by source."""
     with connection.cursor(row_factory=kwargs_row(AddressOverride)) as cursor:
         return cursor.execute(statement("overrides_in_force"), {"on": on, "source": source}).fetchall()
+
+
+def address_in_force(connection: Connection, source: str, on: dt.date) -> str | None:
+    """The address that somebody has set for a source until `on` or later; None for its own."""
+    found = overrides_in_force(connection, on, source)
+    return found[0].address if found else None

@@ -59,8 +59,9 @@ class LastAnswer:
     etag: str | None
     last_modified: str | None
     outcome: Outcome
-    origin: Origin
     reader: str | None
+    approved: bool
+    """Whether somebody let this document through, whatever a reader doubts of it."""
 
 
 def record_run(connection: Connection, run: Run) -> int:
@@ -87,6 +88,47 @@ def last_answer(connection: Connection, source: str) -> LastAnswer | None:
     """What a source's address gave last; None before its first document."""
     with connection.cursor(row_factory=kwargs_row(LastAnswer)) as cursor:
         return cursor.execute(statement("last_answer"), {"source": source}).fetchone()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceState:
+    """What the runs of one source mean together."""
+
+    source: str
+    supplier: str | None
+    offers: list[str]
+    outcome: Outcome
+    last_look_at: dt.datetime
+    last_success_at: dt.datetime | None
+    failures_in_a_row: int
+    cadence_days: int | None
+    reviews_pending: int
+
+
+def source_states(connection: Connection) -> list[SourceState]:
+    """The state of every source that was ever looked at, by its name."""
+    with connection.cursor(row_factory=kwargs_row(SourceState)) as cursor:
+        return cursor.execute(statement("source_states")).fetchall()
+
+
+def known_source_states(database: Database) -> list[SourceState]:
+    """The same for a reader of the service."""
+    return database.read("source_states", {}, SourceState)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferState:
+    """An offer whose source has failed since its last success, and how the newest run ended."""
+
+    supplier: str | None
+    offer: str
+    outcome: Outcome
+    failures_in_a_row: int
+
+
+def offer_states(database: Database) -> list[OfferState]:
+    """Every offer whose source does not stand well."""
+    return database.read("offer_states", {}, OfferState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

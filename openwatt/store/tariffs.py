@@ -42,6 +42,8 @@ class PublishedTariff:
     ht_document: Document | None
 
 
+#: Far more periods than the regulated tariff will have in a lifetime.
+_MOST_REGULATED = 100_000
 _TARIFF_COLUMNS = tuple(f.name for f in fields(Tariff))
 _DOCUMENT_COLUMNS = tuple(f.name for f in fields(Document))
 
@@ -220,6 +222,15 @@ def see_document(
     """Notes that a kept document was found again at its address, by a run if one is given."""
     parameters = {"reference": reference, "seen_at": seen_at, "run_id": run_id}
     connection.execute(statement("see_document"), parameters)
+
+
+def regulated_history(connection: psycopg.Connection[Any]) -> list[Tariff]:
+    """Every regulated tariff as it is known now, each period ending where the next begins."""
+    wanted = TariffFilter(regulated=True)
+    parameters = _parameters(wanted, None, _MOST_REGULATED) | {"since": dt.date.min, "until": dt.date.max}
+    with connection.cursor(row_factory=kwargs_row(published_row)) as cursor:
+        rows = cursor.execute(statement("tariffs_history"), parameters).fetchall()
+    return [row.tariff for row in rows]
 
 
 def known_tariffs(
