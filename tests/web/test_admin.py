@@ -347,8 +347,9 @@ def test_a_document_beyond_25_mb_is_refused(ask: Ask, monkeypatch: pytest.Monkey
     assert ask("POST", "/inspect", data=large, content_type="application/pdf").status_code == 422
     larger = bytes(openwatt.web.admin.LONGEST_DOCUMENT + 100_000)
     assert ask("POST", "/inspect", data=larger, content_type="application/pdf").status_code == 413
-    form = {"file": (io.BytesIO(larger), "x.pdf")}
-    assert ask("POST", "/inspect", data=form).status_code == 413
+    part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x.pdf"\r\n\r\n%b\r\n--b--\r\n'
+    form = {"data": part % larger, "content_type": "multipart/form-data; boundary=b"}
+    assert ask("POST", "/inspect", **form).status_code == 413
 
 
 def children() -> list[psutil.Process]:

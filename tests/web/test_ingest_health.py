@@ -121,6 +121,9 @@ def test_without_a_database_it_is_a_503() -> None:
 def test_the_status_page_says_the_same(visitor: FlaskClient, code: str) -> None:
     texts = LANGUAGES[code].texts
     page = visitor.get(f"/status?lang={code}").text
+    assert (
+        f'<p class="verdict poor" role="status">{texts["status.broken_sources"].format(count=1)}</p>' in page
+    )
     rows = [row for row in page.split("<tr>") if 'class="badge state' in row]
     assert len(rows) == len(STORIES)
     for row, (source, (runs, freshness, failures, _)) in zip(rows, STORIES.items(), strict=True):
