@@ -159,7 +159,11 @@ def review(
 
 
 def _table_of_runs(runs: list[StoredRun]) -> Table:
-    table = Table("run", "source", "finished", "outcome", "what it says", "decision")
+    table = Table()
+    for heading in ("run", "source", "finished", "outcome"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("what it says", "decision"):
+        table.add_column(heading)
     for run in runs:
         item = RunDetail.of(run)
         says = item.message or "; ".join(dict.fromkeys(doubt.rule for doubt in item.doubts))

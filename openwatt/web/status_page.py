@@ -16,8 +16,9 @@ from openwatt.store.tempo import tempo_known_to
 from openwatt.web.answers import answers
 from openwatt.web.ingest_health import ingest_health
 from openwatt.web.page import now, show, today
+from openwatt.web.troubles import current_troubles, trouble_with
 
-_STATUSES: tuple[DataStatus, ...] = ("fresh", "verifying", "stale")
+_STATUSES: tuple[DataStatus, ...] = ("fresh", "verifying", "stale", "broken")
 #: More contracts than France has; the page counts them all.
 _ALL = 1_000_000
 
@@ -46,8 +47,16 @@ def _data(database: Database) -> dict[str, Any]:
     """What is told of the data."""
     on = today()
     found = tariffs_on(database, TariffFilter(), on=on, limit=_ALL)
+    troubles = current_troubles()
     counted = Counter(
-        data_status(one.tariff, on=on, last_seen_at=one.last_seen_at, now=now()) for one in found
+        data_status(
+            one.tariff,
+            on=on,
+            last_seen_at=one.last_seen_at,
+            now=now(),
+            trouble=trouble_with(one.tariff, troubles),
+        )
+        for one in found
     )
     return {
         "on": on,

@@ -62,7 +62,7 @@ def test_the_table_of_sources_is_whole_on_every_screen(
     for width in (1280, 360):
         with_sources.be(width=width, dark=dark)
         with_sources.open(f"/status?lang={language}")
-        shown = with_sources.driver.find_elements("css selector", "#sources ~ .scroll .badge.state")
+        shown = with_sources.driver.find_elements("css selector", "#sources ~ .scroll .badge")
         states = {str(one.get_attribute("class")).split()[-1] for one in shown}
         assert states == {"fresh", "verifying", "stale", "broken", "never"}
         check(with_sources, f"sources-{language}-{width}-{'dark' if dark else 'light'}")

@@ -121,14 +121,13 @@ def test_without_a_database_it_is_a_503() -> None:
 def test_the_status_page_says_the_same(visitor: FlaskClient, code: str) -> None:
     texts = LANGUAGES[code].texts
     page = visitor.get(f"/status?lang={code}").text
-    assert (
-        f'<p class="verdict poor" role="status">{texts["status.broken_sources"].format(count=1)}</p>' in page
-    )
-    rows = [row for row in page.split("<tr>") if 'class="badge state' in row]
+    verdict = texts["status.broken_sources"].format(count=1)
+    assert f'<p class="verdict poor" role="status">{verdict}</p>' in page
+    rows = [row for row in page.split("<tr>") if 'class="badge ' in row]
     assert len(rows) == len(STORIES)
     for row, (source, (runs, freshness, failures, _)) in zip(rows, STORIES.items(), strict=True):
         assert source in row
-        assert f'class="badge state {freshness}">{texts[f"source_status.{freshness}"]}<' in row
+        assert f'class="badge {freshness}">{texts[f"data_status.{freshness}"]}<' in row
         assert texts[f"outcome.{runs[-1][1]}"] in row
         assert (texts["status.failures"].format(count=failures) in row) == (failures > 0)
 
