@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable
+from pathlib import Path
 
 from flask import Flask, got_request_exception
 
@@ -38,6 +39,11 @@ LONGEST_BODY_BYTES = 64 * 1024
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
+
+
+def _source_names() -> list[str]:
+    """The names of the sources: each is its file's. Reading the files takes what no worker loads."""
+    return [path.stem for path in (Path(__file__).parent / "ingest" / "sources").glob("*.yaml")]
 
 
 def create_app(
@@ -91,7 +97,7 @@ def create_app(
         app.register_blueprint(part)
     if settings.admin_token:
         commands = Commands(lambda: database_environment(settings))
-        app.extensions["openwatt.admin"] = Admin.of(settings.admin_token, commands)
+        app.extensions["openwatt.admin"] = Admin.of(settings.admin_token, commands, _source_names())
         app.register_blueprint(admin)
     Exporter(app, telemetry.metrics.exposition([ingest_collector(database)]))
     app.after_request(guard_browser)

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -32,6 +32,7 @@ from openwatt.web.admin_params import (
     SOURCE,
     UNDECIDED,
     read_override,
+    unknown_source,
 )
 from openwatt.web.answers import Described, Question, answers, sent_once
 from openwatt.web.bodies import read_body
@@ -58,15 +59,16 @@ _REFUSED, _WRONG = 3, 2
 
 @dataclass(frozen=True, slots=True)
 class Admin:
-    """What the routes need: the hash of the token, and the commands of this worker."""
+    """What the routes need: the hash of the token, the commands of this worker, the names of sources."""
 
     token_sha256: bytes
     commands: Commands
+    sources: frozenset[str]
 
     @classmethod
-    def of(cls, token: str, commands: Commands) -> "Admin":
+    def of(cls, token: str, commands: Commands, sources: Iterable[str]) -> "Admin":
         """The same of the token itself."""
-        return cls(hashlib.sha256(token.encode()).digest(), commands)
+        return cls(hashlib.sha256(token.encode()).digest(), commands, frozenset(sources))
 
     def admits(self, authorization: str) -> bool:
         """Whether a request's header holds the token; it takes as long whatever it holds."""
@@ -173,7 +175,7 @@ def override(question: Question) -> OverrideDone:
     """
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("This address takes application/json.")
-    values = read_override(request.get_data(cache=False), question.today)
+    values = read_override(request.get_data(cache=False), question.today, _ours().sources)
     action, reason = values["action"], f"--reason={values['reason']}"
     if action == "address":
         where = [values["address"], f"--until={values['until']}"] if "address" in values else ["--undo"]
@@ -226,6 +228,8 @@ def _document(source: str | None) -> tuple[bytes, str | None]:
         faults.append(Fault("file", "is empty", of_form=False))
     if len(document) > LONGEST_DOCUMENT:
         faults.append(Fault("file", f"is longer than {LONGEST_DOCUMENT} bytes", of_form=False))
+    if source is not None and (fault := unknown_source(source, _ours().sources)):
+        faults.append(fault)
     if faults:
         raise BadRequestError(faults)
     return document, source

@@ -1,8 +1,9 @@
 """What the admin API is asked: its parameters, and the three actions that override what ingestion did."""
 
 import datetime as dt
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, get_args
 from urllib.parse import urlsplit
@@ -120,7 +121,16 @@ _FIELDS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
 )
 
 
-def read_override(body: bytes, today: dt.date) -> dict[str, Any]:
+def unknown_source(name: str, sources: Collection[str]) -> Fault | None:
+    """The fault of a name that is no source's."""
+    if name in sources:
+        return None
+    close = difflib.get_close_matches(name, sources, n=1)
+    hint = f"did you mean {close[0]}?" if close else "`openwatt sources` lists those there are"
+    return Fault("source", f"{name!r} is no source: {hint}", of_form=False)
+
+
+def read_override(body: bytes, today: dt.date, sources: Collection[str]) -> dict[str, Any]:
     """The values of one action, `action` among them; an `address` that undoes has none.
 
     Raises:
@@ -138,6 +148,8 @@ def read_override(body: bytes, today: dt.date) -> dict[str, Any]:
         if told.get("until", "") is None:
             del told["until"]
     values, faults = of_object(told, fields)
+    if values.get("source") is not None and (fault := unknown_source(values["source"], sources)):
+        faults.append(fault)
     if values.get("until") is not None and values["until"] < today:
         faults.append(Fault("until", f"is over: today is {today}", of_form=False))
     if faults:

@@ -24,6 +24,7 @@ from werkzeug.test import TestResponse
 
 import openwatt.web.admin
 from openwatt.app import create_app
+from openwatt.ingest.sources import load_sources
 from openwatt.settings import Settings
 from openwatt.store.database import Connection
 from openwatt.web.admin import Admin
@@ -88,6 +89,11 @@ WRONG: tuple[dict[str, str], ...] = (
 )
 
 
+def test_the_names_of_sources_are_those_of_the_files(admin_app: Flask) -> None:
+    ours: Admin = admin_app.extensions["openwatt.admin"]
+    assert ours.sources == set(load_sources())
+
+
 def test_without_a_token_the_routes_do_not_exist(client: FlaskClient) -> None:
     nowhere = client.get("/v1/admin/nowhere")
     for method, path in ROUTES:
@@ -124,7 +130,7 @@ def test_whoever_has_not_the_token_gets_one_answer(admin_app: Flask, monkeypatch
 
 
 def test_the_token_is_not_kept_and_is_compared_in_constant_time() -> None:
-    ours = Admin.of(TOKEN, Commands(dict))
+    ours = Admin.of(TOKEN, Commands(dict), ["alpiq"])
     assert ours.token_sha256 == hashlib.sha256(TOKEN.encode()).digest()
     assert TOKEN not in repr(ours)
     assert ours.admits(f"bearer {TOKEN}")
@@ -232,10 +238,12 @@ def test_an_address_is_set_and_undone(ask: Ask, connection: Connection) -> None:
     undone = override(ask, **told, address=None)
     assert (undone.status_code, (undone.json or {})["address"]) == (200, None)
     assert override(ask, **told, address=None, until=None).status_code == 409
+    far = override(ask, **told, address=ADDRESS, until="2099-01-01")
+    assert (far.status_code, [one["parameter"] for one in (far.json or {})["faults"]]) == (422, ["until"])
     unknown = override(ask, **{**told, "source": "nobody"}, address=ADDRESS, until=UNTIL)
     assert unknown.status_code == 422
     (fault,) = (unknown.json or {})["faults"]
-    assert (fault["parameter"], fault["message"][:24]) == ("source", "'nobody' is none of alpi")
+    assert (fault["parameter"], fault["message"][:22]) == ("source", "'nobody' is no source:")
 
 
 DECIDE = {"action": "reject", "run_id": 1, "reviewer": "A", "reason": "b"}
@@ -259,7 +267,11 @@ MISTAKES: list[tuple[object, int, set[str]]] = [
     ({**DECIDE, "reason": "\u202etxt"}, 400, {"reason"}),
     ({**ELSEWHERE, "run_id": 1, "source": "../etc", "until": "soon"}, 400, {"run_id", "source", "until"}),
     ({**ELSEWHERE, "address": "http://www.yeli.fr/", "author": ""}, 400, {"address", "author"}),
-    ({**ELSEWHERE, "address": "https://127.0.0.1/", "until": "2020-01-01"}, 422, {"address", "until"}),
+    (
+        {**ELSEWHERE, "address": "https://127.0.0.1/", "until": "2020-01-01", "source": "edf"},
+        422,
+        {"address", "until", "source"},
+    ),
     ({**ELSEWHERE, "address": None}, 400, {"until"}),
     ({k: v for k, v in ELSEWHERE.items() if k != "address"}, 400, {"address"}),
 ]
