@@ -23,7 +23,7 @@ from rich.text import Text
 from openwatt.cli.settings import settings_of
 from openwatt.ingest.agenda import in_order, is_due, why_skipped
 from openwatt.ingest.bounded import BoundedInspector
-from openwatt.ingest.fetch import Fetcher, user_agent
+from openwatt.ingest.fetch import Fetcher, FetchLimits, user_agent
 from openwatt.ingest.run import SUCCESSES, Ingestion, Look
 from openwatt.ingest.sources import Source, load_sources
 from openwatt.prepare import connect, held_database, prepare_database
@@ -162,17 +162,24 @@ def _chosen(
             hint = f"did you mean {close[0]}?" if close else "`openwatt sources` lists them"
             raise click.BadParameter(f"{name!r} is no source: {hint}", param_hint="SOURCE")
     if file is not None:
-        if len(names) != 1:
-            raise click.UsageError("--file is the document of one source: name it")
-        if sources[names[0]].format == "none_yet":
-            raise click.UsageError(
-                f"{names[0]}: nobody has described its document yet; see what it says with `openwatt inspect`"
-            )
-        return [sources[names[0]]]
+        return [_source_of_file(sources, names, file)]
     for name in names:
         if reason := why_skipped(sources[name]):
             raise click.UsageError(f"{name}: {reason}")
     return list(in_order(sources[name] for name in names or sources))
+
+
+def _source_of_file(sources: Mapping[str, Source], names: Sequence[str], file: Path) -> Source:
+    """The one source whose document is handed in."""
+    if len(names) != 1:
+        raise click.UsageError("--file is the document of one source: name it")
+    if file.stat().st_size > FetchLimits().bytes:
+        raise click.UsageError(f"{file} has more than {FetchLimits().bytes} bytes, which is the limit")
+    if sources[names[0]].format == "none_yet":
+        raise click.UsageError(
+            f"{names[0]}: nobody has described its document yet; see what it says with `openwatt inspect`"
+        )
+    return sources[names[0]]
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from openwatt.ingest.sources import Source
 
 #: How much earlier than its cadence a source counts as due: timers come early and late by as much.
 EARLY = dt.timedelta(hours=2)
+_SEASON_BEGINS = 9
 
 
 def in_order(sources: Iterable[Source]) -> Iterator[Source]:
@@ -25,6 +26,16 @@ def why_skipped(source: Source) -> str | None:
     if source.address is None:
         return f"it has no address, its document is handed in with --file ({source.note})"
     return None
+
+
+def address_on(address: str, day: dt.date) -> str:
+    """The address to ask on a day: `{season}` in it stands for the Tempo season of the next day, 2026-2027.
+
+    A season begins on 1 September; the colour of the next day is what is asked for.
+    """
+    tomorrow = day + dt.timedelta(days=1)
+    first = tomorrow.year if tomorrow.month >= _SEASON_BEGINS else tomorrow.year - 1
+    return address.replace("{season}", f"{first}-{first + 1}")
 
 
 def is_due(source: Source, last_look_at: dt.datetime | None, now: dt.datetime) -> bool:

@@ -48,10 +48,10 @@ class FetchLimits:
     """What one look at an address may cost.
 
     `request_seconds` ends one request, from its name's resolution to its last byte,
-    however slowly it comes. `give_up_seconds` ends all attempts together, the turns
-    they wait for included, and a request that runs then with them. A server that asks
-    to wait longer than `longest_retry_after_seconds`, or than is left, is not asked
-    again in this run: earlier than it asks would be impolite.
+    however slowly it comes. After `give_up_seconds`, the turns that were waited for
+    included, no attempt begins, and one that runs ends `request_seconds` later at the
+    latest. A server that asks to wait longer than `longest_retry_after_seconds`, or
+    than is left, is not asked again in this run: earlier than it asks would be impolite.
     """
 
     bytes: int = 25_000_000
@@ -139,11 +139,13 @@ class Fetcher:
         """
         limits = self._limits
         start = time.monotonic()
-        look = _Look(expects, etag, last_modified, start + limits.give_up_seconds)
+        ends_at = start + limits.give_up_seconds + limits.request_seconds
+        look = _Look(expects, etag, last_modified, ends_at)
 
         def too_long(fault: Exception) -> bool:
             asked = (fault.retry_after_s if isinstance(fault, PassingError) else None) or 0.0
-            return asked > limits.longest_retry_after_seconds or asked > look.gives_up_at - time.monotonic()
+            left = start + limits.give_up_seconds - time.monotonic()
+            return asked > 0 and asked > min(limits.longest_retry_after_seconds, left)
 
         retried = backoff.on_exception(
             waits,
@@ -223,7 +225,7 @@ class Fetcher:
         if look.last_modified:
             headers["If-Modified-Since"] = look.last_modified
         start = time.monotonic()
-        deadline = min(start + self._limits.request_seconds, look.gives_up_at)
+        deadline = min(start + self._limits.request_seconds, look.ends_at)
         request = httpx.Request("GET", url, headers=headers, extensions={DEADLINE: deadline})
         try:
             response = self._client.send(request, stream=True)
@@ -262,7 +264,7 @@ class _Look:
     expects: MediaKind
     etag: str | None
     last_modified: str | None
-    gives_up_at: float
+    ends_at: float
     attempts: int = 0
 
     @property

@@ -11,6 +11,7 @@ from openwatt.catalogue.references import known_references
 from openwatt.domain.doubts import References
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.reading import Doubt
+from openwatt.ingest.agenda import address_on
 from openwatt.ingest.by_hand import is_typed_table, read_typed_table
 from openwatt.ingest.fetch import FetchedDocument, NotModified
 from openwatt.ingest.inspect import Inspection
@@ -181,7 +182,17 @@ class Ingestion:
                 self.reports.report_exception(None, error)
             found.inspection = None
             found.message = f"a fault of OpenWatt ({type(error).__name__}: {error}); its trace is in the log"
+            return self._end_after_fault(source, found)
+
+    def _end_after_fault(self, source: Source, found: _Found) -> Look:
+        """Records what can be recorded; where even that fails, the look says so and the others go on."""
+        try:
             return self._end(source, found, "unreadable")
+        except Exception:
+            if self.connection.closed:
+                raise
+            logger.exception("ingest could not be recorded", extra={"source": source.name})
+            return Look(source=source, outcome="unreadable", message=found.message)
 
     def _settled(self, source: Source, found: _Found, given: bytes | None) -> Look:
         try:
@@ -209,11 +220,12 @@ class Ingestion:
     def _ask(self, source: Source, found: _Found) -> None:
         """Fetches the document, or takes the kept one when the address says that it is still the same."""
         today = found.started_at.astimezone(PARIS).date()
-        found.address = address_in_force(self.connection, source.name, today) or source.address
-        if found.address is None:
+        address = address_in_force(self.connection, source.name, today) or source.address
+        if address is None:
             raise UnreachableError(
                 f"the source has no address: hand its document in with --file ({source.note})"
             )
+        found.address = address_on(address, today)
         answer = last_answer(self.connection, source.name)
         kept = kept_document(self.connection, answer.document) if answer else None
         if answer is None or kept is None or kept.content is None or answer.address != found.address:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0
 #: The real command with other addresses and a shorter turn: nothing else differs.
 _PROGRAM = """
-import json, sys
+import json, signal, sys
 from dataclasses import replace
 from functools import partial
 from openwatt.cli import ingestion, main, sources
@@ -29,6 +29,7 @@ ingestion.Fetcher = partial(
     Fetcher, limits=FetchLimits(attempts=2, first_wait_seconds=0.01, longest_wait_seconds=0.01), loopback=True
 )
 ingestion.INTERVAL_S = told["interval_s"]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where tests run in the background
 main()
 """
 

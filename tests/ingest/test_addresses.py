@@ -81,6 +81,14 @@ def test_no_inner_address_is_public_however_it_is_written(
         checked_ips("sheets.example.org", 443, resolve=lambda *_: [str(ip)], within_s=5)
 
 
+@pytest.mark.parametrize("network", [*INNER_V4, *INNER_V6], ids=str)
+def test_an_inner_block_is_inner_from_its_first_address_to_its_last(
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network,
+) -> None:
+    assert not is_public(network[0])
+    assert not is_public(network[-1])
+
+
 @given(st.ip_addresses(v=4).filter(lambda ip: not any(ip in network for network in INNER_V4)))
 def test_the_rest_of_ipv4_is_public(ip: ipaddress.IPv4Address) -> None:
     special = any(ip in ipaddress.IPv4Network(text) for text in ("192.0.0.0/24", "192.88.99.0/24"))

@@ -179,17 +179,40 @@ def test_a_server_that_asks_to_wait_for_long_is_left_alone(
     assert len(server.asked) == 1
 
 
-def test_attempts_end_when_their_time_is_over(server: FaultServer, turns: Turns) -> None:
+@pytest.mark.parametrize(("wait_seconds", "most_asked"), [(0.05, 200), (100_000.0, 2)])
+def test_attempts_end_when_their_time_is_over(
+    server: FaultServer, turns: Turns, wait_seconds: float, most_asked: int
+) -> None:
     limits = FetchLimits(
-        attempts=10_000, give_up_seconds=0.5, first_wait_seconds=0.05, longest_wait_seconds=0.05
+        attempts=10_000,
+        give_up_seconds=0.5,
+        first_wait_seconds=wait_seconds,
+        longest_wait_seconds=wait_seconds,
     )
     server.answers["/sheet.pdf"] = lambda request, _: request.reply(500)
+    start = time.monotonic()
     with (
         Fetcher("test", turns, limits, tls=NO_TLS, loopback=True) as fetcher,
-        pytest.raises(UnreachableError, match=r"answers 500|too slow"),
+        pytest.raises(UnreachableError, match=r"answers 500 .*; asked \d+ times, the next run asks again"),
     ):
         fetcher.fetch(server.address("/sheet.pdf"), expects="pdf")
-    assert 2 <= len(server.asked) < 200
+    assert time.monotonic() - start < 10
+    assert 2 <= len(server.asked) <= most_asked
+
+
+def test_a_walk_through_slow_redirects_ends_with_its_time(server: FaultServer, turns: Turns) -> None:
+    def answer(request: Request, _: int) -> None:
+        request.server.stopping.wait(0.3)
+        request.reply(302, Location="/a")
+
+    server.answers["/a"] = answer
+    limits = FetchLimits(redirects=1000, give_up_seconds=0.2, request_seconds=0.6)
+    with (
+        Fetcher("test", turns, limits, tls=NO_TLS, loopback=True) as fetcher,
+        pytest.raises(UnreachableError, match="too slow"),
+    ):
+        fetcher.fetch(server.address("/a"), expects="pdf")
+    assert 2 <= len(server.asked) <= 4
 
 
 def test_a_redirect_is_followed_and_waits_for_its_own_turn(
