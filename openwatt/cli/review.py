@@ -27,7 +27,7 @@ from openwatt.ingest.sources import Source, SourceError, load_sources
 from openwatt.ingest.unreachable import RefusedAddressError
 from openwatt.ingest.unreadable import UnreadableDocumentError
 from openwatt.prepare import connect, held_database, locate_database, prepare_database
-from openwatt.store.database import Connection, Database
+from openwatt.store.database import Connection, Database, bind_to_history
 from openwatt.store.errors import DecisionError, UnknownRunError
 from openwatt.store.overrides import AddressOverride, overrides_in_force, set_override
 from openwatt.store.reviews import RunFilter, StoredRun, document_of_run, run_numbered, runs_listed
@@ -38,6 +38,7 @@ from openwatt.web.admin_items import RunDetail, RunItem
 LONGEST_NAME, LONGEST_REASON = 100, 1000
 #: Whoever needs an address for longer corrects the source's file.
 MOST_DAYS_OF_OVERRIDE = 366
+_STATEMENT_S = 20
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -91,6 +92,7 @@ def _connected(context: click.Context) -> Iterator[Connection]:
     with held_database(settings):
         prepare_database(settings)
         with connect(settings) as connection:
+            bind_to_history(connection, _STATEMENT_S)
             try:
                 yield connection
             except (DecisionError, UnknownRunError) as error:
@@ -263,6 +265,8 @@ def _print_run(run: StoredRun, inspection: Inspection | None, beside: list[dict[
     ):
         if value:
             console.print(f"  {label:9} {value}", markup=False)
+    if item.document is None:
+        return
     if inspection is None:
         for doubt in item.doubts:
             console.print(f"{doubt.rule} {doubt.where}: {doubt.message}", markup=False)

@@ -115,7 +115,7 @@ def record_decision(connection: Connection, decision: Decision) -> None:
     connection.execute(statement("review_decide"), parameters)
 
 
-def decision_on(connection: Connection, source: str, sha256: str) -> Decision | None:
+def decision_on(connection: Connection, source: str, sha256: str | None) -> Decision | None:
     """What was decided on a document of a source, so that the same bytes need not be decided on again."""
     with connection.cursor(row_factory=kwargs_row(Decision)) as cursor:
         return cursor.execute(
