@@ -17,6 +17,7 @@ from openwatt.web.problems import BadRequestError, Fault
 MOST_RUN_ID = 999_999_999
 _OUTCOMES = get_args(Outcome)
 LONGEST_ADDRESS = 2000
+#: A last label that begins with a digit makes the whole a number to browsers and resolvers.
 _PUBLIC_NAME = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z][a-z0-9-]*")
 _OWN_NETWORK = re.compile(r".*\.(?:localhost|localdomain|local|internal|intranet|lan|home|corp|home\.arpa)")
 _SOURCE_SCHEMA = {"type": "string", "pattern": "^[a-z0-9_]{1,80}$"}
@@ -52,13 +53,10 @@ def _address(text: str) -> str:
         host, port = (parts.hostname or "").rstrip("."), parts.port
     except ValueError:
         raise MeaningError("is no address: its host or port cannot be read") from None
-    last = host.rpartition(".")[2]
     if "@" in parts.netloc or port not in {None, 443}:
         raise MeaningError("must hold no user, no password and no port")
-    if ":" in host or last.isdigit() or last.startswith("0x"):
-        raise MeaningError("must name its host: an address in numbers is not asked")
     if not _PUBLIC_NAME.fullmatch(host) or _OWN_NETWORK.fullmatch(host):
-        raise MeaningError("must name a public host such as www.supplier.fr")
+        raise MeaningError("must name a public host such as www.supplier.fr, not a number")
     return text
 
 

@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import io
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -32,6 +33,7 @@ from openwatt.web.commands import Commands, Done, OvertimeError
 from tests.conftest import NOW, Server, close_app
 from tests.ingest.drawn_sheets import drawn_words, simple_and_double
 from tests.ingest.refused_runs import LOOKED_AT, SOURCE, misprinted, refuse
+from tests.web.test_access import Lines
 
 TOKEN = "a-token-of-the-tests-that-is-long-enough"  # noqa: S105 - it opens nothing else
 HOLDER = {"Authorization": f"Bearer {TOKEN}"}
@@ -364,10 +366,6 @@ def test_a_document_beyond_25_mb_is_refused(ask: Ask, monkeypatch: pytest.Monkey
     assert ask("POST", "/inspect", **form).status_code == 413
 
 
-def children() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
-
-
 def test_one_document_is_read_at_a_time_and_the_others_are_told_to_come_back(
     ask: Ask, admin_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -409,13 +407,24 @@ def program(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setattr("openwatt.web.commands.subprocess.Popen", popen)
 
 
-def test_a_command_that_hangs_is_ended_with_what_it_started(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = set(children())
-    forks = "import os, time; os.fork(); time.sleep(60)"
-    program(monkeypatch, f"import signal; signal.signal(signal.SIGALRM, signal.SIG_IGN); {forks}")
+def test_a_command_that_hangs_is_ended_with_what_it_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    pid = tmp_path / "pid"
+    grandchild = f"os.closerange(0, 3), open({str(pid)!r}, 'w').write(str(os.getpid()))"
+    program(
+        monkeypatch,
+        "import os, signal, time; signal.signal(signal.SIGALRM, signal.SIG_IGN);"
+        f"os.fork() or ({grandchild}); time.sleep(300)",
+    )
     with pytest.raises(OvertimeError):
-        Commands(dict, seconds=3).run(["inspect"])
-    assert [one for one in set(children()) - before if one.status() != psutil.STATUS_ZOMBIE] == []
+        Commands(dict, seconds=6).run(["inspect"])
+    left = [one for one in psutil.process_iter() if one.pid == int(pid.read_text())]
+    try:
+        assert [one for one in left if one.status() != psutil.STATUS_ZOMBIE] == []
+    finally:
+        for one in left:
+            one.kill()
 
 
 def test_a_command_whose_service_has_died_ends_itself() -> None:
@@ -471,6 +480,23 @@ def test_a_worker_that_inspects_never_loads_the_reader() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60, env=environment
     )
     assert done.stdout.splitlines()[-1] == "200 []"
+
+
+def test_a_request_is_logged_as_any_other_and_without_the_token(admin_app: Flask) -> None:
+    handler, root = Lines(), logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        client = admin_app.test_client()
+        client.get("/v1/admin/runs?limit=1", headers=HOLDER)
+        client.get("/v1/admin/runs", headers={"Authorization": f"Bearer {TOKEN}x"})
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
+    told = [(line["route"], line["status"]) for line in handler.requests()]
+    assert told == [("/v1/admin/runs", 200), ("/v1/admin/runs", 401)]
+    assert TOKEN not in json.dumps(handler.all)
 
 
 def test_the_contract_has_the_admin_routes_and_their_token(admin_app: Flask) -> None:
