@@ -1,7 +1,6 @@
 """The `openwatt` command: prints what is asked for and exits with a status that says how it went."""
 
 import errno
-import logging
 import sys
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 from openwatt import __version__
 from openwatt.cli import bills, ingestion, inspection, logs, portfolio, review, service, sources, tariffs
 from openwatt.domain.errors import OpenWattError
+from openwatt.telemetry.logs import plain_logs
 
 _INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
 
@@ -42,7 +42,7 @@ def main() -> None:
     lists them. Without OPENWATT_DATABASE_URL an embedded PostgreSQL is used and
     started when it is needed.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    plain_logs()
 
 
 for command in (

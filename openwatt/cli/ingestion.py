@@ -36,6 +36,8 @@ from openwatt.telemetry.start import Telemetry, start_telemetry
 from openwatt.watch import telemetry_config
 
 logger = logging.getLogger("openwatt.ingest")
+# It tells of every request; a look has one record, and a failure is in it.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 
 #: Exit statuses beside 0, and 1 and 2 of every command.
 SOME_FAILED, SOME_HELD = 3, 4
@@ -221,6 +223,7 @@ class _Round:
         self,
         chosen: Sequence[Source],
         given: bytes | None = None,
+        since: dt.datetime | None = None,
         begins: Callable[[Source], None] = lambda _source: None,
     ) -> Iterator[Look]:
         """A look at each source; those for which the database is away are left out, and `away` is set."""
@@ -238,7 +241,7 @@ class _Round:
                     try:
                         if ingestion is None or ingestion.connection.closed:
                             ingestion = self._ingestion(fetcher)
-                        yield ingestion.look(source, given=given)
+                        yield ingestion.look(source, given=given, since=since)
                     except DatabaseAwayError as error:
                         self.away = True
                         _log_away(error)
@@ -284,7 +287,8 @@ def _go_on(round_: _Round, chosen: Sequence[Source], every: float) -> NoReturn:
     try:
         while True:
             try:
-                for _look in round_.looks(_due(round_, chosen)):
+                begun = dt.datetime.now(dt.UTC)
+                for _look in round_.looks(_due(round_, chosen), since=begun):
                     pass  # each tells of itself in the log
             except DatabaseAwayError as error:
                 _log_away(error)
@@ -303,6 +307,7 @@ def _look_at(
     skipped = [] if file else [source for source in chosen if why_skipped(source)]
     todo = [source for source in chosen if source not in skipped]
     not_due = len(todo)
+    begun = dt.datetime.now(dt.UTC)
     todo = _due(round_, todo) if due else todo
     not_due -= len(todo)
     looks = []
@@ -320,7 +325,7 @@ def _look_at(
         def begins(source: Source) -> None:
             progress.update(bar, description=source.name)
 
-        for look in round_.looks(todo, given, begins):
+        for look in round_.looks(todo, given, begun if due else None, begins):
             looks.append(look)
             progress.advance(bar)
             if not as_json:

@@ -24,6 +24,7 @@ _COLOURS: dict[SourceStatus, str] = {
     "broken": "bold red",
     "never": "dim",
 }
+_WITHOUT_LOOK = {"none_yet": "no document yet"}
 
 
 @click.command("sources")
@@ -43,7 +44,8 @@ def sources_command(context: click.Context, *, as_json: bool) -> None:
         with connect(settings) as connection:
             states = {state.source: state for state in source_states(connection)}
     now = dt.datetime.now(dt.UTC)
-    items = [_item(source, states.get(source.name), now) for source in declared.values()]
+    listed = sorted(declared.values(), key=lambda source: source.format == "none_yet")
+    items = [_item(source, states.get(source.name), now) for source in listed]
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode({"sources": items}), indent=2))
         return
@@ -65,7 +67,7 @@ def sources_command(context: click.Context, *, as_json: bool) -> None:
             str(item["reviews_pending"] or ""),
             _shown(item["last_look_at"]),
             _shown(item["last_success_at"]),
-            item["outcome"] or "",
+            item["outcome"] or _WITHOUT_LOOK.get(item["format"], "by hand" if item["skipped"] else ""),
             Text(item["freshness"], _COLOURS[item["freshness"]]),
         )
     console.print(table)

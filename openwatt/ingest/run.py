@@ -25,7 +25,7 @@ from openwatt.store.documents import KeptDocument, keep_content, kept_document
 from openwatt.store.errors import CorrectionError, DatabaseAwayError
 from openwatt.store.overrides import address_in_force
 from openwatt.store.reviews import decision_on
-from openwatt.store.runs import LastAnswer, Outcome, Run, last_answer, record_run
+from openwatt.store.runs import LastAnswer, Outcome, Run, last_answer, last_run, record_run
 from openwatt.store.source_locks import source_lock
 from openwatt.store.tariffs import regulated_history, see_document
 from openwatt.telemetry.sentry import ErrorReports
@@ -141,9 +141,10 @@ class Ingestion:
     reports: ErrorReports | None = None
     _references: References | None = field(default=None, init=False)
 
-    def look(self, source: Source, *, given: bytes | None = None) -> Look:
+    def look(self, source: Source, *, given: bytes | None = None, since: dt.datetime | None = None) -> Look:
         """One look at a source, or at a document of it that is given, under the source's lock.
 
+        With `since` there is none where another process has looked after that instant.
         It always ends in an outcome: a fault of ours is recorded as `unreadable` with
         its trace in the log.
 
@@ -153,7 +154,12 @@ class Ingestion:
         began = time.monotonic()
         try:
             with source_lock(self.connection, source.name) as held:
-                look = self._watched(source, given) if held else _held(source)
+                if not held:
+                    look = Look(source=source, outcome=None, message="another process is just at it")
+                elif since is not None and self._was_looked_at(source, since):
+                    look = Look(source=source, outcome=None, message="another process has just looked at it")
+                else:
+                    look = self._watched(source, given)
         except Exception as error:
             if self.connection.closed:
                 raise DatabaseAwayError(f"the database has gone during a look: {error}") from error
@@ -161,6 +167,10 @@ class Ingestion:
         look = replace(look, seconds=time.monotonic() - began)
         _log(look, dry_run=self.dry_run)
         return look
+
+    def _was_looked_at(self, source: Source, since: dt.datetime) -> bool:
+        last = last_run(self.connection, source.name)
+        return last is not None and last.finished_at > since
 
     def _watched(self, source: Source, given: bytes | None) -> Look:
         """A look with its check-in: Sentry tells when one fails, and when none comes."""
@@ -321,10 +331,6 @@ class Ingestion:
         if self._references is None:
             self._references = known_references(regulated_history(self.connection))
         return self._references
-
-
-def _held(source: Source) -> Look:
-    return Look(source=source, outcome=None, message="another process is just at it")
 
 
 def _log(look: Look, *, dry_run: bool) -> None:

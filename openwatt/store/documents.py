@@ -22,7 +22,7 @@ class SeenDocument:
 
 
 def documents_seen(database: Database) -> list[SeenDocument]:
-    """Every document that tariffs come from, the last seen one first."""
+    """Every document that tariffs come from, or that has confirmed them last; the last seen one first."""
     return database.read("documents_seen", {}, SeenDocument)
 
 

@@ -172,6 +172,18 @@ class RequestRecordsHandler(logging.Handler):
         return True
 
 
+def plain_logs() -> None:
+    """Warnings as bare sentences on stderr, as a command tells them, until `configure_logs` replaces this."""
+    root = logging.getLogger()
+    if root.handlers:
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler._openwatt = True  # type: ignore[attr-defined]  # noqa: SLF001  our mark on our handlers
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+
+
 def configure_logs(config: LogConfig, *further: logging.Handler) -> JsonFormatter:
     """Makes the root logger write our lines, and only those; a second call replaces the first.
 

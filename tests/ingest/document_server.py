@@ -1,5 +1,6 @@
 """A supplier's web site on this machine: documents at paths, with what every request asked."""
 
+import gzip
 import hashlib
 import threading
 import time
@@ -36,6 +37,7 @@ class Site:
         self.port = port
         self.pages: dict[str, Page] = {}
         self.asked: list[Asked] = []
+        self.reported: list[str] = []
 
     def put(self, name: str, content: bytes, **page: Any) -> str:
         """Puts a document at a path and gives its address."""
@@ -63,6 +65,16 @@ def site() -> Iterator[Site]:
                 self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
+
+        def do_POST(self) -> None:
+            """Takes what is reported to it, as Sentry does."""
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            packed = self.headers.get("Content-Encoding") == "gzip"
+            ours.reported.append((gzip.decompress(body) if packed else body).decode())
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
 
         def log_message(self, *_: object) -> None:
             pass

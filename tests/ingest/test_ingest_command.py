@@ -58,6 +58,17 @@ def records(log: str, event: str = "ingest finished") -> list[dict[str, Any]]:
     return [record for record in told if record["event"] == event]
 
 
+def check_ins(command: Command) -> dict[str, list[str]]:
+    """What Sentry was told of each source."""
+    told: dict[str, list[str]] = {}
+    for report in command.site.reported:
+        for line in report.splitlines():
+            item = json.loads(line)
+            if "monitor_slug" in item:
+                told.setdefault(item["monitor_slug"], []).append(item["status"])
+    return told
+
+
 @contextmanager
 def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
     """The process for the length of a block, that it does not outlive."""
@@ -73,8 +84,10 @@ def test_all_goes_on_after_failures_and_tells_of_each(command: Command) -> None:
     command.put("mint_classic_green", b"", status=404)
     command.sources["es_bleu"] = {}
     command.sources["cre_annex"] = {}
-    status, out, log = command.run("ingest", "--all", "--json")
+    dsn = f"http://key@127.0.0.1:{command.site.port}/1"
+    status, out, log = command.run("ingest", "--all", "--json", OPENWATT_SENTRY_DSN=dsn)
     assert status == 3, log
+    assert len(log.splitlines()) == len(records(log)), "nothing but records"
     told = json.loads(out)
     assert {look["source"]: look["outcome"] for look in told["looks"]} == {
         "mint_classic_green": "unreachable",
@@ -89,6 +102,11 @@ def test_all_goes_on_after_failures_and_tells_of_each(command: Command) -> None:
     assert yeli["duration_ms"] > 0
     assert yeli["run"] == str(told["looks"][-1]["run"])
     assert len(records(log)) == 3
+    assert check_ins(command) == {
+        "ingest-yeli_verte": ["in_progress", "ok"],
+        "ingest-mint_classic_green": ["in_progress", "error"],
+        "ingest-total_verte_fixe": ["in_progress", "error"],
+    }
     status, out, _ = command.run("sources", "--json")
     states = {one["name"]: one for one in json.loads(out)["sources"]}
     assert status == 0

@@ -9,13 +9,12 @@ from decimal import Decimal
 import psycopg
 import pytest
 
-from openwatt.ingest.agenda import address_on
 from openwatt.ingest.run import Look
 from openwatt.store.errors import DatabaseAwayError
 from openwatt.store.runs import Run, record_run
 from openwatt.store.tariffs import PublishedTariff
 from tests.chaos.running import wait_until
-from tests.ingest.conftest import SOURCES, START, Desk
+from tests.ingest.conftest import START, Desk
 from tests.ingest.drawn_sheets import drawn_words, merged_price_cells, simple_and_double
 
 YELI, MINT = "yeli_verte", "mint_classic_green"
@@ -225,6 +224,14 @@ def test_one_process_a_source(lumiere: Desk, desk_at: Callable[[str], Desk], fil
     assert lumiere.count("pg_locks where locktype = 'advisory'") == 0
 
 
+def test_what_is_due_is_looked_at_by_one_process(lumiere: Desk) -> None:
+    lumiere.look(YELI)
+    again = lumiere.ingestion.look(lumiere.sources[YELI], since=lumiere.now - dt.timedelta(minutes=1))
+    assert (again.outcome, again.message) == (None, "another process has just looked at it")
+    assert len(lumiere.site.asked) == 1
+    assert lumiere.ingestion.look(lumiere.sources[YELI], since=lumiere.now).outcome == "unchanged"
+
+
 def test_a_dry_run_says_what_would_come_and_keeps_nothing(lumiere: Desk) -> None:
     lumiere.ingestion.dry_run = True
     assert said(lumiere.look(YELI)) == ("published", 17)
@@ -321,16 +328,6 @@ def test_colours_are_published_as_rte_says_them(desk: Desk) -> None:
     assert desk.look("rte_tempo").outcome == "unchanged"
     desk.put("rte_tempo", b'{"values": {"2026-11-25": "GREEN"}}')
     assert desk.look("rte_tempo").outcome == "refused"
-
-
-@pytest.mark.parametrize(
-    ("day", "season"),
-    [("2026-08-30", "2025-2026"), ("2026-08-31", "2026-2027"), ("2027-01-01", "2026-2027")],
-)
-def test_rte_is_asked_for_the_season_of_the_next_day(day: str, season: str) -> None:
-    address = SOURCES["rte_tempo"].address
-    assert address is not None
-    assert address_on(address, dt.date.fromisoformat(day)).endswith(f"season={season}")
 
 
 def test_a_source_without_an_address_says_what_to_do(desk: Desk) -> None:

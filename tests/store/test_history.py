@@ -11,6 +11,7 @@ import pytest
 from openwatt.catalogue.load import load_catalogue
 from openwatt.domain.tariff import Tariff
 from openwatt.store.database import Database
+from openwatt.store.documents import documents_seen
 from openwatt.store.errors import CorrectionError
 from openwatt.store.export import export_rows
 from openwatt.store.tariffs import (
@@ -272,6 +273,8 @@ def test_a_document_keeps_fresh_what_it_still_says_and_nothing_else(
         database(empty_url), TariffFilter(), since=dt.date(2025, 1, 1), until=dt.date(2025, 5, 1), limit=10
     )
     assert {one.tariff.power_kva: one.last_seen_at for one in history} == {6: at(4), 9: at(2)}
+    shown = {one.title: (one.tariffs, one.last_seen_at) for one in documents_seen(database(empty_url))}
+    assert shown == {SHEET.title: (1, at(2)), later.title: (1, at(4))}
     with psycopg.connect(empty_url) as connection:
         exported = {row.tariff.power_kva: row.last_seen_at for row in export_rows(connection)}
     assert exported == {6: at(4), 9: at(2)}
