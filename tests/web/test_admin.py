@@ -525,7 +525,7 @@ def served(admin_app: Flask) -> Iterator[str]:
 
 def test_schemathesis_finds_nothing_with_the_token(served: str, tmp_path: Path) -> None:
     schemathesis = str(Path(sys.executable).with_name("schemathesis"))
-    config = str(Path(__file__).with_name("schemathesis.toml"))
+    config = str(Path(__file__).with_name("schemathesis_admin.toml"))
     done = subprocess.run(
         [
             schemathesis, "--config-file", config, "run", f"{served}/openapi.json", "--checks=all",
