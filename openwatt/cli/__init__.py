@@ -7,7 +7,18 @@ from typing import Any
 import click
 
 from openwatt import __version__
-from openwatt.cli import backup, bills, ingestion, inspection, logs, portfolio, service, sources, tariffs
+from openwatt.cli import (
+    backup,
+    bills,
+    ingestion,
+    inspection,
+    logs,
+    portfolio,
+    review,
+    service,
+    sources,
+    tariffs,
+)
 from openwatt.domain.errors import OpenWattError
 from openwatt.telemetry.logs import plain_logs
 
@@ -51,6 +62,7 @@ for command in (
     *portfolio.COMMANDS,
     *ingestion.COMMANDS,
     *sources.COMMANDS,
+    *review.COMMANDS,
     *inspection.COMMANDS,
     *logs.COMMANDS,
     *service.COMMANDS,

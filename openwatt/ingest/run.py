@@ -24,6 +24,7 @@ from openwatt.store.database import Connection
 from openwatt.store.documents import KeptDocument, keep_content, kept_document
 from openwatt.store.errors import CorrectionError, DatabaseAwayError
 from openwatt.store.overrides import address_in_force
+from openwatt.store.reviews import decision_on
 from openwatt.store.runs import LastAnswer, Outcome, Run, last_answer, last_run, record_run
 from openwatt.store.source_locks import source_lock
 from openwatt.store.tariffs import regulated_history, see_document
@@ -97,6 +98,10 @@ class _Found:
     inspection: Inspection | None = None
     answer: LastAnswer | None = None
     message: str | None = None
+
+    @property
+    def sha256(self) -> str | None:
+        return self.document.sha256 if self.document else None
 
     def run(self, source: Source, outcome: Outcome, finished_at: dt.datetime, published: int = 0) -> Run:
         return run_of(
@@ -220,12 +225,20 @@ class Ingestion:
         if self._says_nothing_new(source, found):
             return self._end(source, found, "unchanged")
         found.inspection = inspection = self._read(source, found)
-        if inspection.outcome == "published":
+        outcome = self._decided(source, found, inspection.outcome)
+        if outcome == "published":
             return self._publish(source, found, inspection)
-        if inspection.outcome == "refused" and found.answer is not None and found.answer.approved:
-            found.message = "somebody has let these bytes through before"
-            return self._end(source, found, "unchanged")
-        return self._end(source, found, inspection.outcome)
+        return self._end(source, found, outcome)
+
+    def _decided(self, source: Source, found: _Found, outcome: Outcome) -> Outcome:
+        """What comes of a reading; where a person has decided on these bytes, that holds."""
+        decision = decision_on(self.connection, source.name, found.sha256)
+        if decision is None:
+            return outcome
+        found.message = f"these bytes were {decision.decision} by {decision.reviewer}: {decision.reason}"
+        if decision.decision == "rejected":
+            return "refused" if outcome == "published" else outcome
+        return "unchanged" if outcome == "refused" else outcome
 
     def _ask(self, source: Source, found: _Found) -> None:
         """Fetches the document, or takes the kept one when the address says that it is still the same."""
@@ -309,7 +322,7 @@ class Ingestion:
             doubts=read.doubts if read else (),
             tariffs=run.detail.get("read", 0),
             published=published,
-            sha256=document.sha256 if document else None,
+            sha256=found.sha256,
             run_id=None if self.dry_run else run_id,
         )
 

@@ -60,7 +60,6 @@ class LastAnswer:
     last_modified: str | None
     outcome: Outcome
     reader: str | None
-    approved: bool
     """Whether somebody let this document through, whatever a reader doubts of it."""
 
 
@@ -109,6 +108,11 @@ def source_states(connection: Connection) -> list[SourceState]:
     """The state of every source that was ever looked at, by its name."""
     with connection.cursor(row_factory=kwargs_row(SourceState)) as cursor:
         return cursor.execute(statement("source_states")).fetchall()
+
+
+def known_source_states(database: Database) -> list[SourceState]:
+    """The same for a reader of the service."""
+    return database.read("source_states", {}, SourceState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from openwatt.store.offers import stored_offers, stored_suppliers
 from openwatt.store.tariffs import TariffFilter, place_of, tariff_history, tariffs_on
 from openwatt.store.tempo import tempo_days
 from openwatt.web.answers import Listing, Question, answered, answers
+from openwatt.web.ingest_health import EXAMPLE, IngestHealth, ingest_health
 from openwatt.web.items import (
     GuardItem,
     GuardPage,
@@ -270,3 +271,14 @@ def guards_trve_diff(question: Question) -> Listing:
     alerts = sum(item.verdict == "alert" for item in items)
     answers().metrics.guard_alerts.labels("trve-diff").inc(alerts)
     return Listing(GuardPage(guards=items, on=on, alerts=alerts, next=following), items, GuardItem, following)
+
+
+@api.get("/health/ingest")
+@answered(page=IngestHealth, example=EXAMPLE)
+def health_ingest(question: Question) -> IngestHealth:
+    """How the ingestion does.
+
+    Each source's last look, last success, failures since and freshness. The status is 200
+    however bad the news is: ask /health/ready whether the service can answer.
+    """
+    return ingest_health(answers().database, question.now)

@@ -174,12 +174,13 @@ class Service:
         method: str = "GET",
         timeout: float = PATIENCE_S,
         headers: Mapping[str, str] = MappingProxyType({}),
+        body: bytes | None = None,
     ) -> Answer:
         """The answer to a request on a connection of its own."""
         began = time.monotonic()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            connection.request(method, path, headers=dict(headers))
+            connection.request(method, path, body, headers=dict(headers))
             with connection.getresponse() as response:
                 body = response.read()
                 received = {name.lower(): value for name, value in response.getheaders()}
