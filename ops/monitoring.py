@@ -179,6 +179,8 @@ PROGRAMS: Final = (
             # The objectives look back over 30 days.
             "--storage.tsdb.retention.time=35d",
             "--storage.tsdb.retention.size=5GB",
+            # What Alertmanager missed, while it started for one, is sent again.
+            f"--rules.alert.resend-delay={max(1, 60 // stack.hurry)}s",
             f"--web.listen-address={stack.addresses.prometheus}",
             f"--web.external-url=http://{stack.addresses.prometheus}/",
         ],
