@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ops.monitoring import hurried, render_prometheus
-from tests.ops.rule_files import RULE_FILES, TEST_FILES, alerts, recorded, rules, seconds, unit_tests
+from tests.ops.rule_files import OPS, RULE_FILES, TEST_FILES, alerts, recorded, rules, seconds, unit_tests
 
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="apt-get install prometheus")
 
@@ -25,6 +25,16 @@ def test_prometheus_accepts_its_configuration(tmp_path: Path, targets: str, hurr
     said = promtool("check", "config", render_prometheus(tmp_path, targets=targets, hurry=hurry))
     assert f"{len(RULE_FILES)} rule files found" in said
     assert "does not exist" not in said  # a file of targets that is not there is only warned of
+
+
+@needs_promtool
+def test_prometheus_accepts_the_example_of_remote_write_beside_its_configuration(tmp_path: Path) -> None:
+    config = render_prometheus(tmp_path)
+    example = (OPS / "prometheus" / "remote_write.example.yml").read_text("utf-8")
+    config.write_text(f"{config.read_text('utf-8')}\n{example}", "utf-8")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "remote_write_password").touch()
+    promtool("check", "config", config)
 
 
 @needs_promtool
