@@ -27,8 +27,8 @@ ONLY_IN = {
     "gunicorn": {"web", "telemetry"},
     "psycopg_pool": {"store"},
     "pypdfium2": {"ingest"},
-    "yaml": {"ingest"},
-    "httpx": {"ingest"},
+    "yaml": {"ingest", "sentry_alerts"},  # its rules are a file beside Prometheus's
+    "httpx": {"ingest", "sentry_alerts"},  # it asks Sentry's REST interface
     "openpyxl": {"meter"},
     "click": {"cli"},
     "rich": {"cli"},

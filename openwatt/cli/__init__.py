@@ -15,6 +15,7 @@ from openwatt.cli import (
     logs,
     portfolio,
     review,
+    sentry,
     service,
     sources,
     tariffs,
@@ -67,5 +68,6 @@ for command in (
     *logs.COMMANDS,
     *service.COMMANDS,
     *backup.COMMANDS,
+    *sentry.COMMANDS,
 ):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""What Prometheus reads: requests, tariffs served, guards, the pool, log shipping, the freshness of data."""
+"""What Prometheus reads: requests, tariffs served, guards, pool, workers, log shipping, freshness of data."""
 
 import contextlib
 import os
@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from openwatt.telemetry import worker_slots
 from openwatt.telemetry.shipment import Snapshot
+from openwatt.telemetry.worker_metrics import WorkerMetrics
 
 #: Edges exactly on the thresholds that alerts and objectives name: 1 s and 2 s. Seconds.
 DURATION_BUCKETS: Final = (
@@ -100,6 +101,7 @@ class Metrics:
             registry=registry,
         )
         self._shipping = _ShippingMetrics(registry)
+        self.worker = WorkerMetrics(registry)
         self._children: dict[tuple[str, str | None, int], tuple[Counter, Histogram]] = {}
 
     def announce_build(self, version: str, revision: str) -> None:
