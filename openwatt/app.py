@@ -14,7 +14,7 @@ from openwatt.store.database import Database
 from openwatt.telemetry.context import record_query
 from openwatt.telemetry.exporter import Exporter
 from openwatt.telemetry.start import Telemetry, running_telemetry
-from openwatt.watch import PRIVATE_ENDPOINTS, PROBE_ENDPOINTS, ingest_collector, telemetry_config
+from openwatt.watch import PRIVATE_ENDPOINTS, PROBE_ENDPOINTS, collectors, telemetry_config
 from openwatt.web.access import Access, register_access
 from openwatt.web.answers import Answers
 from openwatt.web.api import api
@@ -84,7 +84,7 @@ def create_app(
     register_problems(app)
     for part in (api, bills, home, probes, pages):
         app.register_blueprint(part)
-    Exporter(app, telemetry.metrics.exposition([ingest_collector(database)]))
+    Exporter(app, telemetry.metrics.exposition(collectors(settings, database)))
     app.after_request(guard_browser)
     app.wsgi_app = Front(  # type: ignore[method-assign]  # Flask's own advice
         app.wsgi_app, answers, access, telemetry.reports

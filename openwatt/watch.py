@@ -4,10 +4,11 @@ from pathlib import Path
 
 from openwatt import __version__
 from openwatt.settings import Settings
+from openwatt.store.backup import newest_backup
 from openwatt.store.database import Database
 from openwatt.store.runs import ingest_states
 from openwatt.telemetry.logs import Identity, LogConfig
-from openwatt.telemetry.metrics import IngestCollector, IngestState
+from openwatt.telemetry.metrics import BackupCollector, IngestCollector, IngestState
 from openwatt.telemetry.sentry import SentryConfig
 from openwatt.telemetry.shipment import ShippingConfig
 from openwatt.telemetry.start import TelemetryConfig
@@ -58,6 +59,24 @@ def telemetry_config(settings: Settings, *, multiprocess: bool) -> TelemetryConf
         sentry=sentry,
         metrics_directory=metrics_directory(settings) if multiprocess else None,
     )
+
+
+def collectors(settings: Settings, database: Database) -> list[IngestCollector | BackupCollector]:
+    """What is told at each scrape and not counted by a worker: the ingestion's state, the backups'."""
+    told: list[IngestCollector | BackupCollector] = [ingest_collector(database)]
+    if settings.backup_dir is not None:
+        told.append(backup_collector(settings.backup_dir))
+    return told
+
+
+def backup_collector(folder: Path) -> BackupCollector:
+    """The newest finished backup of a folder, looked up at each scrape."""
+
+    def read() -> tuple[float, int] | None:
+        newest = newest_backup(folder)
+        return (newest.taken_at.timestamp(), newest.size_bytes) if newest else None
+
+    return BackupCollector(read)
 
 
 def ingest_collector(database: Database) -> IngestCollector:

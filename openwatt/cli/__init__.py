@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from openwatt import __version__
-from openwatt.cli import bills, doctor, inspection, logs, portfolio, service, tariffs
+from openwatt.cli import backup, bills, doctor, inspection, logs, portfolio, service, tariffs
 from openwatt.domain.errors import OpenWattError
 
 _INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
@@ -52,6 +52,7 @@ for command in (
     *inspection.COMMANDS,
     *logs.COMMANDS,
     *service.COMMANDS,
+    *backup.COMMANDS,
     *doctor.COMMANDS,
 ):
     main.add_command(command)

@@ -9,7 +9,7 @@ from openwatt.prepare import connect, held_database, locate_database
 from openwatt.store.database import Database
 from openwatt.store.migrate import migrate as migrate_database
 from openwatt.telemetry.metrics_server import MetricsServer
-from openwatt.watch import ingest_collector, metrics_directory
+from openwatt.watch import collectors, metrics_directory
 
 
 @click.command()
@@ -48,7 +48,7 @@ def metrics(context: click.Context, *, port: int, host: str) -> None:
     settings = settings_of(context)
     database = Database(locate_database(settings, start=False), most_connections=1)
     try:
-        server = MetricsServer(port, metrics_directory(settings), [ingest_collector(database)], host)
+        server = MetricsServer(port, metrics_directory(settings), collectors(settings, database), host)
     except OSError as error:
         raise click.ClickException(
             f"port {port} cannot be used: {error.strerror}; try another --port"

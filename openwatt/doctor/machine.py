@@ -12,13 +12,13 @@ from email.utils import parsedate_to_datetime
 import limits
 from limits.errors import StorageError
 
-from openwatt.backup import newest_backup
 from openwatt.doctor.asking import UnansweredError, shown
 from openwatt.doctor.findings import BrokenError, UnaskedError, Verdict, asked_for, counted, named, ok
 from openwatt.doctor.patient import Patient
 from openwatt.doctor.programs import installed, run
 from openwatt.doctor.service import scraped
 from openwatt.domain.errors import OpenWattError
+from openwatt.store.backup import newest_backup
 from openwatt.store.server import server_of
 from openwatt.web.limits import hit_redis, redis_storage
 

@@ -291,3 +291,30 @@ class IngestCollector(Collector):
     def describe(self) -> Iterable[Metric]:
         """Nothing: registration must not ask the database."""
         return []
+
+
+class BackupCollector(Collector):
+    """The newest finished backup, looked up at scrape time: true whichever process took it.
+
+    `read` returns when it was taken (Unix time) and its size in bytes, None when there
+    is none: the time is then 0, so that a backup that never came is stale too.
+    """
+
+    def __init__(self, read: Callable[[], tuple[float, int] | None]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        """The families, for one scrape."""
+        taken_at, size = self._read() or (0.0, 0)
+        yield GaugeMetricFamily(
+            "openwatt_backup_last_success_timestamp_seconds",
+            "When the newest finished backup was taken.",
+            value=taken_at,
+        )
+        yield GaugeMetricFamily(
+            "openwatt_backup_size_bytes", "Size of the newest finished backup.", value=size
+        )
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: registration must not read the disk."""
+        return []

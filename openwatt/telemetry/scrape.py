@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from openwatt.telemetry.metrics import IngestCollector, Metrics
+from openwatt.telemetry.metrics import BackupCollector, IngestCollector, Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,13 @@ def read_scrape(text: str) -> dict[str, list[Sample]]:
 
 
 def declared_families() -> dict[str, bool]:
-    """Every family that this code can serve, and whether it has a series before anything has happened.
+    """Every family that this code can serve, and whether it has a series whatever has happened.
 
-    One with labels has none until the first event that they name.
+    One with labels has none until the first event that they name, and those of
+    backups are served where a folder for them is set.
     """
     metrics = Metrics()
     metrics.announce_build("", "")
     families = [*metrics.registry.collect(), *IngestCollector(list).collect()]
-    return {family.name: bool(family.samples) for family in families}
+    always = {family.name: bool(family.samples) for family in families}
+    return always | {family.name: False for family in BackupCollector(lambda: None).collect()}

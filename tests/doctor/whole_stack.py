@@ -1,5 +1,6 @@
 """One healthy installation for all tests of the doctor: everything that runs here is real, the rest modelled."""
 
+import datetime as dt
 import json
 import os
 import shutil
@@ -32,6 +33,7 @@ PATIENCE_S = 3.0
 WATCHDOG = {
     "alert": "Watchdog",
     "expr": "vector(1)",
+    "for": "8s",
     "labels": {"severity": "heartbeat"},
     "annotations": {"summary": "fires always", "runbook_url": "ops/runbook.md#watchdog"},
 }
@@ -76,7 +78,7 @@ class WholeStack:
         return ["--url", self.url, "--metrics-url", metrics, "--ops", str(self.ops), "--patience", "3"]
 
     @contextmanager
-    def patient(self, variables: Mapping[str, str] = {}, **changes: Any) -> Iterator[Patient]:  # noqa: B006 - read
+    def patient(self, variables: Mapping[str, str] = {}, **changes: Any) -> Iterator[Patient]:
         """What the doctor examines; `variables` without their prefix, `changes` of everything else."""
         environ = {**self.environ, **{f"OPENWATT_{name}": value for name, value in variables.items()}}
         with Asker() as asker:
@@ -93,7 +95,7 @@ class WholeStack:
             yield Patient(**{**told, **changes})
 
     def examined(
-        self, variables: Mapping[str, str] = {}, *, only: Sequence[str] = (), **changes: Any  # noqa: B006 - read
+        self, variables: Mapping[str, str] = {}, *, only: Sequence[str] = (), **changes: Any
     ) -> dict[str, Finding]:
         """What the doctor finds, by item."""
         with self.patient(variables, **changes) as patient:
@@ -183,7 +185,8 @@ def _add_run(url: str) -> None:
 def _backups(folder: Path) -> Path:
     backups = folder / "backups"
     backups.mkdir()
-    (backups / "openwatt-20261122T000000Z.dump").write_bytes(b"PGDMP" + bytes(1000))
+    taken_at = dt.datetime.now(dt.UTC) - dt.timedelta(hours=1)
+    (backups / f"openwatt-{taken_at:%Y%m%dT%H%M%SZ}.dump").write_bytes(b"PGDMP" + bytes(1000))
     return backups
 
 
@@ -267,5 +270,3 @@ def _until_prometheus_knows(stack: WholeStack) -> None:
         wait_until(known)
     except AssertionError as error:
         raise AssertionError([finding for finding in found.values() if finding.status != "ok"]) from error
-
-

@@ -1,0 +1,369 @@
+"""Backups: a pg_dump that was restored and compared before it counts, and the way back."""
+
+import datetime as dt
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from openwatt.domain.errors import OpenWattError
+from openwatt.store.embedded import EmbeddedPostgres
+from openwatt.store.embedded_place import MAJOR, bundled
+from openwatt.store.migrate import migrate
+from openwatt.store.sql import statement
+
+_NAME = re.compile(r"openwatt-(\d{8}T\d{6}Z)\.dump")
+_STAMP = "%Y%m%dT%H%M%SZ"
+_LEFT_AFTER_S = 86_400
+_MOST_SAID = 12
+
+
+class BackupError(OpenWattError):
+    """A backup cannot be taken, or cannot be restored; nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A finished backup: its file, when its snapshot was taken (UTC) and its size."""
+
+    path: Path
+    taken_at: dt.datetime
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TableDigest:
+    """What a table held: the number of its rows and a digest that moves with any of them."""
+
+    rows: int
+    digest: str
+
+
+Say = Callable[[str], None]
+
+
+def backups(folder: Path) -> list[Backup]:
+    """The finished backups of a folder, newest first; a folder that is not there has none."""
+    found = []
+    with suppress(FileNotFoundError, NotADirectoryError):
+        for file in folder.iterdir():
+            if match := _NAME.fullmatch(file.name):
+                taken_at = dt.datetime.strptime(match[1], _STAMP).replace(tzinfo=dt.UTC)
+                found.append(Backup(file, taken_at, file.stat().st_size))
+    return sorted(found, key=lambda backup: backup.taken_at, reverse=True)
+
+
+def newest_backup(folder: Path) -> Backup | None:
+    """The newest finished backup; None when there is none. Only a verified one ever has its name."""
+    return next(iter(backups(folder)), None)
+
+
+def take_backup(conninfo: str, folder: Path, *, keep: int, say: Say = lambda _text: None) -> Backup:
+    """Dumps a database, restores the dump into a server of its own, compares, and only then names it.
+
+    The dump and the digests it is compared by come from one snapshot, so the
+    service may go on publishing. Beyond `keep`, the oldest backups are removed.
+
+    Raises:
+        BackupError: with what the tool said; the folder then holds what it held before.
+    """
+    taken_at = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    target = folder / f"openwatt-{taken_at.strftime(_STAMP)}.dump"
+    part = folder / f".{target.name}.{secrets.token_hex(4)}"
+    manifest = part.with_name(f"{part.name}.json")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _forget_left_overs(folder)
+        part.touch(mode=0o600, exist_ok=False)
+        say("dumping")
+        held = _dump(conninfo, part)
+        say("restoring the dump into a server of its own")
+        _verify(part, held)
+        with part.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        described = {
+            "taken_at": taken_at.isoformat(),
+            "sha256": digest,
+            "tables": {table: asdict(found) for table, found in held.items()},
+        }
+        manifest.write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+        manifest.chmod(0o600)
+        _flush(part, manifest)
+        manifest.replace(_manifest_of(target))
+        part.replace(target)
+        _flush(folder)
+    except OSError as error:
+        raise BackupError(
+            f"the backup cannot be written to {folder}: {error.strerror or error}; "
+            "make room or name another OPENWATT_BACKUP_DIR"
+        ) from error
+    finally:
+        with suppress(NotADirectoryError):
+            part.unlink(missing_ok=True)
+            manifest.unlink(missing_ok=True)
+    for old in backups(folder)[keep:]:
+        old.path.unlink()
+        _manifest_of(old.path).unlink(missing_ok=True)
+    return Backup(target, taken_at, target.stat().st_size)
+
+
+def restore_backup(conninfo: str, file: Path, *, say: Say = lambda _text: None) -> str:
+    """Puts a backup in the place of a database and returns the name under which the old one is kept.
+
+    The backup is restored beside it, compared with what was dumped, migrated to
+    this code's schema, and the two databases change names: until that instant
+    nothing is changed, and afterwards the old one is still there.
+
+    Raises:
+        BackupError: when the file is damaged, or the server does not let us make databases.
+        SchemaError: when the backup is of a newer OpenWatt.
+    """
+    held = _check(file)
+    wanted = conninfo_to_dict(conninfo)
+    name = str(wanted.get("dbname") or wanted.get("user"))
+    stamp = f"{dt.datetime.now(dt.UTC):%Y%m%d_%H%M%S}_{secrets.token_hex(2)}"
+    aside, before = f"{name[:30]}_restored_{stamp}", f"{name[:30]}_before_{stamp}"
+    maintenance = make_conninfo(conninfo, dbname="postgres")
+    beside = make_conninfo(conninfo, dbname=aside)
+    _alter(maintenance, "create database {}", aside)
+    try:
+        say("restoring")
+        _restore_into(beside, file, jobs=min(4, os.cpu_count() or 1))
+        with psycopg.connect(beside, autocommit=True) as connection:
+            if held is not None:
+                say("comparing with what was dumped")
+                _compare(held, _digests(connection))
+            migrate(connection)
+            connection.execute(statement("grant_writer"))
+            connection.execute(statement("data_version_restored"))
+        say("changing places")
+        _change_places(maintenance, name, before, aside)
+    except BaseException:
+        with suppress(BackupError):
+            _alter(maintenance, "drop database if exists {} with (force)", aside)
+        raise
+    return before
+
+
+def _change_places(maintenance: str, name: str, before: str, aside: str) -> None:
+    """`name` becomes `before` and `aside` becomes `name`; whoever is connected is sent away."""
+    # Closed first: a pool that reconnects at once would otherwise come between.
+    _alter(maintenance, "alter database {} with allow_connections false", name)
+    now_called = name
+    try:
+        _end_sessions(maintenance, name)
+        _alter(maintenance, "alter database {} rename to {}", name, before)
+        now_called = before
+        try:
+            _alter(maintenance, "alter database {} rename to {}", aside, name)
+        except BackupError:
+            _alter(maintenance, "alter database {} rename to {}", before, name)
+            now_called = name
+            raise
+    finally:
+        _alter(maintenance, "alter database {} with allow_connections true", now_called)
+
+
+def drop_kept(conninfo: str) -> list[str]:
+    """Drops the databases that restores have kept of this one; returns their names.
+
+    Raises:
+        BackupError: when the server refuses.
+    """
+    wanted = conninfo_to_dict(conninfo)
+    name = str(wanted.get("dbname") or wanted.get("user"))
+    maintenance = make_conninfo(conninfo, dbname="postgres")
+    with psycopg.connect(maintenance, autocommit=True, connect_timeout=10) as connection:
+        asked = {"pattern": f"^{re.escape(name[:30])}_before_[0-9]{{8}}_[0-9]{{6}}_[0-9a-f]{{4}}$"}
+        kept = [str(row[0]) for row in connection.execute(statement("databases_kept"), asked)]
+    for each in kept:
+        _alter(maintenance, "drop database {} with (force)", each)
+    return kept
+
+
+def _manifest_of(dump: Path) -> Path:
+    return dump.with_suffix(".json")
+
+
+def _check(file: Path) -> dict[str, TableDigest] | None:
+    """What the manifest beside a dump says of it; None when it has none, as a dump made by hand."""
+    if not file.is_file():
+        raise BackupError(f"{file} is not a file; `openwatt backup --list` names those that exist")
+    with file.open("rb") as stream:
+        if stream.read(5) != b"PGDMP":
+            raise BackupError(f"{file} is not a dump in pg_dump's custom format")
+        stream.seek(0)
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    try:
+        described = json.loads(_manifest_of(file).read_text(encoding="utf-8"))
+        expected = str(described["sha256"])
+        tables = {table: TableDigest(**found) for table, found in described["tables"].items()}
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BackupError(f"{_manifest_of(file)} is damaged; restore another backup") from error
+    if expected != digest:
+        raise BackupError(f"{file} is damaged: its sha256 is not the one of its manifest; restore another")
+    return tables
+
+
+def _dump(conninfo: str, part: Path) -> dict[str, TableDigest]:
+    """Writes the dump of one snapshot and returns the digests of its tables in that snapshot."""
+    try:
+        with psycopg.connect(conninfo, connect_timeout=10) as connection:
+            connection.execute("set transaction isolation level repeatable read, read only")
+            version = connection.info.server_version // 10_000
+            snapshot = connection.execute("select pg_export_snapshot()").fetchall()[0][0]
+            _run(
+                _tool("pg_dump", version),
+                *("--format=custom", "--no-owner", "--no-privileges", f"--snapshot={snapshot}"),
+                f"--file={part}",
+                conninfo=conninfo,
+            )
+            return _digests(connection)
+    except psycopg.Error as error:
+        raise BackupError(f"the database cannot be read: {error}") from error
+
+
+def _verify(part: Path, held: dict[str, TableDigest]) -> None:
+    with _scratch_server() as conninfo:
+        _restore_into(conninfo, part, jobs=1)
+        with psycopg.connect(conninfo) as connection:
+            _compare(held, _digests(connection))
+
+
+def _digests(connection: psycopg.Connection[Any]) -> dict[str, TableDigest]:
+    """The digest of every table, as this connection sees them; instants are written in UTC."""
+    connection.execute("set timezone to 'UTC'")
+    found = {}
+    for (table,) in connection.execute(statement("tables")).fetchall():
+        asked = sql.SQL(statement("table_digest")).format(table=sql.Identifier(table))
+        found[str(table)] = TableDigest(*connection.execute(asked).fetchall()[0])
+    return found
+
+
+def _compare(dumped: dict[str, TableDigest], restored: dict[str, TableDigest]) -> None:
+    if not dumped:
+        raise BackupError("the database holds no table: run `openwatt migrate`, or check its address")
+    different = sorted(
+        table for table in dumped.keys() | restored.keys() if dumped.get(table) != restored.get(table)
+    )
+    if different:
+        raise BackupError(f"the restored dump differs from the database in {', '.join(different)}")
+
+
+def _restore_into(conninfo: str, file: Path, *, jobs: int) -> None:
+    with psycopg.connect(conninfo) as connection:
+        version = connection.info.server_version // 10_000
+    _run(
+        _tool("pg_restore", version),
+        *("--exit-on-error", "--no-owner", "--no-privileges", f"--jobs={jobs}"),
+        f"--dbname={conninfo_to_dict(conninfo)['dbname']}",
+        file,
+        conninfo=conninfo,
+    )
+
+
+@contextmanager
+def _scratch_server() -> Iterator[str]:
+    """An empty PostgreSQL that nobody else knows and that leaves nothing behind."""
+    folder = Path(tempfile.mkdtemp(prefix="openwatt-verify-"))
+    folder.chmod(0o711)  # an unprivileged account may have to pass through it
+    server = EmbeddedPostgres(folder / "data")
+    try:
+        with server:
+            yield server.conninfo()
+    finally:
+        shutil.rmtree(server.place.folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _tool(name: str, server_version: int) -> Path:
+    """A program of PostgreSQL that knows this server: the bundled one, or a newer one on the PATH."""
+    if server_version <= int(MAJOR):
+        return bundled() / "bin" / name
+    found = shutil.which(f"{name}-{server_version}") or shutil.which(name)
+    said = _said([found, "--version"]) if found else ""
+    version = re.search(r"(\d+)", said)
+    if found is None or version is None or int(version[1]) < server_version:
+        raise BackupError(
+            f"the server is PostgreSQL {server_version}, newer than the bundled tools ({MAJOR}): "
+            f"install postgresql-client-{server_version} so that {name} is on the PATH"
+        )
+    return Path(found)
+
+
+def _said(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603 - a program of PostgreSQL
+
+
+def _run(program: Path, *arguments: str | Path, conninfo: str) -> None:
+    """Runs a tool; where to connect, and the password, go through its environment and no process list."""
+    names = {"dbname": "PGDATABASE", "host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT"}
+    names |= {"user": "PGUSER", "password": "PGPASSWORD", "sslmode": "PGSSLMODE"}
+    names |= {"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
+    wanted = conninfo_to_dict(conninfo)
+    environment = dict(os.environ) | {names[key]: str(wanted[key]) for key in names.keys() & wanted.keys()}
+    done = subprocess.run(  # noqa: S603 - a program of PostgreSQL; paths go in as arguments
+        [program, "--no-password", *arguments],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        said = " ".join(done.stderr.strip().splitlines()[-_MOST_SAID:])
+        raise BackupError(f"{program.name} failed: {said or f'status {done.returncode}'}")
+
+
+def _end_sessions(maintenance: str, name: str) -> None:
+    with psycopg.connect(maintenance, autocommit=True, connect_timeout=10) as connection:
+        connection.execute(statement("end_sessions"), {"database": name})
+
+
+def _alter(maintenance: str, change: LiteralString, *names: str) -> None:
+    """Makes, renames, closes or drops a database."""
+    text = sql.SQL(change).format(*map(sql.Identifier, names))
+    try:
+        with psycopg.connect(maintenance, autocommit=True, connect_timeout=10) as connection:
+            connection.execute(text)
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise BackupError(
+            "the database user may not make databases: give it CREATEDB, or restore with pg_restore into an "
+            f"empty database and name that in OPENWATT_DATABASE_URL ({error.diag.message_primary})"
+        ) from error
+    except psycopg.Error as error:
+        raise BackupError(f"the server refuses: {error}") from error
+
+
+def _forget_left_overs(folder: Path) -> None:
+    """What a killed backup left a day ago or longer; a younger one may still be at work."""
+    oldest = dt.datetime.now(dt.UTC).timestamp() - _LEFT_AFTER_S
+    for left in folder.glob(".openwatt-*.dump.*"):
+        with suppress(FileNotFoundError):
+            if left.stat().st_mtime < oldest:
+                left.unlink()
+
+
+def _flush(*paths: Path) -> None:
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
