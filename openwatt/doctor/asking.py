@@ -91,7 +91,7 @@ class Asker:
         try:
             return self._client.request(
                 "GET" if body is None and content is None else "POST",
-                url.rstrip("/") + path,
+                (url.rstrip("/") if path else url) + path,
                 params=query,
                 json=body,
                 content=content,

@@ -13,13 +13,15 @@ from openwatt.prepare import connect
 from openwatt.store.editions import edition_is_loaded
 from openwatt.store.errors import DatabaseAwayError
 from openwatt.store.migrate import check_schema, newest_schema
-from openwatt.store.runs import ingest_states
+from openwatt.store.runs import StoredIngestState, ingest_states
 from openwatt.store.server import server_of
 
 #: A statement that touches nothing takes less than a millisecond beside the service, 20 in another city.
 SLOWEST_ANSWER_S = 0.1
 #: The regulated tariff changes each 1 February and 1 August: an older catalogue has missed two changes.
 OLDEST_CATALOGUE = dt.timedelta(days=366)
+#: Failures in a row from which a source counts as broken, as for its alert.
+BROKEN_AFTER = 3
 
 
 def check_database(patient: Patient) -> Verdict:
@@ -82,12 +84,21 @@ def check_sources(patient: Patient) -> Verdict:
     for state in states:
         if state.last_success_at is None:
             stale.append(f"{state.source} (never read: {_outcomes(state.runs)})")
-        elif (age_s := now - state.last_success_at) > STALE_AFTER.total_seconds():
-            stale.append(f"{state.source} ({age_s / 86_400:.0f} days ago)")
+        elif state.failures_in_a_row >= BROKEN_AFTER:
+            stale.append(f"{state.source} ({state.failures_in_a_row} failures in a row)")
+        elif (age_s := now - state.last_success_at) > _oldest_s(state):
+            stale.append(f"{state.source} (read {age_s / 86_400:.0f} days ago)")
     if stale:
-        raise BrokenError(f"{counted(len(stale), 'source')} of {len(states)} stale: {named(stale)}")
+        raise BrokenError(f"{len(stale)} of {counted(len(states), 'source')} stale or broken: {named(stale)}")
     fresh = sum(now - (state.last_success_at or 0) <= FRESH_FOR.total_seconds() for state in states)
-    return ok(f"{fresh} of {counted(len(states), 'source')} read within {FRESH_FOR.days} days")
+    waiting = sum(state.reviews_pending for state in states)
+    besides = f"; {counted(waiting, 'refused document')} to be decided on" if waiting else ""
+    return ok(f"{fresh} of {counted(len(states), 'source')} read within {FRESH_FOR.days} days{besides}")
+
+
+def _oldest_s(state: StoredIngestState) -> float:
+    """How old a success may be: as prices are trusted, or twice what the source itself is looked at."""
+    return max(STALE_AFTER.total_seconds(), 2 * (state.cadence_s or 0))
 
 
 def _outcomes(runs: dict[str, int]) -> str:

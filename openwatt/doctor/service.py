@@ -126,7 +126,7 @@ def check_metrics(patient: Patient) -> Verdict:
             f"openwatt_build_info names {', '.join(f'{v} ({r})' for v, r in sorted(builds, key=str))}",
             "wait until an upgrade is over, or end the service of another version on the same data folder",
         )
-    return ok(f"all {len(declared)} families, {requests_counted(second):,.0f} requests counted")
+    return ok(f"every family is there; {requests_counted(second):,.0f} requests counted")
 
 
 def _missing(declared: dict[str, bool], scrape: Scrape) -> list[str]:

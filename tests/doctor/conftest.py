@@ -1,4 +1,4 @@
-"""One healthy installation for all tests of the doctor; each breaks one part of it, or of what is told of it."""
+"""One healthy installation for all tests of the doctor; each test breaks a part of it, or what is told of it."""
 
 import shutil
 import tempfile
@@ -12,8 +12,8 @@ from tests.doctor.whole_stack import WholeStack, whole_stack
 
 
 @pytest.fixture(scope="session")
-def stack(server: Server, filled: str) -> Iterator[WholeStack]:
+def stack(server: Server, migrated: str, filled: str) -> Iterator[WholeStack]:
     folder = Path(tempfile.mkdtemp(prefix="ow-doctor-")).resolve()
-    with whole_stack(server, filled, folder) as made:
+    with whole_stack(server, {"migrated": migrated, "filled": filled}, folder) as made:
         yield made
     shutil.rmtree(folder)

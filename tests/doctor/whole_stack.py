@@ -1,4 +1,4 @@
-"""One healthy installation for all tests of the doctor: everything that runs here is real, the rest modelled."""
+"""A healthy installation for the doctor: everything that runs here is real, the rest is modelled."""
 
 import datetime as dt
 import json
@@ -18,6 +18,7 @@ from openwatt.doctor.asking import Asker
 from openwatt.doctor.checklist import ITEMS
 from openwatt.doctor.findings import Finding
 from openwatt.doctor.patient import Patient
+from openwatt.doctor.prometheus import JOB
 from openwatt.doctor.runner import chosen, examine
 from openwatt.settings import read_settings
 from tests.bugsink_server import Bugsink
@@ -42,12 +43,22 @@ DASHBOARD = {
     "title": "Test",
     "templating": {"list": [{"name": "job", "current": {"value": "$__all"}, "allValue": ".+"}]},
     "panels": [
-        {"title": "requests", "targets": [{"expr": 'sum(rate(http_requests_total{job=~"$job"}[$__rate_interval]))'}]},
-        {"title": "a row", "type": "row", "panels": [{"title": "build", "targets": [{"expr": "openwatt_build_info"}]}]},
-        {"title": "breaches", "targets": [{"expr": "sum(rate(openwatt_rate_limit_breaches_total[${__interval}]))"}]},
+        {
+            "title": "requests",
+            "targets": [{"expr": 'sum(rate(http_requests_total{job=~"$job"}[$__rate_interval]))'}],
+        },
+        {
+            "title": "a row",
+            "type": "row",
+            "panels": [{"title": "build", "targets": [{"expr": "openwatt_build_info"}]}],
+        },
+        {
+            "title": "breaches",
+            "targets": [{"expr": "sum(rate(openwatt_rate_limit_breaches_total[${__interval}]))"}],
+        },
         {"title": "what to do", "type": "text"},
     ],
-}  # fmt: skip
+}
 
 
 @dataclass(kw_only=True)
@@ -55,6 +66,8 @@ class WholeStack:
     """The running parts, and what the doctor is told of them."""
 
     folder: Path
+    server: Server
+    templates: Mapping[str, str]
     home: Home
     service: Service
     database_url: str
@@ -80,9 +93,11 @@ class WholeStack:
     @contextmanager
     def patient(self, variables: Mapping[str, str] = {}, **changes: Any) -> Iterator[Patient]:
         """What the doctor examines; `variables` without their prefix, `changes` of everything else."""
-        environ = {**self.environ, **{f"OPENWATT_{name}": value for name, value in variables.items()}}
+        grafana = self.grafana.url.removeprefix("http://")
+        told = {f"OPENWATT_{name}": value.replace("{grafana}", grafana) for name, value in variables.items()}
+        environ = {**self.environ, **told}
         with Asker() as asker:
-            told = {
+            usual = {
                 "settings": read_settings(environ),
                 "environ": environ,
                 "asker": asker,
@@ -92,7 +107,7 @@ class WholeStack:
                 "logrotate": self.logrotate,
                 "patience_s": PATIENCE_S,
             }
-            yield Patient(**{**told, **changes})
+            yield Patient(**{**usual, **changes})
 
     def examined(
         self, variables: Mapping[str, str] = {}, *, only: Sequence[str] = (), **changes: Any
@@ -100,6 +115,23 @@ class WholeStack:
         """What the doctor finds, by item."""
         with self.patient(variables, **changes) as patient:
             return {finding.item: finding for finding in examine(patient, chosen(ITEMS, only))}
+
+    @contextmanager
+    def target(self, address: str) -> Iterator[None]:
+        """Prometheus asks another address for the service, until it has noticed that it is back."""
+        file = self.monitoring.stack.folder / "prometheus" / "targets" / "api.yaml"
+        usual = file.read_text()
+
+        def scraped(health: str) -> Callable[[], bool]:
+            return lambda: [h for (job, _), h in self.monitoring.targets().items() if job == JOB] == [health]
+
+        file.write_text(json.dumps([{"targets": [address]}]))
+        wait_until(scraped("down"))
+        try:
+            yield
+        finally:
+            file.write_text(usual)
+            wait_until(scraped("up"))
 
     def changed_ops(self, folder: Path, path: str, change: Callable[[str], str]) -> Path:
         """A copy of the folder ops in which one file reads otherwise."""
@@ -113,7 +145,7 @@ class WholeStack:
 
 
 @contextmanager
-def whole_stack(server: Server, template: str, folder: Path) -> Iterator[WholeStack]:
+def whole_stack(server: Server, templates: Mapping[str, str], folder: Path) -> Iterator[WholeStack]:
     """Starts everything and waits until all of it is well; ends everything."""
     with ExitStack() as stack:
         home = stack.enter_context(new_home())
@@ -122,7 +154,7 @@ def whole_stack(server: Server, template: str, folder: Path) -> Iterator[WholeSt
         bugsink = Bugsink(folder).start()
         stack.callback(bugsink.stop)
         elasticsearch = stack.enter_context(closing(Elasticsearch()))
-        name = server.create(template)
+        name = server.create(templates["filled"])
         stack.callback(server.drop, name)
         _add_run(server.url(name))
         log = folder / "log" / "api.log"
@@ -157,6 +189,8 @@ def whole_stack(server: Server, template: str, folder: Path) -> Iterator[WholeSt
         stack.enter_context(_programs(folder, log))
         made = WholeStack(
             folder=folder,
+            server=server,
+            templates=templates,
             home=home,
             service=service,
             database_url=server.url(name),
