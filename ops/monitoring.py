@@ -181,6 +181,8 @@ PROGRAMS: Final = (
             "--storage.tsdb.retention.size=5GB",
             f"--web.listen-address={stack.addresses.prometheus}",
             f"--web.external-url=http://{stack.addresses.prometheus}/",
+            # What fires before Alertmanager is found is told again after this.
+            f"--rules.alert.resend-delay={max(1, 60 // stack.hurry)}s",
         ],
     ),
     Program(

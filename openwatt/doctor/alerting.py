@@ -1,5 +1,6 @@
 """Alertmanager: it is told, it passes on what matters to somebody, and an alert that always fires arrives."""
 
+import datetime as dt
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -7,7 +8,8 @@ from typing import Any
 import yaml
 
 from openwatt.doctor.asking import poll, shown
-from openwatt.doctor.findings import BrokenError, Verdict, asked_for, named, ok
+from openwatt.doctor.findings import BrokenError, UnaskedError, Verdict, asked_for, named, ok
+from openwatt.doctor.ops import seconds_of
 from openwatt.doctor.patient import Patient
 from openwatt.doctor.prometheus import asked, loaded_alerts
 
@@ -112,6 +114,14 @@ def check_watchdog(patient: Patient) -> Verdict:
     if url is None:
         return ok(f"{WATCHDOG} fires in Prometheus{besides}")
     if poll(lambda: _arrived(patient, url), patient.patience_s) is None:
+        fires_s = _fires_s(patient, rules[WATCHDOG])
+        # What Prometheus tells before it has found Alertmanager is told again after this, and a little.
+        told_again_s = 1.25 * seconds_of(asked(patient, "status/flags")["rules.alert.resend-delay"])
+        if fires_s < told_again_s:
+            raise UnaskedError(
+                f"{WATCHDOG} fires for {fires_s:.0f} s only and has not arrived yet: "
+                f"look again in {told_again_s - fires_s:.0f} s"
+            )
         raise BrokenError(
             f"{WATCHDOG} fires in Prometheus and does not arrive at {shown(url)}",
             "let both name the same Alertmanager: alerting: in prometheus.yml, OPENWATT_ALERTMANAGER_URL",
@@ -122,6 +132,12 @@ def check_watchdog(patient: Patient) -> Verdict:
 def _arrived(patient: Patient, url: str) -> bool | None:
     query = {"filter": f'alertname="{WATCHDOG}"', "active": "true"}
     return bool(patient.asker.ask_json(url, "/api/v2/alerts", query=query)) or None
+
+
+def _fires_s(patient: Patient, rules: Sequence[Mapping[str, Any]]) -> float:
+    """For how long an alert has fired, in seconds."""
+    since = [dt.datetime.fromisoformat(alert["activeAt"]) for rule in rules for alert in rule["alerts"]]
+    return (patient.now() - min(since)).total_seconds() if since else 0.0
 
 
 def _firing(rules: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""One healthy installation for all tests of the doctor; each test breaks a part of it, or what is told of it."""
+"""One healthy installation for all tests of the doctor; each breaks a part, or what is told of it."""
 
 import shutil
 import tempfile

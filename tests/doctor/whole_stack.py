@@ -31,13 +31,6 @@ from tests.redis_server import Redis
 GRAFANA_PASSWORD = "hunter3-is-not-shown"  # noqa: S105 - what must not be seen anywhere
 #: What was sent is there within a second; waiting longer would only make broken cases slow.
 PATIENCE_S = 3.0
-WATCHDOG = {
-    "alert": "Watchdog",
-    "expr": "vector(1)",
-    "for": "8s",
-    "labels": {"severity": "heartbeat"},
-    "annotations": {"summary": "fires always", "runbook_url": "ops/runbook.md#watchdog"},
-}
 DASHBOARD = {
     "uid": "openwatt-test",
     "title": "Test",
@@ -235,12 +228,6 @@ def _ops(folder: Path, running: Monitoring) -> Path:
     """The folder ops as Prometheus has it: with hurried rules, a dashboard, and a runbook for every alert."""
     ops = folder / "ops"
     rendered = running.stack.folder / "prometheus" / "rules"
-    written = "".join(path.read_text() for path in sorted(rendered.glob("*.yaml")))
-    if "Watchdog" not in written:
-        (rendered / "watchdog.yaml").write_text(
-            yaml.safe_dump({"groups": [{"name": "watchdog", "rules": [WATCHDOG]}]})
-        )
-        _reload(running)
     shutil.copytree(rendered, ops / "prometheus" / "rules")
     (ops / "grafana" / "dashboards").mkdir(parents=True)
     (ops / "grafana" / "dashboards" / "test.json").write_text(json.dumps(DASHBOARD))
@@ -253,15 +240,6 @@ def _ops(folder: Path, running: Monitoring) -> Path:
     ]
     (ops / "runbook.md").write_text("\n\n".join(["# Runbook", *headings]))
     return ops
-
-
-def _reload(running: Monitoring) -> None:
-    import signal  # noqa: PLC0415
-
-    from ops.monitoring import PROGRAMS  # noqa: PLC0415
-
-    (prometheus,) = [program for program in PROGRAMS if program.name == "prometheus"]
-    os.kill(running.stack.pid(prometheus), signal.SIGHUP)
 
 
 @contextmanager
