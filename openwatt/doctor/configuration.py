@@ -84,9 +84,8 @@ def check_secret_files(patient: Patient) -> Verdict:
         if ENGINE_SECRETS not in path.resolve().parents:
             refused |= stat.S_IROTH
         if mode & refused:
-            faults.append(
-                f"{name}: others may {'write' if mode & 0o022 else 'read'} {path} ({mode & 0o777:o})"
-            )
+            may = "write" if mode & 0o022 else "read"
+            faults.append(f"others may {may} {path} ({mode & 0o777:o}), which {name} names")
             wrong.append(str(path))
     if faults:
         return Verdict("failed", "; ".join(faults), f"chmod 600 {' '.join(wrong)}")

@@ -11,7 +11,7 @@ from openwatt.doctor.patient import Patient
 from openwatt.domain.freshness import FRESH_FOR, STALE_AFTER
 from openwatt.prepare import connect
 from openwatt.store.editions import edition_is_loaded
-from openwatt.store.errors import DatabaseAwayError
+from openwatt.store.errors import DatabaseAwayError, SchemaError
 from openwatt.store.migrate import check_schema, newest_schema
 from openwatt.store.runs import StoredIngestState, ingest_states
 from openwatt.store.server import server_of
@@ -53,7 +53,11 @@ def check_database(patient: Patient) -> Verdict:
 def check_migrations(patient: Patient) -> Verdict:
     """The database has the schema of this code, no older and no newer one."""
     with patient.database() as database:
-        check_schema(database.read_number("schema_number"))
+        try:
+            check_schema(database.read_number("schema_number"))
+        except SchemaError as error:
+            says, _, remedy = str(error).partition(": ")
+            raise BrokenError(says, remedy) from error
     return ok(f"schema {newest_schema()}, which is this code's")
 
 

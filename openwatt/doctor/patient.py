@@ -83,11 +83,15 @@ class Patient:
             raise UnaskedError("there is no folder ops/ here or beside the code: name it with --ops")
         return self.ops
 
-    def discreet(self, text: str) -> str:
-        """A text without any secret of the settings, wherever a server or a library has repeated it."""
+    def without_secrets(self, text: str) -> str:
+        """A text of ours without any secret of the settings."""
         for secret in sorted(self._secrets(), key=len, reverse=True):
             text = text.replace(secret, FILTERED)
-        return clean_text(text)
+        return text
+
+    def discreet(self, text: str) -> str:
+        """A text in which a server or a library may have repeated a secret, without what looks like one."""
+        return clean_text(self.without_secrets(text))
 
     def _secrets(self) -> Iterator[str]:
         for setting in fields(self.settings):

@@ -125,7 +125,7 @@ def check_rules(patient: Patient) -> Verdict:
     recorded = recorded_names(ops)
     faults += [f"{name} is not recorded" for name in sorted(recorded - recording)]
     faults += [
-        f"{name}: {rule['lastError']}"
+        f"{name} cannot be computed: {rule.get('lastError', '')}"
         for name, rules in sorted(loaded.items())
         for rule in rules
         if rule["health"] == "err"

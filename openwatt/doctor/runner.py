@@ -94,7 +94,7 @@ def _looked(patient: Patient, item: Item) -> Finding:
         item.name,
         told.status,
         patient.discreet(told.says),
-        patient.discreet(remedy),
+        patient.without_secrets(remedy),
         round(time.monotonic() - began, 3),
     )
 

@@ -121,6 +121,8 @@ class Proxy(StandIn):
 
     def __init__(self, target: str, change: Change, *, drop_headers: frozenset[str] = frozenset()) -> None:
         self._target, self._change = target, change
+        self.changed = 0
+        """How many answers came back changed."""
         self._dropped = {"transfer-encoding", "connection", "content-length", *drop_headers}
         super().__init__()
 
@@ -133,7 +135,9 @@ class Proxy(StandIn):
                 status, told, given = answer.status, answer.headers, answer.read()
         except urllib.error.HTTPError as error:
             status, told, given = error.code, error.headers, error.read()
+        before = status, given
         status, given = self._change(path, status, given)
+        self.changed += before != (status, given)
         return status, {k: v for k, v in told.items() if k.lower() not in self._dropped}, given
 
 
