@@ -16,7 +16,7 @@ from openwatt.doctor.asking import Asker, shown
 from openwatt.doctor.checklist import ITEMS
 from openwatt.doctor.findings import Finding
 from openwatt.doctor.ops import find_ops
-from openwatt.doctor.patient import METRICS_URL, Patient
+from openwatt.doctor.patient import LOGROTATE, METRICS_URL, Patient
 from openwatt.doctor.runner import Item, chosen, examine
 from openwatt.settings import SettingsError, read_settings, variables
 
@@ -41,6 +41,13 @@ _NAMES: Final = [item.name for item in ITEMS]
     "--ops",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Folder of the rules and dashboards that must be loaded; by default ops/ here or beside the code.",
+)
+@click.option(
+    "--logrotate",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=LOGROTATE,
+    show_default=True,
+    help="File with logrotate's rules.",
 )
 @click.option(
     "--patience",
@@ -80,6 +87,7 @@ def _look(
     url: str | None,
     metrics_url: str | None,
     ops: Path | None,
+    logrotate: Path,
     patience: float,
 ) -> tuple[dict[str, str], list[Finding]]:
     """What was examined and what was found; settings that cannot be read hold up everything."""
@@ -101,6 +109,7 @@ def _look(
             url=url or _own_address(settings.bind),
             metrics_url=metrics_url,
             ops=ops or find_ops(Path.cwd()),
+            logrotate=logrotate,
             patience_s=patience,
         )
         about |= {"service": shown(patient.url), "environment": settings.environment}

@@ -29,7 +29,10 @@ class UnansweredError(BrokenError):
 
 def shown(url: str) -> str:
     """An address without the name and password that may stand in it, nor its query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "what should be an address"
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
 
 

@@ -63,7 +63,7 @@ def check_dashboards(patient: Patient) -> Verdict:
 def check_panels(patient: Patient) -> Verdict:
     """Every panel shows something, or waits for an event that has not come yet."""
     ops = patient.ops_folder()
-    known = _known_names(recorded_names(ops))
+    known = known_names(recorded_names(ops))
     total, waiting, empty = 0, 0, []
     for dashboard in dashboards(ops):
         for panel in dashboard.panels:
@@ -91,7 +91,7 @@ def _shown_today(patient: Patient, queries: tuple[str, ...]) -> bool:
     return any(asked(patient, "query_range", {"query": query, **window})["result"] for query in queries)
 
 
-def _known_names(recorded: set[str]) -> set[str]:
+def known_names(recorded: set[str]) -> set[str]:
     """What this code serves and the shipped rules record, as series are named."""
     families = declared_families()
     return recorded | set(families) | {f"{name}{end}" for name in families for end in _COUNTED}

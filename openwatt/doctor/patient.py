@@ -18,6 +18,8 @@ from openwatt.telemetry.cleaner import FILTERED, clean_text
 
 #: Where `openwatt metrics` listens when it is not told otherwise.
 METRICS_URL = "http://127.0.0.1:9101/metrics"
+#: Where logrotate's rules begin; it includes those of packages.
+LOGROTATE = Path("/etc/logrotate.conf")
 #: A request that every service answers and logs: one short statement, no parameter.
 SENT_REQUEST = "/v1/suppliers"
 #: Signs fewer than these are no secret, and hiding them would eat ordinary words.
@@ -35,7 +37,7 @@ class Patient:
     url: str = "http://127.0.0.1:8000"
     metrics_url: str | None = None
     ops: Path | None = None
-    logrotate: Path = Path("/etc/logrotate.conf")
+    logrotate: Path = LOGROTATE
     patience_s: float = 20.0
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
     _sent: str | None = field(default=None, init=False)

@@ -199,6 +199,7 @@ OLD_RUN = (
     "insert into runs (source, started_at, finished_at, outcome) "
     "values ('edf_tarif_bleu', now() - interval '15 days', now() - interval '15 days', 'published')"
 )
+RUN = OLD_RUN.replace("interval '15 days'", "interval '1 day'")
 FAILURE = (
     "insert into runs (source, started_at, finished_at, outcome) "
     "select 'engie_reference', now(), now(), outcome from unnest(array["
@@ -266,7 +267,7 @@ BREAKS = {
         mend="deploy the newer OpenWatt",
     ),
     "an empty database": Break(
-        database_of("migrated"),
+        database_of("migrated", RUN),
         fails="catalogue",
         says="not loaded",
         mend="restart the service",

@@ -81,7 +81,10 @@ class WholeStack:
     def arguments(self) -> list[str]:
         """The doctor's options for this installation."""
         metrics = f"http://{self.monitoring.stack.addresses.metrics}/metrics"
-        return ["--url", self.url, "--metrics-url", metrics, "--ops", str(self.ops), "--patience", "3"]
+        return [
+            *("--url", self.url, "--metrics-url", metrics, "--ops", str(self.ops)),
+            *("--logrotate", str(self.logrotate), "--patience", "3"),
+        ]
 
     @contextmanager
     def patient(self, variables: Mapping[str, str] = {}, **changes: Any) -> Iterator[Patient]:
