@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -71,6 +72,14 @@ class Bugsink:
             if len(found) >= count or time.monotonic() > end:
                 return found
             time.sleep(0.2)
+
+    def freeze(self) -> None:
+        for process in self._processes:
+            process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for process in self._processes:
+            process.send_signal(signal.SIGCONT)
 
     def stop(self) -> None:
         for process in self._processes:

@@ -76,11 +76,12 @@ def check_panels(patient: Patient) -> Verdict:
                 waiting += 1
             else:
                 empty.append(f"“{panel.title}” of “{dashboard.title}”")
-    says = f"; {waiting} wait for their first event" if waiting else ""
+    waits = counted(waiting, "waits for its first event", "wait for their first event")
+    besides = f"; {waits}" if waiting else ""
     return none_of(
         empty,
         "open it in Grafana: its query asks for a metric or label that Prometheus does not have",
-        lambda: f"{total - waiting} of {counted(total, 'panel')} show data{says}",
+        lambda: f"{total - waiting} of {counted(total, 'panel')} show data{f'; {waits}' if waiting else ''}",
     )
 
 

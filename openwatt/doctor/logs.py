@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +19,27 @@ INDICES = "openwatt-*"
 MOST_UNROTATED_BYTES = 100_000_000
 
 
-def find_in_file(log: Path, request_id: str) -> dict[str, Any] | None:
-    """The last record of a request in the local log, its rotated files included."""
-    found = None
-    for found in LogSearch(log, LogQuery(request_id=request_id)).entries():  # noqa: B007 - the last is wanted
-        pass
-    return found
+Records = list[dict[str, Any]]
 
 
-def find_in_elasticsearch(patient: Patient, url: str, request_id: str) -> dict[str, Any] | None:
-    """The record of a request in Elasticsearch.
+def records_in_file(log: Path, request_id: str) -> Records:
+    """The records of a request in the local log, its rotated files included."""
+    return list(LogSearch(log, LogQuery(request_id=request_id)).entries())
+
+
+def records_in_elasticsearch(patient: Patient, url: str, request_id: str) -> Records:
+    """The records of a request in Elasticsearch.
 
     Raises:
         UnansweredError: it does not answer, or refuses.
     """
-    body = {"size": 1, "query": {"term": {"request_id": request_id}}}
+    body = {"size": 100, "query": {"term": {"request_id": request_id}}}
     told = patient.asker.ask_json(url, f"/{INDICES}/_search", body=body)
-    hits = told["hits"]["hits"]
-    return hits[0]["_source"] if hits else None
+    return [hit["_source"] for hit in told["hits"]["hits"]]
 
 
-def find_in_cloudwatch(group: str, request_id: str, since_s: float) -> dict[str, Any] | None:
-    """The record of a request in CloudWatch, through the AWS command line and its own credentials.
+def records_in_cloudwatch(group: str, request_id: str, since_s: float) -> Records:
+    """The records of a request in CloudWatch, through the AWS command line and its own credentials.
 
     Raises:
         BrokenError: the command fails.
@@ -51,8 +51,21 @@ def find_in_cloudwatch(group: str, request_id: str, since_s: float) -> dict[str,
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).split())
         raise BrokenError(f"`aws logs filter-log-events` fails: {said[-200:]}")
-    events = json.loads(done.stdout or "{}").get("events") or []
-    return json.loads(events[0]["message"]) if events else None
+    return [json.loads(event["message"]) for event in json.loads(done.stdout or "{}").get("events") or []]
+
+
+def _awaited(patient: Patient, look: Callable[[], Records], every_s: float = 0.25) -> dict[str, Any] | None:
+    """The canonical record of the request just sent, or what else has come of it; None when nothing has.
+
+    A request may leave more records than that one, for instance that Redis does not answer.
+    """
+    seen: Records = []
+
+    def canonical() -> dict[str, Any] | None:
+        seen[:] = look()
+        return next((record for record in seen if record.get("event") == "request"), None)
+
+    return poll(canonical, patient.patience_s, every_s) or next(iter(seen), None)
 
 
 def check_log_file(patient: Patient) -> Verdict:
@@ -61,7 +74,7 @@ def check_log_file(patient: Patient) -> Verdict:
     request_id = patient.sent_request()
     if not log.exists():
         raise BrokenError(f"there is no file {log}")
-    record = poll(lambda: find_in_file(log, request_id), patient.patience_s)
+    record = _awaited(patient, lambda: records_in_file(log, request_id))
     if record is None:
         raise BrokenError(f"the record of {SENT_REQUEST} is not in {log}: the service writes another file")
     return _found(record, str(log))
@@ -71,7 +84,7 @@ def check_elasticsearch(patient: Patient) -> Verdict:
     """The record of the request just sent can be searched in Elasticsearch."""
     url = asked_for(patient.settings.elasticsearch_url, "OPENWATT_ELASTICSEARCH_URL")
     request_id = patient.sent_request()
-    record = poll(lambda: find_in_elasticsearch(patient, url, request_id), patient.patience_s)
+    record = _awaited(patient, lambda: records_in_elasticsearch(patient, url, request_id))
     if record is None:
         raise BrokenError(
             f"the record of {SENT_REQUEST} has not come into {INDICES} of {shown(url)} "
@@ -88,7 +101,7 @@ def check_cloudwatch(patient: Patient) -> Verdict:
     request_id = patient.sent_request()
     since_s = patient.now().timestamp() - 3600
     # The agent sends every few seconds, and each look is a process: no need to look more often.
-    record = poll(lambda: find_in_cloudwatch(group, request_id, since_s), patient.patience_s, every_s=1.0)
+    record = _awaited(patient, lambda: records_in_cloudwatch(group, request_id, since_s), every_s=1.0)
     if record is None:
         raise BrokenError(
             f"the record of {SENT_REQUEST} has not come into {group} within {patient.patience_s:g} s"

@@ -148,4 +148,5 @@ def check_sentry(patient: Patient) -> Verdict:
             "let the server's workers run (Bugsink: bugsink-runsnappea), "
             "and let OPENWATT_SENTRY_URL name the server of the DSN",
         )
-    return ok(f"an event sent to {shown(dsn.base)} and read back from {shown(url)}")
+    by = "" if shown(url) == shown(dsn.base) else f" by {shown(url)}"
+    return ok(f"{shown(dsn.base)} took an event, which was read back{by}")
