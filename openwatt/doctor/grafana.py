@@ -81,7 +81,7 @@ def check_panels(patient: Patient) -> Verdict:
     return none_of(
         empty,
         "open it in Grafana: its query asks for a metric or label that Prometheus does not have",
-        lambda: f"{total - waiting} of {counted(total, 'panel')} show data{f'; {waits}' if waiting else ''}",
+        lambda: f"{total - waiting} of {counted(total, 'panel')} show data{besides}",
     )
 
 
