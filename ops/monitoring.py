@@ -179,10 +179,10 @@ PROGRAMS: Final = (
             # The objectives look back over 30 days.
             "--storage.tsdb.retention.time=35d",
             "--storage.tsdb.retention.size=5GB",
+            # What Alertmanager missed, while it started for one, is sent again.
+            f"--rules.alert.resend-delay={max(1, 60 // stack.hurry)}s",
             f"--web.listen-address={stack.addresses.prometheus}",
             f"--web.external-url=http://{stack.addresses.prometheus}/",
-            # What fires before Alertmanager is found is told again after this.
-            f"--rules.alert.resend-delay={max(1, 60 // stack.hurry)}s",
         ],
     ),
     Program(

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from openwatt import __version__
-from openwatt.cli import backup, bills, doctor, inspection, logs, portfolio, service, tariffs
+from openwatt.cli import backup, bills, doctor, inspection, logs, portfolio, sentry, service, tariffs
 from openwatt.domain.errors import OpenWattError
 
 _INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
@@ -54,5 +54,6 @@ for command in (
     *service.COMMANDS,
     *backup.COMMANDS,
     *doctor.COMMANDS,
+    *sentry.COMMANDS,
 ):
     main.add_command(command)

@@ -1,16 +1,75 @@
-"""The product's own rules in a real Prometheus, on the real service, to a real receiver."""
+"""The product's own rules in a real Prometheus, on the real service under load, to a real receiver."""
 
-from tests.chaos.running import load, new_home
-from tests.ops.monitoring import monitoring, needs_monitoring
+import pytest
+
+from tests.chaos.running import Home, Service, load, new_home, wait_until
+from tests.ops.monitoring import Monitoring, monitoring, needs_monitoring
+from tests.ops.rule_files import alerts, recorded
 
 pytestmark = needs_monitoring
 
 
-def test_a_service_that_dies_is_told_alone_and_its_return_too() -> None:
+def started_again(home: Home, port: int) -> Service:
+    """A service on the port of one that ended."""
+    service = home.service(OPENWATT_BIND=f"127.0.0.1:{port}")
+    service.port = port
+    return service.ready()
+
+
+def loaded_rules(watched: Monitoring) -> dict[str, str]:
+    """The health of each rule that Prometheus has."""
+    return {
+        rule["name"]: rule["health"] for group in watched.ask("rules")["groups"] for rule in group["rules"]
+    }
+
+
+def test_a_service_that_dies_is_told_alone_and_so_is_its_return() -> None:
     with new_home() as home:
         service = home.service().ready()
-        with monitoring(service) as watched, load(service):
-            assert len(watched.targets()) == 6
+        with monitoring(service) as watched:
+            with load(service):
+                assert {job for job, _ in watched.targets()} == {
+                    "openwatt-api", "openwatt-metrics", "openwatt-probes", "prometheus", "alertmanager"
+                }  # fmt: skip
+                wait_until(lambda: set(loaded_rules(watched).values()) == {"ok"})
+                assert set(loaded_rules(watched)) == {*alerts(), *recorded()}
+                wait_until(lambda: (watched.value("openwatt:requests:rate5m") or 0) > 1)
+                assert watched.value("openwatt:errors:ratio5m") == 0
+                assert watched.firing() == {"Watchdog"}
+                assert watched.wait_for("Watchdog")["labels"]["severity"] == "heartbeat"
+
             service.end()
             told = watched.wait_for("ServiceDown")
-            assert told
+            assert told["labels"]["severity"] == "page"
+            assert told["labels"]["environment"] == "production"
+            assert "runbook" not in told["labels"]
+            assert told["annotations"]["runbook_url"] == "ops/runbook.md#servicedown"
+            # The database is not ready either, and the budget burns: both follow from it and wake nobody.
+            wait_until(lambda: {"ServiceNotReady", "AvailabilityBurnsFast"} <= watched.suppressed())
+            names = {
+                each["labels"]["alertname"]
+                for message in watched.receiver.messages
+                for each in message["alerts"]
+            }
+            assert names == {"Watchdog", "ServiceDown"}
+            assert {message["path"] for message in watched.receiver.messages} == {"/heartbeat", "/alerts"}
+
+            again = started_again(home, service.port)
+            watched.wait_for("ServiceDown", "resolved")
+            wait_until(lambda: not {"ServiceDown", "ServiceNotReady"} & watched.firing())
+            wait_until(watched.all_up)
+            assert again.end() == 0, again.said()
+
+
+@pytest.mark.slow
+def test_a_dead_alertmanager_is_seen_and_alerts_arrive_when_it_is_back() -> None:
+    with new_home() as home:
+        service = home.service().ready()
+        with monitoring(service) as watched:
+            watched.stack.down(["alertmanager"])
+            wait_until(lambda: "TargetMissing" in watched.firing(), 90)
+            assert watched.receiver.told("TargetMissing") == []
+            watched.stack.up()
+            assert watched.wait_for("TargetMissing", seconds=90)["labels"]["job"] == "alertmanager"
+            watched.wait_for("TargetMissing", "resolved", 90)
+        assert service.end() == 0, service.said()

@@ -1,0 +1,100 @@
+"""Prometheus's own tools on the product's rules, and whether every alert is tested in every way."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ops.monitoring import hurried, render_prometheus
+from tests.ops.rule_files import OPS, RULE_FILES, TEST_FILES, alerts, recorded, rules, seconds, unit_tests
+
+needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="apt-get install prometheus")
+
+
+def promtool(*arguments: str | Path) -> str:
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@needs_promtool
+@pytest.mark.parametrize("targets", ["native", "containers"])
+@pytest.mark.parametrize("hurry", [1, 20])
+def test_prometheus_accepts_its_configuration(tmp_path: Path, targets: str, hurry: int) -> None:
+    said = promtool("check", "config", render_prometheus(tmp_path, targets=targets, hurry=hurry))
+    assert f"{len(RULE_FILES)} rule files found" in said
+    assert "does not exist" not in said  # a file of targets that is not there is only warned of
+
+
+@needs_promtool
+def test_prometheus_accepts_the_example_of_remote_write_beside_its_configuration(tmp_path: Path) -> None:
+    config = render_prometheus(tmp_path)
+    example = (OPS / "prometheus" / "remote_write.example.yml").read_text("utf-8")
+    config.write_text(f"{config.read_text('utf-8')}\n{example}", "utf-8")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "remote_write_password").touch()
+    promtool("check", "config", config)
+
+
+@needs_promtool
+def test_prometheus_accepts_its_rules() -> None:
+    assert promtool("check", "rules", *RULE_FILES).count("SUCCESS") == len(RULE_FILES)
+
+
+@needs_promtool
+@pytest.mark.parametrize("file", TEST_FILES, ids=lambda file: file.stem)
+def test_the_alerts_do_what_their_unit_tests_say(file: Path) -> None:
+    promtool("test", "rules", file)
+
+
+def ways_of(alert: str) -> set[str]:
+    """In which ways the unit tests look at an alert."""
+    ways = set()
+    for group in unit_tests():
+        cases = [
+            (seconds(case["eval_time"]), bool(case["exp_alerts"]))
+            for case in group["alert_rule_test"]
+            if case["alertname"] == alert
+        ]
+        fired = [at for at, fires in cases if fires]
+        silent = [at for at, fires in cases if not fires]
+        if fired:
+            ways.add("fires")
+        if fired and silent and max(silent) > min(fired):
+            ways.add("resolves")
+        if silent and group["input_series"]:
+            ways.add("stays silent")
+        if cases and not group["input_series"]:
+            ways.add("no data")
+        if cases and group["name"].startswith("no traffic"):
+            ways.add("no traffic")
+    return ways
+
+
+@pytest.mark.parametrize("alert", alerts())
+def test_every_alert_is_tested_in_every_way(alert: str) -> None:
+    ways = {"fires", "stays silent", "resolves", "no data", "no traffic"}
+    if alert == "Watchdog":  # it fires always: that is what it is for
+        ways -= {"stays silent", "resolves"}
+    assert ways_of(alert) == ways
+
+
+def test_every_recorded_series_is_used() -> None:
+    names = recorded()
+    assert names
+    expressions = [str(rule) for rule in rules()]
+    for name in names:
+        users = [text for text in expressions if name in text and f"'record': '{name}'" not in text]
+        assert users, f"{name} is recorded for nobody"
+
+
+def test_haste_shortens_waits_and_changes_no_expression() -> None:
+    for file in RULE_FILES:
+        text = file.read_text("utf-8")
+        before, after = text.splitlines(), hurried(text, 20).splitlines()
+        changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+        assert all(old.strip().startswith("for: ") for old, _ in changed), changed
+    assert hurried("    for: 1m\n  scrape_interval: 15s\n", 20) == "    for: 3s\n  scrape_interval: 1s\n"
+    assert hurried("  group_wait: 0s", 20) == "  group_wait: 0s"
+    assert hurried("  expr: rate(x[5m])", 20) == "  expr: rate(x[5m])"
