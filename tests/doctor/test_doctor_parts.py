@@ -3,6 +3,7 @@
 import http.server
 import itertools
 import json
+import re
 import shutil
 import ssl
 import subprocess
@@ -16,6 +17,7 @@ import yaml
 
 from openwatt.doctor import alerting, database, grafana, logs, machine, ops, patient, prometheus, service
 from openwatt.doctor.asking import Asker
+from openwatt.doctor.checklist import ITEMS
 from openwatt.doctor.findings import BrokenError, UnaskedError
 from openwatt.doctor.patient import Patient
 from openwatt.doctor.reports import Dsn, find_event
@@ -313,3 +315,10 @@ def test_the_time_of_this_machine_must_be_kept(tmp_path: Path, monkeypatch: pyte
 def test_known_names_cover_what_is_counted_and_recorded() -> None:
     known = grafana.known_names({"openwatt:errors:rate5m"})
     assert {"http_requests_total", "http_request_duration_seconds_bucket", "openwatt:errors:rate5m"} <= known
+
+
+def test_the_page_explains_every_item_with_its_lines_of_the_guide() -> None:
+    page = (REPOSITORY / "docs" / "controle.md").read_text()
+    rows = re.findall(r"^\| `([a-z-]+)` \| .+ \| (.*)\|$", page, re.MULTILINE)
+    told = [(name, lines.strip()) for name, lines in rows]
+    assert told == [(item.name, " · ".join(item.guide)) for item in ITEMS]
