@@ -25,6 +25,8 @@ JOB = "openwatt-api"
 RUNBOOK = "runbook.md"
 #: How many scrapes in a row may fail before the numbers are old.
 _SCRAPES_MISSED = 3
+#: How late a hurried Prometheus may be besides.
+_LATE_S = 5.0
 #: The objectives of the operators' guide: P99 below 1 s, errors below 1 %.
 P99_OBJECTIVE_S, ERRORS_OBJECTIVE = 1.0, 0.01
 
@@ -80,7 +82,7 @@ def check_scrape(patient: Patient) -> Verdict:
         if target["health"] != "up":
             raise BrokenError(f"{target['scrapeUrl']} is {target['health']}: {target['lastError']}")
         age_s = (patient.now() - dt.datetime.fromisoformat(target["lastScrape"])).total_seconds()
-        if age_s > seconds_of(target["scrapeInterval"]) * _SCRAPES_MISSED:
+        if age_s > seconds_of(target["scrapeInterval"]) * _SCRAPES_MISSED + _LATE_S:
             raise BrokenError(f"{target['scrapeUrl']} was last scraped {age_s:.0f} s ago")
     builds = {
         (labels.get("version"), labels.get("revision"))

@@ -100,9 +100,10 @@ class Elasticsearch(StandIn):
         del headers
         if urlsplit(path).path != "/openwatt-*/_search":
             return in_json(404, {"error": "no such index"})
-        ((field, value),) = json.loads(body)["query"]["term"].items()
+        asked = json.loads(body)
+        ((field, value),) = asked["query"]["term"].items()
         hits = [{"_source": record} for record in self._records() if record.get(field) == value]
-        return in_json(200, {"hits": {"total": {"value": len(hits)}, "hits": hits[:1]}})
+        return in_json(200, {"hits": {"total": {"value": len(hits)}, "hits": hits[: asked["size"]]}})
 
     def _records(self) -> list[dict[str, Any]]:
         whole = [line for buffer in self.logstash.buffers for line in bytes(buffer).splitlines(keepends=True)]
