@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -31,7 +32,7 @@ class Bugsink:
         self.folder = folder / "bugsink"
         template = _template()
         shutil.copytree(template, self.folder)
-        self._token = (self.folder / "token").read_text()
+        self.token = (self.folder / "token").read_text()
         self.url = f"http://127.0.0.1:{free_port()}"
         settings = self.folder / "bugsink_conf.py"
         settings.write_text(settings.read_text().replace(str(template), str(self.folder)))
@@ -72,6 +73,14 @@ class Bugsink:
                 return found
             time.sleep(0.2)
 
+    def freeze(self) -> None:
+        for process in self._processes:
+            process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        for process in self._processes:
+            process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         for process in self._processes:
             process.terminate()
@@ -85,7 +94,7 @@ class Bugsink:
         return self._ask(path, json.dumps(body).encode())
 
     def _ask(self, path: str, body: bytes | None) -> Any:
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, body, headers)  # noqa: S310  our own server
         with contextlib.suppress(urllib.error.URLError, ConnectionError):
             return json.load(urllib.request.urlopen(request, timeout=10))  # noqa: S310  our own server

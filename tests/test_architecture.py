@@ -27,8 +27,8 @@ ONLY_IN = {
     "gunicorn": {"web", "telemetry"},
     "psycopg_pool": {"store"},
     "pypdfium2": {"ingest"},
-    "yaml": {"ingest", "sentry_alerts"},  # its rules are a file beside Prometheus's
-    "httpx": {"ingest", "sentry_alerts"},  # it asks Sentry's REST interface
+    "yaml": {"ingest", "doctor", "sentry_alerts"},  # rules are files beside Prometheus's; so are routes
+    "httpx": {"ingest", "doctor", "sentry_alerts"},  # who asks other servers; a web worker asks none
     "openpyxl": {"meter"},
     "click": {"cli"},
     "rich": {"cli"},

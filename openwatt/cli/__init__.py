@@ -10,6 +10,7 @@ from openwatt import __version__
 from openwatt.cli import (
     backup,
     bills,
+    doctor,
     ingestion,
     inspection,
     logs,
@@ -68,6 +69,7 @@ for command in (
     *logs.COMMANDS,
     *service.COMMANDS,
     *backup.COMMANDS,
+    *doctor.COMMANDS,
     *sentry.COMMANDS,
 ):
     main.add_command(command)

@@ -1,10 +1,7 @@
 """Limits counted by several workers in a real Redis: exactly, and still held while it is stopped or hangs."""
 
 import http.client
-import shutil
-import signal
 import statistics
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -16,7 +13,6 @@ from typing import Any
 
 import limits
 import pytest
-import redis
 from limits.storage import RedisStorage
 from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter, RateLimiter
 from prometheus_client.mmap_dict import MmapedDict
@@ -24,57 +20,14 @@ from prometheus_client.mmap_dict import MmapedDict
 from openwatt.telemetry.context import RequestContext
 from openwatt.telemetry.metrics import Metrics
 from openwatt.web.limits import Limits
-from tests.chaos.running import Home, Service, free_port, wait_until
+from tests.chaos.running import Home, Service, wait_until
+from tests.redis_server import PASSWORD, Redis, needs_redis
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("redis-server") is None, reason="redis-server is not installed (Debian: redis-server)"
-)
+pytestmark = needs_redis
 
-PASSWORD = "hunter2-is-not-shown"  # noqa: S105 - what must not be seen anywhere
 API, PAGE = "/v1/tempo/today", "/openapi.json"
 LIMIT = 60
 GIVEN_UP = "Redis does not answer: each worker counts its share of the limits"
-
-
-class Redis:
-    """A redis-server on a port of its own that keeps nothing."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self.url = f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
-        self._folder = folder
-        self.start()
-
-    def start(self) -> None:
-        """Starts it, again at the same port."""
-        self._process = subprocess.Popen(
-            ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", PASSWORD,
-             "--save", "", "--appendonly", "no", "--dir", str(self._folder)],
-            stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        with self.client() as client:
-            wait_until(lambda: _answers(client))
-
-    def client(self) -> redis.Redis:
-        return redis.Redis(port=self.port, password=PASSWORD, decode_responses=True)
-
-    def freeze(self) -> None:
-        self._process.send_signal(signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        self._process.send_signal(signal.SIGCONT)
-
-    def stop(self) -> None:
-        self.thaw()
-        self._process.terminate()
-        self._process.wait(10)
-
-
-def _answers(client: redis.Redis) -> bool:
-    try:
-        return bool(client.ping())
-    except redis.RedisError:
-        return False
 
 
 @pytest.fixture

@@ -1,0 +1,537 @@
+"""What can be broken, how, and what the doctor must say of it: each part in turn, the others well."""
+
+import contextlib
+import datetime as dt
+import re
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from openwatt.store.backup import newest_backup
+from tests.chaos.running import free_port
+from tests.doctor.stand_ins import Change, Proxy
+from tests.doctor.whole_stack import WholeStack
+from tests.redis_server import PASSWORD
+
+#: A part is broken for the length of a block; what the doctor is told otherwise than usual.
+Broken = Callable[[WholeStack, Path], AbstractContextManager[dict[str, Any]]]
+
+
+def told(**variables: str) -> Broken:
+    """The doctor is told something else: a part that is not there, or another than the service's."""
+
+    @contextmanager
+    def broken(_stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
+        yield {"variables": variables}
+
+    return broken
+
+
+def nowhere(scheme: str = "http") -> str:
+    return f"{scheme}://127.0.0.1:{free_port()}"
+
+
+def lying(which: str, change: Change, **how: Any) -> Broken:
+    """What a part answers is changed on the way: the server of a setting, or the service (`url`)."""
+
+    @contextmanager
+    def broken(stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
+        address = stack.url if which == "url" else stack.environ[f"OPENWATT_{which}"]
+        with contextlib.closing(Proxy(address, change, **how)) as proxy:
+            yield {"url": proxy.url} if which == "url" else {"variables": {which: proxy.url}}
+            assert proxy.changed or how, "nothing was changed"
+
+    return broken
+
+
+def replacing(path: str, pattern: bytes, by: bytes, status: int | None = None) -> Change:
+    """What comes back from addresses that hold `path` reads otherwise."""
+
+    def change(asked: str, given: int, body: bytes) -> tuple[int, bytes]:
+        if path not in asked:
+            return given, body
+        return given if status is None else status, re.sub(pattern, by, body, flags=re.MULTILINE)
+
+    return change
+
+
+def ops_file(path: str, before: str, after: str) -> Broken:
+    """A shipped file reads otherwise than what is loaded."""
+
+    @contextmanager
+    def broken(stack: WholeStack, folder: Path) -> Iterator[dict[str, Any]]:
+        yield {"ops": stack.changed_ops(folder, path, lambda text: text.replace(before, after))}
+
+    return broken
+
+
+def database_of(template: str, *statements: str) -> Broken:
+    """The doctor is pointed at another database."""
+
+    @contextmanager
+    def broken(stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
+        server = stack.server
+        name = server.create(stack.templates[template])
+        with psycopg.connect(server.url(name), autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+        yield {"variables": {"DATABASE_URL": server.url(name)}}
+        server.drop(name)
+
+    return broken
+
+
+@contextmanager
+def no_metrics_process(_stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
+    yield {"metrics_url": nowhere() + "/metrics"}
+
+
+@contextmanager
+def open_secret(stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
+    token = Path(stack.environ["OPENWATT_SENTRY_TOKEN_FILE"])
+    token.chmod(0o644)
+    yield {}
+    token.chmod(0o600)
+
+
+@contextmanager
+def old_backup(stack: WholeStack, folder: Path) -> Iterator[dict[str, Any]]:
+    newest = newest_backup(Path(stack.environ["OPENWATT_BACKUP_DIR"]))
+    assert newest is not None
+    old = newest.taken_at - dt.timedelta(hours=26)
+    (folder / f"openwatt-{old:%Y%m%dT%H%M%SZ}.dump").write_bytes(b"PGDMP")
+    yield {"variables": {"BACKUP_DIR": str(folder)}}
+
+
+@contextmanager
+def other_log(stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
+    other = Path(stack.environ["OPENWATT_LOG_FILE"]).with_name("other.log")
+    yield {"variables": {"LOG_FILE": str(other)}}
+
+
+def logrotate_rule(text: str) -> Broken:
+    @contextmanager
+    def broken(stack: WholeStack, folder: Path) -> Iterator[dict[str, Any]]:
+        log = Path(stack.environ["OPENWATT_LOG_FILE"]).resolve()
+        (folder / "rules").write_text(text.format(log=log))
+        (folder / "rules").chmod(0o644)
+        yield {"logrotate": folder / "rules"}
+
+    return broken
+
+
+@contextmanager
+def lost_target(stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
+    """Prometheus itself is pointed elsewhere."""
+    with stack.target(f"127.0.0.1:{free_port()}"):
+        yield {}
+
+
+@contextmanager
+def forgotten_dashboard(stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
+    kept, stack.grafana.uids = stack.grafana.uids, set()
+    yield {}
+    stack.grafana.uids = kept
+
+
+@contextmanager
+def unwell_grafana(stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
+    stack.grafana.health = "failing"
+    yield {}
+    stack.grafana.health = "ok"
+
+
+@contextmanager
+def without_datasource(stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
+    stack.grafana.datasources.clear()
+    yield {}
+    stack.grafana.datasources.add("prometheus")
+
+
+@contextmanager
+def another_time(stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
+    stack.grafana.clock_off_s = -3600
+    yield {}
+    stack.grafana.clock_off_s = 0
+
+
+@contextmanager
+def old_release(_stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
+    """Nothing is as old as this moment makes it but the figures of the catalogue."""
+    yield {"only": ["catalogue"], "now": lambda: dt.datetime(2028, 1, 1, tzinfo=dt.UTC)}
+
+
+@contextmanager
+def keyless(stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
+    yield {"variables": {"SENTRY_DSN": re.sub(r"//\w+@", "//" + "0" * 32 + "@", stack.bugsink.dsn)}}
+
+
+@contextmanager
+def wrong_token(_stack: WholeStack, folder: Path) -> Iterator[dict[str, Any]]:
+    (folder / "token").write_text("f" * 40)
+    (folder / "token").chmod(0o600)
+    yield {"variables": {"SENTRY_TOKEN_FILE": str(folder / "token")}}
+
+
+@dataclass(frozen=True)
+class Break:
+    """How a part is broken; the item that must fail, words of its finding, what is skipped because of it."""
+
+    broken: Broken
+    fails: str
+    says: str
+    mend: str
+    skips: set[str] = field(default_factory=set)
+
+
+DATABASE = {"schema", "catalogue", "sources", "ready"}
+SCRAPED = {"scrape", "baseline", "panels"}
+METRICS = {"metrics-process", "shipping", *SCRAPED}
+SERVICE = {"ready", "metrics", "log-file", "elasticsearch", "cloudwatch", *METRICS}
+ALERTING = {"notifications", "watchdog"}
+PROMETHEUS = {"rules", "alertmanager", *SCRAPED, *ALERTING}
+NEWER = "insert into schema_migrations (number, name) values (9999, 'from the future')"
+OLD_RUN = (
+    "insert into runs (source, started_at, finished_at, outcome) "
+    "values ('edf_tarif_bleu', now() - interval '15 days', now() - interval '15 days', 'published')"
+)
+RUN = OLD_RUN.replace("interval '15 days'", "interval '1 day'")
+FAILURE = (
+    "insert into runs (source, started_at, finished_at, outcome) "
+    "select 'engie_reference', now(), now(), outcome from unnest(array["
+    "'published', 'unreachable', 'refused', 'unreadable']) outcome"
+)
+
+BREAKS = {
+    "a slip in the environment": Break(
+        told(ENVIRONMENT="prod"),
+        fails="settings",
+        says="'prod'",
+        mend="OPENWATT_ENVIRONMENT=production",
+    ),
+    "debug in production": Break(
+        told(LOG_LEVEL="DEBUG"),
+        fails="settings",
+        says="DEBUG",
+        mend="OPENWATT_LOG_LEVEL=INFO",
+    ),
+    "a secret others may read": Break(
+        open_secret,
+        fails="secrets",
+        says="others may read",
+        mend="chmod 600 ",
+    ),
+    "the service elsewhere": Break(
+        lying("url", replacing("/health", b"alive", b"dead")),
+        fails="service",
+        skips=SERVICE,
+        says="is not OpenWatt",
+        mend="--url",
+    ),
+    "a proxy without request ids": Break(
+        lying("url", lambda _p, s, b: (s, b), drop_headers=frozenset({"x-request-id"})),
+        fails="service",
+        skips=SERVICE,
+        says="X-Request-ID",
+        mend="proxy",
+    ),
+    "another release": Break(
+        told(REVISION="fff9999"),
+        fails="service",
+        skips=SERVICE,
+        says="revision abc1234",
+        mend="restart the service",
+    ),
+    "a service without database": Break(
+        lying("url", replacing("/health/ready", rb".*", b"{}", 503)),
+        fails="ready",
+        says="503",
+        mend="OPENWATT_DATABASE_URL",
+    ),
+    "no such database": Break(
+        told(DATABASE_URL="postgresql://hunter4:hunter5-secret@127.0.0.1:1/x"),
+        fails="database",
+        skips=DATABASE,
+        says="refused",
+        mend="OPENWATT_DATABASE_URL",
+    ),
+    "a newer schema": Break(
+        database_of("filled", NEWER),
+        fails="schema",
+        skips={"catalogue", "sources"},
+        says="9999",
+        mend="deploy the newer OpenWatt",
+    ),
+    "an empty database": Break(
+        database_of("migrated", RUN),
+        fails="catalogue",
+        says="not loaded",
+        mend="restart the service",
+    ),
+    "an old release": Break(
+        old_release,
+        fails="catalogue",
+        says="2026",
+        mend="newer release",
+    ),
+    "a stale source": Break(
+        database_of("filled", OLD_RUN),
+        fails="sources",
+        says="edf_tarif_bleu (read 15 days ago)",
+        mend="openwatt ingest",
+    ),
+    "a broken source": Break(
+        database_of("filled", FAILURE),
+        fails="sources",
+        says="engie_reference (3 failures in a row)",
+        mend="openwatt ingest",
+    ),
+    "an old backup": Break(
+        old_backup,
+        fails="backup",
+        says="27 h old",
+        mend="openwatt backup",
+    ),
+    "a family missing": Break(
+        lying("url", replacing("/metrics", rb"^(# \w+ )?openwatt_rate_limiter_degraded.*\n", b"")),
+        fails="metrics",
+        skips=METRICS,
+        says="openwatt_rate_limiter_degraded",
+        mend="restart the service",
+    ),
+    "workers that count apart": Break(
+        lying("url", replacing("/metrics", rb"(?m)^(http_requests_total\S+) .*", rb"\1 1.0")),
+        fails="metrics",
+        skips=METRICS,
+        says="each worker tells its own",
+        mend="gunicorn.conf.py",
+    ),
+    "no metrics process": Break(
+        no_metrics_process,
+        fails="metrics-process",
+        says="refuses connections",
+        mend="openwatt metrics",
+    ),
+    "no Prometheus": Break(
+        told(PROMETHEUS_URL=nowhere()),
+        fails="prometheus",
+        skips=PROMETHEUS,
+        says="refuses connections",
+        mend="make monitoring-up",
+    ),
+    "a lost target": Break(
+        lost_target,
+        fails="scrape",
+        skips={"baseline", "panels"},
+        says="is down",
+        mend="ops/prometheus/targets",
+    ),
+    "an old build seen": Break(
+        lying("PROMETHEUS_URL", replacing("openwatt_build_info%7B", b"abc1234", b"fff9999")),
+        fails="scrape",
+        skips={"baseline", "panels"},
+        says="fff9999",
+        mend="targets",
+    ),
+    "a rule that is not loaded": Break(
+        ops_file("prometheus/rules/service.yaml", "alert: ServiceDown", "alert: ServiceGone"),
+        fails="rules",
+        skips={"panels", *ALERTING},
+        says="ServiceGone is not loaded",
+        mend="rule_files",
+    ),
+    "a rule that cannot be computed": Break(
+        lying(
+            "PROMETHEUS_URL",
+            replacing(
+                "rules?type=alert",
+                b'"health":"ok"',
+                b'"health":"err","lastError":"many-to-many"',
+            ),
+        ),
+        fails="rules",
+        skips={"panels", *ALERTING},
+        says="many-to-many",
+        mend="rule_files",
+    ),
+    "no Alertmanager": Break(
+        told(ALERTMANAGER_URL=nowhere()),
+        fails="alertmanager",
+        skips=ALERTING,
+        says="refuses connections",
+        mend="OPENWATT_ALERTMANAGER_URL",
+    ),
+    "a Prometheus that alerts nobody": Break(
+        lying(
+            "PROMETHEUS_URL",
+            replacing("/alertmanagers", rb'"activeAlertmanagers":\[.*?\]', b'"activeAlertmanagers":[]'),
+        ),
+        fails="alertmanager",
+        skips=ALERTING,
+        says="knows no Alertmanager",
+        mend="alerting:",
+    ),
+    "a receiver that tells nobody": Break(
+        lying("ALERTMANAGER_URL", replacing("/status", rb"webhook_configs:", b"was_webhooks:")),
+        fails="notifications",
+        says="tells nobody",
+        mend="ops/alertmanager/secrets",
+    ),
+    "an Alertmanager that hears nothing": Break(
+        lying("ALERTMANAGER_URL", replacing("/alerts", rb"(?s)\A.*\Z", b"[]")),
+        fails="watchdog",
+        says="does not arrive",
+        mend="OPENWATT_ALERTMANAGER_URL",
+    ),
+    "a runbook without a heading": Break(
+        ops_file("runbook.md", "## ServiceDown", "## Else"),
+        fails="runbook",
+        says="no heading for ServiceDown",
+        mend="heading",
+    ),
+    "slow answers": Break(
+        lying(
+            "PROMETHEUS_URL",
+            replacing(
+                "query=histogram_quantile%280.99", rb'"value":\[([\d.]+),"[^"]+"', rb'"value":[\1,"1.5"'
+            ),
+        ),
+        fails="baseline",
+        says="P99 1500 ms",
+        mend="Overview",
+    ),
+    "a Grafana that is unwell": Break(
+        unwell_grafana,
+        fails="grafana",
+        skips={"dashboards"},
+        says="503",
+        mend="OPENWATT_GRAFANA_URL",
+    ),
+    "a password Grafana does not know": Break(
+        told(GRAFANA_URL="http://admin:wrong-password@{grafana}"),
+        fails="grafana",
+        skips={"dashboards"},
+        says="refuses the name and password",
+        mend="http://name:password@",
+    ),
+    "a Grafana without its source": Break(
+        without_datasource,
+        fails="grafana",
+        skips={"dashboards"},
+        says="uid prometheus",
+        mend="provisioning",
+    ),
+    "a dashboard that is not there": Break(
+        forgotten_dashboard,
+        fails="dashboards",
+        says="openwatt-test",
+        mend="provisioning",
+    ),
+    "a panel that asks for nothing": Break(
+        ops_file("grafana/dashboards/test.json", "openwatt_build_info", "openwatt_built"),
+        fails="panels",
+        says="“build” of “Test”",
+        mend="metric or label",
+    ),
+    "a log file of nobody": Break(
+        other_log,
+        fails="log-file",
+        says="is not in",
+        mend="OPENWATT_LOG_FILE",
+    ),
+    "no Elasticsearch": Break(
+        told(ELASTICSEARCH_URL=nowhere()),
+        fails="elasticsearch",
+        says="refuses connections",
+        mend="make elk-up",
+    ),
+    "an index nothing comes into": Break(
+        lying("ELASTICSEARCH_URL", replacing("_search", rb'"hits": \[.*\]', b'"hits": []')),
+        fails="elasticsearch",
+        says="has not come",
+        mend="Logstash",
+    ),
+    "records cut on the way": Break(
+        lying("ELASTICSEARCH_URL", replacing("_search", rb'"status": \d+,', b"")),
+        fails="elasticsearch",
+        says="missing: status",
+        mend="cut fields",
+    ),
+    "records lost": Break(
+        lying(
+            "url",
+            replacing(
+                "/metrics",
+                rb"^openwatt_log_records_sent_total.*",
+                b"openwatt_log_records_sent_total 1.0\n# TYPE openwatt_log_records_dropped_total counter\n"
+                b'openwatt_log_records_dropped_total{reason="spool full"} 7.0',
+            ),
+        ),
+        fails="shipping",
+        says="7 spool full",
+        mend="OPENWATT_LOG_SPOOL_MB",
+    ),
+    "no group in CloudWatch": Break(
+        told(CLOUDWATCH_LOG_GROUP="/aws/else"),
+        fails="cloudwatch",
+        says="ResourceNotFoundException",
+        mend="ops/cloudwatch",
+    ),
+    "a log nobody rotates": Break(
+        logrotate_rule("/var/log/else.log {{\n missingok\n}}\n"),
+        fails="rotation",
+        says="no rule of",
+        mend="ops/logrotate",
+    ),
+    "a rule logrotate refuses": Break(
+        logrotate_rule("{log} {{\n daly\n}}\n"),
+        fails="rotation",
+        says="daly",
+        mend="mend",
+    ),
+    "a key Sentry does not know": Break(
+        keyless,
+        fails="sentry",
+        says="refuses events",
+        mend="DSN",
+    ),
+    "a token Sentry does not know": Break(
+        wrong_token,
+        fails="sentry",
+        says="401",
+        mend="DSN",
+    ),
+    "no Redis": Break(
+        told(REDIS_URL=f"redis://:{PASSWORD}@127.0.0.1:1/0"),
+        fails="limits",
+        says="Redis does not answer",
+        mend="start Redis",
+    ),
+    "a service that counts for itself": Break(
+        lying(
+            "url",
+            replacing(
+                "/metrics", rb"^openwatt_rate_limiter_degraded .*", b"openwatt_rate_limiter_degraded 1.0"
+            ),
+        ),
+        fails="limits",
+        says="in its workers' memory",
+        mend="OPENWATT_REDIS_URL",
+    ),
+    "a disk too small for the spool": Break(
+        told(LOG_SPOOL_MB="100000", WORKERS="256"),
+        fails="disk",
+        says="with the log spool",
+        mend="OPENWATT_LOG_SPOOL_MB",
+    ),
+    "a clock that is wrong": Break(
+        another_time,
+        fails="clock",
+        says="behind",
+        mend="NTP",
+    ),
+}

@@ -1,0 +1,196 @@
+"""How items are looked at: side by side, each with a deadline, none in the way of another."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from openwatt.doctor.asking import Asker, UnansweredError
+from openwatt.doctor.checklist import GUIDE, ITEMS
+from openwatt.doctor.findings import BrokenError, Finding, UnaskedError, Verdict, ok
+from openwatt.doctor.patient import Patient
+from openwatt.doctor.runner import Item, chosen, examine
+from openwatt.domain.errors import OpenWattError
+from openwatt.settings import Settings
+from tests.chaos.running import free_port
+
+
+@pytest.fixture
+def patient() -> Iterator[Patient]:
+    with Asker() as asker:
+        yield Patient(
+            settings=Settings(
+                redis_url="redis://:hunter2%2Fsecret@127.0.0.1/0",
+                admin_token="T" * 32,
+                database_url="postgresql://u:pw-of-base@h/d",
+            ),
+            environ={},
+            asker=asker,
+            patience_s=0,
+        )
+
+
+def item(name: str, check: Callable[[Patient], Verdict], *needs: str, deadline_s: float = 10) -> Item:
+    return Item(name=name, area="test", check=check, needs=needs, remedy="mend it", deadline_s=deadline_s)
+
+
+def well(_patient: Patient) -> Verdict:
+    return ok("well")
+
+
+def raising(error: BaseException) -> Callable[[Patient], Verdict]:
+    def check(_patient: Patient) -> Verdict:
+        raise error
+
+    return check
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "says", "remedy"),
+    [
+        (BrokenError("it is broken"), "failed", "it is broken", "mend it"),
+        (BrokenError("it is broken", "do this"), "failed", "it is broken", "do this"),
+        (UnansweredError("it is mute"), "failed", "it is mute", "mend it"),
+        (OpenWattError("away"), "failed", "away", "mend it"),
+        (UnaskedError("X is not set"), "skipped", "X is not set", ""),
+        (KeyError("data"), "failed", "the check itself broke: KeyError: 'data'", "mend it"),
+    ],
+)
+def test_what_a_check_raises_is_its_own_verdict(
+    patient: Patient, error: Exception, status: str, says: str, remedy: str
+) -> None:
+    found = examine(patient, [item("a", raising(error)), item("b", well)])
+    assert [(one.status, one.says, one.remedy) for one in found] == [
+        (status, says, remedy),
+        ("ok", "well", ""),
+    ]
+
+
+def test_a_check_that_hangs_fails_at_its_deadline_and_holds_up_no_other(patient: Patient) -> None:
+    ended = threading.Event()
+
+    def hang(_patient: Patient) -> Verdict:
+        ended.wait(60)
+        return ok("at last")
+
+    told: list[str] = []
+    began = time.monotonic()
+    try:
+        found = examine(
+            patient,
+            [item("a", hang, deadline_s=0.3), item("b", well)],
+            lambda finding: told.append(finding.item),
+        )
+    finally:
+        ended.set()
+    assert time.monotonic() - began < 30
+    assert [(one.status, one.says) for one in found] == [
+        ("failed", "the check was not done within 0.3 s"),
+        ("ok", "well"),
+    ]
+    assert told == ["b", "a"]
+
+
+def test_what_needs_a_broken_item_is_skipped_and_names_the_first_that_broke(patient: Patient) -> None:
+    looked = []
+
+    def look(_patient: Patient) -> Verdict:
+        looked.append(1)
+        return ok("")
+
+    found = examine(
+        patient,
+        [
+            item("a", raising(BrokenError("broken"))),
+            item("b", look, "a"),
+            item("c", look, "b"),
+            item("d", raising(UnaskedError("D is not set"))),
+            item("e", look, "d"),
+            item("f", well),
+        ],
+    )
+    assert [one.says for one in found] == [
+        "broken",
+        "because a failed",
+        "because a failed",
+        "D is not set",
+        "D is not set",
+        "well",
+    ]
+    assert [one.status for one in found] == ["failed", "skipped", "skipped", "skipped", "skipped", "ok"]
+    assert not looked
+
+
+def test_items_are_looked_at_side_by_side(patient: Patient) -> None:
+    met = threading.Barrier(3)
+
+    def meet(_patient: Patient) -> Verdict:
+        met.wait(20)
+        return ok("met")
+
+    assert [one.says for one in examine(patient, [item(name, meet) for name in "abc"])] == ["met"] * 3
+
+
+def test_no_secret_is_shown_whoever_repeats_it(patient: Patient) -> None:
+    said = (
+        f"cannot use redis://:hunter2%2Fsecret@127.0.0.1/0 or hunter2/secret, {'T' * 32}, pw-of-base, "
+        "postgresql://x:other-password@h/d, Authorization: Bearer abcdefgh"
+    )
+    (found,) = examine(patient, [item("a", raising(BrokenError(said, f"use {'T' * 32}")))])
+    for secret in ("hunter2", "T" * 32, "pw-of-base", "other-password", "abcdefgh"):
+        assert secret not in found.says + found.remedy, found
+    assert "127.0.0.1" in found.says
+
+
+def test_a_chosen_item_comes_with_those_it_needs() -> None:
+    assert [one.name for one in chosen(ITEMS, ["watchdog"])] == [
+        "prometheus",
+        "rules",
+        "alertmanager",
+        "watchdog",
+    ]
+    assert chosen(ITEMS, []) == list(ITEMS)
+
+
+def test_items_have_names_of_their_own_and_need_what_there_is() -> None:
+    names = [one.name for one in ITEMS]
+    assert len(set(names)) == len(names) > 25
+    assert {need for one in ITEMS for need in one.needs} <= set(names)
+    assert all(one.remedy for one in ITEMS)
+
+
+def test_every_line_of_the_guides_checklist_is_executable() -> None:
+    assert len(GUIDE) == 14
+    covered = {line for one in ITEMS for line in one.guide}
+    assert covered == set(GUIDE)
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("http://name:hunter2@127.0.0.1:{port}", "http://127.0.0.1:{port} refuses connections"),
+        ("http://127.0.0.1:port", "is no address that can be asked"),
+        ("https://127.0.0.1:{port}/x?token=hunter2", "https://127.0.0.1:{port}/x refuses connections"),
+    ],
+)
+def test_who_does_not_answer_is_named_without_secrets(url: str, says: str) -> None:
+    port = free_port()
+    with Asker() as asker, pytest.raises(UnansweredError) as caught:
+        asker.ask(url.format(port=port))
+    assert says.format(port=port) in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_findings_are_told_one_at_a_time(patient: Patient) -> None:
+    inside = threading.Lock()
+    together: list[bool] = []
+
+    def found(_finding: Finding) -> None:
+        free = inside.acquire(blocking=False)
+        together.append(not free)
+        time.sleep(0.01)
+        inside.release()
+
+    examine(patient, [item(str(number), well) for number in range(8)], found)
+    assert together == [False] * 8
