@@ -58,14 +58,18 @@ def held_database(settings: Settings) -> Iterator[None]:
         release_database(settings)
 
 
-def connect(settings: Settings) -> psycopg.Connection[Any]:
+def connect(settings: Settings, *, start: bool = True, patience_s: int = 10) -> psycopg.Connection[Any]:
     """A connection for work that takes its time: migrating, publishing, exporting.
+
+    `start` as for `locate_database`; `patience_s` is how long it waits for the server.
 
     Raises:
         DatabaseAwayError: with the server's own words.
     """
     try:
-        return psycopg.connect(locate_database(settings)(), autocommit=True, connect_timeout=10)
+        return psycopg.connect(
+            locate_database(settings, start=start)(), autocommit=True, connect_timeout=patience_s
+        )
     except psycopg.OperationalError as error:
         raise DatabaseAwayError(f"the database does not answer: {error}") from error
 

@@ -251,6 +251,11 @@ def _with_files(
     return texts
 
 
+def variables() -> dict[str, str]:
+    """The variables of this process: its environment, then the file `.env` of the working directory."""
+    return {k: v for k, v in dotenv_values(".env").items() if v is not None} | dict(os.environ)
+
+
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings of this process: its environment, then the file `.env` of the working directory.
 
@@ -261,7 +266,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         SettingsError: naming every unknown variable and every value that cannot be used.
     """
     if environ is None:
-        environ = {k: v for k, v in dotenv_values(".env").items() if v is not None} | dict(os.environ)
+        environ = variables()
     fields = {variable_of(f.name): f for f in dataclasses.fields(Settings)}
     faults: list[str] = []
     values = {}

@@ -84,7 +84,16 @@ def ingest_collector(database: Database) -> IngestCollector:
 
     def read() -> list[IngestState]:
         return [
-            IngestState(state.source, state.last_success_at, state.runs) for state in ingest_states(database)
+            IngestState(
+                state.source,
+                state.last_success_at,
+                state.runs,
+                last_look_at=state.last_look_at,
+                failures_in_a_row=state.failures_in_a_row,
+                cadence_s=state.cadence_s,
+                reviews_pending=state.reviews_pending,
+            )
+            for state in ingest_states(database)
         ]
 
     return IngestCollector(read)

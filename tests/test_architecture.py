@@ -27,8 +27,8 @@ ONLY_IN = {
     "gunicorn": {"web", "telemetry"},
     "psycopg_pool": {"store"},
     "pypdfium2": {"ingest"},
-    "yaml": {"ingest"},
-    "httpx": {"ingest"},
+    "yaml": {"ingest", "doctor"},  # the doctor reads rules and Alertmanager's routes
+    "httpx": {"ingest", "doctor"},  # both ask other servers; a web worker asks none
     "openpyxl": {"meter"},
     "click": {"cli"},
     "rich": {"cli"},

@@ -31,7 +31,7 @@ def load_catalogue(connection: psycopg.Connection[Any]) -> int:
         CatalogueError: when a shipped file cannot be read.
         CorrectionError: when an edition changes a figure without a newer `observed_on`.
     """
-    edition = _edition()
+    edition = shipped_edition()
     with connection.transaction():
         if edition_is_loaded(connection, edition):
             return 0
@@ -74,7 +74,7 @@ def load_catalogue(connection: psycopg.Connection[Any]) -> int:
     return published
 
 
-def _edition() -> str:
+def shipped_edition() -> str:
     """The hash of the files that are loaded: another edition has another one."""
     hashed = hashlib.sha256()
     for name in SHIPPED_FILES:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from openwatt import __version__
-from openwatt.cli import backup, bills, inspection, logs, portfolio, service, tariffs
+from openwatt.cli import backup, bills, doctor, drill, inspection, logs, portfolio, service, tariffs
 from openwatt.domain.errors import OpenWattError
 
 _INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
@@ -53,5 +53,7 @@ for command in (
     *logs.COMMANDS,
     *service.COMMANDS,
     *backup.COMMANDS,
+    *doctor.COMMANDS,
+    *drill.COMMANDS,
 ):
     main.add_command(command)

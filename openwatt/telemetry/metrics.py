@@ -1,4 +1,4 @@
-"""What Prometheus reads: requests, tariffs served, guards, the pool, log shipping, the freshness of data."""
+"""What Prometheus reads: requests, tariffs served, guards, pool, workers, log shipping, freshness of data."""
 
 import contextlib
 import os
@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 
 from openwatt.telemetry import worker_slots
 from openwatt.telemetry.shipment import Snapshot
+from openwatt.telemetry.worker_metrics import WorkerMetrics
 
 #: Edges exactly on the thresholds that alerts and objectives name: 1 s and 2 s. Seconds.
 DURATION_BUCKETS: Final = (
@@ -100,6 +101,7 @@ class Metrics:
             registry=registry,
         )
         self._shipping = _ShippingMetrics(registry)
+        self.worker = WorkerMetrics(registry)
         self._children: dict[tuple[str, str | None, int], tuple[Counter, Histogram]] = {}
 
     def announce_build(self, version: str, revision: str) -> None:
@@ -220,11 +222,37 @@ class _ShippingMetrics:
 
 @dataclass(frozen=True, slots=True)
 class IngestState:
-    """What freshness is told from: one source's last success (Unix time) and its runs by outcome."""
+    """What freshness is told from: one source's runs by outcome, its last success and look (Unix time)."""
 
     source: str
     last_success_at: float | None
     runs: Mapping[str, int] = field(default_factory=dict)
+    last_look_at: float | None = None
+    failures_in_a_row: int = 0
+    cadence_s: float | None = None
+    reviews_pending: int = 0
+
+
+#: Gauge → its help and the value of a state; None where the state does not say.
+_INGEST_GAUGES: Final[Mapping[str, tuple[str, Callable[[IngestState], float | None]]]] = {
+    "last_success_timestamp_seconds": (
+        "When a source was last read without fault.",
+        lambda state: state.last_success_at,
+    ),
+    "last_look_timestamp_seconds": (
+        "When a source was last asked, whatever came of it.",
+        lambda state: state.last_look_at,
+    ),
+    "failures_in_a_row": (
+        "Runs of a source since its last success; from three on it is broken.",
+        lambda state: state.failures_in_a_row,
+    ),
+    "cadence_seconds": ("How often a source is to be looked at.", lambda state: state.cadence_s),
+    "reviews_pending": (
+        "Refused documents of a source that nobody has decided on.",
+        lambda state: state.reviews_pending,
+    ),
+}
 
 
 class IngestCollector(Collector):
@@ -240,11 +268,6 @@ class IngestCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """The families, for one scrape."""
-        success = GaugeMetricFamily(
-            "openwatt_ingest_last_success_timestamp_seconds",
-            "When a source was last read without fault.",
-            labels=("source",),
-        )
         runs = CounterMetricFamily("openwatt_ingest_runs", "Ingestion runs.", labels=("source", "outcome"))
         readable = GaugeMetricFamily("openwatt_ingest_state_readable", "1 when the database told the state.")
         try:
@@ -252,13 +275,18 @@ class IngestCollector(Collector):
         except Exception:  # noqa: BLE001  whatever the reader raises, the other metrics are still served
             readable.add_metric((), 0)
             return [readable]
+        gauges = []
+        for name, (text, value_of) in _INGEST_GAUGES.items():
+            gauge = GaugeMetricFamily(f"openwatt_ingest_{name}", text, labels=("source",))
+            for state in states:
+                if (value := value_of(state)) is not None:
+                    gauge.add_metric((state.source,), value)
+            gauges.append(gauge)
         for state in states:
-            if state.last_success_at is not None:
-                success.add_metric((state.source,), state.last_success_at)
             for outcome, count in state.runs.items():
                 runs.add_metric((state.source, outcome), count)
         readable.add_metric((), 1)
-        return [success, runs, readable]
+        return [*gauges, runs, readable]
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: registration must not ask the database."""

@@ -70,6 +70,11 @@ def _is_alive(file: Path) -> bool:
     return int(master) != os.getpid()
 
 
+def number() -> str:
+    """The number of this worker's place: those of a master count from 1; the master itself is 0."""
+    return _place().rpartition("-")[2]
+
+
 def on_exit() -> None:
     """Forgets the live gauges of a master that ends: after a USR2 the next one lives on in the directory."""
     shared = directory()

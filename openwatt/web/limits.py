@@ -111,7 +111,7 @@ class Limits:
             share = OwnCount(max(1, whole.amount // workers), whole.get_expiry())
             self._limits[group] = _Limit(group, whole, share)
         self._metrics = metrics
-        self._redis = _redis_storage(redis_url) if redis_url else None
+        self._redis = redis_storage(redis_url) if redis_url else None
         self._lock = threading.Lock()
         self._degraded = False
 
@@ -154,7 +154,7 @@ class Limits:
         """Counts a request; the seconds to wait when it is refused, else 0."""
         if self._redis is not None and not self._degraded:
             try:
-                return _hit_redis(self._redis, limit.whole, limit.whole.key_for(limit.group, key))
+                return hit_redis(self._redis, limit.whole, limit.whole.key_for(limit.group, key))
             except StorageError as error:
                 self._degrade(self._redis, error)
         return limit.share.hit(key, time.monotonic())
@@ -187,8 +187,12 @@ class Limits:
             return
 
 
-def _redis_storage(url: str) -> RedisStorage:
-    """Redis as `limits` sees it. Nothing is connected before the first request, after the fork."""
+def redis_storage(url: str) -> RedisStorage:
+    """Redis as `limits` sees it. Nothing is connected before the first request, after the fork.
+
+    Raises:
+        ValueError: the address cannot be used; its password is not repeated.
+    """
     try:
         storage = RedisStorage(
             url,
@@ -207,7 +211,12 @@ def _redis_storage(url: str) -> RedisStorage:
     return storage
 
 
-def _hit_redis(storage: RedisStorage, limit: limits.RateLimitItem, key: str) -> float:
+def hit_redis(storage: RedisStorage, limit: limits.RateLimitItem, key: str) -> float:
+    """Counts a request under a key; the seconds to wait when it is refused, else 0.
+
+    Raises:
+        StorageError: Redis does not answer, or refuses.
+    """
     window_s = limit.get_expiry()
     if storage.acquire_sliding_window_entry(key, limit.amount, window_s):
         return 0.0

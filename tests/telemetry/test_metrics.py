@@ -85,13 +85,26 @@ def test_the_pool_is_shown_by_state() -> None:
 
 def test_freshness_is_asked_at_scrape_time_and_a_dead_database_costs_nothing_else() -> None:
     states = [
-        IngestState("edf-bleu", 1700000000.0, {"published": 2, "unchanged": 9}),
+        IngestState(
+            "edf-bleu",
+            1700000000.0,
+            {"published": 2, "unchanged": 9, "refused": 1},
+            last_look_at=1700090000.0,
+            failures_in_a_row=1,
+            cadence_s=86400,
+            reviews_pending=1,
+        ),
         IngestState("new", None),
     ]
     found = read(Metrics(), IngestCollector(lambda: states))
     assert found['openwatt_ingest_last_success_timestamp_seconds{source="edf-bleu"}'] == 1700000000
     assert found['openwatt_ingest_runs_total{outcome="unchanged",source="edf-bleu"}'] == 9
+    assert found['openwatt_ingest_last_look_timestamp_seconds{source="edf-bleu"}'] == 1700090000
+    assert found['openwatt_ingest_failures_in_a_row{source="edf-bleu"}'] == 1
+    assert found['openwatt_ingest_cadence_seconds{source="edf-bleu"}'] == 86400
+    assert found['openwatt_ingest_reviews_pending{source="edf-bleu"}'] == 1
     assert 'openwatt_ingest_last_success_timestamp_seconds{source="new"}' not in found
+    assert 'openwatt_ingest_cadence_seconds{source="new"}' not in found
 
     def fail() -> Iterable[IngestState]:
         raise ConnectionError("the database is down")

@@ -1,9 +1,13 @@
--- Every source with its last success and how often each outcome came.
-select source,
-       extract(epoch from max(last_at) filter (where outcome in ('published', 'unchanged')))::float8
-           as last_success_at,
-       jsonb_object_agg(outcome, runs) as runs
-from (select source, outcome, count(*) as runs, max(finished_at) as last_at
-      from runs group by source, outcome) counted
-group by source
-order by source
+-- Every source with its last look and success, the failures since, and how often each outcome came.
+select s.source,
+       extract(epoch from s.last_look_at)::float8 as last_look_at,
+       extract(epoch from s.last_success_at)::float8 as last_success_at,
+       s.failures_in_a_row,
+       s.cadence_days * 86400 as cadence_s,
+       s.reviews_pending,
+       counted.runs
+from source_states s
+join (select source, jsonb_object_agg(outcome, runs) as runs
+      from (select source, outcome, count(*) as runs from runs group by source, outcome) each_outcome
+      group by source) counted using (source)
+order by s.source

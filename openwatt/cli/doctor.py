@@ -1,0 +1,137 @@
+"""`openwatt doctor`: is the whole stack really alive, item by item, and what mends what is not?"""
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from openwatt import __version__
+from openwatt.cli.findings import Report, as_json, print_items, reporting
+from openwatt.doctor.asking import Asker, shown
+from openwatt.doctor.checklist import ITEMS
+from openwatt.doctor.findings import Finding
+from openwatt.doctor.ops import find_ops
+from openwatt.doctor.patient import METRICS_URL, Patient
+from openwatt.doctor.runner import Item, chosen, examine
+from openwatt.settings import SettingsError, read_settings, variables
+
+_NAMES: Final = [item.name for item in ITEMS]
+
+
+@click.command()
+@click.option("--json", "in_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--only",
+    type=click.Choice(_NAMES),
+    metavar="ITEM",
+    multiple=True,
+    help="Look at this item and at those it needs; may be repeated. --list names them.",
+)
+@click.option("--list", "only_list", is_flag=True, help="List the items, and look at none.")
+@click.option(
+    "--url", metavar="URL", help="Address of the service; by default that of OPENWATT_BIND on this machine."
+)
+@click.option("--metrics-url", metavar="URL", help=f"Address of `openwatt metrics`; by default {METRICS_URL}")
+@click.option(
+    "--ops",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Folder of the rules and dashboards that must be loaded; by default ops/ here or beside the code.",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(1, 600),
+    default=20.0,
+    show_default=True,
+    help="Seconds after which a record or report that was sent and is not found counts as lost.",
+)
+@click.pass_context
+def doctor(
+    context: click.Context, /, *, in_json: bool, only: tuple[str, ...], only_list: bool, **where: Any
+) -> None:
+    """Prove that the whole stack works: service, data, monitoring, logs, reports, machine.
+
+    Run it with the service's settings. Each line says ok, failed (and what mends it) or
+    skipped (and why); the exit status is 0 when nothing failed, else 1. It sends the service
+    a few requests and Sentry one trial event, and changes nothing.
+    """
+    items = chosen(ITEMS, only)
+    if only_list:
+        print_items(items)
+        return
+    began = time.monotonic()
+    with reporting(items, as_json=in_json) as report, _quiet_logs():
+        about, findings = _look(items, report, **where)
+        seconds = time.monotonic() - began
+        report.end(findings, seconds)
+    if in_json:
+        click.echo(json.dumps(as_json(about, items, findings, seconds), ensure_ascii=False, indent=2))
+    context.exit(1 if any(finding.status == "failed" for finding in findings) else 0)
+
+
+def _look(
+    items: Sequence[Item],
+    report: Report,
+    *,
+    url: str | None,
+    metrics_url: str | None,
+    ops: Path | None,
+    patience: float,
+) -> tuple[dict[str, str], list[Finding]]:
+    """What was examined and what was found; settings that cannot be read hold up everything."""
+    about = {"version": __version__}
+    environ = variables()
+    try:
+        settings = read_settings(environ)
+    except SettingsError as error:
+        report.begin(about)
+        findings = [_without_settings(item, error) for item in items]
+        for finding in findings:
+            report.found(finding)
+        return about, findings
+    with Asker() as asker:
+        patient = Patient(
+            settings=settings,
+            environ=environ,
+            asker=asker,
+            url=url or _own_address(settings.bind),
+            metrics_url=metrics_url,
+            ops=ops or find_ops(Path.cwd()),
+            patience_s=patience,
+        )
+        about |= {"service": shown(patient.url), "environment": settings.environment}
+        report.begin(about)
+        return about, examine(patient, items, report.found)
+
+
+def _own_address(bind: str) -> str:
+    """Where a service that listens so can be asked on its own machine."""
+    host, _, port = bind.rpartition(":")
+    if not port.isdigit():
+        return "http://127.0.0.1:8000"
+    everywhere = {"", "0.0.0.0", "[::]"}  # noqa: S104 - read here, not listened on
+    return f"http://{'127.0.0.1' if host in everywhere else host}:{port}"
+
+
+def _without_settings(item: Item, error: SettingsError) -> Finding:
+    if item.name == "settings":
+        return Finding(item.name, "failed", str(error), item.remedy, 0.0)
+    return Finding(item.name, "skipped", "because settings failed", "", 0.0)
+
+
+@contextmanager
+def _quiet_logs() -> Iterator[None]:
+    """Findings say what is wrong: what the parts that notice it log would only say it again."""
+    before = logging.root.manager.disable
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+COMMANDS: tuple[click.Command, ...] = (doctor,)

@@ -1,0 +1,132 @@
+"""Alertmanager: it is told, it passes on what matters to somebody, and an alert that always fires arrives."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import yaml
+
+from openwatt.doctor.asking import poll, shown
+from openwatt.doctor.findings import BrokenError, Verdict, asked_for, named, ok
+from openwatt.doctor.patient import Patient
+from openwatt.doctor.prometheus import asked, loaded_alerts
+
+#: The alert that always fires: where it falls silent, the chain of alerting is broken.
+WATCHDOG = "Watchdog"
+_MATCHER = re.compile(r'([A-Za-z_]\w*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^,"\s}]*))')
+
+
+def alertmanager_url(patient: Patient) -> str:
+    """Where Alertmanager is.
+
+    Raises:
+        UnaskedError: nobody says.
+    """
+    return asked_for(patient.settings.alertmanager_url, "OPENWATT_ALERTMANAGER_URL")
+
+
+def check_alertmanager(patient: Patient) -> Verdict:
+    """Prometheus has one to send to; the one of the settings is ready."""
+    told = asked(patient, "alertmanagers")["activeAlertmanagers"]
+    if not told:
+        raise BrokenError(
+            "Prometheus knows no Alertmanager", "name it under alerting: in ops/prometheus/prometheus.yml"
+        )
+    if patient.settings.alertmanager_url is None:
+        return ok(f"Prometheus sends to {named([shown(one['url']) for one in told])}")
+    status = patient.asker.ask_json(patient.settings.alertmanager_url, "/api/v2/status")
+    return ok(f"{shown(patient.settings.alertmanager_url)}, Alertmanager {status['versionInfo']['version']}")
+
+
+def check_notifications(patient: Patient) -> Verdict:
+    """For each severity of the loaded alerts there is somebody who is told."""
+    status = patient.asker.ask_json(alertmanager_url(patient), "/api/v2/status")
+    config = yaml.safe_load(status["config"]["original"])
+    ways = {one["name"]: _ways(one) for one in config["receivers"]}
+    reached: dict[str, set[str]] = {}
+    unheard: dict[str, str] = {}
+    for name, rules in loaded_alerts(patient).items():
+        for rule in rules:
+            labels = {"alertname": name, **rule["labels"]}
+            severity = labels.get("severity", "none")
+            receivers = list(receivers_of(config["route"], labels))
+            found = {f"{way} ({receiver})" for receiver in receivers for way in ways.get(receiver, ())}
+            reached.setdefault(severity, set()).update(found)
+            if not found and name != WATCHDOG:
+                unheard[name] = f"{name} ({severity}) ends at {named(receivers)}, which tells nobody"
+    if not reached:
+        raise BrokenError("Prometheus has no alert that could be told")
+    if unheard:
+        raise BrokenError(named(list(unheard.values()), 2))
+    told = "; ".join(
+        f"{severity} by {', '.join(sorted(by)) or 'nobody: the Watchdog is watched by no one'}"
+        for severity, by in sorted(reached.items())
+    )
+    return ok(told)
+
+
+def _ways(receiver: Mapping[str, Any]) -> list[str]:
+    """How a receiver tells: by `email`, `slack`, `pagerduty` and the like."""
+    return [
+        key.removesuffix("_configs") for key, ways in receiver.items() if key.endswith("_configs") and ways
+    ]
+
+
+def receivers_of(route: Mapping[str, Any], labels: Mapping[str, str], inherited: str = "") -> Iterator[str]:
+    """The receivers that an alert comes to, by the rules of Alertmanager's routing tree."""
+    receiver = str(route.get("receiver") or inherited)
+    deeper = False
+    for child in route.get("routes") or []:
+        if _matches(child, labels):
+            deeper = True
+            yield from receivers_of(child, labels, receiver)
+            if not child.get("continue"):
+                return
+    if not deeper:
+        yield receiver
+
+
+def _matches(route: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    conditions = [(name, "=", str(value)) for name, value in (route.get("match") or {}).items()]
+    conditions += [(name, "=~", str(value)) for name, value in (route.get("match_re") or {}).items()]
+    for text in route.get("matchers") or []:
+        conditions += [(m[1], m[2], m[3] if m[3] is not None else m[4]) for m in _MATCHER.finditer(text)]
+    return all(_holds(labels.get(name, ""), sign, value) for name, sign, value in conditions)
+
+
+def _holds(found: str, sign: str, value: str) -> bool:
+    same = re.fullmatch(value, found) is not None if sign.endswith("~") else found == value
+    return same is not sign.startswith("!")
+
+
+def check_watchdog(patient: Patient) -> Verdict:
+    """The alert that always fires does so, and has come through to Alertmanager."""
+    rules = loaded_alerts(patient)
+    if WATCHDOG not in rules:
+        raise BrokenError(f"Prometheus has no alert {WATCHDOG}")
+    if not any(rule["state"] == "firing" for rule in rules[WATCHDOG]):
+        raise BrokenError(f"{WATCHDOG} does not fire: Prometheus does not evaluate its rules")
+    others = _firing(rules)
+    besides = f"; firing besides: {named(others)}" if others else "; nothing else does"
+    url = patient.settings.alertmanager_url
+    if url is None:
+        return ok(f"{WATCHDOG} fires in Prometheus{besides}")
+    if poll(lambda: _arrived(patient, url), patient.patience_s) is None:
+        raise BrokenError(
+            f"{WATCHDOG} fires in Prometheus and does not arrive at {shown(url)}",
+            "let both name the same Alertmanager: alerting: in prometheus.yml, OPENWATT_ALERTMANAGER_URL",
+        )
+    return ok(f"{WATCHDOG} fires and has arrived in Alertmanager{besides}")
+
+
+def _arrived(patient: Patient, url: str) -> bool | None:
+    query = {"filter": f'alertname="{WATCHDOG}"', "active": "true"}
+    return bool(patient.asker.ask_json(url, "/api/v2/alerts", query=query)) or None
+
+
+def _firing(rules: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    return sorted(
+        name
+        for name, same in rules.items()
+        if name != WATCHDOG and any(rule["state"] == "firing" for rule in same)
+    )

@@ -1,0 +1,105 @@
+"""The settings: do they fit what runs here, and are the files of secrets anybody else's to read?"""
+
+import dataclasses
+import stat
+from pathlib import Path
+
+from openwatt.doctor.findings import UnaskedError, Verdict, counted, ok
+from openwatt.doctor.patient import Patient
+from openwatt.settings import Settings, variable_of
+
+ENVIRONMENTS = ("development", "staging", "production")
+#: Container engines mount secrets here, for one process alone, with rights of their own choice.
+ENGINE_SECRETS = Path("/run/secrets")
+
+
+def check_settings(patient: Patient) -> Verdict:
+    """Every setting can be used (or there were no patient), and in production none is missing or a slip."""
+    faults = list(_faults(patient.settings))
+    if faults:
+        return Verdict("failed", "; ".join(says for says, _ in faults), "; ".join(mend for _, mend in faults))
+    default = Settings()
+    chosen = sum(
+        getattr(patient.settings, f.name) != getattr(default, f.name) for f in dataclasses.fields(default)
+    )
+    return ok(f"{patient.settings.environment}; {counted(chosen, 'setting')} beside the defaults")
+
+
+def _faults(settings: Settings) -> list[tuple[str, str]]:
+    """What is wrong, and what mends it."""
+    found = []
+    if settings.environment not in ENVIRONMENTS:
+        found.append(
+            (
+                f"OPENWATT_ENVIRONMENT is {settings.environment!r}, none of {', '.join(ENVIRONMENTS)}",
+                "say OPENWATT_ENVIRONMENT=production where users are served",
+            )
+        )
+    if settings.sentry_url and not settings.sentry_token:
+        found.append(
+            (
+                "OPENWATT_SENTRY_URL is set without OPENWATT_SENTRY_TOKEN",
+                "make a token in Sentry's or Bugsink's settings and put it into OPENWATT_SENTRY_TOKEN_FILE",
+            )
+        )
+    if settings.environment != "production":
+        return found
+    if not settings.sentry_dsn:
+        found.append(
+            (
+                "OPENWATT_SENTRY_DSN is not set: errors are reported to nobody",
+                "copy the DSN of your project in Sentry or Bugsink into OPENWATT_SENTRY_DSN",
+            )
+        )
+    if not settings.redis_url and settings.workers > 1:
+        found.append(
+            (
+                f"{settings.workers} workers count limits each by itself: OPENWATT_REDIS_URL is not set",
+                "start Redis or Valkey and set OPENWATT_REDIS_URL, or OPENWATT_WORKERS=1",
+            )
+        )
+    if settings.log_level == "DEBUG":
+        found.append(("OPENWATT_LOG_LEVEL is DEBUG", "set OPENWATT_LOG_LEVEL=INFO"))
+    if settings.backup_dir is None:
+        found.append(
+            (
+                "OPENWATT_BACKUP_DIR is not set: nobody watches the backups",
+                "set OPENWATT_BACKUP_DIR and let `openwatt backup` run daily",
+            )
+        )
+    return found
+
+
+def check_secret_files(patient: Patient) -> Verdict:
+    """Files of secrets, `.env` too when it holds one: owner and group read them, the owner alone writes."""
+    files = patient.secret_files()
+    if _holds_secret(Path(".env")):
+        files[".env"] = Path(".env")
+    if not files:
+        raise UnaskedError("no secret stands in a file")
+    faults, wrong = [], []
+    for name, path in files.items():
+        mode = path.stat().st_mode
+        refused = stat.S_IWGRP | stat.S_IWOTH
+        if ENGINE_SECRETS not in path.resolve().parents:
+            refused |= stat.S_IROTH
+        if mode & refused:
+            faults.append(
+                f"{name}: others may {'write' if mode & 0o022 else 'read'} {path} ({mode & 0o777:o})"
+            )
+            wrong.append(str(path))
+    if faults:
+        return Verdict("failed", "; ".join(faults), f"chmod 600 {' '.join(wrong)}")
+    return ok(f"{counted(len(files), 'file')}, closed to other users")
+
+
+def _holds_secret(env_file: Path) -> bool:
+    """Whether a line of the file sets a secret."""
+    names = {variable_of(f.name) for f in dataclasses.fields(Settings) if f.metadata["secret"]}
+    try:
+        lines = env_file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return False
+    set_here = {name.strip().removeprefix("export ") for name, _, value in
+                (line.partition("=") for line in lines) if value.strip()}  # fmt: skip
+    return bool(names & set_here)

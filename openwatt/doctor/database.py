@@ -1,0 +1,94 @@
+"""The database: reachable and quick, at this code's schema, filled, and fed by sources that still answer."""
+
+import datetime as dt
+import statistics
+import time
+
+from openwatt.catalogue.load import shipped_edition
+from openwatt.catalogue.shipped import shipped_sources
+from openwatt.doctor.findings import BrokenError, UnaskedError, Verdict, counted, named, ok
+from openwatt.doctor.patient import Patient
+from openwatt.domain.freshness import FRESH_FOR, STALE_AFTER
+from openwatt.prepare import connect
+from openwatt.store.editions import edition_is_loaded
+from openwatt.store.errors import DatabaseAwayError
+from openwatt.store.migrate import check_schema, newest_schema
+from openwatt.store.runs import ingest_states
+from openwatt.store.server import server_of
+
+#: A statement that touches nothing takes less than a millisecond beside the service, 20 in another city.
+SLOWEST_ANSWER_S = 0.1
+#: The regulated tariff changes each 1 February and 1 August: an older catalogue has missed two changes.
+OLDEST_CATALOGUE = dt.timedelta(days=366)
+
+
+def check_database(patient: Patient) -> Verdict:
+    """It answers, and soon."""
+    try:
+        connect(patient.settings, start=False, patience_s=2).close()
+    except DatabaseAwayError as error:
+        if patient.settings.database_url:
+            raise
+        raise BrokenError(
+            "the embedded PostgreSQL does not run", "start the service: it starts its PostgreSQL with it"
+        ) from error
+    with patient.database() as database:
+        server = server_of(database)
+        took = []
+        for _ in range(5):
+            began = time.monotonic()
+            database.read_number("schema_number")
+            took.append(time.monotonic() - began)
+    median = statistics.median(took)
+    says = f"PostgreSQL {server.version.split()[0]}, answers in {median * 1000:.1f} ms"
+    if median > SLOWEST_ANSWER_S:
+        raise BrokenError(
+            says, "bring the database nearer to the service, or relieve its machine: see its load and disk"
+        )
+    return ok(says)
+
+
+def check_migrations(patient: Patient) -> Verdict:
+    """The database has the schema of this code, no older and no newer one."""
+    with patient.database() as database:
+        check_schema(database.read_number("schema_number"))
+    return ok(f"schema {newest_schema()}, which is this code's")
+
+
+def check_catalogue(patient: Patient) -> Verdict:
+    """The edition that ships with this code is loaded, and not too old."""
+    with connect(patient.settings, start=False, patience_s=2) as connection, connection.transaction():
+        loaded = edition_is_loaded(connection, shipped_edition())
+    if not loaded:
+        raise BrokenError("the catalogue of this code is not loaded")
+    newest = max(source.seen_on for source in shipped_sources())
+    age = patient.now().date() - newest
+    if age > OLDEST_CATALOGUE:
+        raise BrokenError(
+            f"its newest figure was read on {newest}, {age.days} days ago",
+            "deploy a newer release: its catalogue has the tariffs published since",
+        )
+    return ok(f"loaded; its newest figure was read on {newest}, {counted(age.days, 'day')} ago")
+
+
+def check_sources(patient: Patient) -> Verdict:
+    """Every source that is looked at was read without fault in time."""
+    with patient.database() as database:
+        states = ingest_states(database)
+    if not states:
+        raise UnaskedError("no source was ever looked at: the shipped catalogue stands alone")
+    now = patient.now().timestamp()
+    stale = []
+    for state in states:
+        if state.last_success_at is None:
+            stale.append(f"{state.source} (never read: {_outcomes(state.runs)})")
+        elif (age_s := now - state.last_success_at) > STALE_AFTER.total_seconds():
+            stale.append(f"{state.source} ({age_s / 86_400:.0f} days ago)")
+    if stale:
+        raise BrokenError(f"{counted(len(stale), 'source')} of {len(states)} stale: {named(stale)}")
+    fresh = sum(now - (state.last_success_at or 0) <= FRESH_FOR.total_seconds() for state in states)
+    return ok(f"{fresh} of {counted(len(states), 'source')} read within {FRESH_FOR.days} days")
+
+
+def _outcomes(runs: dict[str, int]) -> str:
+    return ", ".join(f"{number} {outcome}" for outcome, number in sorted(runs.items()))

@@ -1,0 +1,170 @@
+"""The machine: counts shared in Redis, backups young enough, room on its disks, and the right time."""
+
+import datetime as dt
+import os
+import re
+import shutil
+import statistics
+import uuid
+from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
+
+import limits
+from limits.errors import StorageError
+
+from openwatt.doctor.asking import UnansweredError, shown
+from openwatt.doctor.findings import BrokenError, UnaskedError, Verdict, asked_for, counted, named, ok
+from openwatt.doctor.patient import Patient
+from openwatt.doctor.programs import installed, run
+from openwatt.doctor.service import scraped
+from openwatt.domain.errors import OpenWattError
+from openwatt.store.backup import newest_backup
+from openwatt.store.server import server_of
+from openwatt.web.limits import hit_redis, redis_storage
+
+#: A daily backup, and two hours in which it may be late.
+OLDEST_BACKUP = dt.timedelta(hours=26)
+#: Below this a PostgreSQL has no room to recover in, and logs none to be written.
+LEAST_FREE_BYTES, LEAST_FREE_SHARE = 1024**3, 0.02
+#: Logs of several machines are read side by side, and tokens of others expire: seconds matter.
+MOST_OFF_DATABASE_S = 2.0
+#: An HTTP Date has whole seconds, and a hurried server may take two.
+MOST_OFF_PEER_S = 5.0
+
+
+def check_limits(patient: Patient) -> Verdict:
+    """What one connection counts in Redis another one sees, and no worker counts for itself."""
+    url = patient.settings.redis_url
+    if url is None:
+        if patient.settings.workers == 1:
+            return ok("one worker counts for itself: there is nobody to share with")
+        raise UnaskedError("OPENWATT_REDIS_URL is not set: each worker counts its share")
+    key = f"doctor-{uuid.uuid4()}"
+    two_an_hour = limits.parse("2/hour")
+    try:
+        refused = [
+            hit_redis(redis_storage(url), two_an_hour, two_an_hour.key_for("doctor", key)) > 0
+            for _ in range(3)
+        ]
+    except StorageError as error:
+        raise BrokenError(f"Redis does not answer: {error.storage_error}") from None
+    if refused != [False, False, True]:
+        raise BrokenError(
+            "what one connection counts another one does not see",
+            "let OPENWATT_REDIS_URL name one Redis, not several",
+        )
+    try:
+        samples = scraped(patient, patient.url.rstrip("/") + "/metrics")["openwatt_rate_limiter_degraded"]
+    except (BrokenError, KeyError):
+        return ok("counted across connections; whether the service counts there it does not say")
+    if any(sample.value for sample in samples):
+        raise BrokenError(
+            "Redis answers here, and the service counts in its workers' memory",
+            "give the service the same OPENWATT_REDIS_URL; it asks again every 5 s",
+        )
+    return ok("a limit counted over three connections holds; no worker counts for itself")
+
+
+def check_backup(patient: Patient) -> Verdict:
+    """The newest backup is from today, and not empty."""
+    folder = asked_for(patient.settings.backup_dir, "OPENWATT_BACKUP_DIR")
+    backup = newest_backup(folder)
+    if backup is None:
+        raise BrokenError(f"there is no backup in {folder}")
+    age = patient.now() - backup.taken_at
+    hours = age.total_seconds() / 3600
+    says = f"{backup.path.name}, {hours:.0f} h old, {backup.size_bytes / 1e6:.1f} MB"
+    if age > OLDEST_BACKUP or not backup.size_bytes:
+        raise BrokenError(says)
+    return ok(says)
+
+
+def check_disk(patient: Patient) -> Verdict:
+    """Where data, log records and backups are written there is room, and inodes, for what may come."""
+    settings = patient.settings
+    spool = settings.workers * settings.log_spool_mb * 1_000_000 if settings.logstash_url else 0
+    folders = {"data": (settings.data_dir, spool)}
+    if settings.log_file is not None:
+        folders["log"] = (settings.log_file.parent, 0)
+    if settings.backup_dir is not None:
+        folders["backups"] = (settings.backup_dir, 0)
+    seen, faults = [], []
+    for name, (folder, reserved) in folders.items():
+        there = next(one for one in (folder.resolve(), *folder.resolve().parents) if one.exists())
+        free, total = shutil.disk_usage(there).free, shutil.disk_usage(there).total
+        least = max(LEAST_FREE_BYTES, int(total * LEAST_FREE_SHARE)) + reserved
+        room = os.statvfs(there)
+        seen.append(f"{name} {free / 1e9:.0f} GB free")
+        if free < least:
+            why = " with the log spool" if reserved else ""
+            faults.append(f"{there} ({name}) has {free / 1e9:.1f} GB free, {least / 1e9:.1f} are needed{why}")
+        elif room.f_files and room.f_favail < room.f_files * LEAST_FREE_SHARE:
+            faults.append(f"{there} ({name}) has {counted(room.f_favail, 'inode')} left")
+    if faults:
+        raise BrokenError("; ".join(faults))
+    return ok(", ".join(seen))
+
+
+def check_clock(patient: Patient) -> Verdict:
+    """This machine's time is that of the database and of the servers around, and something keeps it so."""
+    offsets = dict(_offsets(patient))
+    kept = _keeper()
+    wrong = [
+        f"{peer} is {abs(off):.1f} s {'ahead' if off > 0 else 'behind'}"
+        for peer, (off, most) in offsets.items()
+        if abs(off) > most
+    ]
+    if wrong:
+        raise BrokenError(
+            named(wrong), "let both keep their time by NTP: timedatectl set-ntp true, or chrony"
+        )
+    if kept is False:
+        raise BrokenError("no NTP server keeps this machine's time")
+    if not offsets and kept is None:
+        raise UnaskedError(
+            "neither a database nor another server nor an NTP service can be asked for the time"
+        )
+    by = "kept by NTP" if kept else "no NTP service to ask"
+    if not offsets:
+        return ok(by)
+    return ok(
+        f"{statistics.median(off for off, _ in offsets.values()):+.1f} s off {named(sorted(offsets))}; {by}"
+    )
+
+
+def _offsets(patient: Patient) -> Iterator[tuple[str, tuple[float, float]]]:
+    """Whose time is how many seconds ahead of ours, and how many it may be; who is silent is left out."""
+    try:
+        with patient.database() as database:
+            before = patient.now()
+            server_at = server_of(database).server_at
+            middle = before + (patient.now() - before) / 2
+        yield "the database", ((server_at - middle).total_seconds(), MOST_OFF_DATABASE_S)
+    except OpenWattError:
+        pass
+    ours = patient.settings
+    peers = (ours.prometheus_url, ours.grafana_url, ours.elasticsearch_url, ours.sentry_url)
+    for peer in (f"{patient.url.rstrip('/')}/health", *(one for one in peers if one)):
+        try:
+            before = patient.now()
+            told = patient.asker.ask(peer).headers.get("Date")
+            middle = before + (patient.now() - before) / 2
+            if told:
+                # Whole seconds, cut off: on the average half of one is missing.
+                at = parsedate_to_datetime(told) + dt.timedelta(seconds=0.5)
+                yield shown(peer), ((at - middle).total_seconds(), MOST_OFF_PEER_S)
+        except (UnansweredError, ValueError):
+            continue
+
+
+def _keeper() -> bool | None:
+    """Whether an NTP service keeps the time; None where none can be asked (a container has its host's)."""
+    if installed("chronyc"):
+        done = run("chronyc", "-n", "tracking")
+        if done.returncode == 0:
+            return re.search(r"^Leap status\s*:\s*Normal$", done.stdout, re.MULTILINE) is not None
+    if installed("timedatectl"):
+        done = run("timedatectl", "show", "--property=NTPSynchronized", "--value")
+        if done.returncode == 0 and done.stdout.strip() in {"yes", "no"}:
+            return done.stdout.strip() == "yes"
+    return None

@@ -1,0 +1,42 @@
+"""Programs of the system that know something: run with a deadline, found where administrators have them."""
+
+import os
+import shutil
+import subprocess
+
+from openwatt.doctor.findings import BrokenError
+
+#: None of them asks anything slower than a near server.
+DEADLINE_S = 15.0
+
+
+def _path() -> str:
+    """Where programs lie; those of administrators are not on everybody's path."""
+    return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+
+
+def installed(program: str) -> bool:
+    """Whether a program is on this machine."""
+    return shutil.which(program, path=_path()) is not None
+
+
+def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """What an installed program did, in English.
+
+    Raises:
+        BrokenError: it does not end in time.
+    """
+    found = shutil.which(program, path=_path()) or program
+    try:
+        return subprocess.run(  # noqa: S603 - programs that checks name, without a shell between
+            [found, *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=DEADLINE_S,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            env=os.environ | {"LC_ALL": "C"},
+        )
+    except subprocess.TimeoutExpired:
+        raise BrokenError(f"`{program}` does not end within {DEADLINE_S:g} s") from None

@@ -1,0 +1,197 @@
+"""Prometheus: it answers, scrapes this service, and has every rule that ships with it."""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any
+
+from openwatt import __version__
+from openwatt.doctor.asking import shown
+from openwatt.doctor.findings import (
+    BrokenError,
+    UnaskedError,
+    Verdict,
+    asked_for,
+    counted,
+    named,
+    none_of,
+    ok,
+)
+from openwatt.doctor.ops import alert_rules, headings, recorded_names, seconds_of
+from openwatt.doctor.patient import Patient
+
+#: The job that scrapes the service, by the name that the operators' guide gives it.
+JOB = "openwatt-api"
+#: Where alerts find what to do, unless they say otherwise.
+RUNBOOK = "runbook.md"
+#: How many scrapes in a row may fail before the numbers are old.
+_SCRAPES_MISSED = 3
+#: The objectives of the operators' guide: P99 below 1 s, errors below 1 %.
+P99_OBJECTIVE_S, ERRORS_OBJECTIVE = 1.0, 0.01
+
+
+def prometheus_url(patient: Patient) -> str:
+    """Where Prometheus is.
+
+    Raises:
+        UnaskedError: nobody says.
+    """
+    return asked_for(patient.settings.prometheus_url, "OPENWATT_PROMETHEUS_URL")
+
+
+def asked(patient: Patient, path: str, query: Mapping[str, str | int] | None = None) -> Any:
+    """The `data` of an answer of Prometheus's interface.
+
+    Raises:
+        UnansweredError: it refuses, or does not answer.
+    """
+    return patient.asker.ask_json(prometheus_url(patient), f"/api/v1/{path}", query=query)["data"]
+
+
+def queried(patient: Patient, expression: str) -> list[tuple[dict[str, str], float]]:
+    """The labels and value of every series that an expression gives now."""
+    found = asked(patient, "query", {"query": expression})
+    if found["resultType"] == "scalar":
+        return [({}, float(found["result"][1]))]
+    return [(series["metric"], float(series["value"][1])) for series in found["result"]]
+
+
+def check_prometheus(patient: Patient) -> Verdict:
+    """It is ready to be asked."""
+    answer = patient.asker.ask(prometheus_url(patient), "/-/ready")
+    if answer.status_code != 200:
+        raise BrokenError(f"{shown(prometheus_url(patient))} is not ready: it answers {answer.status_code}")
+    version = asked(patient, "status/buildinfo")["version"]
+    return ok(f"{shown(prometheus_url(patient))}, Prometheus {version}")
+
+
+def check_scrape(patient: Patient) -> Verdict:
+    """Its target is up, was read just now, and is this service."""
+    targets = [
+        target
+        for target in asked(patient, "targets", {"state": "active"})["activeTargets"]
+        if target["labels"].get("job") == JOB
+    ]
+    if not targets:
+        raise BrokenError(
+            f"Prometheus has no target of the job {JOB}",
+            "start it with ops/prometheus/prometheus.yml, or name your own job so",
+        )
+    for target in targets:
+        if target["health"] != "up":
+            raise BrokenError(f"{target['scrapeUrl']} is {target['health']}: {target['lastError']}")
+        age_s = (patient.now() - dt.datetime.fromisoformat(target["lastScrape"])).total_seconds()
+        if age_s > seconds_of(target["scrapeInterval"]) * _SCRAPES_MISSED:
+            raise BrokenError(f"{target['scrapeUrl']} was last scraped {age_s:.0f} s ago")
+    builds = {
+        (labels.get("version"), labels.get("revision"))
+        for labels, value in queried(patient, f'openwatt_build_info{{job="{JOB}"}}')
+        if value
+    }
+    if (__version__, patient.settings.revision) not in builds:
+        seen = ", ".join(f"{version} ({revision})" for version, revision in sorted(builds, key=str)) or "none"
+        raise BrokenError(
+            f"no build it sees is {__version__} ({patient.settings.revision}): {seen}",
+            "let its job scrape this service: see the targets in ops/prometheus",
+        )
+    return ok(f"{counted(len(targets), 'target')} up, build {__version__} ({patient.settings.revision})")
+
+
+def loaded_alerts(patient: Patient) -> dict[str, list[dict[str, Any]]]:
+    """Name → the alerting rules that Prometheus has, in its own words."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for group in asked(patient, "rules", {"type": "alert"})["groups"]:
+        for rule in group["rules"]:
+            found.setdefault(rule["name"], []).append(rule)
+    return found
+
+
+def check_rules(patient: Patient) -> Verdict:
+    """Every shipped rule is loaded as it is written, and every loaded one can be computed."""
+    ops = patient.ops_folder()
+    loaded = loaded_alerts(patient)
+    faults = []
+    written = alert_rules(ops)
+    for rule in written:
+        same = [one for one in loaded.get(rule.name, []) if rule.labels.items() <= one["labels"].items()]
+        if not same:
+            faults.append(f"{rule.name} is not loaded")
+        elif all(abs(one["duration"] - rule.for_s) > 1e-6 for one in same):
+            faults.append(f"{rule.name} waits {same[0]['duration']:g} s instead of {rule.for_s:g}")
+    recording = {
+        rule["name"]
+        for group in asked(patient, "rules", {"type": "record"})["groups"]
+        for rule in group["rules"]
+    }
+    recorded = recorded_names(ops)
+    faults += [f"{name} is not recorded" for name in sorted(recorded - recording)]
+    faults += [
+        f"{name}: {rule['lastError']}"
+        for name, rules in sorted(loaded.items())
+        for rule in rules
+        if rule["health"] == "err"
+    ]
+    return none_of(
+        faults,
+        "name ops/prometheus/rules in Prometheus's rule_files and reload it",
+        lambda: (
+            f"{counted(len(written), 'alert')} and {len(recorded)} recorded series, all loaded and healthy"
+        ),
+    )
+
+
+def check_runbook(patient: Patient) -> Verdict:
+    """Every shipped alert names a heading of the runbook that is there."""
+    ops = patient.ops_folder()
+    faults = []
+    pages: dict[str, set[str]] = {}
+    rules = alert_rules(ops)
+    for rule in rules:
+        page, _, anchor = rule.annotations.get("runbook_url", "").partition("#")
+        name = RUNBOOK if "{{" in page else page.rpartition("/")[2]
+        anchor = anchor.replace("{{ $labels.alertname }}", rule.name).lower()
+        if not anchor:
+            faults.append(f"{rule.name} names no heading")
+            continue
+        if name not in pages:
+            found = [path for path in (ops / name, ops.parent / "docs" / name) if path.is_file()]
+            pages[name] = headings(found[0]) if found else set()
+            if not found:
+                faults.append(f"{name} is not there")
+        if pages[name] and anchor not in pages[name]:
+            faults.append(f"{name} has no heading for {rule.name}")
+    return none_of(
+        faults,
+        "write what to do under a heading of the alert's name, and name it in runbook_url",
+        lambda: f"{counted(len(rules), 'alert')}, each with its heading in {named(sorted(pages))}",
+    )
+
+
+def check_baseline(patient: Patient) -> Verdict:
+    """What the last hour's traffic was like, held against the objectives."""
+    job = f'job="{JOB}"'
+    rate = _number(patient, f"sum(rate(http_requests_total{{{job}}}[1h]))")
+    if not rate:
+        raise UnaskedError("Prometheus has seen no request within the last hour")
+    quantiles = [
+        _number(
+            patient,
+            f"histogram_quantile({q}, sum by (le) (rate(http_request_duration_seconds_bucket{{{job}}}[1h])))",
+        )
+        for q in (0.5, 0.99)
+    ]
+    errors = _number(patient, f'sum(rate(http_requests_total{{{job},status=~"5.."}}[1h]))') / rate
+    says = (
+        f"within 1 h: {rate:.3g} requests/s, P50 {quantiles[0] * 1000:.0f} ms, "
+        f"P99 {quantiles[1] * 1000:.0f} ms, errors {errors:.2%}"
+    )
+    if quantiles[1] >= P99_OBJECTIVE_S or errors >= ERRORS_OBJECTIVE:
+        raise BrokenError(
+            f"{says}; the objectives are P99 < {P99_OBJECTIVE_S:g} s, errors < {ERRORS_OBJECTIVE:.0%}"
+        )
+    return ok(says)
+
+
+def _number(patient: Patient, expression: str) -> float:
+    """The one value of an expression; 0 when it gives nothing or what is no number."""
+    values = [value for _, value in queried(patient, expression) if value == value]  # noqa: PLR0124 - NaN is not itself
+    return values[0] if values else 0.0

@@ -1,0 +1,151 @@
+"""A trial event sent to Sentry, and read back where its server has an interface."""
+
+import datetime as dt
+import json
+import uuid
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from openwatt import __version__
+from openwatt.doctor.asking import UnansweredError, poll, shown
+from openwatt.doctor.findings import BrokenError, Verdict, asked_for, ok
+from openwatt.doctor.patient import Patient
+from openwatt.watch import release_of
+
+#: Every trial is the same issue, so that none adds to the list of those.
+_TITLE = "openwatt doctor: a trial, nothing is wrong"
+#: How many of the issues last seen are looked through: a trial is among the newest.
+_ISSUES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Dsn:
+    """The parts of a DSN: `https://key@host/path/project`."""
+
+    base: str
+    key: str
+    project: str
+
+    @classmethod
+    def read(cls, text: str) -> "Dsn":
+        """The parts of a DSN's text.
+
+        Raises:
+            BrokenError: it is not one.
+        """
+        parts = urlsplit(text)
+        path, _, project = parts.path.rpartition("/")
+        if not parts.username or not project:
+            raise BrokenError(
+                "OPENWATT_SENTRY_DSN is no DSN, which looks like https://key@host/project",
+                "copy it again: in Sentry from Settings > Projects > Client Keys",
+            )
+        host = parts.netloc.rpartition("@")[2]
+        return cls(f"{parts.scheme}://{host}{path}", parts.username, project)
+
+
+def send_event(patient: Patient, dsn: Dsn) -> str:
+    """Sends a trial as Sentry's own libraries send errors; its id.
+
+    Raises:
+        BrokenError: the server does not take it.
+    """
+    event_id = uuid.uuid4().hex
+    event = {
+        "event_id": event_id,
+        "timestamp": patient.now().isoformat(),
+        "platform": "python",
+        "level": "info",
+        "logger": "openwatt.doctor",
+        "message": _TITLE,
+        "fingerprint": ["openwatt doctor"],
+        "release": release_of(patient.settings),
+        "environment": patient.settings.environment,
+    }
+    header = {"event_id": event_id, "sent_at": dt.datetime.now(dt.UTC).isoformat()}
+    lines = (header, {"type": "event"}, event)
+    answer = patient.asker.ask(
+        f"{dsn.base}/api/{dsn.project}/envelope/",
+        content=b"\n".join(json.dumps(line).encode() for line in lines),
+        headers={
+            "Content-Type": "application/x-sentry-envelope",
+            "X-Sentry-Auth": f"Sentry sentry_version=7, sentry_client=openwatt-doctor/{__version__}, "
+            f"sentry_key={dsn.key}",
+        },
+    )
+    if answer.status_code != 200:
+        why = {
+            401: "the key of the DSN is wrong",
+            403: "the key of the DSN is wrong or disabled",
+            404: "there is no such project",
+            429: "the quota of the project is used up",
+        }.get(answer.status_code, "it is not what a DSN names")
+        raise BrokenError(f"{shown(dsn.base)} refuses events with {answer.status_code}: {why}")
+    return event_id
+
+
+def find_event(patient: Patient, url: str, token: str, dsn: Dsn, event_id: str) -> dict[str, Any] | None:
+    """What a server holds of an event, asked of Bugsink's or of Sentry's interface.
+
+    Raises:
+        UnansweredError: it does not answer, or refuses the token.
+    """
+
+    def get(path: str, **query: str) -> Any:
+        return patient.asker.ask_json(url, path, query=query, token=token)
+
+    if patient.asker.ask(url, "/api/canonical/0/projects/", token=token).status_code == 404:
+        return _find_in_sentry(get, dsn, event_id)
+    projects = get("/api/canonical/0/projects/")["results"]
+    ours = [one["id"] for one in projects if urlsplit(one["dsn"]).username == dsn.key]
+    if not ours:
+        raise BrokenError(
+            f"no project of {shown(url)} has the key of OPENWATT_SENTRY_DSN",
+            "let OPENWATT_SENTRY_URL name the server of the DSN, and the token belong to its project",
+        )
+    issues = get("/api/canonical/0/issues/", project=str(ours[0]), sort="last_seen", order="desc")["results"]
+    for issue in issues[:_ISSUES]:
+        for event in get("/api/canonical/0/events/", issue=str(issue["id"]))["results"]:
+            if str(event["event_id"]).replace("-", "") == event_id:
+                found = get(f"/api/canonical/0/events/{event['id']}/")["data"]
+                return found if isinstance(found, dict) else {}
+    return None
+
+
+def _find_in_sentry(get: Any, dsn: Dsn, event_id: str) -> dict[str, Any] | None:
+    ours = [one for one in get("/api/0/projects/") if str(one["id"]) == dsn.project]
+    if not ours:
+        raise BrokenError(
+            "the token of OPENWATT_SENTRY_TOKEN sees no project of OPENWATT_SENTRY_DSN",
+            "give it the scopes project:read and event:read in the organisation of the project",
+        )
+    where = f"/api/0/projects/{ours[0]['organization']['slug']}/{ours[0]['slug']}/events/{event_id}/"
+    try:
+        found = get(where)
+    except UnansweredError as error:
+        if error.status == 404:
+            return None  # not yet
+        raise
+    return found if isinstance(found, dict) else {}
+
+
+def check_sentry(patient: Patient) -> Verdict:
+    """The server takes an event, and shows it."""
+    settings = patient.settings
+    dsn = Dsn.read(asked_for(settings.sentry_dsn, "OPENWATT_SENTRY_DSN"))
+    event_id = send_event(patient, dsn)
+    if settings.sentry_url is None or settings.sentry_token is None:
+        return ok(
+            f"{shown(dsn.base)} took the event {event_id[:8]} "
+            "(not read back: OPENWATT_SENTRY_URL or _TOKEN is not set)"
+        )
+    url, token = settings.sentry_url, settings.sentry_token
+    event = poll(lambda: find_event(patient, url, token, dsn, event_id), patient.patience_s, every_s=0.5)
+    if event is None:
+        raise BrokenError(
+            f"{shown(dsn.base)} took an event, {shown(url)} does not show it within {patient.patience_s:g} s",
+            "let the server's workers run (Bugsink: bugsink-runsnappea), "
+            "and let OPENWATT_SENTRY_URL name the server of the DSN",
+        )
+    return ok(f"an event sent to {shown(dsn.base)} and read back from {shown(url)}")

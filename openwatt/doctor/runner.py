@@ -1,0 +1,112 @@
+"""Looks at every item side by side: each in threads of its own, with a deadline, after what it needs."""
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from openwatt.doctor.findings import BrokenError, Finding, UnaskedError, Verdict
+from openwatt.doctor.patient import Patient
+from openwatt.domain.errors import OpenWattError
+
+Check = Callable[[Patient], Verdict]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One line of the doctor's list.
+
+    `guide` are the lines of the operators' guide's checklist that it makes executable;
+    `needs` the items without which it says nothing of its own; `remedy` mends what
+    breaks where the check itself knows nothing better.
+    """
+
+    name: str
+    area: str
+    check: Check
+    remedy: str
+    guide: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    deadline_s: float = 15.0
+
+
+def chosen(items: Sequence[Item], names: Sequence[str]) -> list[Item]:
+    """The named items and all that they need, in the order of the list; every item when none is named."""
+    by_name = {item.name: item for item in items}
+    wanted: set[str] = set()
+    ahead = list(names or by_name)
+    while ahead:
+        name = ahead.pop()
+        if name not in wanted:
+            wanted.add(name)
+            ahead += by_name[name].needs
+    return [item for item in items if item.name in wanted]
+
+
+def examine(
+    patient: Patient, items: Sequence[Item], found: Callable[[Finding], None] = lambda _finding: None
+) -> list[Finding]:
+    """The findings in the order of the items; `found` is told each as soon as it is there, one at a time.
+
+    A check that raises, or says nothing until its deadline, has failed by itself and holds
+    up no other. An item whose needed one failed is skipped and names the one that failed first.
+    """
+    findings: Mapping[str, Future[Finding]] = {item.name: Future() for item in items}
+    telling = threading.Lock()
+
+    def look(item: Item) -> None:
+        finding = _held_up(item, [findings[name].result() for name in item.needs])
+        if finding is None:
+            finding = _looked(patient, item)
+        with telling:
+            found(finding)
+        findings[item.name].set_result(finding)
+
+    for item in items:
+        threading.Thread(target=look, args=[item], name=f"doctor-{item.name}", daemon=True).start()
+    return [findings[item.name].result() for item in items]
+
+
+def _held_up(item: Item, needed: Sequence[Finding]) -> Finding | None:
+    """Why an item is not looked at, when one that it needs is not well."""
+    for other in needed:
+        if other.status != "ok":
+            says = f"because {other.item} failed" if other.status == "failed" else other.says
+            return Finding(item.name, "skipped", says, "", 0.0)
+    return None
+
+
+def _looked(patient: Patient, item: Item) -> Finding:
+    began = time.monotonic()
+    verdict: Future[Verdict] = Future()
+    threading.Thread(
+        target=lambda: verdict.set_result(_checked(patient, item)),
+        name=f"doctor-{item.name}-check",
+        daemon=True,
+    ).start()
+    try:
+        told = verdict.result(item.deadline_s + patient.patience_s)
+    except TimeoutError:
+        told = Verdict("failed", f"the check was not done within {item.deadline_s + patient.patience_s:g} s")
+    remedy = (told.remedy or item.remedy) if told.status == "failed" else ""
+    return Finding(
+        item.name,
+        told.status,
+        patient.discreet(told.says),
+        patient.discreet(remedy),
+        round(time.monotonic() - began, 3),
+    )
+
+
+def _checked(patient: Patient, item: Item) -> Verdict:
+    try:
+        return item.check(patient)
+    except UnaskedError as error:
+        return Verdict("skipped", str(error))
+    except BrokenError as error:
+        return Verdict("failed", str(error), error.remedy)
+    except OpenWattError as error:
+        return Verdict("failed", str(error))
+    except Exception as error:  # noqa: BLE001 - whatever a check meets, the others go on
+        return Verdict("failed", f"the check itself broke: {type(error).__name__}: {error}")

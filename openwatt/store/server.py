@@ -1,0 +1,19 @@
+"""What the database server says of itself."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+from openwatt.store.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredServer:
+    """PostgreSQL's version in its own words, and its clock."""
+
+    version: str
+    server_at: dt.datetime
+
+
+def server_of(database: Database) -> StoredServer:
+    """The server that answers."""
+    return database.read("server", {}, StoredServer)[0]

@@ -1,0 +1,85 @@
+"""What each Gunicorn worker tells of itself: that it lives, how busy it is, what it takes of the machine."""
+
+import os
+import resource
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from openwatt.telemetry import worker_slots
+
+_STATM: Final = Path("/proc/self/statm")
+_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+
+
+class WorkerMetrics:
+    """The families of the workers, by the number of a worker's place: a new worker goes on in the old one's.
+
+    They are reported by the worker's main loop, not by its requests: an idle
+    worker is seen too, and one that hangs is not.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        labels = ("worker",)
+        self._expected = Gauge(
+            "openwatt_workers_expected",
+            "Workers that the settings ask for.",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self._starts = Counter("openwatt_worker_starts", "Workers started.", labels, registry=registry)
+        self._cpu = Counter(
+            "openwatt_worker_cpu_seconds", "Processor time of workers.", labels, registry=registry
+        )
+        self._seen = Gauge(
+            "openwatt_worker_seen_timestamp_seconds",
+            "When a worker last went through its main loop.",
+            labels,
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self._memory = Gauge(
+            "openwatt_worker_resident_bytes",
+            "Memory that a worker holds, the pages it shares with others included.",
+            labels,
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
+        self._threads = Gauge(
+            "openwatt_worker_threads",
+            "Threads that answer a request (busy), requests that wait for one (waiting), all threads (most).",
+            ("state",),
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self._worker = ""
+        self._cpu_s = 0.0
+
+    def started(self, *, expected: int) -> None:
+        """Counts this process as a new worker, one of so many."""
+        self._worker, self._cpu_s = worker_slots.number(), 0.0
+        self._expected.set(expected)
+        self._starts.labels(self._worker).inc()
+
+    def report(self, *, threads: int, requests: int) -> None:
+        """Tells this worker's state; `requests` are those that its threads answer or should."""
+        cpu_s = time.process_time()
+        self._cpu.labels(self._worker).inc(cpu_s - self._cpu_s)
+        self._cpu_s = cpu_s
+        self._seen.labels(self._worker).set(time.time())
+        self._memory.labels(self._worker).set(_resident_bytes())
+        self._threads.labels("busy").set(min(requests, threads))
+        self._threads.labels("waiting").set(max(requests - threads, 0))
+        self._threads.labels("most").set(threads)
+
+
+def _resident_bytes() -> int:
+    """This process's memory now; where the system does not tell that (macOS), the most it ever was."""
+    with suppress(OSError):
+        return int(_STATM.read_bytes().split()[1]) * _PAGE_BYTES
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else most * 1024
