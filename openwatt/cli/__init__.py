@@ -8,7 +8,19 @@ from typing import Any
 import click
 
 from openwatt import __version__
-from openwatt.cli import backup, bills, doctor, drill, inspection, logs, portfolio, service, tariffs
+from openwatt.cli import (
+    backup,
+    bills,
+    doctor,
+    drill,
+    ingestion,
+    inspection,
+    logs,
+    portfolio,
+    service,
+    sources,
+    tariffs,
+)
 from openwatt.domain.errors import OpenWattError
 
 _INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
@@ -49,6 +61,8 @@ for command in (
     *tariffs.COMMANDS,
     *bills.COMMANDS,
     *portfolio.COMMANDS,
+    *ingestion.COMMANDS,
+    *sources.COMMANDS,
     *inspection.COMMANDS,
     *logs.COMMANDS,
     *service.COMMANDS,

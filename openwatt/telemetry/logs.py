@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 from pythonjsonlogger.core import LogData
@@ -40,12 +40,17 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfig:
-    """Where log lines go and from which level on. `readable` None: on a terminal in development only."""
+    """Where log lines go and from which level on. `readable` None: on a terminal in development only.
+
+    A command whose answer is on stdout logs to stderr; one that draws on a terminal
+    shows only `errors` there.
+    """
 
     identity: Identity
     level: str = "INFO"
     file: Path | None = None
     readable: bool | None = None
+    stream: Literal["stdout", "stderr", "errors"] = "stdout"
 
 
 class _EventIds:
@@ -177,11 +182,14 @@ def configure_logs(config: LogConfig, *further: logging.Handler) -> JsonFormatte
         OSError: the file cannot be opened.
     """
     formatter = JsonFormatter(config.identity)
+    output = sys.stdout if config.stream == "stdout" else sys.stderr
     readable = config.readable
     if readable is None:
-        readable = config.identity.environment == "development" and sys.stdout.isatty()
-    stdout = logging.StreamHandler(sys.stdout)
+        readable = config.identity.environment == "development" and output.isatty()
+    stdout = logging.StreamHandler(output)
     stdout.setFormatter(ReadableFormatter(config.identity) if readable else formatter)
+    if config.stream == "errors":
+        stdout.setLevel(logging.ERROR)
     # Shipping comes first: what a killed process has printed is in its ring.
     for handler in further:
         handler.setFormatter(formatter)

@@ -7,7 +7,6 @@ create table confirmations (
     tariff_id       bigint not null references tariffs,
     document_id     integer not null references documents,
     confirmed_at    timestamptz not null,
-    run_id          bigint references runs,
     unique (tariff_id, confirmed_at)
 );
 create index runs_by_document on runs (source, document_id, run_id desc);

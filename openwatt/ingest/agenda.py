@@ -1,0 +1,32 @@
+"""Which sources are looked at, in which order, and when they are due."""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator
+
+from openwatt.ingest.sources import Source
+
+#: How much earlier than its cadence a source counts as due: timers come early and late by as much.
+EARLY = dt.timedelta(hours=2)
+
+
+def in_order(sources: Iterable[Source]) -> Iterator[Source]:
+    """The sources by name, those first against which the others are held.
+
+    The regulator's data come before the supplier's sheet of the same tariff: the prices
+    with all taxes follow from those without.
+    """
+    yield from sorted(sources, key=lambda one: (not one.regulated, "TTC" in one.taxes, one.name))
+
+
+def why_skipped(source: Source) -> str | None:
+    """Why a source cannot be looked at by itself; None when it can."""
+    if source.format == "none_yet":
+        return f"no document of it has been read yet ({source.note})"
+    if source.address is None:
+        return f"it has no address, its document is handed in with --file ({source.note})"
+    return None
+
+
+def is_due(source: Source, last_look_at: dt.datetime | None, now: dt.datetime) -> bool:
+    """Whether a source's cadence asks for a look: one whatever came of the last."""
+    return last_look_at is None or now >= last_look_at + dt.timedelta(days=source.cadence_days) - EARLY
