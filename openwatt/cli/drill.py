@@ -42,7 +42,7 @@ class DrillRefusedError(OpenWattError):
 def drill(
     context: click.Context, *, exercises: tuple[str, ...], url: str, minutes: int, yes: bool, as_json: bool
 ) -> None:
-    """Provoke faults on purpose, and follow each to its log record, its report and its alert.
+    r"""Provoke faults on purpose, and follow each to its log record, its report and its alert.
 
     \b
     error      one unhandled exception: answer, log record, Sentry (10 s)
@@ -68,9 +68,7 @@ def drill(
     console = Console(stderr=as_json, highlight=False)
     steps = []
     with Asker() as asker:
-        patient = Patient(
-            settings=settings, environ=os.environ, asker=asker, url=url, ops=_ops_folder()
-        )
+        patient = Patient(settings=settings, environ=os.environ, asker=asker, url=url, ops=_ops_folder())
         seen = Drill(patient, Provoker(patient, settings.drill_token, until)).steps(names)
         with console.status("provoking ..."):
             for step in seen:
