@@ -31,7 +31,7 @@ class Bugsink:
         self.folder = folder / "bugsink"
         template = _template()
         shutil.copytree(template, self.folder)
-        self._token = (self.folder / "token").read_text()
+        self.token = (self.folder / "token").read_text()
         self.url = f"http://127.0.0.1:{free_port()}"
         settings = self.folder / "bugsink_conf.py"
         settings.write_text(settings.read_text().replace(str(template), str(self.folder)))
@@ -85,7 +85,7 @@ class Bugsink:
         return self._ask(path, json.dumps(body).encode())
 
     def _ask(self, path: str, body: bytes | None) -> Any:
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, body, headers)  # noqa: S310  our own server
         with contextlib.suppress(urllib.error.URLError, ConnectionError):
             return json.load(urllib.request.urlopen(request, timeout=10))  # noqa: S310  our own server

@@ -36,11 +36,25 @@ class DrillRefusedError(OpenWattError):
     show_default=True,
     help="Minutes after which nothing is provoked any more, whatever happens.",
 )
+@click.option(
+    "--patience",
+    type=click.FloatRange(1, 600),
+    default=30,
+    show_default=True,
+    help="Seconds after which a log record or report counts as lost.",
+)
 @click.option("--yes", is_flag=True, help="Do not ask before provoking faults in production.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def drill(
-    context: click.Context, *, exercises: tuple[str, ...], url: str, minutes: int, yes: bool, as_json: bool
+    context: click.Context,
+    *,
+    exercises: tuple[str, ...],
+    url: str,
+    minutes: int,
+    patience: float,
+    yes: bool,
+    as_json: bool,
 ) -> None:
     r"""Provoke faults on purpose, and follow each to its log record, its report and its alert.
 
@@ -68,7 +82,14 @@ def drill(
     console = Console(stderr=as_json, highlight=False)
     steps = []
     with Asker() as asker:
-        patient = Patient(settings=settings, environ=os.environ, asker=asker, url=url, ops=_ops_folder())
+        patient = Patient(
+            settings=settings,
+            environ=os.environ,
+            asker=asker,
+            url=url,
+            ops=_ops_folder(),
+            patience_s=patience,
+        )
         seen = Drill(patient, Provoker(patient, settings.drill_token, until)).steps(names)
         with console.status("provoking ..."):
             for step in seen:

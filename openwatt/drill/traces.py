@@ -10,9 +10,6 @@ from openwatt.doctor.programs import installed
 from openwatt.doctor.reports import Dsn, find_report
 from openwatt.drill.steps import Course, MissedError, Step
 
-#: Records are shipped, reports sent and read within seconds; a minute is for slow machines.
-_PATIENCE_S = 60.0
-
 
 def trace(course: Course, request_id: str, *, reported: bool) -> Iterator[Step]:
     """Finds a request's record in every place the settings name, and its error report if it has one.
@@ -39,7 +36,7 @@ def trace(course: Course, request_id: str, *, reported: bool) -> Iterator[Step]:
                 find,
                 f"the log record in {where}",
                 "`openwatt doctor` says where the way of the logs breaks",
-                seconds=_PATIENCE_S,
+                seconds=course.patient.patience_s,
             )
             yield course.seen(
                 f"its log record is in {where}: {record.get('event')}, status {record.get('status')}, "
@@ -66,7 +63,7 @@ def _report(course: Course, request_id: str) -> Step:
             lambda: find_report(course.patient, url, token, dsn, request_id),
             f"the error report in {shown(url)}",
             "give the service the same OPENWATT_SENTRY_DSN; `openwatt doctor` tries the way of reports",
-            seconds=_PATIENCE_S,
+            seconds=course.patient.patience_s,
         )
     except MissedError as missed:
         return missed.step
