@@ -29,6 +29,7 @@ from openwatt.web.market import Facts, StoredMarket
 from openwatt.web.pages import pages
 from openwatt.web.probes import probes
 from openwatt.web.problems import register_problems
+from openwatt.web.troubles import KeptTroubles
 
 #: A question is asked by its address; only a customer's file needs more (`web.bodies`).
 LONGEST_BODY_BYTES = 64 * 1024
@@ -62,6 +63,7 @@ def create_app(
     app.extensions["openwatt.market"] = StoredMarket(
         database, answers.data_version, Facts(calendar_of, calendar_for, shipped_duties)
     )
+    app.extensions["openwatt.troubles"] = KeptTroubles(database, answers.data_version)
     # The hooks of access come first, so that every answer, a refusal too, has its id, record and metrics.
     access = Access(
         telemetry.metrics,

@@ -28,6 +28,7 @@ from openwatt.ingest.run import SUCCESSES, Ingestion, Look
 from openwatt.ingest.sources import Source, load_sources
 from openwatt.prepare import connect, held_database, prepare_database
 from openwatt.settings import Settings
+from openwatt.store.database import bind_to_history
 from openwatt.store.errors import DatabaseAwayError
 from openwatt.store.fetch_turns import INTERVAL_S, take_turn
 from openwatt.store.runs import SourceState, source_states
@@ -44,6 +45,8 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _JITTER = 0.1
 _COLOURS = {"published": "green", "unchanged": "dim", "unreadable": "red", "unreachable": "red"}
 _DOUBTS_SHOWN = 3
+#: No statement of a run takes a second; one that waits for more than this is a fault.
+_STATEMENT_S = 60.0
 
 
 class _Terminated(KeyboardInterrupt):
@@ -59,7 +62,24 @@ def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | N
     return float(int(found[1]) * _UNITS[found[2]])
 
 
-@click.command("ingest")
+_EPILOG = """\b
+Exit status:
+  0 everything is published or unchanged
+  1 the database is away, or the settings cannot be used
+  2 the command is not written right
+  3 a source was refused, unreadable or unreachable
+  4 another process was just at a source, and none failed
+  130, 143 ended by Ctrl-C or SIGTERM; what was under way is undone
+--every ends with 0 when it is told to end.
+
+\b
+Examples:
+  openwatt ingest --all --due
+  openwatt ingest yeli_verte --file sheet.pdf
+"""
+
+
+@click.command("ingest", epilog=_EPILOG)
 @click.argument("names", metavar="[SOURCE]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Look at every source that has an address.")
 @click.option("--due", is_flag=True, help="Only at those whose cadence asks for a look now.")
@@ -89,23 +109,12 @@ def ingest(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    r"""Look at sources: fetch, read, doubt, and publish what is right.
+    """Look at sources: fetch, read, doubt, and publish what is right.
 
     What is doubtful is refused and kept for `openwatt review`; the last right tariff
     stays. One source's failure never stops the others, and several machines may run
     this at once: each source is looked at by one of them. Each host is asked once in
     5 s at most, whoever asks.
-
-    \b
-    Exit status: 0 everything published or unchanged
-                 1 the database is away, or the settings cannot be used
-                 2 the command is not written right
-                 3 a source was refused, unreadable or unreachable
-                 4 another process was just at a source, none failed
-                 130, 143 ended by Ctrl-C or SIGTERM; what was under way is undone
-    --every ends with 0 when it is told to end.
-
-    Examples: openwatt ingest --all · openwatt ingest yeli_verte --file sheet.pdf
     """
     settings = settings_of(context)
     sources = load_sources()
@@ -236,8 +245,10 @@ class _Round:
             return {state.source: state for state in source_states(connection)}
 
     def _ingestion(self, fetcher: Fetcher) -> Ingestion:
+        connection = connect(self._settings)
+        bind_to_history(connection, _STATEMENT_S)
         return Ingestion(
-            connection=connect(self._settings),
+            connection=connection,
             sources=self._sources,
             fetcher=fetcher,
             inspector=self._inspector,

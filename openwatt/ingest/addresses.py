@@ -2,6 +2,7 @@
 
 import ipaddress
 import queue
+import re
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -20,6 +21,8 @@ MAX_LENGTH = 2_000
 
 #: Ends of names that only exist inside (RFC 6761, 6762, 8375, ICANN's reserved `internal`).
 _INSIDE = ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "home.arpa", "localdomain")
+
+_NAME = re.compile(r"([a-z0-9_-]{1,63}\.)+[a-z0-9-]{1,63}")
 
 #: The only block in which public IPv6 addresses are given out (IANA, RFC 4291).
 _GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
@@ -88,10 +91,10 @@ def _check_ip(host: str, ip: IPAddress, *, loopback: bool) -> None:
 
 def _check_name(host: str) -> None:
     """Refuses names of the inside, and numbers that resolvers take for an address (127.1, 0x7f000001)."""
-    *parents, last = host.split(".")
-    if not parents or any(host.endswith(f".{end}") for end in _INSIDE):
+    last = host.rpartition(".")[2]
+    if "." not in host or any(host.endswith(f".{end}") for end in _INSIDE):
         raise RefusedAddressError(f"{host} is a name of an inner network: give a public address")
-    if last.isdigit() or last.startswith("0x") or ":" in host:
+    if last.isdigit() or last.startswith("0x") or not _NAME.fullmatch(host):
         raise RefusedAddressError(f"{host} is neither a name nor an address")
 
 

@@ -1,11 +1,12 @@
 """How a request reaches its server: only to addresses that were checked, and never beyond its deadline."""
 
+import math
 import socket
 import ssl
 import time
 import urllib.request
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import httpcore
 import httpx
@@ -14,8 +15,13 @@ from openwatt.ingest.addresses import Resolve, checked_ips
 from openwatt.ingest.retry import PassingError
 from openwatt.ingest.unreachable import UnreachableError
 
+T = TypeVar("T")
+
 #: What some resolvers say of a name without addresses; Python does not name it everywhere.
 _EAI_NODATA = getattr(socket, "EAI_NODATA", socket.EAI_NONAME)
+
+#: How long a name may take to be resolved where only the proxy needs to know it.
+_NAME_BEHIND_PROXY_SECONDS = 5.0
 
 #: The key of a request's extensions under which its deadline stands, on `time.monotonic`'s clock.
 DEADLINE = "openwatt.deadline"
@@ -31,31 +37,39 @@ FAULTS = (
 )
 
 
-def fault_of(error: Exception, host: str) -> UnreachableError:
-    """What a failed request means: a fault that may pass, or one that asking again cannot cure."""
-    causes = [error]
-    while (cause := causes[-1].__cause__ or causes[-1].__context__) is not None and isinstance(
-        cause, Exception
-    ):
-        causes.append(cause)
-    for cause in causes:
-        if isinstance(cause, UnreachableError):
-            return cause
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return UnreachableError(
-                f"the certificate of {host} is not accepted: {cause.verify_message}; "
-                "SSL_CERT_FILE names further authorities, as a proxy of a company may need"
-            )
-        if isinstance(cause, socket.gaierror) and cause.errno in {socket.EAI_NONAME, _EAI_NODATA}:
-            return UnreachableError(f"there is no host {host}: give the source its new address")
-    for cause in causes:
-        if isinstance(cause, (TimeoutError, httpcore.TimeoutException)):
-            return PassingError(f"{host} is too slow: its time is over")
-    for cause in causes:
-        if isinstance(cause, httpcore.ProxyError):
-            return PassingError(f"the proxy does not lead to {host}: it answers {cause}")
-    said = [cause.strerror for cause in causes if isinstance(cause, OSError) and cause.strerror]
-    return PassingError(f"{host} cannot be read: {(said or [str(error) or type(error).__name__])[0]}")
+def fault_of(error: Exception, host: str, within_s: float) -> UnreachableError:
+    """What a failed request means: a fault that may pass, or one that asking again cannot cure.
+
+    `within_s` is how long the request was given.
+    """
+    causes = list(_causes(error))
+
+    def first(kind: type[T]) -> T | None:
+        return next((cause for cause in causes if isinstance(cause, kind)), None)
+
+    if proxy := first(httpcore.ProxyError):
+        return PassingError(f"the proxy does not lead to {host}: {proxy}")
+    if untrusted := first(ssl.SSLCertVerificationError):
+        return UnreachableError(
+            f"the certificate of {host} is not accepted: {untrusted.verify_message}; "
+            "SSL_CERT_FILE names further authorities, as a proxy of a company may need"
+        )
+    unknown = first(socket.gaierror)
+    if unknown and unknown.errno in {socket.EAI_NONAME, _EAI_NODATA}:
+        return UnreachableError(
+            f"no address is known of {host}: see that this machine reaches a name server, "
+            "or give the source its new address"
+        )
+    if first(TimeoutError) or first(httpcore.TimeoutException):
+        return PassingError(f"{host} is too slow: no whole answer within {within_s:.1f} s")
+    system = first(OSError)
+    return PassingError(f"{host} cannot be read: {(system and system.strerror) or error}")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def proxy_for(url: httpx.URL) -> str | None:
@@ -108,7 +122,10 @@ class DeadlineTransport(httpx.BaseTransport):
         address = proxy_for(url)
         if address is None:
             return httpcore.ConnectionPool(ssl_context=self._tls, network_backend=backend)
-        proxy = httpx.Proxy(address)
+        try:
+            proxy = httpx.Proxy(address)
+        except (httpx.InvalidURL, ValueError) as error:
+            raise UnreachableError("the proxy of the environment has no http or https address") from error
         if proxy.url.scheme not in {"http", "https"}:
             raise UnreachableError(
                 f"the proxy of the environment is {proxy.url.scheme}://…: only http and https are known"
@@ -153,13 +170,19 @@ class _Backend(httpcore.NetworkBackend):
         """From here on the proxy is what is connected to; the name is checked now, as far as it is known."""
         self._to_proxy = True
         try:
-            self._checked(url.raw_host.decode("ascii"), url.port or 443)
+            self._checked(url.raw_host.decode("ascii"), url.port or 443, _NAME_BEHIND_PROXY_SECONDS)
         except OSError:
             return  # behind a proxy there is often no resolver for the names of the world
 
-    def _checked(self, host: str, port: int) -> list[str]:
-        within_s = remaining(self._deadline)
+    def _checked(self, host: str, port: int, at_most_s: float = math.inf) -> list[str]:
+        within_s = min(remaining(self._deadline), at_most_s)
         return checked_ips(host, port, resolve=self._resolve, within_s=within_s, loopback=self._loopback)
+
+    def _connected(
+        self, host: str, port: int, within_s: float, local_address: str | None, options: Iterable[Any] | None
+    ) -> httpcore.NetworkStream:
+        stream = self._plain.connect_tcp(host, port, within_s, local_address, options)
+        return _Stream(stream, self._deadline)
 
     def connect_tcp(
         self,
@@ -170,17 +193,21 @@ class _Backend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         """A connection to one of the host's addresses, the first that takes it."""
-        ips = [host] if self._to_proxy else self._checked(host, port)
-        fault: Exception = httpcore.ConnectError(f"{host} has no address")
-        for ip in ips:
+        if self._to_proxy:
+            within_s = remaining(self._deadline)
             try:
-                stream = self._plain.connect_tcp(
-                    ip, port, remaining(self._deadline), local_address, socket_options
-                )
+                return self._connected(host, port, within_s, local_address, socket_options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                raise httpcore.ProxyError(f"it cannot be reached: {error}") from error
+        ips = self._checked(host, port)
+        fault: Exception = httpcore.ConnectError(f"{host} has no address")
+        for tried, ip in enumerate(ips):
+            # An address that swallows what it is sent leaves their share of the time to the others.
+            within_s = remaining(self._deadline) / (len(ips) - tried)
+            try:
+                return self._connected(ip, port, within_s, local_address, socket_options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 fault = error
-            else:
-                return _Stream(stream, self._deadline)
         raise fault
 
 

@@ -18,7 +18,7 @@ from openwatt import __version__
 from openwatt.ingest import addresses
 from openwatt.ingest.addresses import Resolve, check_address
 from openwatt.ingest.connection import DEADLINE, FAULTS, DeadlineTransport, fault_of
-from openwatt.ingest.media import MediaKind, media_type_of
+from openwatt.ingest.media import MediaKind, media_type_of, seems_whole
 from openwatt.ingest.retry import RETRIED_STATUSES, PassingError, retry_after_s, waits
 from openwatt.ingest.unreachable import UnreachableError
 from openwatt.ingest.unreadable import UnreadableDocumentError
@@ -222,7 +222,8 @@ class Fetcher:
             headers["If-None-Match"] = look.etag
         if look.last_modified:
             headers["If-Modified-Since"] = look.last_modified
-        deadline = min(time.monotonic() + self._limits.request_seconds, look.gives_up_at)
+        start = time.monotonic()
+        deadline = min(start + self._limits.request_seconds, look.gives_up_at)
         request = httpx.Request("GET", url, headers=headers, extensions={DEADLINE: deadline})
         try:
             response = self._client.send(request, stream=True)
@@ -231,7 +232,7 @@ class Fetcher:
             finally:
                 response.close()
         except FAULTS as error:
-            raise fault_of(error, url.host) from error
+            raise fault_of(error, url.host, deadline - start) from error
         return response, content
 
     def _content(self, response: httpx.Response, look: "_Look") -> bytes | None:
@@ -247,7 +248,11 @@ class Fetcher:
         announced = response.headers.get("Content-Length", "")
         if announced.isdigit() and int(announced) > self._limits.bytes:
             raise UnreadableDocumentError(f"{announced} bytes, the limit is {self._limits.bytes}")
-        return b"".join(_parts(response, self._limits.bytes))
+        content = b"".join(_parts(response, self._limits.bytes))
+        framed = announced or "Transfer-Encoding" in response.headers
+        if not framed and _is_cut(content, look.expects):
+            raise PassingError(f"{host} does not say where its answer ends, and the document is cut short")
+        return content
 
 
 @dataclass(slots=True)
@@ -302,6 +307,15 @@ def _counted(parts: Iterator[bytes], most: int) -> Iterator[bytes]:
         if count > most:
             raise UnreadableDocumentError(f"more than {most} bytes, which is the limit")
         yield part
+
+
+def _is_cut(content: bytes, expects: MediaKind) -> bool:
+    """Whether what came without a length is the beginning of what is expected, and not its end."""
+    try:
+        media_type_of(content, expects)
+    except UnreadableDocumentError:
+        return False  # something else, which is said later
+    return not seems_whole(content, expects)
 
 
 def _joined(url: httpx.URL, target: str) -> httpx.URL | str:

@@ -42,6 +42,14 @@ def media_type_of(content: bytes, expects: MediaKind) -> str:
     )
 
 
+def seems_whole(content: bytes, kind: MediaKind) -> bool:
+    """Whether a document ends as its kind does: all that is known when a server does not tell a length."""
+    end = content.rstrip(b"\0\t\r\n ")
+    if kind == "pdf":
+        return b"%%EOF" in end[-1024:]
+    return end[-1:] in {b"}", b"]"} if kind == "json" else content.endswith((b"\n", b"\r"))
+
+
 def describe(content: bytes) -> str:
     """What bytes are, in a few words for a person."""
     if not content.strip():

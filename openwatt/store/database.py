@@ -60,7 +60,12 @@ class _PatientConnection(psycopg.Connection[Any]):
 
 def _configure(connection: psycopg.Connection[Any]) -> None:
     """Binds a new connection to the role that may only read and insert, where the server has it."""
-    connection.execute(statement("connection_settings"), {"statement_timeout": f"{READ_DEADLINE_S}s"})
+    bind_to_history(connection, READ_DEADLINE_S)
+
+
+def bind_to_history(connection: Connection, statement_timeout_s: float) -> None:
+    """Binds a connection to the role that may only read and insert, where there is one, and to a time."""
+    connection.execute(statement("connection_settings"), {"statement_timeout": f"{statement_timeout_s}s"})
 
 
 class Database:

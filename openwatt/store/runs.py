@@ -130,12 +130,14 @@ def offer_states(database: Database) -> list[OfferState]:
 class StoredIngestState:
     """One source that was looked at, its instants in Unix seconds.
 
-    `last_success_at` is None before the first success; `failures_in_a_row` counts the
-    runs since then; `cadence_s` is None where no run has said it; `reviews_pending`
-    counts documents that were refused and that nobody has decided on.
+    `outcome` is that of its newest run; `last_success_at` is None before the first
+    success; `failures_in_a_row` counts the runs since then; `cadence_s` is None where
+    no run has said it; `reviews_pending` counts documents that were refused and that
+    nobody has decided on.
     """
 
     source: str
+    outcome: Outcome
     last_look_at: float
     last_success_at: float | None
     failures_in_a_row: int

@@ -43,6 +43,7 @@ from openwatt.web.params import (
     USUAL_ROWS,
     cursor_text,
 )
+from openwatt.web.troubles import current_troubles
 
 api = Blueprint("api", __name__, url_prefix="/v1")
 
@@ -97,9 +98,10 @@ def tariffs(question: Question) -> Listing:
         limit=limit + 1,
     )
     now = min(question.now, known_at) if known_at else question.now
-    items = [TariffItem.of(published, on=on, now=now) for published in found[:limit]]
+    troubles = {} if known_at else current_troubles()
+    items = [TariffItem.of(published, on=on, now=now, troubles=troubles) for published in found[:limit]]
     if not question.get(INCLUDE_STALE, True):
-        items = [item for item in items if item.data_status != "stale"]
+        items = [item for item in items if item.data_status not in ("stale", "broken")]
     following = None
     if len(found) > limit:
         following = question.address(on=on, cursor=cursor_text(place_of(found[limit - 1])))
@@ -141,8 +143,9 @@ def history(question: Question) -> Listing:
         after=question.get(CURSOR),
         limit=limit + 1,
     )
+    troubles = current_troubles()
     items = [
-        TariffItem.of(published, on=published.tariff.applies_from, now=question.now)
+        TariffItem.of(published, on=published.tariff.applies_from, now=question.now, troubles=troubles)
         for published in found[:limit]
     ]
     following = None

@@ -8,18 +8,19 @@ from typing import Any
 from flask import Response, current_app
 
 from openwatt import __version__
-from openwatt.domain.freshness import DataStatus, data_status
+from openwatt.domain.freshness import DataStatus, SourceStatus, data_status, source_status, trouble_of
 from openwatt.store.database import Database
 from openwatt.store.documents import documents_seen
 from openwatt.store.errors import DatabaseAwayError, SchemaError
 from openwatt.store.migrate import check_schema
-from openwatt.store.runs import ingest_states
+from openwatt.store.runs import StoredIngestState, ingest_states
 from openwatt.store.tariffs import TariffFilter, tariffs_on
 from openwatt.store.tempo import tempo_known_to
 from openwatt.web.answers import answers
 from openwatt.web.page import now, show, today
+from openwatt.web.troubles import current_troubles, trouble_with
 
-_STATUSES: tuple[DataStatus, ...] = ("fresh", "verifying", "stale")
+_STATUSES: tuple[DataStatus, ...] = ("fresh", "verifying", "stale", "broken")
 #: More contracts than France has; the page counts them all.
 _ALL = 1_000_000
 
@@ -30,6 +31,7 @@ class _Source:
 
     source: str
     last_success: dt.datetime | None
+    status: SourceStatus
     runs: dict[str, int]
 
 
@@ -57,8 +59,16 @@ def _data(database: Database) -> dict[str, Any]:
     """What is told of the data."""
     on = today()
     found = tariffs_on(database, TariffFilter(), on=on, limit=_ALL)
+    troubles = current_troubles()
     counted = Counter(
-        data_status(one.tariff, on=on, last_seen_at=one.last_seen_at, now=now()) for one in found
+        data_status(
+            one.tariff,
+            on=on,
+            last_seen_at=one.last_seen_at,
+            now=now(),
+            trouble=trouble_with(one.tariff, troubles),
+        )
+        for one in found
     )
     return {
         "on": on,
@@ -66,14 +76,14 @@ def _data(database: Database) -> dict[str, Any]:
         "counts": {status: counted[status] for status in _STATUSES},
         "documents": documents_seen(database),
         "tempo_known_to": tempo_known_to(database),
-        "runs": [
-            _Source(
-                state.source,
-                None
-                if state.last_success_at is None
-                else dt.datetime.fromtimestamp(state.last_success_at, dt.UTC),
-                state.runs,
-            )
-            for state in ingest_states(database)
-        ],
+        "runs": [_source(state) for state in ingest_states(database)],
     }
+
+
+def _source(state: StoredIngestState) -> _Source:
+    last_success = None
+    if state.last_success_at is not None:
+        last_success = dt.datetime.fromtimestamp(state.last_success_at, dt.UTC)
+    trouble = trouble_of(refused=state.outcome == "refused", failures_in_a_row=state.failures_in_a_row)
+    status = source_status(last_success_at=last_success, trouble=trouble, now=now())
+    return _Source(state.source, last_success, status, state.runs)

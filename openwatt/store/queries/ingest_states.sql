@@ -1,5 +1,6 @@
 -- Every source with its last look and success, the failures since, and how often each outcome came.
 select s.source,
+       s.outcome,
        extract(epoch from s.last_look_at)::float8 as last_look_at,
        extract(epoch from s.last_success_at)::float8 as last_success_at,
        s.failures_in_a_row,
