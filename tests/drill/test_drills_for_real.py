@@ -125,14 +125,15 @@ def test_in_production_it_asks_first(service: Service, told: dict[str, str]) -> 
 
 
 @contextmanager
-def healed(service: Service, seconds: float) -> Iterator[None]:
-    """Sound traffic from a while after the block began, so that the alerts' five minutes heal soon."""
+def healed(service: Service, watched: Monitoring, alert: str) -> Iterator[None]:
+    """Sound traffic as soon as an alert has been told, so that its five minutes heal soon."""
     ended = threading.Event()
 
     def heal() -> None:
-        if not ended.wait(seconds):
-            with load(service, clients=6):
-                ended.wait()
+        while not ended.wait(0.2):
+            if watched.receiver.told(alert):
+                with load(service, clients=6):
+                    ended.wait()
 
     healer = threading.Thread(target=heal)
     healer.start()
@@ -160,7 +161,7 @@ def test_a_drill_fires_its_alert_reaches_people_and_resolves(
         "OPENWATT_PROMETHEUS_URL": watched.prometheus_url,
         "OPENWATT_ALERTMANAGER_URL": watched.alertmanager_url,
     }
-    with healed(service, 30):
+    with healed(service, watched, alert):
         status, steps = drill(service, settings, exercise)
     says = [step["says"] for step in steps]
     assert status == 0, steps
