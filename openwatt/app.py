@@ -24,6 +24,7 @@ from openwatt.web.bills import bills
 from openwatt.web.bodies import Request
 from openwatt.web.browser import guard_browser
 from openwatt.web.commands import Commands
+from openwatt.web.drills import drills
 from openwatt.web.front import Front
 from openwatt.web.home_page import home
 from openwatt.web.limits import Limits
@@ -95,10 +96,12 @@ def create_app(
     register_problems(app)
     for part in (api, bills, home, probes, pages):
         app.register_blueprint(part)
-    if settings.admin_token:
+    if settings.admin_token is not None:
         commands = Commands(lambda: database_environment(settings))
         app.extensions["openwatt.admin"] = Admin.of(settings.admin_token, commands, _source_names())
         app.register_blueprint(admin)
+    if settings.drill_token is not None:
+        app.register_blueprint(drills(settings.drill_token))
     Exporter(app, telemetry.metrics.exposition(collectors(settings, database)))
     app.after_request(guard_browser)
     app.wsgi_app = Front(  # type: ignore[method-assign]  # Flask's own advice

@@ -11,6 +11,7 @@ from openwatt.cli import (
     backup,
     bills,
     doctor,
+    drill,
     ingestion,
     inspection,
     logs,
@@ -70,6 +71,7 @@ for command in (
     *service.COMMANDS,
     *backup.COMMANDS,
     *doctor.COMMANDS,
+    *drill.COMMANDS,
     *sentry.COMMANDS,
 ):
     main.add_command(command)

@@ -102,7 +102,9 @@ class Home:
         self.services.append(started)
         return started
 
-    def command(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    def command(
+        self, *arguments: str, seconds: float = PATIENCE_S, **settings: str
+    ) -> subprocess.CompletedProcess[str]:
         """What `openwatt …` did."""
         return subprocess.run(
             [PROGRAMS / "openwatt", *arguments],
@@ -110,7 +112,7 @@ class Home:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S,
+            timeout=seconds,
             check=False,
         )
 
