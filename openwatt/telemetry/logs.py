@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import msgspec
 from pythonjsonlogger.core import LogData
@@ -175,6 +175,24 @@ class RequestRecordsHandler(logging.Handler):
         return True
 
 
+class _LogFile(logging.handlers.WatchedFileHandler):
+    """The log's file, which rotation may rename under us at any time.
+
+    It looks before each line and opens the file again, which gunicorn's USR1
+    does not do for the root logger. It makes a new file itself, readable by
+    owner and group: were logrotate to make it, its file and ours could meet.
+    """
+
+    def _open(self) -> IO[str]:  # type: ignore[override]
+        return open(  # noqa: SIM115  it stays open
+            self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=_open_for_group
+        )
+
+
+def _open_for_group(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o640)
+
+
 def configure_logs(config: LogConfig, *further: logging.Handler) -> JsonFormatter:
     """Makes the root logger write our lines, and only those; a second call replaces the first.
 
@@ -196,9 +214,7 @@ def configure_logs(config: LogConfig, *further: logging.Handler) -> JsonFormatte
     handlers: list[logging.Handler] = [RequestRecordsHandler(), *further, stdout]
     if config.file is not None:
         config.file.parent.mkdir(parents=True, exist_ok=True)
-        # Rotation renames the file under us: this handler looks before each line
-        # and opens it again, which gunicorn's USR1 does not do for the root logger.
-        handlers.append(logging.handlers.WatchedFileHandler(config.file, encoding="utf-8"))
+        handlers.append(_LogFile(config.file, encoding="utf-8"))
         handlers[-1].setFormatter(formatter)
 
     root = logging.getLogger()
