@@ -84,7 +84,7 @@ def _clean_container(value: Any, depth: int) -> Any:
 
 
 def _clean_key(key: str) -> str:
-    """A key that every receiver takes: Elasticsearch refuses a whole record for a \\0 or an immense one."""
+    """A key that every receiver takes: Elasticsearch refuses a whole record for a NUL or an immense one."""
     return key[:_LONGEST_KEY].replace("\0", "\\0")
 
 

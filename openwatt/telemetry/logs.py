@@ -184,7 +184,7 @@ class _LogFile(logging.handlers.WatchedFileHandler):
     """
 
     def _open(self) -> IO[str]:  # type: ignore[override]
-        return open(  # noqa: SIM115  it stays open
+        return open(
             self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=_open_for_group
         )
 
@@ -266,7 +266,7 @@ def _as_text(value: object) -> str:
 
 
 def _encodable(value: Any) -> Any:
-    """The same value without lone surrogates, which UTF-8 has not: they are shown as `\\ud800`."""
+    """The same value with lone surrogates, which UTF-8 has not, shown as their escapes."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):

@@ -10,7 +10,7 @@ import ipaddress
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,6 @@ from typing import Any, Final
 from tests.ops.logstash_pipeline import Action, Pipeline
 
 _LONGEST_TERM: Final = 32_766  # bytes, of Lucene
-_WHOLE: Final = {"integer": 31, "long": 63}
 #: What a mapping may say of a field, by type: a word that is not here would be refused with the template.
 _PARAMETERS: Final = {
     "date": {"format", "ignore_malformed"},
@@ -57,7 +56,14 @@ class Template:
         Raises:
             RefusedError: it says something that no template can.
         """
-        if unknown := body.keys() - {"index_patterns", "priority", "version", "_meta", "template", "composed_of"}:
+        if unknown := body.keys() - {
+            "index_patterns",
+            "priority",
+            "version",
+            "_meta",
+            "template",
+            "composed_of",
+        }:
             raise RefusedError(f"unknown in a template: {sorted(unknown)}")
         inner = body["template"]
         if unknown := inner.keys() - {"settings", "mappings", "aliases"}:
@@ -125,16 +131,8 @@ class Index:
 
     def _do(self, action: Action) -> int:
         try:
-            if not 1 <= len(action.document_id.encode()) <= 512:
-                raise RefusedError("an id has 1 to 512 bytes")
-            if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,254}", action.index):
-                raise RefusedError(f"invalid index name {action.index}")
-            template = self.template_of(action.index)
-            if template.settings.get("index.lifecycle.parse_origination_date") and not re.fullmatch(
-                r".*-\d{4}.\d{2}.\d{2}(-\d+)?", action.index
-            ):
-                raise RefusedError(f"no date at the end of {action.index}")
-            self.ignored[action.document_id] = template.indexed(action.source)
+            self._check_place(action)
+            self.ignored[action.document_id] = self.template_of(action.index).indexed(action.source)
         except RefusedError as error:
             self.dead.append((action.source, str(error)))
             return 400
@@ -142,6 +140,15 @@ class Index:
         status = 200 if action.document_id in kept else 201
         kept[action.document_id] = action.source
         return status
+
+    def _check_place(self, action: Action) -> None:
+        if not 1 <= len(action.document_id.encode()) <= 512:
+            raise RefusedError("an id has 1 to 512 bytes")
+        if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,254}", action.index):
+            raise RefusedError(f"invalid index name {action.index}")
+        dated = self.template_of(action.index).settings.get("index.lifecycle.parse_origination_date")
+        if dated and not re.fullmatch(r".*-\d{4}.\d{2}.\d{2}(-\d+)?", action.index):
+            raise RefusedError(f"no date at the end of {action.index}")
 
 
 class Stack:
@@ -181,7 +188,9 @@ def _check_mapping(name: str, mapping: dict[str, Any]) -> None:
         _check_mapping(f"{name}.{inner}", further)
 
 
-def _ignored(mappings: dict[str, Any], source: dict[str, Any], before: str, *, lenient: bool) -> Iterator[str]:
+def _ignored(
+    mappings: dict[str, Any], source: dict[str, Any], before: str, *, lenient: bool
+) -> Iterator[str]:
     for name, value in source.items():
         if not name.strip() or any(not part.strip() for part in name.split(".")):
             raise RefusedError(f"a field's name cannot be empty: {name!r}")
@@ -210,26 +219,31 @@ def _index(mapping: dict[str, Any], value: Any) -> bool:
     if value is None:
         return True
     if isinstance(value, list):
-        return all([_index(mapping, item) for item in value])
+        indexed = [_index(mapping, item) for item in value]  # each may be refused, whatever the one before
+        return all(indexed)
     if kind == "flattened":
         return _flattened(mapping, value)
     if isinstance(value, dict):
         raise RefusedError(f"an object where a {kind} is")
     if kind == "keyword":
-        if len(str(value).encode("utf-16-le")) // 2 > mapping["ignore_above"]:
-            return False
-        _check_term(str(value))
-    elif kind in _WHOLE:
-        number = _number(value)
-        if not -(2 ** _WHOLE[kind]) <= math.trunc(number) < 2 ** _WHOLE[kind]:
-            raise MalformedError(f"{value} is out of the range of {kind}")
-    elif kind == "double":
-        _number(value)
-    elif kind == "ip":
-        _check_address(value)
-    elif kind == "date":
-        _check_date(value)
+        return _keyword(mapping, str(value))
+    _CHECKS[kind](value)
     return True
+
+
+def _keyword(mapping: dict[str, Any], text: str) -> bool:
+    if len(text.encode("utf-16-le", "surrogatepass")) // 2 > mapping["ignore_above"]:
+        return False
+    _check_term(text)
+    return True
+
+
+def _check_whole(bits: int) -> Callable[[Any], None]:
+    def check(value: Any) -> None:
+        if not -(2**bits) <= math.trunc(_number(value)) < 2**bits:
+            raise MalformedError(f"{value} needs more than {bits + 1} bits")
+
+    return check
 
 
 def _number(value: Any) -> float | int:
@@ -265,6 +279,16 @@ def _check_date(value: Any) -> None:
         dt.datetime.fromisoformat(value)
     except ValueError:
         raise MalformedError(f"{value!r} is no date") from None
+
+
+_CHECKS: Final[dict[str, Callable[[Any], Any]]] = {
+    "text": str,
+    "integer": _check_whole(31),
+    "long": _check_whole(63),
+    "double": _number,
+    "ip": _check_address,
+    "date": _check_date,
+}
 
 
 def _check_term(text: str) -> None:

@@ -1,4 +1,4 @@
-"""A local HTTP server that answers as Elasticsearch and Kibana do, over the model of tests/ops/elastic_index.py.
+"""A local HTTP server that answers as Elasticsearch and Kibana do, over the model in elastic_index.py.
 
 Neither runs here. It knows the few addresses that our files and commands use and answers 404 to the rest.
 """
@@ -25,7 +25,8 @@ class ElasticServer:
     """Elasticsearch and Kibana on one port. What is put stays until the server is closed."""
 
     index: Index = field(default_factory=Index)
-    password: str = ""
+    #: `name:password` without which nobody is answered; empty, everybody is.
+    credentials: str = ""
     #: How many more requests for its health each answers that it is not ready yet.
     starting: dict[str, int] = field(default_factory=dict)
     #: Paths that answer with this status and words.
@@ -51,7 +52,11 @@ class ElasticServer:
                 self.end_headers()
                 self.wfile.write(told)
 
-            do_PUT = do_POST = do_GET
+            def do_PUT(self) -> None:
+                self.do_GET()
+
+            def do_POST(self) -> None:
+                self.do_GET()
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the library's name
                 """Nothing."""
@@ -74,8 +79,8 @@ class ElasticServer:
         if path in self.broken:
             status, words = self.broken[path]
             return status, {"error": {"reason": words}, "status": status}
-        token = base64.b64encode(f"elastic:{self.password}".encode()).decode()
-        if self.password and headers.get("Authorization") != f"Basic {token}":
+        token = base64.b64encode(self.credentials.encode()).decode()
+        if self.credentials and headers.get("Authorization") != f"Basic {token}":
             return 401, {"error": {"type": "security_exception"}, "status": 401}
         if self.starting.get(path, 0) > 0:
             self.starting[path] -= 1
@@ -89,22 +94,25 @@ class ElasticServer:
         match method, path.strip("/").split("/"):
             case "GET", ["_cluster", "health"]:
                 return 200, {"status": "yellow"}
-            case "PUT", ["_ilm", "policy", name]:
-                self.policies[name] = json.loads(body)
-                return 200, {"acknowledged": True}
-            case "PUT", ["_index_template", name]:
-                self.index.templates[name] = Template.read(json.loads(body))
-                return 200, {"acknowledged": True}
-            case ("PUT", ["_security", _, _]) | ("POST", ["_security", "user", _, "_password"]):
-                self.secured[path] = json.loads(body)
-                return 200, {}
             case "GET", ["api", "status"]:
                 return 200, {"status": {"overall": {"level": "available"}}}
             case "POST", ["api", "saved_objects", "_import"]:
                 return self._imported(headers, body)
             case "POST", [pattern, "_search"]:
                 return 200, self._searched(pattern, json.loads(body))
-        return 404, {"error": f"no handler for {method} {path}"}
+        return self._put(method, path, body)
+
+    def _put(self, method: str, path: str, body: bytes) -> tuple[int, Any]:
+        match method, path.strip("/").split("/"):
+            case "PUT", ["_ilm", "policy", name]:
+                self.policies[name] = json.loads(body)
+            case "PUT", ["_index_template", name]:
+                self.index.templates[name] = Template.read(json.loads(body))
+            case ("PUT", ["_security", _, _]) | ("POST", ["_security", "user", _, "_password"]):
+                self.secured[path] = json.loads(body)
+            case _:
+                return 404, {"error": f"no handler for {method} {path}"}
+        return 200, {"acknowledged": True}
 
     def _searched(self, pattern: str, wanted: dict[str, Any]) -> dict[str, Any]:
         found = self.index.found(pattern, wanted["query"])

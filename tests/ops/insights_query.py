@@ -5,16 +5,16 @@ from dataclasses import dataclass, field
 from typing import Final, NoReturn
 
 _TOKEN: Final = re.compile(
-    r"""\s*(?:(?P<text>"[^"]*"|'[^']*')|(?P<span>\d+(?:ms|s|m|h|d|w)\b)|(?P<number>\d+(?:\.\d+)?)"""
-    r"""|(?P<regexp>/(?:\\/|[^/\n])+/(?=\s|$|\)))|(?P<sign>!=|<=|>=|=~|[=<>(),|*/+\[\]-])"""
-    r"""|(?P<word>@{0,2}[A-Za-z_][\w.]*)|(?P<quoted>`[^`]+`))"""
+    r"""\s*(?:(?P<text>"[^"]*"|'[^']*')|(?P<span>\d+(?:ms|s|m|h|d|w)\b)"""
+    r"""|(?P<number>\d+(?:\.\d+)?)|(?P<regexp>/(?:\\/|[^/\n])+/(?=\s|$|\)))"""
+    r"""|(?P<sign>!=|<=|>=|=~|[=<>(),|*/+\[\]-])|(?P<word>@{0,2}[A-Za-z_][\w.]*)|(?P<quoted>`[^`]+`))"""
 )
-#: What CloudWatch itself knows of every event. A field of ours that begins with @ is found with two of them.
+#: What CloudWatch itself knows of every event; a field of ours that begins with @ has two of them there.
 SYSTEM: Final = frozenset({"@timestamp", "@message", "@logStream", "@log", "@ingestionTime"})
 _FUNCTIONS: Final = {
-    "count", "count_distinct", "sum", "avg", "min", "max", "pct", "stddev", "earliest", "latest", "sortsFirst",
-    "sortsLast", "bin", "floor", "ceil", "abs", "strlen", "toupper", "tolower", "ispresent", "isempty", "isblank",
-    "coalesce", "strcontains", "datefloor", "fromMillis", "toMillis",
+    "count", "count_distinct", "sum", "avg", "min", "max", "pct", "stddev", "earliest", "latest",
+    "sortsFirst", "sortsLast", "bin", "floor", "ceil", "abs", "strlen", "toupper", "tolower", "ispresent",
+    "isempty", "isblank", "coalesce", "strcontains", "datefloor", "fromMillis", "toMillis",
 }  # fmt: skip
 _OPERATORS: Final = {"=", "!=", "<", "<=", ">", ">=", "=~", "+", "-", "*", "/", "and", "or", "in", "like"}
 
@@ -167,4 +167,6 @@ class _Parser:
             self._fail(sign)
 
     def _fail(self, expected: str) -> NoReturn:
-        raise InsightsError(f"expected {expected}, found {self._tokens[0][1] if self._tokens else 'the end'!r}")
+        raise InsightsError(
+            f"expected {expected}, found {self._tokens[0][1] if self._tokens else 'the end'!r}"
+        )

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
-_TOKEN: Final = re.compile(r'\s*(?:(?P<quoted>"(?:\\.|[^"\\])*")|(?P<sign>>=|<=|>|<|:|\(|\))|(?P<word>[^\s()<>:"]+))')
+_TOKEN: Final = re.compile(
+    r'\s*(?:(?P<quoted>"(?:\\.|[^"\\])*")|(?P<sign>>=|<=|>|<|:|\(|\))|(?P<word>[^\s()<>:"]+))'
+)
 _KEYWORDS: Final = {"and", "or", "not"}
 
 

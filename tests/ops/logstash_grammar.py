@@ -151,17 +151,14 @@ class _Parser:
         word = self._match(_BAREWORD)
         if word is not None:
             return {"true": True, "false": False}.get(word, word)
-        string = self._string()
-        if string is not None:
-            return string
-        number = self._match(_NUMBER)
-        if number is not None:
-            return float(number) if "." in number else int(number)
+        literal = self._literal()
+        if literal is not None:
+            return literal
         if self._take("["):
             return self._list()
         if self._take("{"):
             return self._hash()
-        self._fail("a value")
+        return self._fail("a value")
 
     def _list(self) -> list[Value]:
         values: list[Value] = []
@@ -256,12 +253,9 @@ class _Parser:
         return condition
 
     def _operand(self) -> Operand:
-        string = self._string()
-        if string is not None:
-            return string
-        number = self._match(_NUMBER)
-        if number is not None:
-            return float(number) if "." in number else int(number)
+        literal = self._literal()
+        if literal is not None:
+            return literal
         path = self._match(_SELECTOR)
         if path is not None:
             return _selector(path)
@@ -270,7 +264,14 @@ class _Parser:
             return Regexp(pattern[1:-1].replace("\\/", "/"))
         if self._take("["):
             return [value for value in self._list() if isinstance(value, (str, int, float))]
-        self._fail("a field, a text, a number, a list or a pattern")
+        return self._fail("a field, a text, a number, a list or a pattern")
+
+    def _literal(self) -> str | int | float | None:
+        string = self._string()
+        number = self._match(_NUMBER) if string is None else None
+        if number is None:
+            return string
+        return float(number) if "." in number else int(number)
 
     def _string(self) -> str | None:
         """A text between quotes; escapes are no escapes, as config.support_escapes is off."""

@@ -16,7 +16,6 @@ from typing import Any, Final
 
 from tests.ops.logstash_grammar import (
     Both,
-    Branch,
     Compare,
     Condition,
     LogstashConfigError,
@@ -137,7 +136,9 @@ class Pipeline:
         self._sections = parse(text)
         check_plugins(self._sections)
         self._environment = environment
-        self.plugins = {plugin.name: plugin for plugin in self._sections["input"] if isinstance(plugin, Plugin)}
+        self.plugins = {
+            plugin.name: plugin for plugin in self._sections["input"] if isinstance(plugin, Plugin)
+        }
 
     def option(self, plugin: Plugin, name: str, default: Any = None) -> Any:
         """An option's value with the environment in it.
@@ -150,7 +151,9 @@ class Pipeline:
     def tcp(self, stream: bytes) -> list[Action]:
         """What one connection brings: lines, the last of which may be cut."""
         plugin = self.plugins["tcp"]
-        events = [event for line in stream.split(b"\n") if line.strip() for event in self._decoded(plugin, line)]
+        events = [
+            event for line in stream.split(b"\n") if line.strip() for event in self._decoded(plugin, line)
+        ]
         if self.option(plugin, "ecs_compatibility", "v8") == "disabled":
             for event in events:
                 event.data.setdefault("host", "192.0.2.1")
@@ -166,7 +169,9 @@ class Pipeline:
         codec = others.get(content_type, plugin.options.get("codec", "plain"))
         events = list(self._decoded(Plugin("http", {"codec": codec}), body))
         for event in events:
-            event.set(self.option(plugin, "request_headers_target_field", "headers"), {"authorization": "secret"})
+            event.set(
+                self.option(plugin, "request_headers_target_field", "headers"), {"authorization": "secret"}
+            )
             event.set(self.option(plugin, "remote_host_target_field", "host"), "192.0.2.1")
         return self._through(events)
 
@@ -186,7 +191,7 @@ class Pipeline:
             read = json.loads(line, parse_constant=_refuse, parse_int=_integer, parse_float=_decimal)
             rows = read if isinstance(read, list) else [read]
             if not all(isinstance(row, dict) for row in rows):
-                raise ValueError("no object")  # noqa: TRY301, TRY004  as every other fault of the text
+                raise ValueError("no object")  # noqa: TRY301  as every other fault of the text
             events = [Event.of(row) for row in rows]
             if name == "json" and options.get("ecs_compatibility", "v8") != "disabled" and len(events) == 1:
                 events[0].set("[event][original]", line)
@@ -247,7 +252,9 @@ class Pipeline:
         def variable(found: re.Match[str]) -> str:
             told = self._environment.get(found[1], found[2])
             if told is None:
-                raise LogstashConfigError(f"cannot evaluate ${{{found[1]}}}: it is not set and has no default")
+                raise LogstashConfigError(
+                    f"cannot evaluate ${{{found[1]}}}: it is not set and has no default"
+                )
             return told
 
         return _VARIABLE.sub(variable, value)
@@ -299,9 +306,12 @@ def _holds(condition: Condition, event: Event) -> bool:
         return _value(condition.operand, event) not in (None, False)
     if isinstance(condition, Both):
         left, right = _holds(condition.left, event), _holds(condition.right, event)
-        return {"and": left and right, "or": left or right, "xor": left != right, "nand": not (left and right)}[
-            condition.operator
-        ]
+        return {
+            "and": left and right,
+            "or": left or right,
+            "xor": left != right,
+            "nand": not (left and right),
+        }[condition.operator]
     return _compared(condition, event)
 
 
@@ -348,5 +358,3 @@ def _decimal(text: str) -> float:
     if len(text) > _LONGEST_NUMBER:
         raise ValueError("a number of too many digits")
     return float(text)
-
-

@@ -109,7 +109,8 @@ PLUGINS: Final[dict[tuple[str, str], dict[str, Check]]] = {
         ),
         "ecs_compatibility": _ECS,
     },
-    ("filter", "date"): _options(_string, "timezone locale target") | _options(_array, "match tag_on_failure"),
+    ("filter", "date"): _options(_string, "timezone locale target")
+    | _options(_array, "match tag_on_failure"),
     ("output", "elasticsearch"): {
         name: check for name, check in (_SSL | _STORES).items() if name != "ssl_key_passphrase"
     }

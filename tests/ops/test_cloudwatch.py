@@ -17,11 +17,14 @@ CLOUDWATCH = Path(__file__).resolve().parents[2] / "ops" / "cloudwatch"
 #: What the agent's published schema lets a file have, and the days that it lets logs be kept.
 FILE_KEYS: Final = {
     "file_path", "log_group_name", "log_group_class", "log_stream_name", "timezone", "timestamp_format",
-    "multi_line_start_pattern", "encoding", "auto_removal", "trim_timestamp", "backpressure_mode", "blacklist",
-    "publish_multi_logs", "retention_in_days", "filters", "service.name", "deployment.environment",
+    "multi_line_start_pattern", "encoding", "auto_removal", "trim_timestamp", "backpressure_mode",
+    "blacklist", "publish_multi_logs", "retention_in_days", "filters", "service.name",
+    "deployment.environment",
 }  # fmt: skip
-RETENTIONS: Final = {-1, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557,
-                     2922, 3288, 3653}  # fmt: skip
+RETENTIONS: Final = {
+    -1, 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288,
+    3653,
+}  # fmt: skip
 #: How the agent finds a line's time: each code of the format as a pattern, the rest escaped.
 CODES: Final = {
     "%Y": r"\d{4}", "%m": r"\d{2}", "%d": r"\d{2}", "%H": r"\d{2}", "%M": r"\d{2}", "%S": r"\d{2}",
@@ -44,7 +47,9 @@ def queries() -> dict[str, str]:
 
 
 def line(created: float) -> str:
-    record = logging.LogRecord("openwatt.test", logging.INFO, "", 0, "seen 2020-01-01T00:00:00.000Z", (), None)
+    record = logging.LogRecord(
+        "openwatt.test", logging.INFO, "", 0, "seen 2020-01-01T00:00:00.000Z", (), None
+    )
     record.created = created
     return JsonFormatter(Identity()).format(record)
 
@@ -91,7 +96,9 @@ def test_the_guides_three_queries_and_five_more_can_be_run() -> None:
 
 
 def test_levels_are_asked_for_as_they_are_written() -> None:
-    levels = {word for text in queries().values() for word in re.findall(r'level (?:=|in) \[?("[^\]|\n]+)', text)}
+    levels = {
+        word for text in queries().values() for word in re.findall(r'level (?:=|in) \[?("[^\]|\n]+)', text)
+    }
     assert len(levels) == 2
     assert {name for found in levels for name in re.findall(r'"(\w+)"', found)} == {"error", "critical"}
 
@@ -118,13 +125,15 @@ def test_a_query_that_insights_would_not_run_as_meant_is_refused(text: str, faul
 def test_the_agent_may_write_its_log_group_and_nothing_else() -> None:
     statements = read("iam-agent.json")["Statement"]
     group = collected()["log_group_name"]
-    allowed = {}
+    allowed: dict[str, str] = {}
     for statement in statements:
         assert statement["Effect"] == "Allow"
         actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
         allowed |= dict.fromkeys(actions, statement["Resource"])
     assert {name for name, resource in allowed.items() if resource == "*"} == {"logs:DescribeLogGroups"}
-    assert {resource for resource in allowed.values() if resource != "*"} == {f"arn:aws:logs:*:*:log-group:{group}:*"}
+    assert {resource for resource in allowed.values() if resource != "*"} == {
+        f"arn:aws:logs:*:*:log-group:{group}:*"
+    }
     assert allowed.keys() == {
         "logs:CreateLogGroup", "logs:PutRetentionPolicy", "logs:CreateLogStream", "logs:DescribeLogStreams",
         "logs:PutLogEvents", "logs:DescribeLogGroups",

@@ -1,4 +1,4 @@
-"""Datadog: the agent's files, the log pipeline and the monitors, held to the forms of its API; nothing asks it."""
+"""Datadog: agent, log pipeline and monitors held to the forms of its API; nothing here asks it."""
 
 import json
 import logging
@@ -17,7 +17,8 @@ from openwatt.telemetry.logs import Identity, JsonFormatter
 DATADOG = Path(__file__).resolve().parents[2] / "ops" / "datadog"
 #: What the agent knows for a file and for a rule.
 FILE_KEYS: Final = {
-    "type", "path", "service", "source", "sourcecategory", "tags", "encoding", "start_position", "exclude_paths",
+    "type", "path", "service", "source", "sourcecategory", "tags", "encoding", "start_position",
+    "exclude_paths",
     "log_processing_rules",
 }  # fmt: skip
 RULES: Final = {"exclude_at_match", "include_at_match", "mask_sequences", "multi_line"}
@@ -40,7 +41,9 @@ def searches() -> list[str]:
         for monitor in monitors().values()
         for variable in monitor["options"].get("variables", [])
     ]
-    return found + [text for monitor in monitors().values() for text in re.findall(r'logs\("([^"]+)"\)', monitor["query"])]
+    return found + [
+        text for monitor in monitors().values() for text in re.findall(r'logs\("([^"]+)"\)', monitor["query"])
+    ]
 
 
 def request_line(path: str, status: int, *, quiet: bool) -> str:
@@ -67,7 +70,7 @@ def test_the_agent_reads_the_log_under_the_services_own_name() -> None:
     (file,) = read("openwatt.d/conf.yaml")["logs"]
     assert file.keys() <= FILE_KEYS
     assert (file["type"], file["path"]) == ("file", "/var/log/openwatt/api.log")
-    # The field `service` of a record wins over the agent's: were they two, a search by one would miss the other.
+    # The field `service` of a record wins over the agent's: were they two, a search would miss one.
     assert file["service"] == Identity().service
     assert read("pipeline.json")["filter"]["query"] == f"source:{file['source']}"
     for rule in file["log_processing_rules"]:
@@ -88,7 +91,9 @@ def test_the_agent_reads_the_log_under_the_services_own_name() -> None:
         ("/health", 200, False, False),
     ],
 )
-def test_only_probes_that_went_well_are_left_out(path: str, status: int, *, quiet: bool, dropped: bool) -> None:
+def test_only_probes_that_went_well_are_left_out(
+    path: str, status: int, *, quiet: bool, dropped: bool
+) -> None:
     (rule,) = read("openwatt.d/conf.yaml")["logs"][0]["log_processing_rules"]
     assert (re.search(rule["pattern"], request_line(path, status, quiet=quiet)) is not None) is dropped
 

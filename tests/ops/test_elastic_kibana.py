@@ -23,13 +23,13 @@ ATTRIBUTES: Final = {
     },
     "search": {
         "title", "description", "hits", "columns", "sort", "grid", "hideChart", "isTextBasedQuery",
-        "usesAdHocDataView", "kibanaSavedObjectMeta", "timeRestore", "timeRange", "refreshInterval", "rowHeight",
-        "headerRowHeight", "rowsPerPage", "sampleSize", "breakdownField", "density", "viewMode", "visContext",
-        "hideAggregatedPreview", "version",
+        "usesAdHocDataView", "kibanaSavedObjectMeta", "timeRestore", "timeRange", "refreshInterval",
+        "rowHeight", "headerRowHeight", "rowsPerPage", "sampleSize", "breakdownField", "density",
+        "viewMode", "visContext", "hideAggregatedPreview", "version",
     },
     "dashboard": {
-        "title", "description", "kibanaSavedObjectMeta", "timeRestore", "timeFrom", "timeTo", "refreshInterval",
-        "controlGroupInput", "panelsJSON", "optionsJSON", "hits", "version",
+        "title", "description", "kibanaSavedObjectMeta", "timeRestore", "timeFrom", "timeTo",
+        "refreshInterval", "controlGroupInput", "panelsJSON", "optionsJSON", "hits", "version",
     },
 }  # fmt: skip
 #: What can be done with a field of each type in a table or chart; a text has no values to sort or count.
@@ -40,7 +40,8 @@ OPERATIONS: Final = {
     "max": {"integer", "long", "double", "date"},
 }
 DATA_TYPES: Final = {
-    "keyword": "string", "ip": "ip", "integer": "number", "long": "number", "double": "number", "date": "date",
+    "keyword": "string", "ip": "ip", "integer": "number", "long": "number", "double": "number",
+    "date": "date",
 }  # fmt: skip
 #: Beside the fields of records: what the template and the dead letters add.
 OTHERS: Final = {"event.keyword": "keyword", "tags": "keyword", "dead_letter.reason": "text"}
@@ -90,7 +91,8 @@ def queries() -> Iterator[tuple[str, str]]:
 def test_each_object_is_of_a_form_and_version_that_kibana_takes() -> None:
     for row in objects():
         assert row.keys() == {
-            "attributes", "coreMigrationVersion", "id", "managed", "references", "type", "typeMigrationVersion",
+            "attributes", "coreMigrationVersion", "id", "managed", "references", "type",
+            "typeMigrationVersion",
         }  # fmt: skip
         version = tuple(int(part) for part in row["typeMigrationVersion"].split("."))
         assert version <= NEWEST[row["type"]]
@@ -129,7 +131,7 @@ def test_the_searches_that_operators_need_are_there() -> None:
         assert set(row["attributes"]["columns"]) <= TYPES.keys()
 
 
-RECORDS: Final = {
+RECORDS: Final[dict[str, dict[str, Any]]] = {
     "error": {"level": "error", "event": "request", "logger": "openwatt.access", "duration_ms": 3.1},
     "slow": {"level": "info", "event": "request", "logger": "openwatt.access", "duration_ms": 1000},
     "quick": {"level": "info", "event": "request", "logger": "openwatt.access", "duration_ms": 999.9},
@@ -165,7 +167,16 @@ def test_every_query_can_be_read_and_asks_for_fields_that_exist() -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    ["level:", "level error", 'level: "error', "level: (error", "duration_ms >= slow", "and", "a: b c: d", "a = 1"],
+    [
+        "level:",
+        "level error",
+        'level: "error',
+        "level: (error",
+        "duration_ms >= slow",
+        "and",
+        "a: b c: d",
+        "a = 1",
+    ],
 )
 def test_a_query_that_kibana_would_not_take_is_refused(broken: str) -> None:
     with pytest.raises(kql.KqlError):
@@ -216,7 +227,9 @@ def test_panels_fill_the_grid_without_lying_over_each_other() -> None:
         grid = panel["gridData"]
         assert grid["i"] == panel["panelIndex"]
         taken = set(
-            itertools.product(range(grid["x"], grid["x"] + grid["w"]), range(grid["y"], grid["y"] + grid["h"]))
+            itertools.product(
+                range(grid["x"], grid["x"] + grid["w"]), range(grid["y"], grid["y"] + grid["h"])
+            )
         )
         assert not taken & cells, panel["title"]
         assert max(x for x, _ in taken) < 48

@@ -5,8 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.ops.elastic_server import ElasticServer
 
 ELASTIC = Path(__file__).resolve().parents[2] / "ops" / "elastic"
 SETUP = ELASTIC / "setup.sh"
+BOARD = "/app/dashboards#/view/openwatt-logs"
 STEPS = [
     "GET /_cluster/health",
     "PUT /_ilm/policy/openwatt",
@@ -31,7 +33,9 @@ def server() -> Iterator[ElasticServer]:
         yield started
 
 
-def run(server: ElasticServer, script: Path = SETUP, **settings: str) -> subprocess.CompletedProcess[str]:
+def run(
+    server: ElasticServer, settings: Mapping[str, str] = MappingProxyType({}), script: Path = SETUP
+) -> subprocess.CompletedProcess[str]:
     addresses = {"ELASTICSEARCH_URL": server.url, "KIBANA_URL": server.url, "WAIT_SECONDS": "2"}
     return subprocess.run(
         ["sh", str(script)],
@@ -53,7 +57,7 @@ def test_everything_is_put_in_its_order_and_can_be_put_again(server: ElasticServ
         "setup: life cycle openwatt",
         "setup: index template openwatt",
         "setup: index template openwatt-dead-letters",
-        f"setup: data view, searches and dashboard in Kibana: {server.url}/app/dashboards#/view/openwatt-logs",
+        f"setup: data view, searches and dashboard in Kibana: {server.url}{BOARD}",
     ]
     assert server.policies == {"openwatt": json.loads((ELASTIC / "lifecycle.json").read_text())}
     assert server.index.templates.keys() == {"openwatt", "openwatt-dead-letters"}
@@ -62,31 +66,31 @@ def test_everything_is_put_in_its_order_and_can_be_put_again(server: ElasticServ
 
 def test_it_waits_until_both_are_ready(server: ElasticServer) -> None:
     server.starting = {"/_cluster/health": 1, "/api/status": 1}
-    assert run(server, WAIT_SECONDS="20").returncode == 0
+    assert run(server, {"WAIT_SECONDS": "20"}).returncode == 0
     assert server.asked[:3] == [STEPS[0], STEPS[0], STEPS[1]]
     assert server.asked.count("GET /api/status") == 2
 
 
-@pytest.mark.parametrize(
-    ("path", "name"), [("/_cluster/health", "Elasticsearch"), ("/api/status", "Kibana")]
-)
+@pytest.mark.parametrize(("path", "name"), [("/_cluster/health", "Elasticsearch"), ("/api/status", "Kibana")])
 def test_it_says_which_of_the_two_did_not_come(server: ElasticServer, path: str, name: str) -> None:
     server.starting = {path: 1000}
-    done = run(server, WAIT_SECONDS="1")
+    done = run(server, {"WAIT_SECONDS": "1"})
     assert done.returncode == 1
     assert f"setup: {name} is not ready after 1 s at {server.url}{path}" in done.stderr
     assert '(status 503): {"status": "red"}' in done.stderr
 
 
 def test_a_server_that_is_not_there_is_named_with_what_went_wrong(server: ElasticServer) -> None:
-    done = run(server, ELASTICSEARCH_URL="http://127.0.0.1:1", WAIT_SECONDS="1")
+    done = run(server, {"ELASTICSEARCH_URL": "http://127.0.0.1:1", "WAIT_SECONDS": "1"})
     assert done.returncode == 1
     assert "Elasticsearch is not ready after 1 s at http://127.0.0.1:1/" in done.stderr
     assert "(status 000): curl: (7) " in done.stderr
 
 
 @pytest.mark.parametrize("step", [step for step in STEPS if not step.startswith("GET")])
-def test_a_step_that_is_refused_ends_the_setup_with_the_servers_words(server: ElasticServer, step: str) -> None:
+def test_a_step_that_is_refused_ends_the_setup_with_the_servers_words(
+    server: ElasticServer, step: str
+) -> None:
     path = step.split()[1]
     server.broken = {path: (400, "no such thing here")}
     done = run(server)
@@ -111,10 +115,15 @@ def test_objects_that_kibana_does_not_take_are_a_failure_although_it_answers_200
 
 
 def test_passwords_come_from_files_and_show_up_nowhere(server: ElasticServer, tmp_path: Path) -> None:
-    server.password = hush = 'h"ush\\ $(h`u`sh) é'
+    hush = 'h"ush\\ $(h`u`sh) é'
+    server.credentials = f"elastic:{hush}"
     (tmp_path / "elastic").write_text(hush + "\n")
-    settings = {"ELASTIC_PASSWORD_FILE": str(tmp_path / "elastic"), "LOGSTASH_PASSWORD": 'l"s', "KIBANA_PASSWORD": "k\\b"}
-    done = run(server, **settings, TMPDIR=str(tmp_path))
+    settings = {
+        "ELASTIC_PASSWORD_FILE": str(tmp_path / "elastic"),
+        "LOGSTASH_PASSWORD": 'l"s',
+        "KIBANA_PASSWORD": "k\\b",
+    }
+    done = run(server, {**settings, "TMPDIR": str(tmp_path)})
     assert (done.returncode, done.stderr) == (0, "")
     assert server.asked[1:4] == [
         "POST /_security/user/kibana_system/_password",
@@ -131,11 +140,11 @@ def test_passwords_come_from_files_and_show_up_nowhere(server: ElasticServer, tm
 
 
 def test_a_wrong_password_is_told_at_once(server: ElasticServer) -> None:
-    server.password = "right"
-    done = run(server, ELASTIC_PASSWORD="wrong", WAIT_SECONDS="600")
+    server.credentials = "elastic:right"
+    done = run(server, {"ELASTIC_PASSWORD": "wrong", "WAIT_SECONDS": "600"})
     assert done.returncode == 1
     assert "Elasticsearch refuses the user elastic: is ELASTIC_PASSWORD right?" in done.stderr
-    missing = run(server, ELASTIC_PASSWORD_FILE="/nowhere/secret")
+    missing = run(server, {"ELASTIC_PASSWORD_FILE": "/nowhere/secret"})
     assert missing.returncode == 1
     assert "ELASTIC_PASSWORD_FILE names /nowhere/secret, which cannot be read" in missing.stderr
 

@@ -77,7 +77,9 @@ def metric_names(body: bytes) -> set[bytes]:
     return set(re.findall(rb"__name__\x12.([\w:]+)", unpacked(body), re.DOTALL))
 
 
-def test_prometheus_sends_our_metrics_with_the_token_from_its_file_and_none_of_its_own(tmp_path: Path) -> None:
+def test_prometheus_sends_our_metrics_with_the_token_from_its_file_and_none_of_its_own(
+    tmp_path: Path,
+) -> None:
     if PROMETHEUS is None:
         pytest.skip("prometheus is not installed (Debian package prometheus)")
     pushes = Pushes()

@@ -17,7 +17,9 @@ LOGSTASHS_OWN: Final = {"tags": "keyword"}
 
 
 def properties(name: str) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = json.loads((OPS / "elastic" / name).read_text())["template"]["mappings"]["properties"]
+    found: dict[str, dict[str, Any]] = json.loads((OPS / "elastic" / name).read_text())["template"][
+        "mappings"
+    ]["properties"]
     return found
 
 
@@ -37,7 +39,9 @@ def test_dead_letters_are_searched_by_the_same_names_and_types() -> None:
     template = json.loads((OPS / "elastic" / "dead-letters-template.json").read_text())
     runtime = template["template"]["mappings"]["runtime"]
     assert {"request_id", "event_id"} <= runtime.keys()
-    assert {name: mapping["type"] for name, mapping in runtime.items()} == {name: FIELDS[name] for name in runtime}
+    assert {name: mapping["type"] for name, mapping in runtime.items()} == {
+        name: FIELDS[name] for name in runtime
+    }
 
 
 def _named() -> list[tuple[str, set[str]]]:
@@ -47,9 +51,14 @@ def _named() -> list[tuple[str, set[str]]]:
         for row in test_elastic_kibana.objects()
         if row["type"] == "search"
     ]
-    found += [(f"Kibana: {title}", set(kql.parse(text).fields)) for title, text in test_elastic_kibana.queries()]
     found += [
-        (f"Kibana: {title}", {column["sourceField"] for column in layer["columns"].values()} - {"___records___"})
+        (f"Kibana: {title}", set(kql.parse(text).fields)) for title, text in test_elastic_kibana.queries()
+    ]
+    found += [
+        (
+            f"Kibana: {title}",
+            {column["sourceField"] for column in layer["columns"].values()} - {"___records___"},
+        )
         for title, layer, _ in test_elastic_kibana.layers()
     ]
     found += [
@@ -62,13 +71,15 @@ def _named() -> list[tuple[str, set[str]]]:
     guide = (ROOT / "docs" / "journaux.md").read_text()
     (jq,) = re.findall(r"```jq\n(.*?)```", guide, re.DOTALL)
     found += [("docs/journaux.md: jq", set(re.findall(r"[(\[ ]\.(\w+)", jq)))]
-    found += [("docs/journaux.md: Datadog", set(re.findall(r"@(\w+):", guide)))]
+    found += [("docs/journaux.md: Datadog", set(re.findall(r"[ `]@(\w+):", guide)))]
     found += [("docs/journaux.md: Kibana", set(re.findall(r"`(\w+): \"", guide)))]
     assert all(fields for _, fields in found[-3:])
     return found
 
 
-@pytest.mark.parametrize(("place", "fields"), _named(), ids=lambda value: value if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("place", "fields"), _named(), ids=lambda value: value if isinstance(value, str) else ""
+)
 def test_a_field_that_is_named_anywhere_exists(place: str, fields: set[str]) -> None:
     beside = test_elastic_kibana.OTHERS if place.startswith("Kibana") else {}
     assert fields <= {*FIELDS, *beside}

@@ -120,6 +120,12 @@ def test_the_real_file_is_one_that_logrotate_reads_without_a_warning(tmp_path: P
     assert done.returncode == 0
     assert "error" not in done.stderr.lower()
     assert "after 1 days (14 rotations)" in done.stderr
-    directives = {line.split()[0] for line in CONFIGURATION.read_text().splitlines() if line.startswith("    ")}
+    directives = {
+        line.split()[0] for line in CONFIGURATION.read_text().splitlines() if line.startswith("    ")
+    }
     assert {"nocreate", "delaycompress"} <= directives
-    assert not directives & {"create", "copytruncate", "postrotate"}  # the first two lose lines; no reload is needed
+    assert not directives & {
+        "create",
+        "copytruncate",
+        "postrotate",
+    }  # the first two lose lines; no reload is needed
