@@ -14,24 +14,29 @@ from tests.ops import kql
 FILE = Path(__file__).resolve().parents[2] / "ops" / "elastic" / "kibana.ndjson"
 VIEW: Final = "openwatt"
 #: The newest versions that Kibana 9.0 knows: it brings older objects up to its own, and refuses newer ones.
-NEWEST: Final = {"index-pattern": (8, 0, 0), "search": (10, 5, 0), "dashboard": (10, 3, 0)}
-#: What Kibana's own schemas let an object of these versions have.
-ATTRIBUTES: Final = {
+NEWEST: Final = {"index-pattern": (8, 0, 0), "search": (10, 5, 0), "dashboard": (10, 2, 0)}
+#: What Kibana's own schemas let an object of these versions have, and of which kind.
+_TEXTS: Final = ("title", "description")
+ATTRIBUTES: Final[dict[str, dict[str, type]]] = {
     "index-pattern": {
-        "title", "name", "timeFieldName", "fields", "fieldAttrs", "fieldFormatMap", "runtimeFieldMap",
-        "sourceFilters", "allowHidden", "typeMeta", "type",
+        **dict.fromkeys(("name", "timeFieldName", "fields", "fieldAttrs", "fieldFormatMap"), str),
+        **dict.fromkeys(("title", "runtimeFieldMap", "sourceFilters", "typeMeta"), str),
+        "allowHidden": bool,
     },
     "search": {
-        "title", "description", "hits", "columns", "sort", "grid", "hideChart", "isTextBasedQuery",
-        "usesAdHocDataView", "kibanaSavedObjectMeta", "timeRestore", "timeRange", "refreshInterval",
-        "rowHeight", "headerRowHeight", "rowsPerPage", "sampleSize", "breakdownField", "density",
-        "viewMode", "visContext", "hideAggregatedPreview", "version",
+        **dict.fromkeys(_TEXTS, str),
+        **dict.fromkeys(("hideChart", "isTextBasedQuery", "usesAdHocDataView", "timeRestore"), bool),
+        **dict.fromkeys(("grid", "kibanaSavedObjectMeta", "refreshInterval", "timeRange"), dict),
+        **dict.fromkeys(("columns", "sort"), list),
+        "breakdownField": str,
     },
     "dashboard": {
-        "title", "description", "kibanaSavedObjectMeta", "timeRestore", "timeFrom", "timeTo",
-        "refreshInterval", "controlGroupInput", "panelsJSON", "optionsJSON", "hits", "version",
+        **dict.fromkeys((*_TEXTS, "timeFrom", "timeTo", "panelsJSON", "optionsJSON"), str),
+        **dict.fromkeys(("kibanaSavedObjectMeta", "refreshInterval", "controlGroupInput"), dict),
+        "timeRestore": bool,
+        "version": int,
     },
-}  # fmt: skip
+}
 #: What can be done with a field of each type in a table or chart; a text has no values to sort or count.
 OPERATIONS: Final = {
     "terms": {"keyword", "ip", "integer", "long"},
@@ -96,7 +101,8 @@ def test_each_object_is_of_a_form_and_version_that_kibana_takes() -> None:
         }  # fmt: skip
         version = tuple(int(part) for part in row["typeMigrationVersion"].split("."))
         assert version <= NEWEST[row["type"]]
-        assert row["attributes"].keys() <= ATTRIBUTES[row["type"]]
+        for name, value in row["attributes"].items():
+            assert type(value) is ATTRIBUTES[row["type"]][name], (row["id"], name)
         assert row["coreMigrationVersion"] == "8.8.0"
     ids = [(row["type"], row["id"]) for row in objects()]
     assert len(set(ids)) == len(ids)

@@ -1,7 +1,9 @@
 """The real service, its lines sent as it sends them, into models of Logstash and Elasticsearch."""
 
 import http.client
+import http.server
 import json
+import logging
 import os
 import signal
 import socket
@@ -15,6 +17,9 @@ import pytest
 import yaml
 
 from openwatt.telemetry.fields import FIELDS
+from openwatt.telemetry.logs import Identity, JsonFormatter
+from openwatt.telemetry.shipment import ShippingConfig
+from openwatt.telemetry.shipping import Shipper
 from tests.chaos.running import Answer, new_home, wait_until
 from tests.log_receivers import Receiver
 from tests.ops.elastic_index import Stack
@@ -60,10 +65,14 @@ def receiving(stack: Stack) -> Receiver:
     return Receiver(serve)
 
 
+def new_stack() -> Stack:
+    dead_letters = yaml.safe_load((ELASTIC / "pipelines.yml").read_text())[1]["config.string"]
+    return Stack((ROOT / "logstash.conf").read_text(), dead_letters, ELASTIC)
+
+
 @pytest.fixture(scope="module")
 def run() -> Iterator[Run]:
-    dead_letters = yaml.safe_load((ELASTIC / "pipelines.yml").read_text())[1]["config.string"]
-    stack = Stack((ROOT / "logstash.conf").read_text(), dead_letters, ELASTIC)
+    stack = new_stack()
     receiver = receiving(stack)
     with new_home() as home:
         log = home.folder / "api.log"
@@ -147,3 +156,38 @@ def test_a_request_is_found_again_by_the_id_that_its_client_was_given(run: Run) 
             assert access["status"] == run.answers[name].status
             assert access["trace_id"] == "0af76519" * 4
             assert {source["request_id"] for source in told} == {name}
+
+
+def test_records_that_are_posted_one_by_one_or_together_are_all_stored(tmp_path: Path) -> None:
+    stack = new_stack()
+    sizes: list[int] = []
+
+    class Input(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            sizes.append(len(json.loads(body)))
+            stack.post(body)
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the library's name
+            """Nothing."""
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Input)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    shipper = Shipper(ShippingConfig(url=f"http://127.0.0.1:{server.server_port}", spool=tmp_path))
+    formatter = JsonFormatter(Identity())
+    for count in (1, 300):
+        for number in range(count):
+            record = logging.LogRecord("test", logging.INFO, "", 0, "number %s", (number,), None)
+            shipper.put(formatter.format(record).encode() + b"\n")
+        assert shipper.flush(20)
+    shipper.close()
+    server.shutdown()
+    server.server_close()
+    assert min(sizes) == 1
+    assert max(sizes) > 1
+    assert sum(sizes) == len(stack.index.all()) == 301
+    assert not [source for source in stack.index.all() if "tags" in source]
