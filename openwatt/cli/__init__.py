@@ -2,7 +2,9 @@
 
 import errno
 import logging
+import signal
 import sys
+import threading
 from typing import Any
 
 import click
@@ -12,6 +14,11 @@ from openwatt.cli import bills, inspection, logs, portfolio, service, tariffs
 from openwatt.domain.errors import OpenWattError
 
 _INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
+_TERMINATED = 143  # and of one that SIGTERM ended
+
+
+def _end(_signal: int, _frame: object) -> None:
+    raise SystemExit(_TERMINATED)
 
 
 class _Commands(click.Group):
@@ -42,6 +49,9 @@ def main() -> None:
     lists them. Without OPENWATT_DATABASE_URL an embedded PostgreSQL is used and
     started when it is needed.
     """
+    if threading.current_thread() is threading.main_thread():
+        # Left in order: the database is released. And the first process of a container hears no other way.
+        signal.signal(signal.SIGTERM, _end)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
 
 

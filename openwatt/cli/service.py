@@ -1,6 +1,10 @@
-"""The commands of an operator: settings, schema, metrics."""
+"""The commands of an operator: settings, schema, database, metrics."""
+
+import logging
+import signal
 
 import click
+from gunicorn.systemd import sd_notify
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +24,26 @@ def migrate(context: click.Context) -> None:
     with held_database(settings), connect(settings) as connection:
         applied = migrate_database(connection)
     click.echo(f"applied {', '.join(applied)}" if applied else "the schema is up to date")
+
+
+@click.command("database")
+@click.pass_context
+def keep_database(context: click.Context) -> None:
+    """Keep the embedded PostgreSQL running until told to end, and say where it is.
+
+    Everything that uses it starts it by itself. A machine on which the service and
+    timed commands come and go keeps it up with this, so that none of them carries it.
+    """
+    settings = settings_of(context)
+    if settings.database_url:
+        raise click.ClickException(
+            "OPENWATT_DATABASE_URL names another PostgreSQL, which keeps itself up: nothing is to do here"
+        )
+    with held_database(settings):
+        click.echo(f'the embedded PostgreSQL answers; look into it with psql "{locate_database(settings)()}"')
+        sd_notify("READY=1", logging.getLogger(__name__))  # where systemd started us
+        while True:
+            signal.pause()
 
 
 @click.command("settings")
@@ -60,4 +84,4 @@ def metrics(context: click.Context, *, port: int, host: str) -> None:
         database.close()
 
 
-COMMANDS: tuple[click.Command, ...] = (migrate, show_settings, metrics)
+COMMANDS: tuple[click.Command, ...] = (migrate, keep_database, show_settings, metrics)
