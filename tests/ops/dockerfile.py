@@ -211,7 +211,7 @@ layer=$1; root=$2; python=$3; site=$4; hidden=$5; shift 5
 mount -t tmpfs none "$root.extra"; mkdir "$root.extra/opt" "$root.extra/opt/borrowed" "$root.extra/data"
 mount -t overlay overlay -o "lowerdir=$root.extra:$layer:/" "$root"
 mount --rbind /dev "$root/dev"; mount -t tmpfs -o mode=1777 none "$root/dev/shm"
-mount -t proc proc "$root/proc"; mount -t tmpfs -o mode=1777 none "$root/tmp"
+mount -t proc -o "$PROC" proc "$root/proc"; unset PROC; mount -t tmpfs -o mode=1777 none "$root/tmp"
 [ "$site" = - ] || mount --bind "$site" "$root/opt/borrowed"
 for mounted in "$@"; do
   shift; [ "$mounted" != -- ] || break
@@ -233,6 +233,7 @@ class Container:
         volumes: Mapping[str, Path],
         command: list[str] | None = None,
         environment: Mapping[str, str] | None = None,
+        proc: str = "rw",
     ) -> None:
         final = image.final
         self._environment = {**final.environment(), **(environment or {})}
@@ -254,7 +255,7 @@ class Container:
                     *(f"{REPOSITORY} {sys.prefix}", *mounts, "--"),
                     *(*self._here, *self._account, *(command or json.loads(final.last("CMD")))),
                 ],
-                env={**self._environment, "LOOPBACK_UP": _LOOPBACK_UP},
+                env={**self._environment, "LOOPBACK_UP": _LOOPBACK_UP, "PROC": proc},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
