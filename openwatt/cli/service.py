@@ -1,10 +1,10 @@
 """The commands of an operator: settings, schema, database, metrics."""
 
-import logging
+import os
 import signal
+import socket
 
 import click
-from gunicorn.systemd import sd_notify
 from rich.console import Console
 from rich.table import Table
 
@@ -41,9 +41,17 @@ def keep_database(context: click.Context) -> None:
         )
     with held_database(settings):
         click.echo(f'the embedded PostgreSQL answers; look into it with psql "{locate_database(settings)()}"')
-        sd_notify("READY=1", logging.getLogger(__name__))  # where systemd started us
+        _tell_systemd("READY=1")
         while True:
             signal.pause()
+
+
+def _tell_systemd(state: str) -> None:
+    """What Type=notify of a unit waits for; nobody is told where systemd did not start us."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+            told.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
 
 
 @click.command("settings")

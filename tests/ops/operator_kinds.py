@@ -1,4 +1,4 @@
-"""The Prometheus Operator's kinds, as its reference (monitoring.coreos.com/v1) describes the fields we use."""
+"""The Prometheus Operator's kinds, as its reference (monitoring.coreos.com/v1) describes what we use."""
 
 from typing import Any
 
