@@ -4,7 +4,7 @@ COMMANDS = frozenset({"ingest", "sources", "review", "backup", "restore", "docto
 FILES = (
     "logstash.conf",
     "docs/exercices.md",
-    "docs/exercises.md",
+    "docs/journaux.md",
     "ops/alertmanager/",
     "ops/blackbox/",
     "ops/cloudwatch/",

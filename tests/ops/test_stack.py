@@ -290,9 +290,9 @@ def test_the_databases_own_role_is_no_superuser_and_can_migrate(server: Server, 
         with psycopg.connect(url, autocommit=True) as connection:
             assert migrate(connection)
             row = connection.execute(
-                "select rolsuper, rolcreaterole from pg_roles where rolname = 'shop'"
+                "select rolsuper, rolcreaterole, rolcreatedb from pg_roles where rolname = 'shop'"
             ).fetchone()
-        assert row == (False, True)
+        assert row == (False, True, True)
     finally:
         with psycopg.connect(server.url("openwatt"), autocommit=True) as connection:
             connection.execute("drop database if exists shop with (force)")
