@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from openwatt.cli import main
 from tests.chaos.running import wait_until
+from tests.ingest.drawn_sheets import three_tables_in_cents
 from tests.ops.dockerfile import REPOSITORY, Container, Image, built, folder_of, needs_namespaces
 from tests.ops.units import setting
 
@@ -51,14 +53,18 @@ def calls(group: str) -> set[str]:
     }
 
 
-def confined(unit: str, *without: str) -> list[str]:
-    """The command that starts a unit's program as its unit asks; `without` takes further calls away."""
+def confined(unit: str, without: tuple[str, ...], arguments: tuple[str, ...] | None) -> list[str]:
+    """The command that starts a unit's program as its unit asks, or with other arguments.
+
+    `without` takes further system calls away.
+    """
     kept, *taken = setting(unit, "SystemCallFilter")
     allowed = calls(kept)
     for group in taken:
         allowed -= calls(group.removeprefix("~"))
+    program, *own = shlex.split(setting(unit, "ExecStart")[0])
     asked = {
-        "command": shlex.split(setting(unit, "ExecStart")[0]),
+        "command": [program, *(own if arguments is None else arguments)],
         "calls": sorted(allowed - set(without)),
         "families": [
             int(socket.AddressFamily[name]) for name in setting(unit, "RestrictAddressFamilies")[0].split()
@@ -90,7 +96,9 @@ class Installed:
         (self.folders["notify"] / "socket").chmod(0o777)
 
     @contextmanager
-    def started(self, unit: str, *without: str) -> Iterator[Container]:
+    def started(
+        self, unit: str, *, without: tuple[str, ...] = (), arguments: tuple[str, ...] | None = None
+    ) -> Iterator[Container]:
         """A unit's program; ended by force at last."""
         volumes = {
             "/var/lib/openwatt": self.folders["lib"],
@@ -103,7 +111,7 @@ class Installed:
         container = Container(
             self._image,
             volumes,
-            command=confined(unit, *without),
+            command=confined(unit, without, arguments),
             environment={"NOTIFY_SOCKET": "/run/notify/socket"},
             proc="hidepid=invisible,subset=pid",
         )
@@ -183,7 +191,31 @@ def test_the_metrics_process_answers(installed: Installed) -> None:
 
 @needs_systemd
 @needs_namespaces
+@pytest.mark.skipif("ingest" not in main.commands, reason="there is no `openwatt ingest` yet")
+def test_a_suppliers_document_is_read_in_the_ingestions_own_bounds(installed: Installed) -> None:
+    sheet = three_tables_in_cents()
+    (installed.folders["lib"] / "sheet.pdf").write_bytes(sheet.pdf)
+    arguments = ("ingest", sheet.source, "--file", "/var/lib/openwatt/sheet.pdf")
+    with installed.started("openwatt-ingest.service", arguments=arguments) as ingestion:
+        assert ingestion.wait(90) in {0, 3}, ingestion.said()
+    assert "ingest finished" in (installed.folders["log"] / "api.log").read_text()
+    assert "does not start" not in ingestion.said()
+
+
+@needs_systemd
+@needs_namespaces
+@pytest.mark.skipif("backup" not in main.commands, reason="there is no `openwatt backup` yet")
+def test_a_backup_is_written_where_the_unit_may_write(installed: Installed) -> None:
+    with installed.started("openwatt-backup.service", arguments=("migrate",)) as migration:
+        assert migration.wait() == 0, migration.said()
+    with installed.started("openwatt-backup.service") as backup:
+        assert backup.wait(90) == 0, backup.said()
+    assert len(list(installed.folders["backups"].glob("*.dump"))) == 1
+
+
+@needs_systemd
+@needs_namespaces
 def test_a_call_that_the_filter_lacks_is_refused(installed: Installed) -> None:
-    with installed.started("openwatt.service", "listen", "bind") as service:
+    with installed.started("openwatt.service", without=("listen", "bind")) as service:
         assert service.wait() != 0
         assert "Operation not permitted" in service.said()
