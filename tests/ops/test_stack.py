@@ -29,6 +29,7 @@ UP = "{name}-1\tUp 2 seconds ({health})\n"
 # It writes down what it is asked, and shows of a project's containers one state after the other.
 ENGINE = r"""#!/bin/sh
 printf '%s' "${0##*/}" >> "$CALLS"; printf ' %s' "$@" >> "$CALLS"; printf ' [%s]\n' "$TARGETS" >> "$CALLS"
+[ -z "$FILES_READ" ] || printf '%s\n' "$FILES_READ" > "$STATES/sum"
 case "$*" in *docker-compose.yaml*) project=openwatt ;; *monitoring.yaml*) project=openwatt-monitoring ;;
   *elk.yaml*) project=openwatt-elk ;; esac
 case "$1 $*" in
@@ -65,6 +66,9 @@ class Place:
         native.chmod(0o755)
         self.calls_file = folder / "calls"
         self.engine("docker")
+        quick = self.programs / "sleep"
+        quick.write_text("#!/bin/sh\nexec /bin/sleep 0.1\n")
+        quick.chmod(0o755)
         for project, name in (("", "api"), ("-monitoring", "grafana"), ("-elk", "kibana")):
             for number, health in enumerate(("health: starting", "healthy")):
                 text = UP.format(name=name, health=health)
@@ -142,6 +146,17 @@ def test_prometheus_asks_the_service_by_the_name_it_has_there(place: Place) -> N
     rendered = place.folder / "ops/rendered"
     assert stat.S_IMODE(rendered.stat().st_mode) == 0o700
     assert (rendered / "alertmanager/secrets/slack_api_url").stat().st_mode & 0o044 == 0o044
+
+
+def test_a_file_that_changes_starts_its_readers_anew(place: Place) -> None:
+    rules = place.folder / "ops/prometheus/rules/service.yaml"
+    rules.parent.mkdir(parents=True)
+    sums = []
+    for text in ("groups: []\n", "groups: []\n", "groups: [one]\n"):
+        rules.write_text(text)
+        assert place.stack("up", "monitoring").returncode == 0
+        sums.append((place.states / "sum").read_text())
+    assert sums[0] == sums[1] != sums[2]
 
 
 def test_down_ends_all_of_it_and_keeps_the_data(place: Place) -> None:
