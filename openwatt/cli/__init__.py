@@ -1,7 +1,9 @@
 """The `openwatt` command: prints what is asked for and exits with a status that says how it went."""
 
 import errno
+import signal
 import sys
+import threading
 from typing import Any
 
 import click
@@ -26,6 +28,11 @@ from openwatt.domain.errors import OpenWattError
 from openwatt.telemetry.logs import plain_logs
 
 _INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
+_TERMINATED = 143  # and of one that SIGTERM ended
+
+
+def _end(_signal: int, _frame: object) -> None:
+    raise SystemExit(_TERMINATED)
 
 
 class _Commands(click.Group):
@@ -56,6 +63,9 @@ def main() -> None:
     lists them. Without OPENWATT_DATABASE_URL an embedded PostgreSQL is used and
     started when it is needed.
     """
+    if threading.current_thread() is threading.main_thread():
+        # Left in order: the database is released. And the first process of a container hears no other way.
+        signal.signal(signal.SIGTERM, _end)
     plain_logs()
 
 
