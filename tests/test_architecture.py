@@ -29,6 +29,8 @@ ONLY_IN = {
     "pypdfium2": {"ingest"},
     "yaml": {"ingest", "doctor", "sentry_alerts"},  # rules are files beside Prometheus's; so are routes
     "httpx": {"ingest", "doctor", "sentry_alerts"},  # who asks other servers; a web worker asks none
+    "httpcore": {"ingest"},
+    "backoff": {"ingest"},
     "openpyxl": {"meter"},
     "click": {"cli"},
     "rich": {"cli"},

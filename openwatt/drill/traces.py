@@ -2,10 +2,16 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from openwatt.doctor.asking import shown
-from openwatt.doctor.logs import find_in_cloudwatch, find_in_elasticsearch, find_in_file
+from openwatt.doctor.logs import (
+    Records,
+    records_in_cloudwatch,
+    records_in_elasticsearch,
+    records_in_file,
+)
 from openwatt.doctor.programs import installed
 from openwatt.doctor.reports import Dsn, find_report
 from openwatt.drill.steps import Course, MissedError, Step
@@ -18,22 +24,22 @@ def trace(course: Course, request_id: str, *, reported: bool) -> Iterator[Step]:
     """
     settings = course.patient.settings
     since_s = time.time() - 60
-    places: list[tuple[str, Callable[[], dict[str, Any] | None]]] = []
+    places: list[tuple[str, Callable[[], Records]]] = []
     if (log := settings.log_file) is not None:
-        places.append((str(log), lambda: find_in_file(log, request_id)))
+        places.append((str(log), lambda: records_in_file(log, request_id)))
     if (url := settings.elasticsearch_url) is not None:
-        places.append((shown(url), lambda: find_in_elasticsearch(course.patient, url, request_id)))
+        places.append((shown(url), lambda: records_in_elasticsearch(course.patient, url, request_id)))
     if (group := settings.cloudwatch_log_group) is not None and installed("aws"):
-        places.append((group, lambda: find_in_cloudwatch(group, request_id, since_s)))
+        places.append((group, lambda: records_in_cloudwatch(group, request_id, since_s)))
     if not places:
         yield course.skipped(
             "no place of logs is set (OPENWATT_LOG_FILE, OPENWATT_ELASTICSEARCH_URL or "
             "OPENWATT_CLOUDWATCH_LOG_GROUP): look for the id in the service's own output"
         )
-    for where, find in places:
+    for where, look in places:
         try:
             record = course.wait(
-                find,
+                partial(_canonical, look),
                 f"the log record in {where}",
                 "`openwatt doctor` says where the way of the logs breaks",
                 seconds=course.patient.patience_s,
@@ -46,6 +52,11 @@ def trace(course: Course, request_id: str, *, reported: bool) -> Iterator[Step]:
             yield missed.step
     if reported:
         yield _report(course, request_id)
+
+
+def _canonical(look: Callable[[], Records]) -> dict[str, Any] | None:
+    """The one record that every request leaves, among all of its own; None while it has not come."""
+    return next((record for record in look() if record.get("event") == "request"), None)
 
 
 def _report(course: Course, request_id: str) -> Step:
