@@ -44,9 +44,9 @@ def line(message: str = "ingest finished", *args: object, exc_info: Any = None, 
 
 def only(stack: Stack) -> tuple[str, str, dict[str, Any]]:
     """Index, id and document, when there is exactly one."""
-    assert not stack.index.dead
     ((index, kept),) = stack.index.documents.items()
     ((document_id, source),) = kept.items()
+    assert "dead-letters" not in index, source["dead_letter"]
     return index, document_id, source
 
 

@@ -33,6 +33,8 @@ def test_what_can_be_too_long_for_the_index_has_a_limit() -> None:
     for name, mapping in properties("index-template.json").items():
         if mapping["type"] in {"keyword", "flattened"}:
             assert mapping["ignore_above"] * 4 < 32_766, name  # bytes of UTF-8 in one term of Lucene
+        if mapping["type"] == "flattened":
+            assert mapping["depth_limit"] > 20  # how deep a record's extras go
 
 
 def test_dead_letters_are_searched_by_the_same_names_and_types() -> None:

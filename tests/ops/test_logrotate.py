@@ -58,7 +58,7 @@ def rotated_under_load(service: Service, folder: Path, times: int) -> Load:
     with load(service, clients=6) as running:
         for _ in range(times):
             before = len(running.answers)
-            wait_until(lambda: len(running.answers) >= before + 40)  # noqa: B023  called at once
+            wait_until(lambda: len(running.answers) >= before + 25)  # noqa: B023  called at once
             done = rotate(folder, "--force")
             assert (done.returncode, done.stderr) == (0, "")
             wait_until((folder / "api.log").exists)
@@ -71,18 +71,18 @@ def test_no_line_is_lost_torn_or_doubled_while_the_log_is_rotated_under_load() -
         folder = home.folder / "log"
         folder.mkdir(mode=0o750)
         service = home.service(OPENWATT_LOG_FILE=str(folder / "api.log")).ready()
-        running = rotated_under_load(service, folder, times=4)
+        running = rotated_under_load(service, folder, times=3)
         assert service.end() == 0, service.said()
 
         names = sorted(path.name for path in folder.iterdir())
-        assert [name.endswith(".gz") for name in names] == [False, True, True, True, False]
+        assert [name.endswith(".gz") for name in names] == [False, True, True, False]
         assert (folder / "api.log").stat().st_mode & 0o777 == 0o640
         records = [json.loads(line) for line in lines(folder)]
         ids = Counter(record["event_id"] for record in records)
         assert max(ids.values()) == 1
         logged = Counter(record["request_id"] for record in records if record["event"] == "request")
         answered = [answer for _, _, answer in running.answers]
-        assert len(answered) > 160
+        assert len(answered) >= 75
         assert {answer.status for answer in answered} == {200}
         missing = {answer.headers["x-request-id"] for answer in answered} - logged.keys()
         assert not missing
