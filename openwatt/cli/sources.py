@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 import msgspec
+from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from openwatt.cli.settings import settings_of
@@ -24,7 +25,6 @@ _COLOURS: dict[SourceStatus, str] = {
     "broken": "bold red",
     "never": "dim",
 }
-_WITHOUT_LOOK = {"none_yet": "no document yet"}
 
 
 @click.command("sources")
@@ -35,7 +35,7 @@ def sources_command(context: click.Context, *, as_json: bool) -> None:
 
     fresh: its document was seen within 7 days; verifying: longer ago, or a newer one is
     doubted; stale: not for 14 days; broken: three looks in a row have failed; never: not
-    yet looked at, or not with success.
+    yet looked at, or not with success. `--json` tells more: suppliers, addresses, cadences.
     """
     settings = settings_of(context)
     declared = load_sources()
@@ -49,28 +49,38 @@ def sources_command(context: click.Context, *, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode({"sources": items}), indent=2))
         return
-    console = Console()
-    table = Table()
-    for heading in ("source", "supplier", "format"):
-        table.add_column(heading, no_wrap=heading == "source")
-    for heading in ("days", "failures", "to review"):
-        table.add_column(heading, justify="right")
-    for heading in ("last look", "last success", "outcome", "freshness"):
-        table.add_column(heading)
+    _show(items, Console())
+
+
+def _show(items: list[dict[str, Any]], console: Console) -> None:
+    """The sources that have a document as a table of 80 columns; the others by name."""
+    table = Table(
+        Column("source", no_wrap=True),
+        Column("freshness"),
+        Column("last look", no_wrap=True),
+        Column("success", no_wrap=True),
+        Column("outcome"),
+        Column("fails", justify="right"),
+        Column("review", justify="right"),
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        show_edge=False,
+    )
     for item in items:
-        table.add_row(
-            item["name"],
-            item["supplier"],
-            item["format"],
-            str(item["cadence_days"]),
-            str(item["failures_in_a_row"] or ""),
-            str(item["reviews_pending"] or ""),
-            _shown(item["last_look_at"]),
-            _shown(item["last_success_at"]),
-            item["outcome"] or _WITHOUT_LOOK.get(item["format"], "by hand" if item["skipped"] else ""),
-            Text(item["freshness"], _COLOURS[item["freshness"]]),
-        )
+        if item["format"] != "none_yet":
+            table.add_row(
+                item["name"],
+                Text(item["freshness"], _COLOURS[item["freshness"]]),
+                _shown(item["last_look_at"]),
+                _shown(item["last_success_at"]),
+                item["outcome"] or ("by hand" if item["skipped"] else ""),
+                str(item["failures_in_a_row"] or ""),
+                str(item["reviews_pending"] or ""),
+            )
     console.print(table)
+    without = [item["name"] for item in items if item["format"] == "none_yet"]
+    if without:
+        console.print(f"an address and no document yet ({len(without)}): {', '.join(without)}", style="dim")
 
 
 def _item(source: Source, state: SourceState | None, now: dt.datetime) -> dict[str, Any]:
@@ -99,7 +109,7 @@ def _item(source: Source, state: SourceState | None, now: dt.datetime) -> dict[s
 
 
 def _shown(at: dt.datetime | None) -> str:
-    return f"{at.astimezone(PARIS):%Y-%m-%d %H:%M}" if at else ""
+    return f"{at.astimezone(PARIS):%Y-%m-%d}" if at else ""
 
 
 COMMANDS: tuple[click.Command, ...] = (sources_command,)
