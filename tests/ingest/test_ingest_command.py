@@ -270,8 +270,9 @@ def test_help_tells_every_exit_status() -> None:
         assert status in told
 
 
-def test_sources_are_listed_as_a_table(command: Command) -> None:
-    status, out, log = command.run("sources", COLUMNS="200")
-    assert status == 0, log
-    assert YELI in out
-    assert "never" in out
+def test_sources_are_listed_as_a_table(filled_url: str) -> None:
+    environment = {"OPENWATT_DATABASE_URL": filled_url, "COLUMNS": "200"}
+    result = CliRunner().invoke(main, ["sources"], env=environment)
+    assert result.exit_code == 0, result.output
+    for words in (YELI, "never", "by hand", "no document yet"):
+        assert words in result.output
