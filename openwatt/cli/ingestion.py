@@ -21,7 +21,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from openwatt.cli.settings import settings_of
-from openwatt.ingest.agenda import in_order, is_due, why_skipped
+from openwatt.domain.legal_time import PARIS
+from openwatt.ingest.agenda import in_order, is_due, why_skipped, with_addresses
 from openwatt.ingest.bounded import BoundedInspector
 from openwatt.ingest.fetch import Fetcher, FetchLimits, user_agent
 from openwatt.ingest.run import SUCCESSES, Ingestion, Look
@@ -137,6 +138,10 @@ def ingest(
             round_ = _Round(settings, sources, inspector, telemetry, dry_run=dry_run)
             if every:
                 _go_on(round_, chosen, every)
+            if file is None:
+                chosen = round_.reachable(chosen)
+                if names and (refused := [one for one in chosen if why_skipped(one)]):
+                    raise click.UsageError(f"{refused[0].name}: {why_skipped(refused[0])}")
             looks = _look_at(round_, chosen, file, due=due, terminal=terminal, as_json=as_json)
     except _Terminated:
         context.exit(_TERMINATED)
@@ -165,9 +170,6 @@ def _chosen(
             raise click.BadParameter(f"{name!r} is no source: {hint}", param_hint="SOURCE")
     if file is not None:
         return [_source_of_file(sources, names, file)]
-    for name in names:
-        if reason := why_skipped(sources[name]):
-            raise click.UsageError(f"{name}: {reason}")
     return list(in_order(sources[name] for name in names or sources))
 
 
@@ -249,6 +251,11 @@ class _Round:
                 if ingestion is not None:
                     ingestion.connection.close()
 
+    def reachable(self, chosen: Sequence[Source]) -> list[Source]:
+        """The same sources, with the addresses that were set for those that have none."""
+        with connect(self._settings) as connection:
+            return with_addresses(connection, chosen, dt.datetime.now(PARIS).date())
+
     def states(self) -> dict[str, SourceState]:
         """How the sources stand."""
         with connect(self._settings) as connection:
@@ -288,7 +295,7 @@ def _go_on(round_: _Round, chosen: Sequence[Source], every: float) -> NoReturn:
         while True:
             try:
                 begun = dt.datetime.now(dt.UTC)
-                for _look in round_.looks(_due(round_, chosen), since=begun):
+                for _look in round_.looks(_due(round_, round_.reachable(chosen)), since=begun):
                     pass  # each tells of itself in the log
             except DatabaseAwayError as error:
                 _log_away(error)

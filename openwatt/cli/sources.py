@@ -13,7 +13,7 @@ from rich.text import Text
 from openwatt.cli.settings import settings_of
 from openwatt.domain.freshness import SourceStatus, source_status, trouble_of
 from openwatt.domain.legal_time import PARIS
-from openwatt.ingest.agenda import is_due, why_skipped
+from openwatt.ingest.agenda import is_due, why_skipped, with_addresses
 from openwatt.ingest.sources import Source, load_sources
 from openwatt.prepare import connect, held_database, prepare_database
 from openwatt.store.runs import SourceState, source_states
@@ -43,8 +43,9 @@ def sources_command(context: click.Context, *, as_json: bool) -> None:
         prepare_database(settings)
         with connect(settings) as connection:
             states = {state.source: state for state in source_states(connection)}
+            known = with_addresses(connection, declared.values(), dt.datetime.now(PARIS).date())
     now = dt.datetime.now(dt.UTC)
-    listed = sorted(declared.values(), key=lambda source: source.format == "none_yet")
+    listed = sorted(known, key=lambda source: source.format == "none_yet")
     items = [_item(source, states.get(source.name), now) for source in listed]
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode({"sources": items}), indent=2))

@@ -2,8 +2,11 @@
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from openwatt.ingest.sources import Source
+from openwatt.store.database import Connection
+from openwatt.store.overrides import address_in_force
 
 #: How much earlier than its cadence a source counts as due: timers come early and late by as much.
 EARLY = dt.timedelta(hours=2)
@@ -17,6 +20,16 @@ def in_order(sources: Iterable[Source]) -> Iterator[Source]:
     with all taxes follow from those without.
     """
     yield from sorted(sources, key=lambda one: (not one.regulated, "TTC" in one.taxes, one.name))
+
+
+def with_addresses(connection: Connection, sources: Iterable[Source], on: dt.date) -> list[Source]:
+    """The sources, those without an address of their own with the one that somebody has set for them."""
+    return [
+        replace(source, address=address_in_force(connection, source.name, on))
+        if source.address is None and source.format != "none_yet"
+        else source
+        for source in sources
+    ]
 
 
 def why_skipped(source: Source) -> str | None:

@@ -236,7 +236,12 @@ def regulated_history(connection: psycopg.Connection[Any]) -> list[Tariff]:
 def known_tariffs(
     connection: psycopg.Connection[Any], supplier: str, offers: Iterable[str]
 ) -> list[PublishedTariff]:
-    """Every period of some offers as it was last observed, with the end that was read of it."""
+    """Every period of some offers as it was last observed, with the end that was read of it.
+
+    Whoever merges with what is known waits here for another who does, until that one's
+    transaction ends: two documents of one tariff may be read at the same moment.
+    """
+    connection.execute(statement("supplier_lock"), {"supplier": supplier})
     with connection.cursor(row_factory=kwargs_row(published_row)) as cursor:
         parameters = {"supplier": supplier, "offers": list(offers)}
         return cursor.execute(statement("known_tariffs"), parameters).fetchall()

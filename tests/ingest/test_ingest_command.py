@@ -122,6 +122,22 @@ def test_all_goes_on_after_failures_and_tells_of_each(command: Command) -> None:
     assert (status, out.strip()) == (0, "3 not due, 1 without a document yet, 1 handed in by hand")
 
 
+def test_a_source_without_an_address_is_asked_at_the_one_that_was_set_for_it(command: Command) -> None:
+    address = command.sources.pop(YELI)["address"]
+    command.sources[YELI] = {**LUMIERE, "address": None, "note": "handed in by hand"}
+    status, _, log = command.run("ingest", YELI)
+    assert status == 2
+    assert "its document is handed in with --file (handed in by hand)" in " ".join(log.split())
+    with psycopg.connect(command.url, autocommit=True) as connection:
+        connection.execute(
+            "insert into address_overrides (source, address, until, author, reason, set_at) "
+            "values (%s, %s, '2100-01-01', 'A. Dupont', 'found it', now())",
+            [YELI, address],
+        )
+    status, out, log = command.run("ingest", "--all", "--due")
+    assert (status, out.splitlines()[0]) == (0, f"{YELI}: published, 17 of 17 read are new"), log
+
+
 def test_what_is_published_is_what_the_api_tells(command: Command) -> None:
     status, out, log = command.run("ingest", YELI)
     assert status == 0, log
@@ -249,8 +265,6 @@ def test_a_database_that_is_away_is_said_and_is_status_1(command: Command) -> No
         ((), "name sources, or ask for --all"),
         (("--all", YELI), "not both"),
         (("yeli_vert",), "did you mean yeli_verte?"),
-        (("es_bleu",), "no document of it has been read yet"),
-        (("cre_annex",), "--file"),
         (("--all", "--file", __file__), "the document of one source"),
         (("es_bleu", "--file", __file__), "openwatt inspect"),
         ((YELI, "--due", "--file", __file__), "--file is one look"),
@@ -270,8 +284,9 @@ def test_help_tells_every_exit_status() -> None:
         assert status in told
 
 
-def test_sources_are_listed_as_a_table(command: Command) -> None:
-    status, out, log = command.run("sources", COLUMNS="200")
-    assert status == 0, log
-    assert YELI in out
-    assert "never" in out
+def test_sources_are_listed_as_a_table(filled_url: str) -> None:
+    environment = {"OPENWATT_DATABASE_URL": filled_url, "COLUMNS": "200"}
+    result = CliRunner().invoke(main, ["sources"], env=environment)
+    assert result.exit_code == 0, result.output
+    for words in (YELI, "never", "by hand", "no document yet"):
+        assert words in result.output

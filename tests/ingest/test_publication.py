@@ -19,7 +19,13 @@ from openwatt.ingest.inspect import Inspection, inspect_document
 from openwatt.ingest.publication import document_of, publish_inspection
 from openwatt.store.database import Database, bind_to_history
 from openwatt.store.documents import keep_content
-from openwatt.store.tariffs import PublishedTariff, TariffFilter, regulated_history, tariffs_on
+from openwatt.store.tariffs import (
+    PublishedTariff,
+    TariffFilter,
+    known_tariffs,
+    regulated_history,
+    tariffs_on,
+)
 from tests.ingest.conftest import SOURCES, START, Desk
 from tests.ingest.drawn_sheets import simple_and_double, three_tables_in_cents
 
@@ -127,6 +133,19 @@ def test_the_documents_never_take_turns(history: History, first: str) -> None:
     for day in (1, 2, 3):
         assert [history.see(source, stamp=day) for source in (first, second)] == [0, 0]
     assert {key: one.tariff for key, one in history.now().items()} == known
+
+
+def test_two_documents_read_at_the_same_moment_are_merged_one_after_the_other(
+    history: History, empty_url: str
+) -> None:
+    history.see(EDF)
+    with psycopg.connect(empty_url) as other:
+        known_tariffs(other, "EDF", ["Tarif Bleu"])
+        history.connection.execute("set lock_timeout = '50ms'")
+        with pytest.raises(psycopg.errors.LockNotAvailable):
+            history.see(CRE)
+        other.rollback()
+        assert history.see(CRE) > 0
 
 
 def changed(inspection: Inspection, change: Callable[[Tariff], Tariff]) -> Inspection:
