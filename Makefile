@@ -85,6 +85,7 @@ bench: $(VENV)/.dev ## Measure, and print ratios; what each script asks is in be
 	$(BIN)/python bench/shipping.py
 	$(BIN)/python -m bench.bills
 	$(BIN)/python -m bench.sheets
+	$(BIN)/python -m bench.backup
 
 ##@ Change
 
