@@ -97,7 +97,7 @@ def _admit() -> Response | None:
 def _later(error: Exception) -> Response:
     detail = "Another document is being read; ask again."
     if isinstance(error, OvertimeError):
-        detail = "It took too long and was ended; nothing was changed. Try again, or use the command line."
+        detail = "It took too long and was ended. Look at the run before you try again."
     answer = problem(503, detail)
     answer.headers["Retry-After"] = "10"
     return answer
