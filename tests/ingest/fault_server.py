@@ -1,12 +1,16 @@
 """A real server on the loopback: it answers as it is told, wrongly too, and remembers what it was asked."""
 
 import contextlib
+import os
 import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
+    del os.environ[name]  # a proxy of the developer's must not stand between a test and this server
 
 PDF = b"%PDF-1.7\na sheet\n%%EOF\n"
 

@@ -36,11 +36,9 @@ def endless_text() -> bytes:
     )
 
 
-def endless_pages(pages: int = 11) -> bytes:
-    """As much text as is allowed: seconds of computing, little memory."""
-    line = b"0,1952 " + b"abcdefghijklmnop " * 4
-    lines = b"".join(b"1 0 0 1 9 %.1f Tm (%s) Tj " % (830 - 1.2 * i, line) for i in range(680))
-    return pdf_of(zlib.compress(b"BT /F1 1 Tf " + lines + b"ET", 9), kids=pages)
+def slow_pages(pages: int = 120) -> bytes:
+    """Pages on which a colour is set a million times and nothing drawn: much computing, little memory."""
+    return pdf_of(zlib.compress(b"0 g " * 1_000_000, 9), kids=pages)
 
 
 def pdf_of(stream: bytes, *, filters: bytes = b"/FlateDecode", kids: int = 1) -> bytes:

@@ -209,19 +209,27 @@ def test_a_host_is_asked_in_turns_whichever_process_asks(command: Command) -> No
     for name in names:
         command.put(name, b"", status=404)
     command.interval_s = 0.3
-    with psycopg.connect(command.url, autocommit=True) as connection:
-        row = connection.execute(
-            "insert into fetch_turns values ('127.0.0.1', now() + interval '4 s') "
-            "returning extract(epoch from next_at)::float8"
-        ).fetchone()
+    with psycopg.connect(command.url) as holder:
+        holder.execute("insert into fetch_turns values ('127.0.0.1', now())")
+        holder.commit()
+        holder.execute("select from fetch_turns for update")
+        with (
+            ended(command.start("ingest", *names[:3])) as one,
+            ended(command.start("ingest", *names[3:])) as two,
+        ):
+            # Both wait for their first turn; from then on all of them are known.
+            wait_until(
+                lambda: asked(command, "select count(*) from pg_locks where not granted") == 2, PATIENCE_S
+            )
+            row = holder.execute(
+                "update fetch_turns set next_at = clock_timestamp() + interval '1 s' "
+                "returning extract(epoch from next_at)::float8"
+            ).fetchone()
+            holder.commit()
+            for process in (one, two):
+                process.communicate(timeout=PATIENCE_S)
+                assert process.returncode == 3
     assert row
-    with (
-        ended(command.start("ingest", *names[:3])) as one,
-        ended(command.start("ingest", *names[3:])) as other,
-    ):
-        for process in (one, other):
-            process.communicate(timeout=PATIENCE_S)
-            assert process.returncode == 3
     came = sorted(request.at for request in command.site.asked)
     assert len(came) == 6
     # No turn begins before its own instant, however busy the machine is; it may begin later.
@@ -262,8 +270,9 @@ def test_help_tells_every_exit_status() -> None:
         assert status in told
 
 
-def test_sources_are_listed_as_a_table(command: Command) -> None:
-    status, out, log = command.run("sources", COLUMNS="200")
-    assert status == 0, log
-    assert YELI in out
-    assert "never" in out
+def test_sources_are_listed_as_a_table(filled_url: str) -> None:
+    environment = {"OPENWATT_DATABASE_URL": filled_url, "COLUMNS": "200"}
+    result = CliRunner().invoke(main, ["sources"], env=environment)
+    assert result.exit_code == 0, result.output
+    for words in (YELI, "never", "by hand", "no document yet"):
+        assert words in result.output
