@@ -13,7 +13,7 @@ BUGSINK := .venv-bugsink
 help: ## List these targets.
 	@awk 'BEGIN {FS = ":.*## "} \
 	  /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} \
-	  /^[a-z-]+:.*## / {printf "  \033[36m%-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	  /^[a-z-]+:.*## / {printf "  \033[36m%-16s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: $(VENV)/.run ## Start the service on http://127.0.0.1:8000 with an embedded PostgreSQL.
@@ -22,6 +22,35 @@ run: $(VENV)/.run ## Start the service on http://127.0.0.1:8000 with an embedded
 .PHONY: migrate
 migrate: $(VENV)/.run ## Bring the database to this version's schema.
 	$(BIN)/openwatt migrate
+
+##@ Containers
+
+# docker or podman, whichever answers; ENGINE=docker, podman or native chooses.
+ENGINE ?=
+
+.PHONY: up
+up: ## Start the service in containers, with PostgreSQL, Valkey, ingestion and metrics; wait until it is ready.
+	@ENGINE=$(ENGINE) ops/stack up service
+
+.PHONY: down
+down: ## Stop them; their data is kept.
+	@ENGINE=$(ENGINE) ops/stack down service
+
+.PHONY: monitoring-up
+monitoring-up: ## Start Prometheus, Alertmanager and Grafana; ENGINE=native: the system's own, without Grafana.
+	@ENGINE=$(ENGINE) ops/stack up monitoring
+
+.PHONY: monitoring-down
+monitoring-down: ## Stop them; their data is kept.
+	@ENGINE=$(ENGINE) ops/stack down monitoring
+
+.PHONY: elk-up
+elk-up: ## Start Elasticsearch, Logstash and Kibana, and let the service ship its log there.
+	@ENGINE=$(ENGINE) ops/stack up elk
+
+.PHONY: elk-down
+elk-down: ## Stop them; their data is kept.
+	@ENGINE=$(ENGINE) ops/stack down elk
 
 ##@ Check
 
@@ -56,6 +85,7 @@ bench: $(VENV)/.dev ## Measure, and print ratios; what each script asks is in be
 	$(BIN)/python bench/shipping.py
 	$(BIN)/python -m bench.bills
 	$(BIN)/python -m bench.sheets
+	$(BIN)/python -m bench.backup
 
 ##@ Change
 
@@ -71,6 +101,9 @@ lock: $(VENV)/.dev ## Compile requirements*.txt from pyproject.toml, with hashes
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 $(if $(UPGRADE),--upgrade) \
 	  --quiet pyproject.toml --group dev \
 	  --constraints requirements.txt --output-file requirements-dev.txt
+	(echo "# What builds the package when an image is made; \`make lock\` writes it."; echo "setuptools>=80" | \
+	  $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --quiet --no-header --no-annotate -) \
+	  > ops/build-requirements.txt
 	echo "bugsink==2.6.1" | $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 \
 	  --quiet - --output-file tests/bugsink-requirements.txt
 

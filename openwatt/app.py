@@ -2,13 +2,14 @@
 
 import datetime as dt
 from collections.abc import Callable
+from pathlib import Path
 
 from flask import Flask, got_request_exception
 
 from openwatt.catalogue.calendars import calendar_for
 from openwatt.catalogue.market import calendar_of
 from openwatt.catalogue.shipped import shipped_duties
-from openwatt.prepare import locate_database
+from openwatt.prepare import database_environment, locate_database
 from openwatt.settings import Settings, read_settings
 from openwatt.store.database import Database
 from openwatt.telemetry.context import record_query
@@ -16,11 +17,14 @@ from openwatt.telemetry.exporter import Exporter
 from openwatt.telemetry.start import Telemetry, running_telemetry
 from openwatt.watch import PRIVATE_ENDPOINTS, PROBE_ENDPOINTS, collectors, telemetry_config
 from openwatt.web.access import Access, register_access
+from openwatt.web.admin import ADMIN_LIMIT, Admin, admin
 from openwatt.web.answers import Answers
 from openwatt.web.api import api
 from openwatt.web.bills import bills
 from openwatt.web.bodies import Request
 from openwatt.web.browser import guard_browser
+from openwatt.web.commands import Commands
+from openwatt.web.drills import drills
 from openwatt.web.front import Front
 from openwatt.web.home_page import home
 from openwatt.web.limits import Limits
@@ -28,6 +32,7 @@ from openwatt.web.market import Facts, StoredMarket
 from openwatt.web.pages import pages
 from openwatt.web.probes import probes
 from openwatt.web.problems import register_problems
+from openwatt.web.troubles import KeptTroubles
 
 #: A question is asked by its address; only a customer's file needs more (`web.bodies`).
 LONGEST_BODY_BYTES = 64 * 1024
@@ -35,6 +40,11 @@ LONGEST_BODY_BYTES = 64 * 1024
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
+
+
+def _source_names() -> list[str]:
+    """The names of the sources: each is its file's. Reading the files takes what no worker loads."""
+    return [path.stem for path in (Path(__file__).parent / "ingest" / "sources").glob("*.yaml")]
 
 
 def create_app(
@@ -61,6 +71,7 @@ def create_app(
     app.extensions["openwatt.market"] = StoredMarket(
         database, answers.data_version, Facts(calendar_of, calendar_for, shipped_duties)
     )
+    app.extensions["openwatt.troubles"] = KeptTroubles(database, answers.data_version)
     # The hooks of access come first, so that every answer, a refusal too, has its id, record and metrics.
     access = Access(
         telemetry.metrics,
@@ -70,6 +81,7 @@ def create_app(
                 "bills": settings.limit_bills,
                 "home": settings.limit_bills,
                 "pages": settings.limit_pages,
+                "admin": ADMIN_LIMIT,
             },
             telemetry.metrics,
             redis_url=settings.redis_url,
@@ -84,6 +96,12 @@ def create_app(
     register_problems(app)
     for part in (api, bills, home, probes, pages):
         app.register_blueprint(part)
+    if settings.admin_token is not None:
+        commands = Commands(lambda: database_environment(settings))
+        app.extensions["openwatt.admin"] = Admin.of(settings.admin_token, commands, _source_names())
+        app.register_blueprint(admin)
+    if settings.drill_token is not None:
+        app.register_blueprint(drills(settings.drill_token))
     Exporter(app, telemetry.metrics.exposition(collectors(settings, database)))
     app.after_request(guard_browser)
     app.wsgi_app = Front(  # type: ignore[method-assign]  # Flask's own advice

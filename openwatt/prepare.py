@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from openwatt.catalogue.load import load_catalogue
-from openwatt.settings import Settings
+from openwatt.settings import Settings, variable_of
 from openwatt.store.embedded import EmbeddedPostgres
 from openwatt.store.errors import DatabaseAwayError
 from openwatt.store.migrate import migrate
@@ -34,6 +36,22 @@ def locate_database(settings: Settings, *, start: bool = True) -> Callable[[], s
         return lambda: url
     server = _embedded(settings.data_dir)
     return server.ensure_running if start else server.conninfo
+
+
+def database_environment(settings: Settings) -> dict[str, str]:
+    """The settings by which a process of ours uses this database, and never starts one of its own.
+
+    Raises:
+        DatabaseAwayError: the embedded server cannot be brought up.
+    """
+    url = settings.database_url
+    if not url:
+        url = f"postgresql:///?{urlencode(conninfo_to_dict(locate_database(settings)()))}"
+    return {
+        variable_of("database_url"): url,
+        variable_of("data_dir"): str(settings.data_dir.resolve()),
+        variable_of("environment"): settings.environment,
+    }
 
 
 def hold_database(settings: Settings) -> None:

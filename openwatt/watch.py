@@ -1,6 +1,7 @@
 """What the settings ask of telemetry, in telemetry's own words."""
 
 from pathlib import Path
+from typing import Literal
 
 from openwatt import __version__
 from openwatt.settings import Settings
@@ -32,7 +33,9 @@ def metrics_directory(settings: Settings) -> Path:
     return (settings.data_dir / "metrics" / settings.bind.replace(":", "-").replace("/", "-")).resolve()
 
 
-def telemetry_config(settings: Settings, *, multiprocess: bool) -> TelemetryConfig:
+def telemetry_config(
+    settings: Settings, *, multiprocess: bool, stream: Literal["stdout", "stderr", "errors"] = "stdout"
+) -> TelemetryConfig:
     """The telemetry of a process; `multiprocess` when it shares its metrics with others (Gunicorn)."""
     identity = Identity(environment=settings.environment, version=release_of(settings))
     shipping = sentry = None
@@ -52,7 +55,7 @@ def telemetry_config(settings: Settings, *, multiprocess: bool) -> TelemetryConf
             untraced_paths=PROBE_PATHS | PRIVATE_PATHS,
         )
     return TelemetryConfig(
-        logs=LogConfig(identity=identity, level=settings.log_level, file=settings.log_file),
+        logs=LogConfig(identity=identity, level=settings.log_level, file=settings.log_file, stream=stream),
         version=__version__,
         revision=settings.revision,
         shipping=shipping,

@@ -159,6 +159,8 @@ class Program:
     package: str
     ready: str
     arguments: Callable[["Stack"], list[str]]
+    ours: bool = True
+    """False for what may run already, beside the service: then it is used as it is."""
 
     def binary(self) -> str | None:
         """Where it is on this machine."""
@@ -214,6 +216,7 @@ PROGRAMS: Final = (
         package="",
         ready="/metrics",
         arguments=lambda stack: ["metrics", "--host", *_host_and_port(stack.addresses.metrics)],
+        ours=False,
     ),
 )
 
@@ -260,19 +263,20 @@ class Stack:
             raise CannotRunError(f"not installed: {names}; on Debian: apt-get install {packages}".rstrip())
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
-        running = {each.name: self.pid(each) for each in PROGRAMS}
-        for program in PROGRAMS:
+        wanted = [each for each in PROGRAMS if self.pid(each) or not self.elsewhere(each)]
+        running = {each.name: self.pid(each) for each in wanted}
+        for program in wanted:
             if not running[program.name]:
                 self._port_is_free(program)
         left_out = self.render()
         try:
-            for program in PROGRAMS:
+            for program in wanted:
                 pid = running[program.name]
                 if not pid:
                     self._start(program)
-                elif program.name != "metrics":  # which reads no file
+                elif program.ours:  # the others read no file
                     os.kill(pid, signal.SIGHUP)
-            for program in PROGRAMS:
+            for program in wanted:
                 self._wait(program)
         except CannotRunError:
             self.down(name for name, pid in running.items() if not pid)
@@ -316,6 +320,10 @@ class Stack:
         ours = all(argument in shown for argument in kept["arguments"])
         return pid if shown and not shown.startswith("Z") and ours else 0
 
+    def elsewhere(self, program: Program) -> bool:
+        """Whether a program that need not be ours answers without having been started here."""
+        return not program.ours and not self.pid(program) and self.ready(program)
+
     def ready(self, program: Program) -> bool:
         """Whether a program answers."""
         try:
@@ -339,9 +347,12 @@ class Stack:
             try:
                 probe.bind((host, int(port)))
             except OSError as error:
+                debian = (
+                    f" (Debian's own: systemctl disable --now {program.package})" if program.package else ""
+                )
                 raise CannotRunError(
                     f"{program.name} cannot listen on {address}: {error.strerror}; "
-                    f"end what listens there, or give another with --{program.name}"
+                    f"end what listens there{debian}, or give another address with --{program.name}"
                 ) from error
 
     def _start(self, program: Program) -> None:
@@ -373,10 +384,11 @@ class Stack:
 def _told(stack: Stack, left_out: Mapping[str, list[str]]) -> Iterator[str]:
     for program in PROGRAMS:
         pid = stack.pid(program)
-        state = "ends" if not pid else "answers" if stack.ready(program) else "does not answer yet"
-        yield f"{program.name:<13} {stack.url(program):<24} " + (
-            f"{state}, pid {pid}" if pid else "not running"
-        )
+        if pid:
+            state = f"pid {pid}" if stack.ready(program) else f"pid {pid}, does not answer yet"
+        else:
+            state = "answers, started elsewhere" if stack.elsewhere(program) else "not running"
+        yield f"{program.name:<13} {stack.url(program):<24} {state}"
     for way, missing in left_out.items():
         yield f"alerts are not sent by {way}: no file {', '.join(missing)} in {stack.secrets}"
 
@@ -432,7 +444,7 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             left_out = stack.up() if asked.what == "up" else {}
             say("\n".join(_told(stack, left_out)) + "\n")
-            return 0 if all(map(stack.pid, PROGRAMS)) else 1
+            return 0 if all(stack.pid(each) or stack.elsewhere(each) for each in PROGRAMS) else 1
     except (CannotRunError, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 1

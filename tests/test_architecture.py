@@ -28,7 +28,9 @@ ONLY_IN = {
     "psycopg_pool": {"store"},
     "pypdfium2": {"ingest"},
     "yaml": {"ingest", "doctor", "sentry_alerts"},  # rules are files beside Prometheus's; so are routes
-    "httpx": {"ingest", "doctor", "sentry_alerts"},  # who asks other servers; a web worker asks none
+    "httpx": {"ingest", "doctor", "drill", "sentry_alerts"},  # who asks other servers; a web worker asks none
+    "httpcore": {"ingest"},
+    "backoff": {"ingest", "telemetry"},
     "openpyxl": {"meter"},
     "click": {"cli"},
     "rich": {"cli"},

@@ -1,17 +1,38 @@
 """The `openwatt` command: prints what is asked for and exits with a status that says how it went."""
 
 import errno
-import logging
+import signal
 import sys
+import threading
 from typing import Any
 
 import click
 
 from openwatt import __version__
-from openwatt.cli import backup, bills, doctor, inspection, logs, portfolio, sentry, service, tariffs
+from openwatt.cli import (
+    backup,
+    bills,
+    doctor,
+    drill,
+    ingestion,
+    inspection,
+    logs,
+    portfolio,
+    review,
+    sentry,
+    service,
+    sources,
+    tariffs,
+)
 from openwatt.domain.errors import OpenWattError
+from openwatt.telemetry.logs import plain_logs
 
 _INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
+_TERMINATED = 143  # and of one that SIGTERM ended
+
+
+def _end(_signal: int, _frame: object) -> None:
+    raise SystemExit(_TERMINATED)
 
 
 class _Commands(click.Group):
@@ -42,18 +63,25 @@ def main() -> None:
     lists them. Without OPENWATT_DATABASE_URL an embedded PostgreSQL is used and
     started when it is needed.
     """
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    if threading.current_thread() is threading.main_thread():
+        # Left in order: the database is released. And the first process of a container hears no other way.
+        signal.signal(signal.SIGTERM, _end)
+    plain_logs()
 
 
 for command in (
     *tariffs.COMMANDS,
     *bills.COMMANDS,
     *portfolio.COMMANDS,
+    *ingestion.COMMANDS,
+    *sources.COMMANDS,
+    *review.COMMANDS,
     *inspection.COMMANDS,
     *logs.COMMANDS,
     *service.COMMANDS,
     *backup.COMMANDS,
     *doctor.COMMANDS,
+    *drill.COMMANDS,
     *sentry.COMMANDS,
 ):
     main.add_command(command)

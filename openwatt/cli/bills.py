@@ -1,7 +1,8 @@
 """The commands that read a customer's file: its registers, whether they agree, what contracts would cost."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
 from functools import wraps
@@ -13,8 +14,10 @@ import msgspec
 from rich.console import Console
 
 from openwatt.catalogue.calendars import calendar_for
-from openwatt.catalogue.market import shipped_colours, shipped_market
+from openwatt.catalogue.market import calendar_of, shipped_colours
+from openwatt.catalogue.shipped import shipped_duties
 from openwatt.cli import bill_tables
+from openwatt.cli.settings import settings_of
 from openwatt.domain.answers import (
     advice_answer,
     comparison_answer,
@@ -45,6 +48,9 @@ from openwatt.domain.usage import (
 from openwatt.meter.contents import MAX_BYTES
 from openwatt.meter.indexes import read_indexes
 from openwatt.meter.read import read_load_curve
+from openwatt.prepare import held_database, locate_database, prepare_database
+from openwatt.store.database import Database
+from openwatt.web.market import Facts, StoredMarket
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -184,16 +190,21 @@ def reconcile_command(curve: Path, indexes: Path, home: Home, *, as_json: bool) 
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @_told
 @_of_a_home
-def compare_command(home: Home, **options: Any) -> None:
-    """What every contract would have cost, from the cheapest, beside the regulated tariff."""
+@click.pass_context
+def compare_command(context: click.Context, /, home: Home, **options: Any) -> None:
+    """What every contract would have cost, from the cheapest, beside the regulated tariff.
+
+    Contracts and Tempo colours are those of the database, as the service has them.
+    """
     today = dt.datetime.now(PARIS).date()
     assumptions: list[str] = []
     if not home.off_peak_hours:
         home = replace(home, off_peak_hours=(parse_off_peak_hours(ASSUMED_OFF_PEAK),))
         assumptions.append(f"off-peak hours {ASSUMED_OFF_PEAK}: say yours with --off-peak")
-    with Console(stderr=True).status("costing every contract"):
+    with Console(stderr=True).status("costing every contract"), _stored_market(context) as stored:
+        home = replace(home, colours={**home.colours, **stored.colours()})
         curve, use, span = _use(options, home, today, assumptions)
-        market = shipped_market()
+        market = stored.market(stored.everything())
         question = Question(
             span=span, prices=_prices(options["prices"]), today=today, present=_present(options)
         )
@@ -211,6 +222,19 @@ def compare_command(home: Home, **options: Any) -> None:
         )
     else:
         bill_tables.print_comparison(result, advice, assumptions)
+
+
+@contextmanager
+def _stored_market(context: click.Context) -> Iterator[StoredMarket]:
+    """The market as the database has it, made ready if it is not."""
+    settings = settings_of(context)
+    with held_database(settings):
+        prepare_database(settings)
+        database = Database(locate_database(settings))
+        try:
+            yield StoredMarket(database, lambda: 0, Facts(calendar_of, calendar_for, shipped_duties))
+        finally:
+            database.close()
 
 
 COMMANDS: tuple[click.Command, ...] = (registers_command, reconcile_command, compare_command)

@@ -1,4 +1,8 @@
-"""The commands of an operator: settings, schema, metrics."""
+"""The commands of an operator: settings, schema, database, metrics."""
+
+import os
+import signal
+import socket
 
 import click
 from rich.console import Console
@@ -20,6 +24,34 @@ def migrate(context: click.Context) -> None:
     with held_database(settings), connect(settings) as connection:
         applied = migrate_database(connection)
     click.echo(f"applied {', '.join(applied)}" if applied else "the schema is up to date")
+
+
+@click.command("database")
+@click.pass_context
+def keep_database(context: click.Context) -> None:
+    """Keep the embedded PostgreSQL running until told to end, and say where it is.
+
+    Everything that uses it starts it by itself. A machine on which the service and
+    timed commands come and go keeps it up with this, so that none of them carries it.
+    """
+    settings = settings_of(context)
+    if settings.database_url:
+        raise click.ClickException(
+            "OPENWATT_DATABASE_URL names another PostgreSQL, which keeps itself up: nothing is to do here"
+        )
+    with held_database(settings):
+        click.echo(f'the embedded PostgreSQL answers; look into it with psql "{locate_database(settings)()}"')
+        _tell_systemd("READY=1")
+        while True:
+            signal.pause()
+
+
+def _tell_systemd(state: str) -> None:
+    """What Type=notify of a unit waits for; nobody is told where systemd did not start us."""
+    address = os.environ.get("NOTIFY_SOCKET")
+    if address:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+            told.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
 
 
 @click.command("settings")
@@ -60,4 +92,4 @@ def metrics(context: click.Context, *, port: int, host: str) -> None:
         database.close()
 
 
-COMMANDS: tuple[click.Command, ...] = (migrate, show_settings, metrics)
+COMMANDS: tuple[click.Command, ...] = (migrate, keep_database, show_settings, metrics)

@@ -23,6 +23,7 @@ from openwatt.store.tariffs import PublishedTariff, TariffFilter, place_of, tari
 from openwatt.store.tempo import tempo_days
 from openwatt.web.items import TariffItem, TempoDayItem
 from openwatt.web.tables import csv_lines, to_csv
+from openwatt.web.troubles import read_troubles
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 _ROWS_A_READ = 1000
@@ -81,8 +82,11 @@ def tariffs(
     now = known or dt.datetime.now(dt.UTC)
     with held_database(settings):
         prepare_database(settings)
-        found = list(_every_tariff(Database(locate_database(settings)), wanted, day, known))
-    items = [TariffItem.of(published, on=day, now=now) for published in found]
+        database = Database(locate_database(settings))
+        found = list(_every_tariff(database, wanted, day, known))
+        troubles = {} if known else read_troubles(database)
+        database.close()
+    items = [TariffItem.of(published, on=day, now=now, troubles=troubles) for published in found]
     if as_json or as_csv:
         _print_items(items, TariffItem, as_csv=as_csv)
         return
@@ -116,7 +120,6 @@ def _every_tariff(
         found = tariffs_on(database, wanted, on=day, known_at=known, after=place, limit=_ROWS_A_READ)
         yield from found
         if len(found) < _ROWS_A_READ:
-            database.close()
             return
         place = place_of(found[-1])
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -97,6 +98,40 @@ def find_event(patient: Patient, url: str, token: str, dsn: Dsn, event_id: str) 
 
     if patient.asker.ask(url, "/api/canonical/0/projects/", token=token).status_code == 404:
         return _find_in_sentry(get, dsn, event_id)
+    for event in _newest_in_bugsink(get, url, dsn):
+        if str(event["event_id"]).replace("-", "") == event_id:
+            return _content(get, event)
+    return None
+
+
+def find_report(patient: Patient, url: str, token: str, dsn: Dsn, request_id: str) -> dict[str, Any] | None:
+    """The newest event of a request, by its tag `request_id`; asked as `find_event` asks.
+
+    Raises:
+        UnansweredError: it does not answer, or refuses the token.
+    """
+
+    def get(path: str, **query: str) -> Any:
+        return patient.asker.ask_json(url, path, query=query, token=token)
+
+    if patient.asker.ask(url, "/api/canonical/0/projects/", token=token).status_code == 404:
+        for event in get(f"{_sentry_project(get, dsn)}/events/", full="true"):
+            if {"key": "request_id", "value": request_id} in event.get("tags", []):
+                return dict(event)
+        return None
+    for event in _newest_in_bugsink(get, url, dsn):
+        found = _content(get, event)
+        if (found.get("tags") or {}).get("request_id") == request_id:
+            return found
+    return None
+
+
+def _content(get: Any, event: dict[str, Any]) -> dict[str, Any]:
+    found = get(f"/api/canonical/0/events/{event['id']}/")["data"]
+    return found if isinstance(found, dict) else {}
+
+
+def _newest_in_bugsink(get: Any, url: str, dsn: Dsn) -> Iterator[dict[str, Any]]:
     projects = get("/api/canonical/0/projects/")["results"]
     ours = [one["id"] for one in projects if urlsplit(one["dsn"]).username == dsn.key]
     if not ours:
@@ -106,21 +141,21 @@ def find_event(patient: Patient, url: str, token: str, dsn: Dsn, event_id: str) 
         )
     issues = get("/api/canonical/0/issues/", project=str(ours[0]), sort="last_seen", order="desc")["results"]
     for issue in issues[:_ISSUES]:
-        for event in get("/api/canonical/0/events/", issue=str(issue["id"]))["results"]:
-            if str(event["event_id"]).replace("-", "") == event_id:
-                found = get(f"/api/canonical/0/events/{event['id']}/")["data"]
-                return found if isinstance(found, dict) else {}
-    return None
+        yield from get("/api/canonical/0/events/", issue=str(issue["id"]))["results"]
 
 
-def _find_in_sentry(get: Any, dsn: Dsn, event_id: str) -> dict[str, Any] | None:
+def _sentry_project(get: Any, dsn: Dsn) -> str:
     ours = [one for one in get("/api/0/projects/") if str(one["id"]) == dsn.project]
     if not ours:
         raise BrokenError(
             "the token of OPENWATT_SENTRY_TOKEN sees no project of OPENWATT_SENTRY_DSN",
             "give it the scopes project:read and event:read in the organisation of the project",
         )
-    where = f"/api/0/projects/{ours[0]['organization']['slug']}/{ours[0]['slug']}/events/{event_id}/"
+    return f"/api/0/projects/{ours[0]['organization']['slug']}/{ours[0]['slug']}"
+
+
+def _find_in_sentry(get: Any, dsn: Dsn, event_id: str) -> dict[str, Any] | None:
+    where = f"{_sentry_project(get, dsn)}/events/{event_id}/"
     try:
         found = get(where)
     except UnansweredError as error:

@@ -38,26 +38,37 @@ class RegulatedTariffs:
                 return tariff
         return None
 
-    def lately(self, day: dt.date, option: str, power_kva: int) -> Tariff | None:
-        """The tariff in force, or while it is not known yet for this power, the one of the year before."""
+    def lately(self, day: dt.date, option: str, power_kva: int, tax: Tax | None = None) -> Tariff | None:
+        """The tariff in force, or while it is not known yet for this power, the one of the year before.
+
+        With `tax`, one that is known on that side: a new grid is known without taxes first.
+        """
         current = self.on(day, option, power_kva)
-        if current is not None:
+        if current is not None and _is_known(current, tax):
             return current
         past = [
             tariff
             for tariff in self._history.get((option, power_kva), ())
             if tariff.applies_to is not None
+            and _is_known(tariff, tax)
             and tariff.applies_to < day <= tariff.applies_to + dt.timedelta(days=366)
         ]
         return max(past, key=lambda tariff: tariff.applies_from, default=None)
 
     def amount(self, day: dt.date, option: str, power_kva: int, meaning: str, tax: Tax) -> Decimal | None:
         """An amount to compare with, as lately known; between two usual powers, on the line of theirs."""
-        return _between(partial(self.lately, day, option), power_kva, meaning, tax)
+        return _between(partial(self.lately, day, option, tax=tax), power_kva, meaning, tax)
 
     def price(self, day: dt.date, option: str, power_kva: int, register: str, tax: Tax) -> Decimal | None:
         """A price in force on a day at the nearest powers that are regulated; None when none is known."""
         return _between(partial(self.on, day, option), power_kva, register, tax)
+
+
+def _is_known(tariff: Tariff, tax: Tax | None) -> bool:
+    """Whether a tariff has a side; without one, whatever it has is enough."""
+    if tax is None:
+        return True
+    return bool(tariff.prices_eur_per_kwh_ht if tax == "HT" else tariff.prices_eur_per_kwh_ttc)
 
 
 def _between(find: Callable[[int], Tariff | None], power_kva: int, meaning: str, tax: Tax) -> Decimal | None:

@@ -1,7 +1,7 @@
 """What a document says and every reason not to publish it, without a database: `openwatt inspect`."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from openwatt.domain.tariff import Tariff
 from openwatt.ingest import grid_csv, tempo_json
 from openwatt.ingest.grid_pdf.apart import read_pages_apart
 from openwatt.ingest.grid_pdf.sheet import read_sheet
+from openwatt.ingest.grid_pdf.words import Page
 from openwatt.ingest.sources import SignedException, Source, expectations, recognise
 from openwatt.ingest.unreadable import UnreadableDocumentError
 
@@ -25,7 +26,8 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 class Inspection:
     """What a run would make of a document: its outcome, what was read, the doubts, and those signed off.
 
-    `published` means that a run would publish it: there is no doubt left.
+    `published` means that a run would publish it: there is no doubt left. A table that
+    somebody typed from a sheet is read `by_hand`.
     """
 
     source: Source | None
@@ -35,6 +37,7 @@ class Inspection:
     signed_off: tuple[tuple[Doubt, SignedException], ...] = ()
     reason: str | None = None
     tempo: tempo_json.TempoReading | None = None
+    by_hand: bool = False
 
     def tariffs(self) -> list[Tariff]:
         """The complete tariffs read, right or doubtful."""
@@ -48,12 +51,14 @@ def inspect_document(
     *,
     on: dt.date,
     name: str | None = None,
+    read_pdf: Callable[[bytes], tuple[Page, ...]] = read_pages_apart,
 ) -> Inspection:
     """Read a document with its source and doubt it, on a day (for exceptions that end).
 
     Without a name the source is recognised by the document's own words; where
     none is, the general vocabulary reads it, and it stays refused for want of a
-    source. Raises KeyError when the name is no source.
+    source. A PDF's words are taken in a process apart, unless another `read_pdf` is
+    given by who is in one already. Raises KeyError when the name is no source.
     """
     source = sources[name] if name is not None else _source_of_data(document, sources)
     try:
@@ -66,7 +71,7 @@ def inspect_document(
         if source is not None and source.format == "cre_csv":
             reading = grid_csv.read_csv(document, source)
         else:
-            pages = read_pages_apart(document)
+            pages = read_pdf(document)
             source = source or recognise(" ".join(page.text for page in pages), sources.values())
             reading = read_sheet(pages, source)
     except UnreadableDocumentError as error:
@@ -122,6 +127,11 @@ def settle(
 
 def as_json(inspection: Inspection) -> bytes:
     """The inspection as JSON; amounts are numbers, digit for digit as they were read."""
+    return _ENCODER.encode(as_mapping(inspection))
+
+
+def as_mapping(inspection: Inspection) -> dict[str, Any]:
+    """The inspection in the shape of its JSON, amounts as decimals."""
     answer: dict[str, Any] = {
         "source": inspection.source.name if inspection.source else None,
         "outcome": inspection.outcome,
@@ -139,7 +149,7 @@ def as_json(inspection: Inspection) -> bytes:
         answer["colours"] = {
             day.isoformat(): colour for day, colour in sorted(inspection.tempo.colours.items())
         }
-    return _ENCODER.encode(answer)
+    return answer
 
 
 def _tariff_as_json(tariff: Tariff) -> dict[str, Any]:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from openwatt.domain.reading import Doubt
+from openwatt.domain.tariff import Colour
 from openwatt.ingest.unreadable import UnreadableDocumentError
 
 #: RTE's word → the colour of the field.
-COLOURS = {"BLUE": "BLEU", "WHITE": "BLANC", "RED": "ROUGE"}
+COLOURS: Mapping[str, Colour] = {"BLUE": "BLEU", "WHITE": "BLANC", "RED": "ROUGE"}
 
 _FALLBACK = "-fallback"
 #: One answer holds a season; ten seasons are another document.
@@ -24,7 +25,7 @@ class TempoReading:
     it is never guessed. `faults` says which were not understood.
     """
 
-    colours: Mapping[dt.date, str]
+    colours: Mapping[dt.date, Colour]
     fallback: frozenset[dt.date]
     faults: tuple[Doubt, ...] = ()
 
@@ -44,7 +45,7 @@ def read_tempo(document: bytes) -> TempoReading:
         raise UnreadableDocumentError("the answer holds no « values »")
     if len(values) > 2 * _MAX_DAYS:
         raise UnreadableDocumentError(f"{len(values)} values, a season has at most 732")
-    colours: dict[dt.date, str] = {}
+    colours: dict[dt.date, Colour] = {}
     fallback: set[dt.date] = set()
     faults = []
     for key, value in sorted(values.items()):

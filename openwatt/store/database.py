@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
 from json import loads
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import errors
@@ -26,6 +26,9 @@ T = TypeVar("T")
 
 #: A reader waits this long for the database in all: the API promises its 503 within 2 s.
 READ_DEADLINE_S = 1.5
+
+#: A connection for work that takes its time, as `openwatt.prepare.connect` opens it.
+Connection: TypeAlias = psycopg.Connection[Any]
 
 _CONNECT: dict[str, Any] = {"autocommit": True, "connect_timeout": 2}
 
@@ -57,7 +60,12 @@ class _PatientConnection(psycopg.Connection[Any]):
 
 def _configure(connection: psycopg.Connection[Any]) -> None:
     """Binds a new connection to the role that may only read and insert, where the server has it."""
-    connection.execute(statement("connection_settings"), {"statement_timeout": f"{READ_DEADLINE_S}s"})
+    bind_to_history(connection, READ_DEADLINE_S)
+
+
+def bind_to_history(connection: Connection, statement_timeout_s: float) -> None:
+    """Binds a connection to the role that may only read and insert, where there is one, and to a time."""
+    connection.execute(statement("connection_settings"), {"statement_timeout": f"{statement_timeout_s}s"})
 
 
 class Database:

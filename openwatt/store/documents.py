@@ -1,9 +1,13 @@
 """The documents behind the figures: what was read, how much came of it, when it was last seen."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from openwatt.store.database import Database
+from psycopg.rows import kwargs_row
+
+from openwatt.store.database import Connection, Database
+from openwatt.store.sql import statement
+from openwatt.store.tariffs import Document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,5 +22,24 @@ class SeenDocument:
 
 
 def documents_seen(database: Database) -> list[SeenDocument]:
-    """Every document that tariffs come from, the last seen one first."""
+    """Every document that tariffs come from, or that has confirmed them last; the last seen one first."""
     return database.read("documents_seen", {}, SeenDocument)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptDocument(Document):
+    """A document with its bytes; `content` is None for one that only the catalogue names."""
+
+    media_type: str | None
+    content: bytes | None
+
+
+def keep_content(connection: Connection, document: KeptDocument) -> None:
+    """Keeps a document with its bytes, once, by its reference."""
+    connection.execute(statement("keep_content"), asdict(document))
+
+
+def kept_document(connection: Connection, reference: str) -> KeptDocument | None:
+    """A kept document by its reference."""
+    with connection.cursor(row_factory=kwargs_row(KeptDocument)) as cursor:
+        return cursor.execute(statement("document_content"), {"reference": reference}).fetchone()

@@ -13,3 +13,11 @@ class SchemaError(OpenWattError):
 
 class CorrectionError(OpenWattError):
     """A different figure is already kept for the same contract, day and instant of observation."""
+
+
+class DecisionError(OpenWattError):
+    """A decision that cannot be taken as things stand; the message says why and what can be done."""
+
+
+class UnknownRunError(OpenWattError):
+    """There is no run of this number."""

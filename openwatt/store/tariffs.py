@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 import psycopg
+from psycopg.rows import kwargs_row
 
 from openwatt.domain.tariff import OPTIONS, Tariff
 from openwatt.store.database import Database
@@ -41,6 +42,8 @@ class PublishedTariff:
     ht_document: Document | None
 
 
+#: Far more periods than the regulated tariff will have in a lifetime.
+_MOST_REGULATED = 100_000
 _TARIFF_COLUMNS = tuple(f.name for f in fields(Tariff))
 _DOCUMENT_COLUMNS = tuple(f.name for f in fields(Document))
 
@@ -156,7 +159,9 @@ def publish(connection: psycopg.Connection[Any], observations: Iterable[Observat
     """Adds what changed, inside the caller's transaction, and returns how many tariffs that was.
 
     An observation that says what the newest earlier one of the same contract and
-    `applies_from` already says is left out, so publishing twice adds nothing.
+    `applies_from` already says is left out, so publishing twice adds nothing. If it
+    comes from another document, that one confirms the kept tariff: it is then as fresh
+    as either.
 
     Raises:
         CorrectionError: when the same instant of observation already holds other figures.
@@ -200,6 +205,7 @@ def publish(connection: psycopg.Connection[Any], observations: Iterable[Observat
             "another figure is already kept for this contract, day and instant of observation "
             f"({error.diag.message_detail}): a correction needs a newer observed_at"
         ) from error
+    connection.execute(statement("confirm_tariffs"))
     connection.execute(statement("publish_done"))
     return published
 
@@ -210,9 +216,35 @@ def keep_documents(connection: psycopg.Connection[Any], documents: Iterable[Docu
         cursor.executemany(statement("keep_document"), [asdict(document) for document in documents])
 
 
-def see_document(connection: psycopg.Connection[Any], reference: str, seen_at: dt.datetime) -> None:
-    """Notes that a kept document was found again at its address."""
-    connection.execute(statement("see_document"), {"reference": reference, "seen_at": seen_at})
+def see_document(
+    connection: psycopg.Connection[Any], reference: str, seen_at: dt.datetime, run_id: int | None = None
+) -> None:
+    """Notes that a kept document was found again at its address, by a run if one is given."""
+    parameters = {"reference": reference, "seen_at": seen_at, "run_id": run_id}
+    connection.execute(statement("see_document"), parameters)
+
+
+def regulated_history(connection: psycopg.Connection[Any]) -> list[Tariff]:
+    """Every regulated tariff as it is known now, each period ending where the next begins."""
+    wanted = TariffFilter(regulated=True)
+    parameters = _parameters(wanted, None, _MOST_REGULATED) | {"since": dt.date.min, "until": dt.date.max}
+    with connection.cursor(row_factory=kwargs_row(published_row)) as cursor:
+        rows = cursor.execute(statement("tariffs_history"), parameters).fetchall()
+    return [row.tariff for row in rows]
+
+
+def known_tariffs(
+    connection: psycopg.Connection[Any], supplier: str, offers: Iterable[str]
+) -> list[PublishedTariff]:
+    """Every period of some offers as it was last observed, with the end that was read of it.
+
+    Whoever merges with what is known waits here for another who does, until that one's
+    transaction ends: two documents of one tariff may be read at the same moment.
+    """
+    connection.execute(statement("supplier_lock"), {"supplier": supplier})
+    with connection.cursor(row_factory=kwargs_row(published_row)) as cursor:
+        parameters = {"supplier": supplier, "offers": list(offers)}
+        return cursor.execute(statement("known_tariffs"), parameters).fetchall()
 
 
 def _json(prices: Mapping[str, Decimal]) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 FILTERED = "[Filtered]"
 _UNCLEANABLE = "[could not be cleaned]"
 _MAX_DEPTH = 20
+_LONGEST_KEY = 200
+_LONGEST_NUMBER_BITS = 1024  # what any reader of JSON takes
 
 #: A key that holds one of these words holds a secret; `-` and `_` count as nothing.
 SECRET_WORDS = (
@@ -62,6 +64,8 @@ def clean(value: Any) -> Any:
 
 
 def _clean(value: Any, depth: int) -> Any:
+    if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER_BITS:
+        return f"[a number of {value.bit_length()} bits]"
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, (bytes, bytearray)):
@@ -73,10 +77,15 @@ def _clean(value: Any, depth: int) -> Any:
 
 def _clean_container(value: Any, depth: int) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _clean_pair(str(key), item, depth) for key, item in value.items()}
+        return {_clean_key(str(key)): _clean_pair(str(key), item, depth) for key, item in value.items()}
     if len(value) == 2 and isinstance(value, (list, tuple)) and isinstance(value[0], str):
         return [clean_text(value[0]), _clean_pair(value[0], value[1], depth)]
     return [_clean(item, depth + 1) for item in value]
+
+
+def _clean_key(key: str) -> str:
+    """A key that every receiver takes: Elasticsearch refuses a whole record for a NUL or an immense one."""
+    return key[:_LONGEST_KEY].replace("\0", "\\0")
 
 
 def _clean_pair(key: str, value: Any, depth: int) -> Any:

@@ -47,6 +47,7 @@ EXTRA_FIELDS: Mapping[str, str] = MappingProxyType(
         "tariffs": "integer",
         "doubts": "integer",
         "reason": "text",
+        "action": "keyword",
         # processes and their parts
         "pid": "integer",
         "worker": "keyword",

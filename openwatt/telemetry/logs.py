@@ -1,5 +1,7 @@
 """One shape for every log line: ours, gunicorn's and the libraries', to stdout, a file and Logstash."""
 
+import functools
+import ipaddress
 import logging
 import logging.handlers
 import os
@@ -11,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final, Literal
 
 import msgspec
 from pythonjsonlogger.core import LogData
@@ -40,12 +42,17 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfig:
-    """Where log lines go and from which level on. `readable` None: on a terminal in development only."""
+    """Where log lines go and from which level on. `readable` None: on a terminal in development only.
+
+    A command whose answer is on stdout logs to stderr; one that draws on a terminal
+    shows only `errors` there.
+    """
 
     identity: Identity
     level: str = "INFO"
     file: Path | None = None
     readable: bool | None = None
+    stream: Literal["stdout", "stderr", "errors"] = "stdout"
 
 
 class _EventIds:
@@ -125,7 +132,10 @@ class JsonFormatter(MsgspecFormatter):
 
     def jsonify_log_record(self, log_data: LogData) -> str:
         """JSON with numbers digit for digit; NaN and infinities, which JSON has not, become null."""
-        return self._encoder.encode(log_data).decode()
+        try:
+            return self._encoder.encode(log_data).decode()
+        except UnicodeEncodeError:  # a path or a header that was no UTF-8
+            return self._encoder.encode(_encodable(log_data)).decode()
 
     def _timestamp(self, created: float) -> str:
         second = int(created)
@@ -138,7 +148,10 @@ class JsonFormatter(MsgspecFormatter):
     def _unformattable(self, record: logging.LogRecord, error: Exception) -> LogData:
         plain = logging.LogRecord(record.name, record.levelno, "", 0, "", None, None)
         plain.created = record.created
-        plain.message = str(record.msg)
+        try:
+            plain.message = str(record.msg)
+        except Exception:  # noqa: BLE001  a value's own __str__ may raise anything
+            plain.message = f"[a {type(record.msg).__name__} that cannot be shown]"
         data: LogData = {}
         self.add_fields(data, plain, {"error": f"the record could not be formatted: {type(error).__name__}"})
         return data
@@ -167,6 +180,36 @@ class RequestRecordsHandler(logging.Handler):
         return True
 
 
+def plain_logs() -> None:
+    """Warnings as bare sentences on stderr, as a command tells them, until `configure_logs` replaces this."""
+    root = logging.getLogger()
+    if root.handlers:
+        return
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    handler._openwatt = True  # type: ignore[attr-defined]  # noqa: SLF001  our mark on our handlers
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+
+
+class _LogFile(logging.handlers.WatchedFileHandler):
+    """The log's file, which rotation may rename under us at any time.
+
+    It looks before each line and opens the file again, which gunicorn's USR1
+    does not do for the root logger. It makes a new file itself, readable by
+    owner and group: were logrotate to make it, its file and ours could meet.
+    """
+
+    def _open(self) -> IO[str]:  # type: ignore[override]
+        return open(
+            self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=_open_for_group
+        )
+
+
+def _open_for_group(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o640)
+
+
 def configure_logs(config: LogConfig, *further: logging.Handler) -> JsonFormatter:
     """Makes the root logger write our lines, and only those; a second call replaces the first.
 
@@ -177,20 +220,21 @@ def configure_logs(config: LogConfig, *further: logging.Handler) -> JsonFormatte
         OSError: the file cannot be opened.
     """
     formatter = JsonFormatter(config.identity)
+    output = sys.stdout if config.stream == "stdout" else sys.stderr
     readable = config.readable
     if readable is None:
-        readable = config.identity.environment == "development" and sys.stdout.isatty()
-    stdout = logging.StreamHandler(sys.stdout)
+        readable = config.identity.environment == "development" and output.isatty()
+    stdout = logging.StreamHandler(output)
     stdout.setFormatter(ReadableFormatter(config.identity) if readable else formatter)
+    if config.stream == "errors":
+        stdout.setLevel(logging.ERROR)
     # Shipping comes first: what a killed process has printed is in its ring.
     for handler in further:
         handler.setFormatter(formatter)
     handlers: list[logging.Handler] = [RequestRecordsHandler(), *further, stdout]
     if config.file is not None:
         config.file.parent.mkdir(parents=True, exist_ok=True)
-        # Rotation renames the file under us: this handler looks before each line
-        # and opens it again, which gunicorn's USR1 does not do for the root logger.
-        handlers.append(logging.handlers.WatchedFileHandler(config.file, encoding="utf-8"))
+        handlers.append(_LogFile(config.file, encoding="utf-8"))
         handlers[-1].setFormatter(formatter)
 
     root = logging.getLogger()
@@ -238,7 +282,16 @@ def _ends_of(text: str) -> str:
 
 
 def _as_text(value: object) -> str:
-    return clean_text(str(value))
+    return str(_encodable(clean_text(str(value))))
+
+
+def _encodable(value: Any) -> Any:
+    """The same value with lone surrogates, which UTF-8 has not, shown as their escapes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    return [_encodable(item) for item in value] if isinstance(value, list) else value
 
 
 def _keyword(value: object) -> str | list[str] | None:
@@ -262,15 +315,27 @@ def _long(value: object) -> int | None:
 
 
 def _double(value: object) -> float | Decimal | None:
-    if type(value) in (float, int):
-        return value  # type: ignore[return-value]
-    return value if isinstance(value, Decimal) and value.is_finite() else None
+    if type(value) is float:
+        return value
+    if type(value) is int:
+        return value if value.bit_length() < 1024 else None
+    if isinstance(value, Decimal) and value.is_finite():
+        return value if value.adjusted() < 308 and len(value.as_tuple().digits) < 400 else None
+    return None
 
 
 def _address(value: object) -> str | None:
-    # Read by eye and not by `ipaddress` (2 µs): an address is digits, hex letters, dots and colons.
     text = str(value)
-    return text if ("." in text or ":" in text) and not text.strip("0123456789abcdefABCDEF.:") else None
+    return text if _is_address(text) else None
+
+
+@functools.lru_cache(4096)  # reading one takes 2 µs, and the same clients come again
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text  # with a zone it is none to Elasticsearch
 
 
 _KINDS_BY_TYPE: dict[str, Callable[[object], Any]] = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl
 
 import sentry_sdk
+from sentry_sdk.crons import MonitorStatus, capture_checkin
 from sentry_sdk.integrations.atexit import AtexitIntegration
 from sentry_sdk.integrations.dedupe import DedupeIntegration
 from sentry_sdk.integrations.excepthook import ExcepthookIntegration
@@ -21,7 +22,7 @@ from openwatt.telemetry import context as contexts
 from openwatt.telemetry.cleaner import clean, clean_text
 
 if TYPE_CHECKING:
-    from sentry_sdk._types import Event, Hint
+    from sentry_sdk._types import Event, Hint, MonitorConfig
 
 #: Headers that say what was asked, and nothing of who asked.
 _TOLD_HEADERS: Final = frozenset(
@@ -29,6 +30,8 @@ _TOLD_HEADERS: Final = frozenset(
 )
 _PLAIN_RECORD: Final = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {"message"}
 _QUIET_SECONDS: Final = 60.0
+#: Sentry cuts names of monitors there.
+_LONGEST_MONITOR: Final = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +99,7 @@ class ErrorReports:
             event, hint = event_from_exception(
                 exception,
                 client_options=sentry_sdk.get_client().options,
-                mechanism={"type": "flask", "handled": False},
+                mechanism={"type": "generic" if context is None else "flask", "handled": False},
             )
             self._capture(event, hint, context)
         except Exception:
@@ -116,6 +119,26 @@ class ErrorReports:
             "fingerprint": ["response without an exception", str(context.route), str(status)],
         }
         self._capture(event, {}, context)
+
+    def begin_check_in(self, monitor: str, *, every_days: int) -> tuple[str, str | None, float]:
+        """Tells that a job has begun whose next run is expected within `every_days`; gives it to end it."""
+        monitor = monitor[:_LONGEST_MONITOR]
+        schedule: MonitorConfig = {
+            "schedule": {"type": "interval", "value": every_days, "unit": "day"},
+            "checkin_margin": 6 * 60,
+            "max_runtime": 15,
+            "failure_issue_threshold": 3,
+            "recovery_threshold": 1,
+            "timezone": "Europe/Paris",
+        }
+        began = capture_checkin(monitor, status=MonitorStatus.IN_PROGRESS, monitor_config=schedule)
+        return monitor, began, time.monotonic()
+
+    def end_check_in(self, begun: tuple[str, str | None, float], *, good: bool) -> None:
+        """Tells how a job that had begun has ended."""
+        monitor, check_in, began = begun
+        status = MonitorStatus.OK if good else MonitorStatus.ERROR
+        capture_checkin(monitor, check_in, status, duration=time.monotonic() - began)
 
     def traced(self, application: Callable[..., Any]) -> Callable[..., Any]:
         """The WSGI application with tracing; itself when the sample rate is 0."""

@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import logging
+import sys
 import threading
 import time
 from collections import Counter
@@ -166,8 +167,9 @@ class Shipper:
                 self._spool = None
         ring = self._ring = Ring(self._config.ring_bytes, self._spool.ring_path if self._spool else None)
         self._thread = threading.Thread(target=self._run, args=(ring,), name="log-shipping", daemon=True)
-        with contextlib.suppress(RuntimeError):  # the interpreter is ending: the ring's file keeps the record
-            self._thread.start()
+        if not sys.is_finalizing():  # else it would wait for ever (3.11); the ring's file keeps the record
+            with contextlib.suppress(RuntimeError):
+                self._thread.start()
         return ring
 
     def _run(self, ring: Ring) -> None:

@@ -192,6 +192,17 @@ class Described:
     kept: bool = True
     body: tuple[Parameter, ...] = ()
     """Fields of a body, in JSON or in a form; a view without any is asked by GET."""
+    whole_body: Mapping[str, Any] | None = None
+    """A body that is not told by fields, as OpenAPI says it."""
+    guarded: bool = False
+    """Whether the admin token is asked for."""
+    example: Any = None
+    """An answer, as an example."""
+
+    @property
+    def posted(self) -> bool:
+        """Whether the view is asked by POST."""
+        return bool(self.body or self.whole_body)
 
 
 def answered(
@@ -200,12 +211,14 @@ def answered(
     row: type[msgspec.Struct] | None = None,
     problems: tuple[int, ...] = (),
     raises_faults: bool = False,
+    example: Any = None,
 ) -> Callable[[Callable[[Question], Listing | msgspec.Struct]], Callable[[], Response]]:
     """Makes a view of a function that says what to answer: asks, encodes, tags, keeps.
 
     `page` is the JSON answer; with `row`, its items can be had as CSV too.
     `problems` are statuses that the view may answer beyond those of every view.
     With `raises_faults` the function is called with the faults of its parameters too.
+    The contract shows `example`.
     """
     if row is not None:
         parameters = (*parameters, FORMAT)
@@ -230,7 +243,7 @@ def answered(
             status, headers, body = kept.answer_to(request.environ)
             return Response(body, status, headers)
 
-        view.described = Described(parameters, page, row, problems)  # type: ignore[attr-defined]  # for openapi.py
+        view.described = Described(parameters, page, row, problems, example=example)  # type: ignore[attr-defined]  # for openapi.py
         return view
 
     return decorate

@@ -12,6 +12,7 @@ from openwatt.store.offers import stored_offers, stored_suppliers
 from openwatt.store.tariffs import TariffFilter, place_of, tariff_history, tariffs_on
 from openwatt.store.tempo import tempo_days
 from openwatt.web.answers import Listing, Question, answered, answers
+from openwatt.web.ingest_health import EXAMPLE, IngestHealth, ingest_health
 from openwatt.web.items import (
     GuardItem,
     GuardPage,
@@ -43,6 +44,7 @@ from openwatt.web.params import (
     USUAL_ROWS,
     cursor_text,
 )
+from openwatt.web.troubles import current_troubles
 
 api = Blueprint("api", __name__, url_prefix="/v1")
 
@@ -97,9 +99,10 @@ def tariffs(question: Question) -> Listing:
         limit=limit + 1,
     )
     now = min(question.now, known_at) if known_at else question.now
-    items = [TariffItem.of(published, on=on, now=now) for published in found[:limit]]
+    troubles = {} if known_at else current_troubles()
+    items = [TariffItem.of(published, on=on, now=now, troubles=troubles) for published in found[:limit]]
     if not question.get(INCLUDE_STALE, True):
-        items = [item for item in items if item.data_status != "stale"]
+        items = [item for item in items if item.data_status not in ("stale", "broken")]
     following = None
     if len(found) > limit:
         following = question.address(on=on, cursor=cursor_text(place_of(found[limit - 1])))
@@ -141,8 +144,9 @@ def history(question: Question) -> Listing:
         after=question.get(CURSOR),
         limit=limit + 1,
     )
+    troubles = current_troubles()
     items = [
-        TariffItem.of(published, on=published.tariff.applies_from, now=question.now)
+        TariffItem.of(published, on=published.tariff.applies_from, now=question.now, troubles=troubles)
         for published in found[:limit]
     ]
     following = None
@@ -267,3 +271,14 @@ def guards_trve_diff(question: Question) -> Listing:
     alerts = sum(item.verdict == "alert" for item in items)
     answers().metrics.guard_alerts.labels("trve-diff").inc(alerts)
     return Listing(GuardPage(guards=items, on=on, alerts=alerts, next=following), items, GuardItem, following)
+
+
+@api.get("/health/ingest")
+@answered(page=IngestHealth, example=EXAMPLE)
+def health_ingest(question: Question) -> IngestHealth:
+    """How the ingestion does.
+
+    Each source's last look, last success, failures since and freshness. The status is 200
+    however bad the news is: ask /health/ready whether the service can answer.
+    """
+    return ingest_health(answers().database, question.now)

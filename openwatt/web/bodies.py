@@ -3,7 +3,7 @@
 import functools
 import io
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import IO, Any
 
@@ -117,11 +117,28 @@ def _of_form(fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault]
 
 def _of_json(body: bytes, fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault]]:
     try:
+        return of_object(decode_object(body), fields)
+    except BadRequestError as error:
+        return {}, list(error.faults)
+
+
+def decode_object(body: bytes) -> dict[str, Any]:
+    """A JSON object, its numbers as decimals.
+
+    Raises:
+        BadRequestError: when it is something else.
+    """
+    try:
         told = _decoder.decode(body)
     except (ValueError, RecursionError) as error:
-        return {}, [Fault("body", f"is not JSON: {error}")]
+        raise BadRequestError([Fault("body", f"is not JSON: {error}")]) from None
     if not isinstance(told, dict):
-        return {}, [Fault("body", "must be a JSON object")]
+        raise BadRequestError([Fault("body", "must be a JSON object")])
+    return told
+
+
+def of_object(told: Mapping[str, Any], fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault]]:
+    """The values of a JSON object's fields, and everything that is wrong with them."""
     known = {field.name: field for field in fields}
     pairs: list[tuple[str, str]] = []
     faults: list[Fault] = []

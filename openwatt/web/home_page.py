@@ -43,6 +43,7 @@ from openwatt.web.market import StoredMarket, stored_market
 from openwatt.web.page import Asked, language, link, now, show, tell_in_words
 from openwatt.web.params import gather
 from openwatt.web.problems import BadRequestError, Fault
+from openwatt.web.troubles import current_troubles, trouble_with
 
 _FIELDS = ("kwh", "profile", "power_kva", "off_peak_hours", "present", "prices")
 _USUAL = {"power_kva": "6", "profile": "base", "prices": "now"}
@@ -216,9 +217,16 @@ def _seen(customer: Customer) -> dict[ContractKey, tuple[DataStatus, dt.date]]:
     """How fresh the tariffs of today are, and when each was last seen."""
     on = customer.question.today
     found = tariffs_on(answers().database, TariffFilter(power_kva=customer.power_kva), on=on, limit=_ALL)
+    troubles = current_troubles()
     return {
         (one.tariff.supplier, one.tariff.offer, one.tariff.option, one.tariff.power_kva): (
-            data_status(one.tariff, on=on, last_seen_at=one.last_seen_at, now=now()),
+            data_status(
+                one.tariff,
+                on=on,
+                last_seen_at=one.last_seen_at,
+                now=now(),
+                trouble=trouble_with(one.tariff, troubles),
+            ),
             one.last_seen_at.astimezone(PARIS).date(),
         )
         for one in found

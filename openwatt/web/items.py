@@ -4,12 +4,14 @@ The OpenAPI contract is generated from these types, so that answers and contract
 """
 
 import datetime as dt
+from collections.abc import Mapping
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
 from msgspec import Meta, Struct
 
-from openwatt.domain.freshness import DataStatus, data_status
+from openwatt.domain.freshness import DataStatus, Trouble, data_status
 from openwatt.domain.guards import Difference, Guard, Verdict
 from openwatt.domain.legal_time import PARIS
 from openwatt.store.tariffs import Document, PublishedTariff
@@ -54,8 +56,9 @@ class TariffItem(Struct, frozen=True, kw_only=True):
         DataStatus,
         Meta(
             description="`fresh`: seen within 7 days, or of a period that is over; "
-            "`verifying`: not seen for 7 days; `stale`: not seen for 14 days, "
-            "or ended before the day asked for and nothing newer is known."
+            "`verifying`: not seen for 7 days, or its source gives a document that is doubted; "
+            "`stale`: not seen for 14 days, or ended before the day asked for and nothing newer is known; "
+            "`broken`: three looks in a row at its source have failed, and this is the last right tariff."
         ),
     ]
     observed_at: dt.datetime
@@ -68,8 +71,18 @@ class TariffItem(Struct, frozen=True, kw_only=True):
     note: str | None
 
     @classmethod
-    def of(cls, published: PublishedTariff, *, on: dt.date, now: dt.datetime) -> Self:
-        """The item of a published tariff, shown as the one of the day `on` by somebody who looks at `now`."""
+    def of(
+        cls,
+        published: PublishedTariff,
+        *,
+        on: dt.date,
+        now: dt.datetime,
+        troubles: Mapping[tuple[str, str], Trouble] = MappingProxyType({}),
+    ) -> Self:
+        """The item of a published tariff, shown as the one of the day `on` by somebody who looks at `now`.
+
+        `troubles` are those of offers by supplier and name.
+        """
         tariff = published.tariff
         return cls(
             supplier=tariff.supplier,
@@ -85,7 +98,13 @@ class TariffItem(Struct, frozen=True, kw_only=True):
             prices_eur_per_kwh_ht=dict(tariff.prices_eur_per_kwh_ht),
             prices_eur_per_kwh_ttc=dict(tariff.prices_eur_per_kwh_ttc),
             closed_to_new_customers=tariff.closed_to_new_customers,
-            data_status=data_status(tariff, on=on, last_seen_at=published.last_seen_at, now=now),
+            data_status=data_status(
+                tariff,
+                on=on,
+                last_seen_at=published.last_seen_at,
+                now=now,
+                trouble=troubles.get((tariff.supplier, tariff.offer)),
+            ),
             observed_at=published.observed_at,
             last_seen_at=published.last_seen_at,
             source=_source(published.document, published.reader),

@@ -1,5 +1,6 @@
 """The contract: OpenAPI 3.1, put together from the routes, their parameters and the types they answer."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -30,6 +31,16 @@ _TAGS = {
     "tempo": "The colours of Tempo days.",
     "service": "Is it alive, is it ready, which code is it.",
 }
+#: Only there when the admin API is.
+_ADMIN_TAG = {
+    "admin": "For whoever looks after the data: runs, decisions, another address, a look at a document."
+}
+_ADMIN_SCHEME = {
+    "adminToken": {"type": "http", "scheme": "bearer", "description": "OPENWATT_ADMIN_TOKEN of this service."}
+}
+
+#: A place in a route that is part of the question: a number, at most the first group.
+_PLACE = re.compile(r"<int\(min=1,max=(\d+)\):(\w+)>")
 
 #: Statuses that any question to the database may be answered with.
 _USUAL_PROBLEMS = (400, 406, 414, 429, 500, 503)
@@ -39,7 +50,9 @@ def contract(app: Flask) -> dict[str, Any]:
     """The OpenAPI document of every described route of an app."""
     types: dict[str, type[msgspec.Struct]] = {"Problem": Problem}
     paths: dict[str, Any] = {}
-    for path, endpoint, described in described_routes(app):
+    tags = dict(_TAGS)
+    for rule, endpoint, described in described_routes(app):
+        path = _PLACE.sub(r"{\2}", rule)
         types[described.page.__name__] = described.page
         summary, _, explanation = (app.view_functions[endpoint].__doc__ or "").partition("\n\n")
         operation = {
@@ -47,12 +60,20 @@ def contract(app: Flask) -> dict[str, Any]:
             "summary": summary.strip().rstrip("."),
             "description": " ".join(explanation.split()),
             "tags": [_tag(path)],
-            "parameters": [_query_parameter(parameter) for parameter in described.parameters],
+            "parameters": [
+                *(_path_parameter(*place) for place in _PLACE.findall(rule)),
+                *(_query_parameter(parameter) for parameter in described.parameters),
+            ],
             "responses": dict(_responses(described)),
         }
         if described.body:
             operation["requestBody"] = _request_body(described.body)
-        paths.setdefault(path, {})["post" if described.body else "get"] = operation
+        if described.whole_body:
+            operation["requestBody"] = described.whole_body
+        if described.guarded:
+            operation["security"] = [{"adminToken": []}]
+            tags |= _ADMIN_TAG
+        paths.setdefault(path, {})["post" if described.posted else "get"] = operation
     _, components = msgspec.json.schema_components(types.values(), ref_template="#/components/schemas/{name}")
     return {
         "openapi": "3.1.0",
@@ -63,9 +84,10 @@ def contract(app: Flask) -> dict[str, Any]:
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": name, "description": description} for name, description in _TAGS.items()],
+        "tags": [{"name": name, "description": description} for name, description in tags.items()],
         "paths": paths,
-        "components": {"schemas": _numbers(components)},
+        "components": {"schemas": _numbers(components)}
+        | ({"securitySchemes": _ADMIN_SCHEME} if "admin" in tags else {}),
     }
 
 
@@ -74,7 +96,18 @@ def _tag(path: str) -> str:
     if not path.startswith("/v1/"):
         return "service"
     word = path.split("/")[2]
-    return {"suppliers": "offers", "registers": "bills"}.get(word, word)
+    return {"suppliers": "offers", "registers": "bills", "health": "service"}.get(word, word)
+
+
+def _path_parameter(most: str, name: str) -> dict[str, object]:
+    """A whole number in the path, as the rule bounds it."""
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": "Number of the run.",
+        "schema": {"type": "integer", "minimum": 1, "maximum": int(most)},
+    }
 
 
 def _query_parameter(parameter: Parameter) -> dict[str, object]:
@@ -130,15 +163,17 @@ def described_routes(app: Flask) -> Iterator[tuple[str, str, Described]]:
 
 
 def _responses(described: Described) -> Iterator[tuple[str, object]]:
-    content: dict[str, object] = {
+    content: dict[str, dict[str, object]] = {
         "application/json": {"schema": {"$ref": f"#/components/schemas/{described.page.__name__}"}}
     }
+    if described.example is not None:
+        content["application/json"] = {**content["application/json"], "example": described.example}
     if described.row is not None:
         content["text/csv"] = {"schema": {"type": "string"}}
     yield "200", {"description": "The answer.", "content": content, "headers": _headers(described)}
     if described.kept:
         yield "304", {"description": "The client has this answer already."}
-    usual = _USUAL_PROBLEMS if described.kept or described.body else (400, 414, 500)
+    usual = _USUAL_PROBLEMS if described.kept or described.posted or described.guarded else (400, 414, 500)
     for status in sorted({*usual, *described.problems}):
         yield (
             str(status),

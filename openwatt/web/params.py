@@ -233,7 +233,7 @@ KNOWN_AT = Parameter(
 )
 INCLUDE_STALE = Parameter(
     "include_stale",
-    "Whether tariffs whose data_status is `stale` are listed too; true when left out.",
+    "Whether tariffs whose data_status is `stale` or `broken` are listed too; true when left out.",
     {"type": "boolean"},
     lambda text: one_of("true", "false")(text) == "true",
     True,

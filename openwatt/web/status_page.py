@@ -1,8 +1,6 @@
 """The state of the service in plain words: is it whole, how fresh is its data, where does it come from."""
 
-import datetime as dt
 from collections import Counter
-from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, current_app
@@ -13,24 +11,16 @@ from openwatt.store.database import Database
 from openwatt.store.documents import documents_seen
 from openwatt.store.errors import DatabaseAwayError, SchemaError
 from openwatt.store.migrate import check_schema
-from openwatt.store.runs import ingest_states
 from openwatt.store.tariffs import TariffFilter, tariffs_on
 from openwatt.store.tempo import tempo_known_to
 from openwatt.web.answers import answers
+from openwatt.web.ingest_health import ingest_health
 from openwatt.web.page import now, show, today
+from openwatt.web.troubles import current_troubles, trouble_with
 
-_STATUSES: tuple[DataStatus, ...] = ("fresh", "verifying", "stale")
+_STATUSES: tuple[DataStatus, ...] = ("fresh", "verifying", "stale", "broken")
 #: More contracts than France has; the page counts them all.
 _ALL = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """What the looks at one source brought."""
-
-    source: str
-    last_success: dt.datetime | None
-    runs: dict[str, int]
 
 
 def status_page() -> Response:
@@ -57,8 +47,16 @@ def _data(database: Database) -> dict[str, Any]:
     """What is told of the data."""
     on = today()
     found = tariffs_on(database, TariffFilter(), on=on, limit=_ALL)
+    troubles = current_troubles()
     counted = Counter(
-        data_status(one.tariff, on=on, last_seen_at=one.last_seen_at, now=now()) for one in found
+        data_status(
+            one.tariff,
+            on=on,
+            last_seen_at=one.last_seen_at,
+            now=now(),
+            trouble=trouble_with(one.tariff, troubles),
+        )
+        for one in found
     )
     return {
         "on": on,
@@ -66,14 +64,5 @@ def _data(database: Database) -> dict[str, Any]:
         "counts": {status: counted[status] for status in _STATUSES},
         "documents": documents_seen(database),
         "tempo_known_to": tempo_known_to(database),
-        "runs": [
-            _Source(
-                state.source,
-                None
-                if state.last_success_at is None
-                else dt.datetime.fromtimestamp(state.last_success_at, dt.UTC),
-                state.runs,
-            )
-            for state in ingest_states(database)
-        ],
+        "ingest": ingest_health(database, now()),
     }

@@ -14,6 +14,7 @@ from openwatt.web.answers import answers
 from openwatt.web.items import TariffItem
 from openwatt.web.page import language, link, now, read_choices, show, today
 from openwatt.web.params import CURSOR, MOST_ROWS, ON, OPTION, POWER_KVA, SUPPLIER, Parameter, cursor_text
+from openwatt.web.troubles import current_troubles
 
 _ROWS_OF_A_PAGE = 40
 _USUAL_OPTION, _USUAL_POWER_KVA = "BASE", 6
@@ -33,7 +34,8 @@ def tariffs_page() -> Response:
             supplier=asked.get(SUPPLIER), option=asked.get(OPTION), power_kva=asked.get(POWER_KVA)
         )
         found = tariffs_on(database, wanted, on=on, after=asked.get(CURSOR), limit=_ROWS_OF_A_PAGE + 1)
-        items = [TariffItem.of(one, on=on, now=now()) for one in found[:_ROWS_OF_A_PAGE]]
+        troubles = current_troubles()
+        items = [TariffItem.of(one, on=on, now=now(), troubles=troubles) for one in found[:_ROWS_OF_A_PAGE]]
         if len(found) > _ROWS_OF_A_PAGE:
             cursor = cursor_text(place_of(found[_ROWS_OF_A_PAGE - 1]))
             following = link("/tariffs", **chosen, cursor=cursor)
@@ -131,6 +133,9 @@ def _history(offer: StoredOffer | None, option: str, power_kva: int) -> _History
         offer.supplier,
         offer.name,
         offer.regulated,
-        [TariffItem.of(one, on=one.tariff.applies_from, now=now()) for one in found],
+        [
+            TariffItem.of(one, on=one.tariff.applies_from, now=now(), troubles=current_troubles())
+            for one in found
+        ],
         f"/v1/tariffs/history?{urlencode(query | {'limit': MOST_ROWS})}",
     )

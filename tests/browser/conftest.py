@@ -31,6 +31,10 @@ class Browser:
         self.address = address
         self._pictures = pictures
 
+    def at(self, address: str) -> "Browser":
+        """The same browser at another app's address."""
+        return Browser(self.driver, address, self._pictures)
+
     def be(self, *, width: int = 1280, dark: bool = False) -> None:
         """Takes a width in pixels and a colour scheme."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}

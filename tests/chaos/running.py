@@ -102,7 +102,9 @@ class Home:
         self.services.append(started)
         return started
 
-    def command(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    def command(
+        self, *arguments: str, seconds: float = PATIENCE_S, **settings: str
+    ) -> subprocess.CompletedProcess[str]:
         """What `openwatt …` did."""
         return subprocess.run(
             [PROGRAMS / "openwatt", *arguments],
@@ -110,7 +112,7 @@ class Home:
             cwd=self.folder,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_S,
+            timeout=seconds,
             check=False,
         )
 
@@ -174,12 +176,13 @@ class Service:
         method: str = "GET",
         timeout: float = PATIENCE_S,
         headers: Mapping[str, str] = MappingProxyType({}),
+        body: bytes | None = None,
     ) -> Answer:
         """The answer to a request on a connection of its own."""
         began = time.monotonic()
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
         try:
-            connection.request(method, path, headers=dict(headers))
+            connection.request(method, path, body, headers=dict(headers))
             with connection.getresponse() as response:
                 body = response.read()
                 received = {name.lower(): value for name, value in response.getheaders()}

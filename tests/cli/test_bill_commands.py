@@ -16,6 +16,12 @@ REAL = SHARED / "load_curves/Enedis_Conso_Heure_20230809-20240725_1429xxxxxxxxxx
 INDEXES = SHARED / "load_curves/Enedis_Conso_Jour_20240109-20240725_1429xxxxxxxxxx.csv"
 
 
+@pytest.fixture(autouse=True)
+def _database(filled_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `compare` asks."""
+    monkeypatch.setenv("OPENWATT_DATABASE_URL", filled_url)
+
+
 def run(name: str, *arguments: object) -> Result:
     return CliRunner().invoke(BY_NAME[name], [str(argument) for argument in arguments])
 

@@ -212,6 +212,6 @@ def test_a_user_without_the_right_to_create_roles_migrates_and_the_history_stays
     assert done.exit_code == 0, done.output
     assert '"subscription_eur_per_year_ttc": 185.64' in done.stdout
     with psycopg.connect(url, autocommit=True) as connection:
-        for change in ("delete from tariffs", "update tariffs set note = ''", "truncate tariffs"):
+        for change in ("delete from tariffs", "update tariffs set note = ''", "truncate tariffs cascade"):
             with pytest.raises(psycopg.errors.RestrictViolation, match="insert-only"):
                 connection.execute(change.encode())

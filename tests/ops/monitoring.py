@@ -8,9 +8,10 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
-        """Every message, as Alertmanager's webhook writes it, with the `path` it was sent to."""
+        """Every message, as Alertmanager (or it for Slack) writes it, with the `path` it was sent to."""
         receiver = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -55,7 +56,7 @@ class Receiver:
         return [
             each
             for message in list(self.messages)
-            for each in message["alerts"]
+            for each in message.get("alerts", [])
             if each["labels"]["alertname"] == alert and each["status"] == status
         ]
 
@@ -134,25 +135,28 @@ class Monitoring:
 
 
 @contextmanager
-def monitoring(service: Service, *, hurry: int = HURRY) -> Iterator[Monitoring]:
+def monitoring(
+    service: Service, *, hurry: int = HURRY, secrets: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Monitoring]:
     """Prometheus, Alertmanager, blackbox exporter and `openwatt metrics` on a service, all targets up.
 
     Every receiver of the product's configuration that is a webhook sends to `receiver`: pages,
-    tickets and the heartbeat. They end with the block, by their pids.
+    tickets and the heartbeat; so does each further secret, whose value is a path. They end with the
+    block, by their pids.
     """
     receiver = Receiver()
     folder = service.home.folder / "monitoring"
-    secrets = folder / "secrets"
-    secrets.mkdir(parents=True)
-    (secrets / "webhook_url").write_text(f"{receiver.url}/alerts")
-    (secrets / "heartbeat_url").write_text(f"{receiver.url}/heartbeat")
+    kept = folder / "secrets"
+    kept.mkdir(parents=True)
+    for name, path in {"webhook_url": "/alerts", "heartbeat_url": "/heartbeat", **secrets}.items():
+        (kept / name).write_text(receiver.url + path)
     stack = Stack(
         folder=folder,
         addresses=Addresses(
             api=f"127.0.0.1:{service.port}",
             **{program.name: f"127.0.0.1:{free_port()}" for program in PROGRAMS},
         ),
-        secrets=secrets,
+        secrets=kept,
         hurry=hurry,
         notify_hurry=hurry * 15,
         environment=service.home.environment(OPENWATT_BIND=f"127.0.0.1:{service.port}"),

@@ -26,7 +26,7 @@ def loaded_rules(watched: Monitoring) -> dict[str, str]:
 def test_a_service_that_dies_is_told_alone_and_so_is_its_return() -> None:
     with new_home() as home:
         service = home.service().ready()
-        with monitoring(service) as watched:
+        with monitoring(service, secrets={"slack_api_url": "/slack"}) as watched:
             with load(service):
                 assert {job for job, _ in watched.targets()} == {
                     "openwatt-api", "openwatt-metrics", "openwatt-probes", "prometheus", "alertmanager"
@@ -49,10 +49,19 @@ def test_a_service_that_dies_is_told_alone_and_so_is_its_return() -> None:
             names = {
                 each["labels"]["alertname"]
                 for message in watched.receiver.messages
-                for each in message["alerts"]
+                for each in message.get("alerts", [])
             }
             assert names == {"Watchdog", "ServiceDown"}
-            assert {message["path"] for message in watched.receiver.messages} == {"/heartbeat", "/alerts"}
+            assert {message["path"] for message in watched.receiver.messages} == {
+                "/heartbeat", "/alerts", "/slack"
+            }  # fmt: skip
+            (slack,) = next(each for each in watched.receiver.messages if each["path"] == "/slack")[
+                "attachments"
+            ]
+            assert slack["title"] == "[ALERTE 1] ServiceDown (production) : OpenWatt ne répond plus"
+            assert slack["title_link"] == "ops/runbook.md#servicedown"
+            assert "Que faire : ops/runbook.md#servicedown" in slack["text"]
+            assert "Tableau de bord : http://127.0.0.1:3001/d/openwatt-overview" in slack["text"]
 
             again = started_again(home, service.port)
             watched.wait_for("ServiceDown", "resolved")

@@ -91,8 +91,32 @@ def test_a_taken_port_is_named_with_the_remedy_and_nothing_is_left_running(tmp_p
         up = native("up", tmp_path, *options)
     assert up.returncode == 1
     assert f"alertmanager cannot listen on {options[3]}: Address already in use" in up.stderr
+    assert "systemctl disable --now prometheus-alertmanager" in up.stderr
     assert "--alertmanager" in up.stderr
     assert native("status", tmp_path, *options).stdout.count("not running") == 4
+
+
+@needs_monitoring
+def test_metrics_that_are_served_already_are_used_and_left_alone(tmp_path: Path) -> None:
+    options = ports()
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert native("up", first, *options).returncode == 0
+    others = options[:6]
+    for number in (1, 3, 5):
+        others[number] = f"127.0.0.1:{free_port()}"
+    try:
+        up = native("up", second, *others, *options[6:])
+        assert up.returncode == 0, up.stderr
+        assert f"http://{options[7]}" in up.stdout
+        assert "answers, started elsewhere" in up.stdout
+        assert (
+            native("down", second, *others, *options[6:]).stdout
+            == "ended: prometheus, alertmanager, blackbox\n"
+        )
+        assert native("status", first, *options).returncode == 0
+    finally:
+        native("down", second, *others, *options[6:])
+        native("down", first, *options)
 
 
 @needs_monitoring

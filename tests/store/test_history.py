@@ -11,7 +11,9 @@ import pytest
 from openwatt.catalogue.load import load_catalogue
 from openwatt.domain.tariff import Tariff
 from openwatt.store.database import Database
+from openwatt.store.documents import documents_seen
 from openwatt.store.errors import CorrectionError
+from openwatt.store.export import export_rows
 from openwatt.store.tariffs import (
     Document,
     Observation,
@@ -239,3 +241,40 @@ def test_the_database_refuses_a_tariff_that_makes_no_sense(empty_url: str, row: 
                 "%(subscription_eur_per_year_ht)s, %(prices_eur_per_kwh_ht)s",
                 values,
             )
+
+
+def test_a_document_keeps_fresh_what_it_still_says_and_nothing_else(
+    empty_url: str, database: Callable[[str], Database]
+) -> None:
+    both = [TARIFF, replace(TARIFF, power_kva=9)]
+    later = Document(reference="sha256:2", title="the next download of the sheet")
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        with connection.transaction():
+            publish(connection, [observed(tariff, at(2)) for tariff in both])
+        see_document(connection, SHEET.reference, at(2))
+        for month in (3, 4):
+            again = observed(TARIFF, at(month))._replace(document=later)
+            with connection.transaction():
+                assert publish(connection, [again]) == 0
+            see_document(connection, later.reference, at(month))
+        (confirmations,) = connection.execute("select count(*) from confirmations").fetchone() or (0,)
+    assert confirmations == 1
+
+    def seen(known_at: dt.datetime | None = None) -> dict[int, dt.datetime]:
+        found = tariffs_on(
+            database(empty_url), TariffFilter(), on=dt.date(2025, 5, 1), known_at=known_at, limit=10
+        )
+        return {one.tariff.power_kva: one.last_seen_at for one in found}
+
+    assert seen() == {6: at(4), 9: at(2)}
+    assert seen(at(3, 15)) == {6: at(3), 9: at(2)}
+    assert seen(at(2, 15)) == {6: at(2), 9: at(2)}
+    history = tariff_history(
+        database(empty_url), TariffFilter(), since=dt.date(2025, 1, 1), until=dt.date(2025, 5, 1), limit=10
+    )
+    assert {one.tariff.power_kva: one.last_seen_at for one in history} == {6: at(4), 9: at(2)}
+    shown = {one.title: (one.tariffs, one.last_seen_at) for one in documents_seen(database(empty_url))}
+    assert shown == {SHEET.title: (1, at(2)), later.title: (1, at(4))}
+    with psycopg.connect(empty_url) as connection:
+        exported = {row.tariff.power_kva: row.last_seen_at for row in export_rows(connection)}
+    assert exported == {6: at(4), 9: at(2)}

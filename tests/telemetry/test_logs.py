@@ -126,6 +126,36 @@ def test_secrets_are_filtered_wherever_a_record_holds_them() -> None:
     assert text.count("[Filtered]") == 7  # the traceback quotes the line that failed
 
 
+def test_a_text_that_is_no_utf8_costs_no_record() -> None:
+    found = line("cannot read \udcff.csv", source="\ud800", unheard_of={"\udc00": ["\udc01", 1]})
+    assert found["event"] == "cannot read \\udcff.csv"
+    assert found["source"] == "\\ud800"
+    assert found["extra"] == {"unheard_of": {"\\udc00": ["\\udc01", 1]}}
+
+
+def test_what_a_reader_of_json_or_elasticsearch_refuses_is_not_written() -> None:
+    found = line(
+        duration_ms=10**400, cpu_ms=Decimal("1E+400"), client="999.1.2.3", records=10**2000,
+        unheard_of={"a\0b": 1, "k" * 5000: 10**2000},
+    )  # fmt: skip
+    assert found["extra"] == {
+        "duration_ms": "[a number of 1329 bits]",
+        "cpu_ms": "1E+400",
+        "client": "999.1.2.3",
+        "records": "[a number of 6644 bits]",
+        "unheard_of": {"a\\0b": 1, "k" * 200: "[a number of 6644 bits]"},
+    }
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1"])
+def test_an_address_is_a_field_and_what_only_looks_like_one_is_kept_apart(address: str) -> None:
+    assert line(client=address)["client"] == address
+    for other in (f"{address}%eth0", "1.2.3", "...", ["192.0.2.1"]):
+        found = line(client=other)
+        assert "client" not in found
+        assert found["extra"]["client"] == other
+
+
 class _Broken:
     def __str__(self) -> str:
         raise RuntimeError("no")
@@ -134,6 +164,7 @@ class _Broken:
 def test_a_record_that_cannot_be_formatted_is_still_a_record() -> None:
     assert line("%d tariffs", "many")["error"] == "the record could not be formatted: TypeError"
     assert line(source=_Broken())["event"] == "ingest finished"
+    assert line(_Broken())["event"] == "[a _Broken that cannot be shown]"  # type: ignore[arg-type]
     assert line("x" * 100_000)["event"] == "x" * 32_000
 
 
@@ -236,6 +267,7 @@ def test_lines_go_to_stdout_and_to_a_file_that_may_be_rotated(tmp_path: Path) ->
         text=True,
     )
     assert wait_until(lambda: log.exists() and log.read_text().count("\n") == 3)
+    assert log.stat().st_mode & 0o777 == 0o640
     log.rename(log.with_suffix(".log.1"))
     output, _ = program.communicate("\n")
     events = [json.loads(printed)["event"] for printed in output.splitlines()]

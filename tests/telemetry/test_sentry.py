@@ -231,3 +231,17 @@ def test_without_tracing_the_application_is_left_as_it_is(captured: Captured, tm
     reports = ErrorReports(config("http://key@127.0.0.1:9/1"))
     assert reports.traced(str) is str
     assert captured.events == list(tmp_path.iterdir()) == []
+
+
+def test_a_job_is_watched_by_check_ins_with_its_own_schedule(captured: Captured) -> None:
+    reports = ErrorReports(config("http://key@127.0.0.1:1/1"))
+    for good in (True, False):
+        reports.end_check_in(reports.begin_check_in("ingest-yeli_verte", every_days=7), good=good)
+    reports.flush()
+    begun, ended, _, failed = captured.events
+    assert [one["status"] for one in captured.events] == ["in_progress", "ok", "in_progress", "error"]
+    assert begun["monitor_slug"] == "ingest-yeli_verte"
+    assert begun["monitor_config"]["schedule"] == {"type": "interval", "value": 7, "unit": "day"}
+    assert begun["check_in_id"] == ended["check_in_id"] != failed["check_in_id"]
+    assert ended["duration"] >= 0
+    assert begun["release"] == "openwatt@0.1.0+abc1234"

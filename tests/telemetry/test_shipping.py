@@ -494,6 +494,21 @@ def test_a_record_that_comes_after_the_end_is_shipped_all_the_same(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_record_of_an_interpreter_that_is_ending_is_kept_and_does_not_hold_it_up(tmp_path: Path) -> None:
+    script = """
+import sys
+from pathlib import Path
+from openwatt.telemetry.shipment import ShippingConfig
+from openwatt.telemetry.shipping import Shipper
+class Late:
+    def __del__(self, shipper=Shipper(ShippingConfig(url="tcp://127.0.0.1:9", spool=Path(sys.argv[1])))):
+        shipper.put(b'{"event_id":"late"}\\n')
+late = Late()
+"""
+    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, timeout=30)
+    assert on_disk(tmp_path) == {"late"}
+
+
 def test_a_ring_keeps_lines_whole_across_its_end(tmp_path: Path) -> None:
     ring = Ring(1000, tmp_path / "a.ring")
     expected: list[bytes] = []

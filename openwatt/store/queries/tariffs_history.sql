@@ -44,8 +44,15 @@ left join lateral (
 join documents d on d.document_id = t.document_id
 left join documents ht on ht.document_id = t.ht_document_id
 left join lateral (
-    select g.seen_at as last_seen_at from sightings g
-     where g.document_id = t.document_id order by g.seen_at desc limit 1
+    select max(g.seen_at) as last_seen_at
+    from (select t.document_id
+          union all
+          (select f.document_id from confirmations f
+            where f.tariff_id = t.tariff_id order by f.confirmed_at desc limit 1)) said
+    cross join lateral (
+        select g.seen_at from sightings g
+         where g.document_id = said.document_id order by g.seen_at desc limit 1
+    ) g
 ) seen on true
 where coalesce(following.applies_from - 1, 'infinity') >= %(since)s
   and coalesce(t.applies_to, 'infinity') >= %(since)s

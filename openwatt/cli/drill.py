@@ -1,0 +1,118 @@
+"""`openwatt drill`: provokes a fault on purpose and says, step by step, whether the chain saw it."""
+
+import json
+import os
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from openwatt.cli.settings import settings_of
+from openwatt.doctor.asking import Asker
+from openwatt.doctor.patient import Patient
+from openwatt.domain.errors import OpenWattError
+from openwatt.drill.exercises import EXERCISES, Drill
+from openwatt.drill.faults import Provoker
+from openwatt.drill.steps import Step
+
+_COLOURS = {"ok": "green", "failed": "red", "skipped": "yellow"}
+_MOST_MINUTES = 60
+
+
+class DrillRefusedError(OpenWattError):
+    """A drill cannot begin; the message says what is missing."""
+
+
+@click.command()
+@click.argument("exercises", nargs=-1, type=click.Choice([*EXERCISES, "all"]))
+@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="Address of the service.")
+@click.option(
+    "--for",
+    "minutes",
+    type=click.IntRange(1, _MOST_MINUTES),
+    default=30,
+    show_default=True,
+    help="Minutes after which nothing is provoked any more, whatever happens.",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(1, 600),
+    default=30,
+    show_default=True,
+    help="Seconds after which a log record or report counts as lost.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask before provoking faults in production.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def drill(
+    context: click.Context,
+    *,
+    exercises: tuple[str, ...],
+    url: str,
+    minutes: int,
+    patience: float,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    r"""Provoke faults on purpose, and follow each to its log record, its report and its alert.
+
+    \b
+    error      one unhandled exception: answer, log record, Sentry (10 s)
+    slow       slow answers until HighLatency fires, then its end (about 15 minutes)
+    burst      errors until HighErrorRate fires, then its end (about 15 minutes)
+    ingestion  a source nobody has read for a month: IngestionStale and its end
+    all        all of them; without a word, only `error`
+
+    The service must have the same OPENWATT_DRILL_TOKEN. Times count from the fault to each
+    step, and from its end to the last one. Real people are told by real alerts: tell them
+    first. The exit status is 1 when a step did not come.
+    """
+    settings = settings_of(context)
+    if settings.drill_token is None:
+        raise DrillRefusedError(
+            "OPENWATT_DRILL_TOKEN is not set: make one with `openssl rand -hex 32`, give it to the service "
+            "and to this command, and restart the service"
+        )
+    if settings.environment == "production" and not yes:
+        click.confirm("This is production. Provoke faults there?", abort=True, err=True)
+    names = list(EXERCISES) if "all" in exercises else list(dict.fromkeys(exercises)) or ["error"]
+    until = time.time() + minutes * 60
+    console = Console(stderr=as_json, highlight=False)
+    steps = []
+    with Asker() as asker:
+        patient = Patient(
+            settings=settings,
+            environ=os.environ,
+            asker=asker,
+            url=url,
+            ops=_ops_folder(),
+            patience_s=patience,
+        )
+        seen = Drill(patient, Provoker(patient, settings.drill_token, until)).steps(names)
+        with console.status("provoking ..."):
+            for step in seen:
+                steps.append(step)
+                _show(console, step, patient)
+    if as_json:
+        click.echo(json.dumps([asdict(step) for step in steps], indent=1))
+    if any(step.status == "failed" for step in steps):
+        raise click.exceptions.Exit(1)
+
+
+def _ops_folder() -> Path | None:
+    folder = Path("ops")
+    return folder if folder.is_dir() else None
+
+
+def _show(console: Console, step: Step, patient: Patient) -> None:
+    colour = _COLOURS[step.status]
+    says = patient.discreet(step.says)
+    console.print(f"{step.after_s:7.1f} s  [{colour}]{step.status:7}[/]  {step.exercise}: ", end="")
+    console.print(says, markup=False)
+    if step.remedy:
+        console.print(f"{'':20}mend it: {step.remedy}", markup=False)
+
+
+COMMANDS: tuple[click.Command, ...] = (drill,)

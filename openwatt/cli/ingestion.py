@@ -1,0 +1,394 @@
+"""`openwatt ingest`: looks at the sources, so that the tariffs are those of today."""
+
+import datetime as dt
+import difflib
+import logging
+import random
+import re
+import signal
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+from openwatt.cli.settings import settings_of
+from openwatt.domain.legal_time import PARIS
+from openwatt.ingest.agenda import in_order, is_due, why_skipped, with_addresses
+from openwatt.ingest.bounded import BoundedInspector
+from openwatt.ingest.fetch import Fetcher, FetchLimits, user_agent
+from openwatt.ingest.run import SUCCESSES, Ingestion, Look
+from openwatt.ingest.sources import Source, load_sources
+from openwatt.prepare import connect, held_database, prepare_database
+from openwatt.settings import Settings
+from openwatt.store.database import bind_to_history
+from openwatt.store.errors import DatabaseAwayError
+from openwatt.store.fetch_turns import INTERVAL_S, take_turn
+from openwatt.store.runs import SourceState, source_states
+from openwatt.telemetry.start import Telemetry, start_telemetry
+from openwatt.watch import telemetry_config
+
+logger = logging.getLogger("openwatt.ingest")
+# It tells of every request; a look has one record, and a failure is in it.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+
+#: Exit statuses beside 0, and 1 and 2 of every command.
+SOME_FAILED, SOME_HELD = 3, 4
+_TERMINATED = 143  # what shells say of a program that SIGTERM ended
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+#: How much of a wait is left to chance, so that many machines do not ask in step.
+_JITTER = 0.1
+_COLOURS = {"published": "green", "unchanged": "dim", "unreadable": "red", "unreachable": "red"}
+_DOUBTS_SHOWN = 3
+#: No statement of a run takes a second; one that waits for more than this is a fault.
+_STATEMENT_S = 60.0
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM has come: everything is left as Ctrl-C leaves it."""
+
+
+def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
+    if text is None:
+        return None
+    found = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", text)
+    if not found:
+        raise click.BadParameter("write a number and s, m, h or d, such as 1h or 30m")
+    return float(int(found[1]) * _UNITS[found[2]])
+
+
+_EPILOG = """\b
+Exit status:
+  0 everything is published or unchanged
+  1 the database is away, or the settings cannot be used
+  2 the command is not written right
+  3 a source was refused, unreadable or unreachable
+  4 another process was just at a source, and none failed
+  130, 143 ended by Ctrl-C or SIGTERM; what was under way is undone
+--every ends with 0 when it is told to end.
+
+\b
+Examples:
+  openwatt ingest --all --due
+  openwatt ingest yeli_verte --file sheet.pdf
+"""
+
+
+@click.command("ingest", epilog=_EPILOG)
+@click.argument("names", metavar="[SOURCE]...", nargs=-1)
+@click.option("--all", "everything", is_flag=True, help="Look at every source that has an address.")
+@click.option("--due", is_flag=True, help="Only at those whose cadence asks for a look now.")
+@click.option(
+    "--file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Read this document as SOURCE's: one fetched in a browser, or a table typed from a sheet "
+    "without text, in the columns of the catalogue's tariffs.csv.",
+)
+@click.option(
+    "--every",
+    callback=_seconds,
+    metavar="TIME",
+    help="Go on for ever: due sources, then a pause, as 1h or 30m.",
+)
+@click.option("--dry-run", is_flag=True, help="Do everything and keep nothing: what would come of it?")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def ingest(
+    context: click.Context,
+    *,
+    names: tuple[str, ...],
+    everything: bool,
+    due: bool,
+    file: Path | None,
+    every: float | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Look at sources: fetch, read, doubt, and publish what is right.
+
+    What is doubtful is refused and kept for `openwatt review`; the last right tariff
+    stays. One source's failure never stops the others, and several machines may run
+    this at once: each source is looked at by one of them. Each host is asked once in
+    5 s at most, whoever asks.
+    """
+    settings = settings_of(context)
+    sources = load_sources()
+    chosen = _chosen(sources, names, everything=everything or every is not None, file=file)
+    if file is not None and (due or every):
+        raise click.UsageError("--file is one look: leave --due and --every out")
+    if every and (dry_run or as_json):
+        raise click.UsageError("--every tells its looks in the log: leave --dry-run and --json out")
+    terminal = sys.stdout.isatty() and not as_json and not every
+    telemetry = start_telemetry(
+        telemetry_config(
+            settings, multiprocess=False, stream="errors" if terminal else "stdout" if every else "stderr"
+        )
+    )
+    try:
+        with held_database(settings), _ended_by_signal(), BoundedInspector() as inspector:
+            prepare_database(settings)
+            round_ = _Round(settings, sources, inspector, telemetry, dry_run=dry_run)
+            if every:
+                _go_on(round_, chosen, every)
+            if file is None:
+                chosen = round_.reachable(chosen)
+                if names and (refused := [one for one in chosen if why_skipped(one)]):
+                    raise click.UsageError(f"{refused[0].name}: {why_skipped(refused[0])}")
+            looks = _look_at(round_, chosen, file, due=due, terminal=terminal, as_json=as_json)
+    except _Terminated:
+        context.exit(_TERMINATED)
+    finally:
+        telemetry.close()
+    if round_.away:
+        context.exit(1)
+    if any(look.outcome not in (*SUCCESSES, None) for look in looks):
+        context.exit(SOME_FAILED)
+    if any(look.outcome is None for look in looks):
+        context.exit(SOME_HELD)
+
+
+def _chosen(
+    sources: Mapping[str, Source], names: Sequence[str], *, everything: bool, file: Path | None
+) -> list[Source]:
+    """The sources that are asked for, in the order in which they are looked at."""
+    if everything and names:
+        raise click.UsageError("name sources, or ask for --all: not both")
+    if not everything and not names:
+        raise click.UsageError("name sources, or ask for --all; `openwatt sources` lists them")
+    for name in names:
+        if name not in sources:
+            close = difflib.get_close_matches(name, sources, n=1)
+            hint = f"did you mean {close[0]}?" if close else "`openwatt sources` lists them"
+            raise click.BadParameter(f"{name!r} is no source: {hint}", param_hint="SOURCE")
+    if file is not None:
+        return [_source_of_file(sources, names, file)]
+    return list(in_order(sources[name] for name in names or sources))
+
+
+def _source_of_file(sources: Mapping[str, Source], names: Sequence[str], file: Path) -> Source:
+    """The one source whose document is handed in."""
+    if len(names) != 1:
+        raise click.UsageError("--file is the document of one source: name it")
+    if file.stat().st_size > FetchLimits().bytes:
+        raise click.UsageError(f"{file} has more than {FetchLimits().bytes} bytes, which is the limit")
+    if sources[names[0]].format == "none_yet":
+        raise click.UsageError(
+            f"{names[0]}: nobody has described its document yet; see what it says with `openwatt inspect`"
+        )
+    return sources[names[0]]
+
+
+@contextmanager
+def _ended_by_signal() -> Iterator[None]:
+    """Lets SIGTERM undo what is under way, as Ctrl-C does; a second one does not disturb that."""
+
+    def end(_number: int, _frame: object) -> NoReturn:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+class _Round:
+    """Looks at sources over one connection, that is renewed when the database had gone."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        sources: Mapping[str, Source],
+        inspector: BoundedInspector,
+        telemetry: Telemetry,
+        *,
+        dry_run: bool,
+    ) -> None:
+        self._settings = settings
+        self._sources = sources
+        self._inspector = inspector
+        self._telemetry = telemetry
+        self._dry_run = dry_run
+        self.away = False
+        """Whether the database did not answer at some time of this round."""
+
+    def looks(
+        self,
+        chosen: Sequence[Source],
+        given: bytes | None = None,
+        since: dt.datetime | None = None,
+        begins: Callable[[Source], None] = lambda _source: None,
+    ) -> Iterator[Look]:
+        """A look at each source; those for which the database is away are left out, and `away` is set."""
+        ingestion: Ingestion | None = None
+        self.away = False
+
+        def wait_turn(host: str) -> None:
+            if ingestion is not None:
+                time.sleep(take_turn(ingestion.connection, host, INTERVAL_S))
+
+        with Fetcher(user_agent(self._settings.contact), wait_turn) as fetcher:
+            try:
+                for source in chosen:
+                    begins(source)
+                    try:
+                        if ingestion is None or ingestion.connection.closed:
+                            ingestion = self._ingestion(fetcher)
+                        yield ingestion.look(source, given=given, since=since)
+                    except DatabaseAwayError as error:
+                        self.away = True
+                        _log_away(error)
+            finally:
+                if ingestion is not None:
+                    ingestion.connection.close()
+
+    def reachable(self, chosen: Sequence[Source]) -> list[Source]:
+        """The same sources, with the addresses that were set for those that have none."""
+        with connect(self._settings) as connection:
+            return with_addresses(connection, chosen, dt.datetime.now(PARIS).date())
+
+    def states(self) -> dict[str, SourceState]:
+        """How the sources stand."""
+        with connect(self._settings) as connection:
+            return {state.source: state for state in source_states(connection)}
+
+    def _ingestion(self, fetcher: Fetcher) -> Ingestion:
+        connection = connect(self._settings)
+        bind_to_history(connection, _STATEMENT_S)
+        return Ingestion(
+            connection=connection,
+            sources=self._sources,
+            fetcher=fetcher,
+            inspector=self._inspector,
+            dry_run=self._dry_run,
+            reports=self._telemetry.reports,
+        )
+
+
+def _log_away(error: DatabaseAwayError) -> None:
+    logger.log(logging.ERROR, "ingest without a database", extra={"reason": str(error)})
+
+
+def _due(round_: _Round, chosen: Sequence[Source]) -> list[Source]:
+    """Those of some sources that can be looked at and whose cadence asks for it."""
+    states, now = round_.states(), dt.datetime.now(dt.UTC)
+    return [
+        source
+        for source in chosen
+        if not why_skipped(source)
+        and is_due(source, states[source.name].last_look_at if source.name in states else None, now)
+    ]
+
+
+def _go_on(round_: _Round, chosen: Sequence[Source], every: float) -> NoReturn:
+    """Looks at what is due, pauses, and so on until it is told to end."""
+    try:
+        while True:
+            try:
+                begun = dt.datetime.now(dt.UTC)
+                for _look in round_.looks(_due(round_, round_.reachable(chosen)), since=begun):
+                    pass  # each tells of itself in the log
+            except DatabaseAwayError as error:
+                _log_away(error)
+            time.sleep(every * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 - no secret
+    except KeyboardInterrupt:
+        logger.info("ingest ends")
+        raise click.exceptions.Exit(0) from None
+
+
+def _look_at(
+    round_: _Round, chosen: Sequence[Source], file: Path | None, *, due: bool, terminal: bool, as_json: bool
+) -> list[Look]:
+    """One look at each source, told as it goes: a bar on a terminal, else a line a source."""
+    console = Console(highlight=False, soft_wrap=True)
+    given = None if file is None else file.read_bytes()
+    skipped = [] if file else [source for source in chosen if why_skipped(source)]
+    todo = [source for source in chosen if source not in skipped]
+    not_due = len(todo)
+    begun = dt.datetime.now(dt.UTC)
+    todo = _due(round_, todo) if due else todo
+    not_due -= len(todo)
+    looks = []
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=console,
+        disable=not terminal,
+        transient=True,
+    ) as progress:
+        bar = progress.add_task("ingesting", total=len(todo))
+
+        def begins(source: Source) -> None:
+            progress.update(bar, description=source.name)
+
+        for look in round_.looks(todo, given, begun if due else None, begins):
+            looks.append(look)
+            progress.advance(bar)
+            if not as_json:
+                _print_look(look, console)
+    if as_json:
+        answer = {
+            "looks": [_as_json(look) for look in looks],
+            "skipped": [{"source": one.name, "reason": why_skipped(one)} for one in skipped],
+            "not_due": not_due,
+        }
+        click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2))
+    else:
+        _print_summary(looks, skipped, not_due, console)
+    return looks
+
+
+def _as_json(look: Look) -> dict[str, Any]:
+    return {
+        "source": look.source.name,
+        "outcome": look.outcome or "held",
+        "message": look.message,
+        "doubts": [{"rule": one.rule, "message": one.message, "where": one.where} for one in look.doubts],
+        "tariffs": look.tariffs,
+        "published": look.published,
+        "document_sha256": look.sha256,
+        "run": look.run_id,
+        "seconds": round(look.seconds, 3),
+    }
+
+
+def _print_look(look: Look, console: Console) -> None:
+    """A line a source, and one for each of its first doubts."""
+    outcome = look.outcome or "held"
+    line = Text(f"{look.source.name}: ").append(outcome, _COLOURS.get(outcome, "yellow"))
+    if look.outcome == "published":
+        line.append(f", {look.published} of {look.tariffs} read are new")
+    elif look.message:
+        line.append(f", {look.message}")
+    console.print(line)
+    for doubt in look.doubts[:_DOUBTS_SHOWN]:
+        console.print(Text(f"  {doubt.rule} – {doubt.where}: {doubt.message}"))
+    if len(look.doubts) > _DOUBTS_SHOWN:
+        console.print(f"  and {len(look.doubts) - _DOUBTS_SHOWN} more doubts: `openwatt review` shows them")
+
+
+def _print_summary(looks: Sequence[Look], skipped: Sequence[Source], not_due: int, console: Console) -> None:
+    counted = Counter(look.outcome or "held" for look in looks)
+    parts = [f"{count} {outcome}" for outcome, count in counted.most_common()]
+    if not_due:
+        parts.append(f"{not_due} not due")
+    unread = sum(source.format == "none_yet" for source in skipped)
+    if unread:
+        parts.append(f"{unread} without a document yet")
+    if len(skipped) > unread:
+        parts.append(f"{len(skipped) - unread} handed in by hand")
+    console.print(", ".join(parts) or "nothing to do")
+
+
+COMMANDS: tuple[click.Command, ...] = (ingest,)

@@ -1,0 +1,116 @@
+"""`openwatt sources`: every declared source and how it stands."""
+
+import datetime as dt
+from typing import Any
+
+import click
+import msgspec
+from rich import box
+from rich.console import Console
+from rich.table import Column, Table
+from rich.text import Text
+
+from openwatt.cli.settings import settings_of
+from openwatt.domain.freshness import SourceStatus, source_status, trouble_of
+from openwatt.domain.legal_time import PARIS
+from openwatt.ingest.agenda import is_due, why_skipped, with_addresses
+from openwatt.ingest.sources import Source, load_sources
+from openwatt.prepare import connect, held_database, prepare_database
+from openwatt.store.runs import SourceState, source_states
+
+_COLOURS: dict[SourceStatus, str] = {
+    "fresh": "green",
+    "verifying": "yellow",
+    "stale": "red",
+    "broken": "bold red",
+    "never": "dim",
+}
+
+
+@click.command("sources")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def sources_command(context: click.Context, *, as_json: bool) -> None:
+    """List every source: its format and cadence, the last look at it, and how far it can be relied on.
+
+    fresh: its document was seen within 7 days; verifying: longer ago, or a newer one is
+    doubted; stale: not for 14 days; broken: three looks in a row have failed; never: not
+    yet looked at, or not with success. `--json` tells more: suppliers, addresses, cadences.
+    """
+    settings = settings_of(context)
+    declared = load_sources()
+    with held_database(settings):
+        prepare_database(settings)
+        with connect(settings) as connection:
+            states = {state.source: state for state in source_states(connection)}
+            known = with_addresses(connection, declared.values(), dt.datetime.now(PARIS).date())
+    now = dt.datetime.now(dt.UTC)
+    listed = sorted(known, key=lambda source: source.format == "none_yet")
+    items = [_item(source, states.get(source.name), now) for source in listed]
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode({"sources": items}), indent=2))
+        return
+    _show(items, Console())
+
+
+def _show(items: list[dict[str, Any]], console: Console) -> None:
+    """The sources that have a document as a table of 80 columns; the others by name."""
+    table = Table(
+        Column("source", no_wrap=True),
+        Column("freshness"),
+        Column("last look", no_wrap=True),
+        Column("success", no_wrap=True),
+        Column("outcome"),
+        Column("fails", justify="right"),
+        Column("review", justify="right"),
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        show_edge=False,
+    )
+    for item in items:
+        if item["format"] != "none_yet":
+            table.add_row(
+                item["name"],
+                Text(item["freshness"], _COLOURS[item["freshness"]]),
+                _shown(item["last_look_at"]),
+                _shown(item["last_success_at"]),
+                item["outcome"] or ("by hand" if item["skipped"] else ""),
+                str(item["failures_in_a_row"] or ""),
+                str(item["reviews_pending"] or ""),
+            )
+    console.print(table)
+    without = [item["name"] for item in items if item["format"] == "none_yet"]
+    if without:
+        console.print(f"an address and no document yet ({len(without)}): {', '.join(without)}", style="dim")
+
+
+def _item(source: Source, state: SourceState | None, now: dt.datetime) -> dict[str, Any]:
+    trouble = None
+    if state is not None:
+        trouble = trouble_of(refused=state.outcome == "refused", failures_in_a_row=state.failures_in_a_row)
+    skipped = why_skipped(source)
+    last_look_at = state.last_look_at if state else None
+    last_success_at = state.last_success_at if state else None
+    return {
+        "name": source.name,
+        "supplier": source.supplier,
+        "offers": [offer.name for offer in source.offers],
+        "format": source.format,
+        "address": source.address,
+        "cadence_days": source.cadence_days,
+        "skipped": skipped,
+        "due": skipped is None and is_due(source, last_look_at, now),
+        "last_look_at": last_look_at,
+        "last_success_at": last_success_at,
+        "outcome": state.outcome if state else None,
+        "failures_in_a_row": state.failures_in_a_row if state else 0,
+        "reviews_pending": state.reviews_pending if state else 0,
+        "freshness": source_status(last_success_at=last_success_at, trouble=trouble, now=now),
+    }
+
+
+def _shown(at: dt.datetime | None) -> str:
+    return f"{at.astimezone(PARIS):%Y-%m-%d}" if at else ""
+
+
+COMMANDS: tuple[click.Command, ...] = (sources_command,)

@@ -1,0 +1,81 @@
+"""Follows an alert: pending and firing in Prometheus, sent on by Alertmanager, gone again after the fault."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+
+from openwatt.doctor.asking import shown
+from openwatt.doctor.findings import UnaskedError, asked_for
+from openwatt.doctor.prometheus import asked
+from openwatt.drill.steps import Course, MissedError, Step
+
+
+def state(course: Course, labels: Mapping[str, str]) -> str | None:
+    """`pending` or `firing`, the furthest state of the alerts with these labels; None when there is none."""
+    states = {
+        alert["state"]
+        for alert in asked(course.patient, "alerts")["alerts"]
+        if labels.items() <= alert["labels"].items()
+    }
+    return "firing" if "firing" in states else "pending" if "pending" in states else None
+
+
+def receivers(course: Course, labels: Mapping[str, str]) -> list[str] | None:
+    """To whom Alertmanager sends the alerts with these labels; None while it knows of none."""
+    url = asked_for(course.patient.settings.alertmanager_url, "OPENWATT_ALERTMANAGER_URL")
+    alerts: list[dict[str, Any]] = course.patient.asker.ask_json(url, "/api/v2/alerts")
+    held = [alert for alert in alerts if labels.items() <= alert["labels"].items()]
+    if not held:
+        return None
+    return sorted({receiver["name"] for alert in held for receiver in alert["receivers"]})
+
+
+def follow(
+    course: Course, labels: Mapping[str, str], fault: AbstractContextManager[object]
+) -> Iterator[Step]:
+    """The steps of an alert around a fault that lasts as long as the block.
+
+    The times of the first steps count from the fault's beginning, those of the last from its end.
+
+    Raises:
+        MissedError: a step did not come in time; the fault is over then.
+    """
+    name = labels["alertname"]
+    if state(course, labels) is not None:
+        raise MissedError(
+            course.missed(
+                f"{name} is {state(course, labels)} before anything was provoked",
+                "that is no drill: see its heading in ops/runbook.md, then drill again",
+            )
+        )
+    rules = f"look at the rule's own expression in Prometheus, and at the heading {name} in ops/runbook.md"
+    with fault:
+        course.again()
+        course.wait(lambda: state(course, labels), f"{name} pending in Prometheus", rules)
+        yield course.seen(f"{name} is pending")
+        course.wait(
+            lambda: True if state(course, labels) == "firing" else None,
+            f"{name} firing in Prometheus",
+            f"{rules}; a longer --for leaves it more time",
+        )
+        yield course.seen(f"{name} is firing")
+        try:
+            found = course.wait(
+                lambda: receivers(course, labels),
+                f"{name} in Alertmanager",
+                "let Prometheus know where Alertmanager is: `openwatt doctor` says more",
+                seconds=120,
+            )
+            yield course.seen(
+                f"{name} is in Alertmanager ({shown(course.patient.settings.alertmanager_url or '')}), "
+                f"which sends it to: {', '.join(found) or 'nobody'}"
+            )
+        except UnaskedError as error:
+            yield course.skipped(f"Alertmanager: {error}")
+    course.again()
+    course.wait(
+        lambda: True if state(course, labels) is None else None,
+        f"{name} resolved",
+        "the fault is over and the alert is not: look at the rule's expression in Prometheus",
+    )
+    yield course.seen(f"{name} is resolved")

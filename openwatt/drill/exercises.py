@@ -1,0 +1,134 @@
+"""The exercises: an error, slow answers, a burst of errors, an ingestion that has stopped."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from openwatt.doctor.findings import BrokenError, UnaskedError
+from openwatt.doctor.patient import Patient
+from openwatt.doctor.prometheus import JOB, queried
+from openwatt.drill.alerting import follow
+from openwatt.drill.faults import MOST_A_SECOND, THREADS, Provoker, pressure
+from openwatt.drill.steps import Course, MissedError, Step
+from openwatt.drill.stopped_ingestion import SOURCE, stopped_ingestion
+from openwatt.drill.traces import trace
+
+#: Enough for Sentry's rule of more than 10 errors in a minute; the rest of a burst leaves no report.
+_REPORTED_ERRORS = 15
+_SLOW_S = 3
+#: Shares of the traffic, well above what alerts begin at: 5 % errors, 1 % slower than the 99th percentile.
+_BURST_SHARE, _SLOW_SHARE = 0.2, 0.03
+_LEAST_A_SECOND = 1.0
+#: A worker is slow for one drill request at a time, and few ask.
+_MOST_SLOW_A_SECOND = THREADS / _SLOW_S
+
+
+def error(course: Course, provoker: Provoker) -> Iterator[Step]:
+    """One unhandled exception, from its answer to its log record and its error report (scenario 1)."""
+    request_id, answer = provoker.ask("error")
+    if answer.status_code != 500 or answer.headers.get("X-Request-ID") != request_id:
+        raise MissedError(
+            course.missed(
+                f"the service answers {answer.status_code}, id {answer.headers.get('X-Request-ID')}",
+                "let every proxy before the service pass X-Request-ID and errors on as they are",
+            )
+        )
+    yield course.seen(f"the service answers 500, X-Request-ID {request_id}")
+    yield from trace(course, request_id, reported=True)
+
+
+def slow(course: Course, provoker: Provoker) -> Iterator[Step]:
+    """Answers of 3 s until HighLatency fires, and its end (scenario 2)."""
+    request_id, answer = provoker.ask("slow", seconds=1)
+    if answer.status_code != 204:
+        raise MissedError(
+            course.missed(
+                f"the service answers {answer.status_code} instead of being slow",
+                "let no other drill run at the same time",
+            )
+        )
+    yield course.seen(f"the service answers after 1 s, X-Request-ID {request_id}")
+    yield from trace(course, request_id, reported=False)
+    rate = _rate(course, _SLOW_SHARE, _MOST_SLOW_A_SECOND)
+    yield course.seen(f"provoking {rate:.2g} answers of {_SLOW_S} s a second")
+    yield from follow(
+        course,
+        {"alertname": "HighLatency"},
+        pressure(lambda: provoker.ask("slow", seconds=_SLOW_S), rate, provoker.until),
+    )
+
+
+def burst(course: Course, provoker: Provoker) -> Iterator[Step]:
+    """Errors among the answers until HighErrorRate fires, and its end (scenario 3)."""
+    request_id, _ = provoker.ask("error")
+    yield course.seen(f"the first of them, X-Request-ID {request_id}")
+    yield from trace(course, request_id, reported=True)
+    reported = iter(range(_REPORTED_ERRORS))
+    lock = threading.Lock()
+
+    def provoke() -> None:
+        with lock:
+            fault = "error" if next(reported, None) is not None else "unavailable"
+        provoker.ask(fault)
+
+    rate = _rate(course, _BURST_SHARE, MOST_A_SECOND)
+    yield course.seen(
+        f"provoking {rate:.2g} errors a second, of which the first {_REPORTED_ERRORS} are reported"
+    )
+    yield from follow(course, {"alertname": "HighErrorRate"}, pressure(provoke, rate, provoker.until))
+
+
+def ingestion(course: Course, provoker: Provoker) -> Iterator[Step]:
+    """A source that has not been read for a month, until IngestionStale fires, and its end."""
+    patient = provoker.patient
+
+    @contextmanager
+    def fault() -> Iterator[None]:
+        with stopped_ingestion(patient.settings):
+            yield
+
+    yield course.seen(f"the source `{SOURCE}` is written down as last read 30 days ago")
+    yield from follow(course, {"alertname": "IngestionStale", "source": SOURCE}, fault())
+
+
+def _rate(course: Course, share: float, most: float) -> float:
+    """Faults a second that are a share of all traffic; what Prometheus has not seen counts as none."""
+    seen = queried(course.patient, f'sum(rate(http_requests_total{{job="{JOB}"}}[5m]))')
+    traffic = seen[0][1] if seen and seen[0][1] > 0 else 0.0
+    rate = max(_LEAST_A_SECOND, traffic * share / (1 - share))
+    if rate > most:
+        raise MissedError(
+            course.missed(
+                f"{traffic:.0f} requests a second would need {rate:.2g} faults a second; a drill provokes at "
+                f"most {most:.2g} of these",
+                "drill when there is less traffic, or on a replica of its own",
+            )
+        )
+    return rate
+
+
+Exercise = Callable[[Course, Provoker], Iterator[Step]]
+
+EXERCISES: dict[str, Exercise] = {"error": error, "slow": slow, "burst": burst, "ingestion": ingestion}
+
+
+@dataclass(frozen=True, slots=True)
+class Drill:
+    """Some exercises, one after the other, within one time."""
+
+    patient: Patient
+    provoker: Provoker
+
+    def steps(self, names: list[str]) -> Iterator[Step]:
+        """Every step as it is seen; what goes wrong ends its exercise and not the drill."""
+        for name in names:
+            course = Course(name, self.patient, self.provoker.until)
+            try:
+                yield from EXERCISES[name](course, self.provoker)
+            except MissedError as missed:
+                yield missed.step
+            except UnaskedError as error:
+                yield course.skipped(str(error))
+            except BrokenError as error:
+                yield course.missed(str(error), error.remedy or "see `openwatt doctor`")

@@ -1,0 +1,87 @@
+"""Provokes faults in a running service, at a bounded rate, until it is told to stop or the drill ends."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from openwatt.doctor.asking import UnansweredError
+from openwatt.doctor.findings import BrokenError
+from openwatt.doctor.patient import Patient
+
+#: No drill asks a service more often than this in a second, whatever its traffic.
+MOST_A_SECOND = 20.0
+#: How many ask at the same time.
+THREADS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Provoker:
+    """Asks a service for its faults, with the token and the drill's end."""
+
+    patient: Patient
+    token: str
+    until: float
+
+    def ask(self, fault: str, **query: str | int) -> tuple[str, httpx.Response]:
+        """The request id and the answer of one provoked fault.
+
+        Raises:
+            BrokenError: the service does not know drills, or refuses this one; the remedy says why.
+            UnansweredError: it does not answer.
+        """
+        made = f"drill-{uuid.uuid4()}"
+        answer = self.patient.asker.ask(
+            self.patient.url,
+            f"/v1/drills/{fault}",
+            query=query,
+            content=b"",
+            headers={"X-Request-ID": made, "X-Drill-Until": str(int(self.until))},
+            token=self.token,
+        )
+        if answer.status_code == 404:
+            raise BrokenError(
+                "the service knows no drills",
+                "set OPENWATT_DRILL_TOKEN for the service too, and restart it",
+            )
+        if answer.status_code in {401, 403}:
+            raise BrokenError(
+                f"the service refuses the drill: {answer.json().get('detail', answer.status_code)}",
+                "give this command the OPENWATT_DRILL_TOKEN of the service, and set both clocks right",
+            )
+        return made, answer
+
+
+@contextmanager
+def pressure(provoke: Callable[[], object], per_second: float, until: float) -> Iterator[threading.Event]:
+    """Provokes at a rate while the block runs, from a few threads; the event is set to stop early.
+
+    A refused or broken request does not end it: that is what a fault looks like.
+    """
+    per_second = min(per_second, MOST_A_SECOND)
+    stop = threading.Event()
+
+    def run(number: int) -> None:
+        pause = THREADS / per_second
+        stop.wait(pause * number / THREADS)
+        while not stop.is_set() and time.time() < until:
+            asked_at = time.monotonic()
+            try:
+                provoke()
+            except (BrokenError, UnansweredError):
+                stop.wait(1.0)
+            stop.wait(max(0.0, pause - (time.monotonic() - asked_at)))
+
+    running = [threading.Thread(target=run, args=[number], daemon=True) for number in range(THREADS)]
+    for thread in running:
+        thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        for thread in running:
+            thread.join()

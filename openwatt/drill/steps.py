@@ -1,0 +1,90 @@
+"""What an exercise is made of: steps that are seen or missed, each with the time it took from the fault."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar
+
+from openwatt.doctor.findings import BrokenError, UnaskedError
+from openwatt.doctor.patient import Patient
+
+T = TypeVar("T")
+
+_POLL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of an exercise; `after_s` counts from the fault (or from its end, for what ends with it)."""
+
+    exercise: str
+    says: str
+    status: Literal["ok", "failed", "skipped"]
+    after_s: float
+    remedy: str = ""
+
+
+class MissedError(Exception):
+    """A step that was waited for never came; the exercise ends there."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        super().__init__(step.says)
+
+
+@dataclass
+class Course:
+    """The course of one exercise: its clock, and its end, which nothing outlives."""
+
+    exercise: str
+    patient: Patient
+    until: float
+    """The Unix time after which nothing is provoked or waited for."""
+    began: float = field(default_factory=time.monotonic)
+
+    def left_s(self) -> float:
+        """Seconds until the drill's end."""
+        return self.until - time.time()
+
+    def seen(self, says: str) -> Step:
+        """A step that came."""
+        return Step(self.exercise, says, "ok", time.monotonic() - self.began)
+
+    def skipped(self, says: str) -> Step:
+        """A step that nobody can see here, and why."""
+        return Step(self.exercise, says, "skipped", time.monotonic() - self.began)
+
+    def missed(self, says: str, remedy: str) -> Step:
+        """A step that did not come, and what mends that."""
+        return Step(self.exercise, says, "failed", time.monotonic() - self.began, remedy)
+
+    def again(self) -> None:
+        """Counts from now on: the fault is over."""
+        self.began = time.monotonic()
+
+    def wait(
+        self,
+        asked: Callable[[], T | None],
+        what: str,
+        remedy: str,
+        *,
+        seconds: float | None = None,
+        every_s: float = _POLL_S,
+    ) -> T:
+        """What `asked` gives as soon as it gives something.
+
+        Raises:
+            MissedError: it gave nothing in `seconds`, or until the drill's end.
+        """
+        deadline = time.monotonic() + min(self.left_s(), self.left_s() if seconds is None else seconds)
+        last = ""
+        while True:
+            try:
+                if (found := asked()) is not None:
+                    return found
+                last = ""
+            except (BrokenError, UnaskedError) as error:
+                last = f" ({error})"
+            if time.monotonic() + every_s > deadline:
+                raise MissedError(self.missed(f"{what}: not seen in time{last}", remedy))
+            time.sleep(every_s)

@@ -1,0 +1,43 @@
+"""An ingestion that has stopped, as the database would tell of it: a source of its own, for a time."""
+
+import datetime as dt
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from openwatt.prepare import connect
+from openwatt.settings import Settings
+from openwatt.store.runs import Outcome, Run, record_run
+
+#: No file in ingest/sources has this name. `ingest_states` tells of it only while a drill lasts, and never
+#: longer than an hour, should nobody end it.
+SOURCE = "drill"
+_LAST_READ = dt.timedelta(days=30)
+_CADENCE_DAYS = 1
+
+
+@contextmanager
+def stopped_ingestion(settings: Settings) -> Iterator[None]:
+    """Within the block a source named `drill`, due daily, was last read a month ago and is not reached now.
+
+    The history is insert-only: what a drill writes down stays, and says that it was one.
+
+    Raises:
+        DatabaseAwayError: with the server's own words.
+    """
+    now = dt.datetime.now(dt.UTC)
+    with connect(settings) as connection:
+
+        def note(outcome: Outcome, at: dt.datetime, message: str) -> None:
+            detail = {"message": message, "cadence_days": _CADENCE_DAYS}
+            record_run(
+                connection,
+                Run(source=SOURCE, outcome=outcome, started_at=at, finished_at=at, detail=detail),
+            )
+
+        with connection.transaction():
+            note("published", now - _LAST_READ, "a drill: nothing was read")
+            note("unreachable", now, "a drill: the ingestion has stopped")
+        try:
+            yield
+        finally:
+            note("unchanged", dt.datetime.now(dt.UTC), "a drill: it is over")

@@ -1,0 +1,223 @@
+"""From a reading without doubts to the history: what is published of it, and the run that says so."""
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
+
+from openwatt import __version__
+from openwatt.domain.tariff import Tariff
+from openwatt.ingest.inspect import Inspection, as_mapping
+from openwatt.ingest.sources import Source
+from openwatt.store.database import Connection
+from openwatt.store.documents import KeptDocument
+from openwatt.store.runs import Origin, Outcome, Run
+from openwatt.store.tariffs import Document, Observation, PublishedTariff, known_tariffs, publish
+from openwatt.store.tempo import ColourObservation, publish_colours
+
+#: Format → the modules of this package that take figures from a document of it.
+_READERS = {
+    "grid_pdf": ("figures.py", "grid_pdf"),
+    "cre_csv": ("grid_csv.py",),
+    "rte_tempo_json": ("tempo_json.py",),
+}
+_MEDIA_TYPES = {
+    "grid_pdf": "application/pdf",
+    "cre_csv": "text/csv",
+    "rte_tempo_json": "application/json",
+}
+#: What the catalogue's CSV format is read by, when a sheet without text was typed by hand.
+MANUAL = "manual"
+
+Contract = tuple[str, str, int, dt.date]
+
+
+def publish_inspection(
+    connection: Connection,
+    source: Source,
+    inspection: Inspection,
+    *,
+    document: Document,
+    observed_at: dt.datetime,
+) -> int:
+    """Publishes what a document says, inside the caller's transaction; returns how many facts changed.
+
+    The document's bytes are kept before, by `store.documents.keep_content`. Where two
+    documents say one regulated tariff, each a side of it, the other side is kept.
+
+    Raises:
+        CorrectionError: when the document gives one contract two prices on one day.
+    """
+    if inspection.tempo is not None:
+        tempo = inspection.tempo
+        return publish_colours(
+            connection,
+            (
+                ColourObservation(day, observed_at, colour, document, _note(day, tempo.fallback))
+                for day, colour in sorted(tempo.colours.items())
+            ),
+        )
+    known: Mapping[Contract, PublishedTariff] = {}
+    if source.regulated:
+        offers = [offer.name for offer in source.offers]
+        known = {_contract(one.tariff): one for one in known_tariffs(connection, source.supplier, offers)}
+    return publish(connection, _observations(source, inspection, known, document, observed_at))
+
+
+def _note(day: dt.date, fallback: frozenset[dt.date]) -> str | None:
+    return "filled in by RTE for want of a published colour" if day in fallback else None
+
+
+def _contract(tariff: Tariff) -> Contract:
+    return tariff.offer, tariff.option, tariff.power_kva, tariff.applies_from
+
+
+def _observations(
+    source: Source,
+    inspection: Inspection,
+    known: Mapping[Contract, PublishedTariff],
+    document: Document,
+    observed_at: dt.datetime,
+) -> Iterator[Observation]:
+    reader = reader_name(source, inspection)
+    for tariff in inspection.tariffs():
+        merged, ttc_document, ht_document = _merged(tariff, document, known.get(_contract(tariff)))
+        yield Observation(
+            tariff=merged,
+            observed_at=observed_at,
+            document=ttc_document,
+            ht_document=ht_document,
+            reader=reader,
+            regulated=source.regulated,
+            offer_url=source.address,
+        )
+
+
+def _merged(
+    tariff: Tariff, document: Document, known: PublishedTariff | None
+) -> tuple[Tariff, Document, Document | None]:
+    """A tariff read on one side with the other side as it is known, and the documents of TTC and of HT.
+
+    The regulator says HT and the last day of a period, the supplier's sheet TTC and who
+    may still sign: each look at one of them keeps what only the other says.
+    """
+    if known is None:
+        return tariff, document, None
+    other = known.tariff
+    if tariff.applies_to is None:
+        tariff = replace(tariff, applies_to=other.applies_to)
+    if not tariff.prices_eur_per_kwh_ttc and other.prices_eur_per_kwh_ttc:
+        merged = replace(
+            tariff,
+            subscription_eur_per_year_ttc=other.subscription_eur_per_year_ttc,
+            prices_eur_per_kwh_ttc=other.prices_eur_per_kwh_ttc,
+            closed_to_new_customers=other.closed_to_new_customers,
+            note=other.note,
+        )
+        return merged, known.document, document
+    if not tariff.prices_eur_per_kwh_ht and other.prices_eur_per_kwh_ht:
+        merged = replace(
+            tariff,
+            subscription_eur_per_year_ht=other.subscription_eur_per_year_ht,
+            prices_eur_per_kwh_ht=other.prices_eur_per_kwh_ht,
+            note=other.note,
+        )
+        return merged, document, known.ht_document or known.document
+    return tariff, document, None
+
+
+def document_of(source: Source, content: bytes, *, url: str | None) -> KeptDocument:
+    """A document of a source with its bytes, known by their hash."""
+    sha256 = hashlib.sha256(content).hexdigest()
+    offers = ", ".join(offer.name for offer in source.offers)
+    media_type = _MEDIA_TYPES.get(source.format)
+    if not content.startswith(b"%PDF") and media_type == "application/pdf":
+        media_type = None
+    return KeptDocument(
+        reference=f"sha256:{sha256}",
+        title=f"{source.supplier}, {offers}" if offers else f"{source.supplier}, {source.name}",
+        url=url,
+        sha256=sha256,
+        media_type=media_type,
+        content=content,
+    )
+
+
+def reader_name(source: Source, inspection: Inspection | None = None) -> str:
+    """What reads a source's documents, with the product's version: `grid_pdf 0.1.0`."""
+    by_hand = inspection is not None and inspection.by_hand
+    return f"{MANUAL if by_hand else source.format} {__version__}"
+
+
+def reader_edition(source: Source) -> str:
+    """The reader's name and a hash of its code and of the source's file: another one may read otherwise."""
+    hashed = hashlib.sha256(repr(source).encode() + _code_of(source.format))
+    return f"{reader_name(source)} {hashed.hexdigest()[:12]}"
+
+
+@cache
+def _code_of(form: str) -> bytes:
+    """A hash of the modules that read a format."""
+    hashed = hashlib.sha256()
+    for name in _READERS.get(form, ()):
+        for path in _modules(files("openwatt.ingest") / name):
+            hashed.update(path.read_bytes())
+    return hashed.digest()
+
+
+def _modules(place: Traversable) -> list[Traversable]:
+    if place.is_file():
+        return [place]
+    return sorted((one for one in place.iterdir() if one.name.endswith(".py")), key=lambda one: one.name)
+
+
+def run_of(
+    source: Source,
+    outcome: Outcome,
+    *,
+    started_at: dt.datetime,
+    finished_at: dt.datetime,
+    origin: Origin = "address",
+    document: Document | None = None,
+    inspection: Inspection | None = None,
+    published: int = 0,
+    message: str | None = None,
+    **answer: str | None,
+) -> Run:
+    """The run of a source as it is recorded; `answer` is its address, etag and last_modified.
+
+    Only what prints prices with all taxes tells of its offers' state: the regulator's
+    data without taxes comes weeks late, and the supplier's own sheet says more. What was
+    read is kept with a refused run alone, for whoever reviews it; else it is published.
+    """
+    detail: dict[str, Any] = {
+        "message": message,
+        "doubts": [],
+        "tariffs": [],
+        "published": published,
+        "cadence_days": source.cadence_days,
+    }
+    if inspection is not None:
+        told = as_mapping(inspection)
+        detail["message"] = message or inspection.reason
+        detail["read"] = len(told["tariffs"]) + len(told.get("colours", {}))
+        detail |= {key: told[key] for key in ("doubts", "signed_off") if key in told}
+        if outcome == "refused":
+            detail |= {key: told[key] for key in ("tariffs", "colours") if key in told}
+    return Run(
+        source=source.name,
+        supplier=source.supplier,
+        offers=tuple(offer.name for offer in source.offers) if "TTC" in source.taxes else (),
+        outcome=outcome,
+        origin=origin,
+        started_at=started_at,
+        finished_at=finished_at,
+        document=document.reference if document else None,
+        reader=reader_edition(source),
+        detail=detail,
+        **answer,
+    )

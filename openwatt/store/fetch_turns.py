@@ -1,0 +1,18 @@
+"""Whose turn it is to ask a host: one request each few seconds, whichever process or machine asks."""
+
+from openwatt.store.database import Connection
+from openwatt.store.sql import statement
+
+#: Between two requests to one host, in seconds.
+INTERVAL_S = 5.0
+
+
+def take_turn(connection: Connection, host: str, interval_s: float = INTERVAL_S) -> float:
+    """Takes the next free turn for a host and returns how many seconds to wait for it.
+
+    The turn is taken for good, outside any transaction: who dies while waiting has
+    cost the others one interval.
+    """
+    parameters = {"host": host.lower(), "interval_s": interval_s}
+    row = connection.execute(statement("take_fetch_turn"), parameters).fetchone()
+    return float(row[0]) if row else 0.0

@@ -1,0 +1,1 @@
+select pg_advisory_unlock(hashtextextended('openwatt: ingest ' || %(source)s, 0)) as released

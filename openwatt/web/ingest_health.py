@@ -1,0 +1,114 @@
+"""How each source stands and how the ingestion does as a whole: for the API and for the status page."""
+
+import datetime as dt
+from collections import Counter
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from openwatt.domain.freshness import SourceStatus, source_status, trouble_of
+from openwatt.store.database import Database
+from openwatt.store.runs import Outcome, SourceState, known_source_states
+
+Freshness = Annotated[
+    SourceStatus,
+    Meta(
+        description="`fresh`: its document was seen within 7 days. `verifying`: longer ago, or a newer one "
+        "is doubted. `stale`: not for 14 days. `broken`: three looks in a row have failed. `never`: no look "
+        "at it went well yet."
+    ),
+]
+#: From the worst to the best; `never` weighs more than what was seen once and is checked again.
+_WORST_FIRST: tuple[SourceStatus, ...] = ("broken", "stale", "never", "verifying", "fresh")
+
+
+class SourceHealth(Struct, frozen=True, kw_only=True):
+    """How one source stands."""
+
+    source: str
+    supplier: str | None
+    freshness: Freshness
+    outcome: Annotated[Outcome, Meta(description="What came of the last look.")]
+    last_look_at: dt.datetime
+    last_success_at: Annotated[
+        dt.datetime | None,
+        Meta(description="The last look that went well; null before the first."),
+    ]
+    failures_in_a_row: int
+    reviews_pending: Annotated[int, Meta(description="Refused documents that wait for a person.")]
+    cadence_days: Annotated[int | None, Meta(description="How often it is to be looked at.")]
+
+
+class IngestHealth(Struct, frozen=True, kw_only=True):
+    """How the ingestion does. It informs: the status is 200 however bad the news."""
+
+    status: Annotated[
+        SourceStatus,
+        Meta(
+            description="That of the source that stands worst: broken, stale, never, verifying, fresh. "
+            "`never` too while no source was looked at: the prices are then those of the shipped catalogue."
+        ),
+    ]
+    sources_by_freshness: Annotated[
+        dict[SourceStatus, int], Meta(description="How many sources stand so; only what there is.")
+    ]
+    sources: Annotated[list[SourceHealth], Meta(description="Every source that was ever looked at, by name.")]
+
+
+#: For the contract.
+EXAMPLE = {
+    "status": "verifying",
+    "sources_by_freshness": {"verifying": 1, "fresh": 1},
+    "sources": [
+        {
+            "source": "edf_tarif_bleu",
+            "supplier": "EDF",
+            "freshness": "fresh",
+            "outcome": "unchanged",
+            "last_look_at": "2026-02-03T05:12:09Z",
+            "last_success_at": "2026-02-03T05:12:09Z",
+            "failures_in_a_row": 0,
+            "reviews_pending": 0,
+            "cadence_days": 1,
+        },
+        {
+            "source": "octopus_ecoconso",
+            "supplier": "Octopus Energy",
+            "freshness": "verifying",
+            "outcome": "refused",
+            "last_look_at": "2026-02-03T05:12:31Z",
+            "last_success_at": "2026-01-30T05:11:58Z",
+            "failures_in_a_row": 1,
+            "reviews_pending": 1,
+            "cadence_days": 7,
+        },
+    ],
+}
+
+
+def ingest_health(database: Database, now: dt.datetime) -> IngestHealth:
+    """What the runs of all sources say at an instant."""
+    sources = [_health(state, now) for state in known_source_states(database)]
+    counted = Counter(source.freshness for source in sources)
+    standing = [status for status in _WORST_FIRST if counted[status]]
+    return IngestHealth(
+        status=standing[0] if standing else "never",
+        sources_by_freshness={status: counted[status] for status in standing},
+        sources=sources,
+    )
+
+
+def _health(state: SourceState, now: dt.datetime) -> SourceHealth:
+    trouble = trouble_of(refused=state.outcome == "refused", failures_in_a_row=state.failures_in_a_row)
+    success = state.last_success_at
+    return SourceHealth(
+        source=state.source,
+        supplier=state.supplier,
+        freshness=source_status(last_success_at=success, trouble=trouble, now=now),
+        outcome=state.outcome,
+        last_look_at=state.last_look_at.astimezone(dt.UTC),
+        last_success_at=None if success is None else success.astimezone(dt.UTC),
+        failures_in_a_row=state.failures_in_a_row,
+        reviews_pending=state.reviews_pending,
+        cadence_days=state.cadence_days,
+    )

@@ -1,0 +1,48 @@
+"""`openwatt database`: keeps the embedded server up for those who come and go, and leaves in order."""
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.chaos.running import PROGRAMS, Home, Service
+
+
+@contextmanager
+def kept(home: Home) -> Iterator["subprocess.Popen[str]"]:
+    """The keeper, as soon as it has said that the server answers."""
+    command = [str(PROGRAMS / "openwatt"), "database"]
+    with subprocess.Popen(command, env=home.environment(), stdout=subprocess.PIPE, text=True) as keeper:
+        try:
+            assert keeper.stdout is not None
+            assert str(home.data / "run") in keeper.stdout.readline()
+            yield keeper
+        finally:
+            keeper.kill()
+
+
+def test_commands_find_the_server_and_leave_it_up_until_the_keeper_is_told_to_end(home: Home) -> None:
+    with kept(home) as keeper:
+        first = home.postmaster()
+        assert home.command("tariffs", "--on", "2025-09-01").returncode == 0
+        assert (home.postmaster(), home.database_runs()) == (first, True)
+        keeper.send_signal(signal.SIGTERM)
+        assert keeper.wait(40) == 143
+    assert not home.database_runs()
+
+
+def test_a_keeper_that_ends_takes_nothing_from_the_service(home: Home) -> None:
+    with kept(home) as keeper:
+        service: Service = home.service().ready()
+        keeper.send_signal(signal.SIGTERM)
+        assert keeper.wait(40) == 143
+        assert home.database_runs()
+        assert service.answers()
+        assert service.end() == 0
+    assert not home.database_runs()
+
+
+def test_another_postgresql_needs_no_keeper(home: Home) -> None:
+    done = home.command("database", OPENWATT_DATABASE_URL="postgresql://db.example.org/openwatt")
+    assert done.returncode == 1
+    assert "names another PostgreSQL" in done.stderr

@@ -1,0 +1,60 @@
+"""A restart under a socket that somebody else holds open, as systemd does: requests wait, none is refused."""
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.chaos.running import PROGRAMS, REPOSITORY, Home, Service, load, wait_until
+
+#: What systemd does before it starts a program: the open socket is descriptor 3, and its pid is told.
+HAND_OVER = """
+import os, sys
+os.dup2(int(sys.argv[1]), 3)
+os.set_inheritable(3, True)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+class Handed(Service):
+    """A service that is handed its open port."""
+
+    def __init__(self, home: Home, listening: socket.socket) -> None:
+        self.home = home
+        self.port = listening.getsockname()[1]
+        self.log = home.folder / f"service-{self.port}.log"
+        descriptor = listening.fileno()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", HAND_OVER, str(descriptor), str(PROGRAMS / "gunicorn"), "wsgi:app"],
+                cwd=REPOSITORY,
+                env=home.environment(OPENWATT_BIND=f"127.0.0.1:{self.port}"),
+                pass_fds=(descriptor,),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        home.services.append(self)
+
+
+@contextmanager
+def open_port() -> Iterator[socket.socket]:
+    """A port that stays open however often the service is started anew."""
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
+        yield listening
+
+
+def test_no_request_is_refused_while_the_service_is_started_anew(home: Home) -> None:
+    with open_port() as listening:
+        first = Handed(home, listening).ready()
+        with load(first) as running:
+            assert first.end(signal.SIGTERM) == 0, first.said()
+            before = len(running.answers)
+            second = Handed(home, listening).ready()
+            wait_until(lambda: len(running.answers) >= before + 4)  # the four clients who waited meanwhile
+        assert {answer.status for _, _, answer in running.answers} == {200}, second.said()
+        assert second.end() == 0

@@ -1,0 +1,83 @@
+"""How far a price can be trusted to be that of today, and a source to tell it."""
+
+import datetime as dt
+from decimal import Decimal
+
+import pytest
+
+from openwatt.domain.freshness import (
+    DataStatus,
+    SourceStatus,
+    Trouble,
+    data_status,
+    source_status,
+    trouble_of,
+)
+from openwatt.domain.tariff import Tariff
+
+NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
+TODAY = NOW.date()
+
+
+def tariff(applies_to: dt.date | None) -> Tariff:
+    return Tariff(
+        supplier="Lumière",
+        offer="Fixe",
+        option="BASE",
+        power_kva=6,
+        applies_from=dt.date(2025, 8, 1),
+        applies_to=applies_to,
+        subscription_eur_per_year_ht=None,
+        subscription_eur_per_year_ttc=Decimal(180),
+        prices_eur_per_kwh_ht={},
+        prices_eur_per_kwh_ttc={"BASE": Decimal("0.19")},
+    )
+
+
+@pytest.mark.parametrize(
+    ("days", "trouble", "status"),
+    [
+        (0, None, "fresh"),
+        (7, None, "fresh"),
+        (8, None, "verifying"),
+        (14, None, "stale"),
+        (0, "refused", "verifying"),
+        (8, "refused", "verifying"),
+        (14, "refused", "stale"),
+        (0, "failing", "broken"),
+        (14, "failing", "broken"),
+    ],
+)
+def test_a_tariff_in_force_is_judged_by_its_last_sight_and_its_source(
+    days: int, trouble: Trouble | None, status: DataStatus
+) -> None:
+    seen = NOW - dt.timedelta(days=days)
+    for applies_to in (None, TODAY):
+        found = data_status(tariff(applies_to), on=TODAY, last_seen_at=seen, now=NOW, trouble=trouble)
+        assert found == status
+    assert source_status(last_success_at=seen, trouble=trouble, now=NOW) == status
+
+
+@pytest.mark.parametrize("trouble", [None, "refused", "failing"])
+def test_a_period_that_is_over_does_not_depend_on_its_source(trouble: Trouble | None) -> None:
+    over = tariff(dt.date(2026, 7, 31))
+    long_ago = NOW - dt.timedelta(days=300)
+    for on, status in ((dt.date(2026, 7, 1), "fresh"), (TODAY, "stale")):
+        assert data_status(over, on=on, last_seen_at=long_ago, now=NOW, trouble=trouble) == status
+
+
+@pytest.mark.parametrize(
+    ("refused", "failures", "trouble", "status"),
+    [
+        (False, 0, None, "never"),
+        (True, 1, "refused", "never"),
+        (False, 2, None, "never"),
+        (True, 3, "failing", "broken"),
+        (False, 3, "failing", "broken"),
+    ],
+)
+def test_three_failures_in_a_row_break_a_source(
+    *, refused: bool, failures: int, trouble: Trouble | None, status: SourceStatus
+) -> None:
+    assert trouble_of(refused=refused, failures_in_a_row=failures) == trouble
+    assert source_status(last_success_at=None, trouble=trouble, now=NOW) == status

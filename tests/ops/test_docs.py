@@ -1,0 +1,174 @@
+"""What the documentation names exists: targets, commands, options, settings, files, units, headings."""
+
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from openwatt.cli import main
+from openwatt.settings import PREFIX, Settings, variable_of
+from tests.ops import arriving
+from tests.ops.dockerfile import REPOSITORY
+
+DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
+VARIABLES = {variable_of(name) for name in Settings.__slots__}
+TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+#: Names that our own environment variables resemble, and that the text speaks of for that reason.
+NOT_OURS = {"OPENWATT_PORT", "OPENWATT_"}
+#: Folders of the repository whose files the text names; others are of the reader's machine.
+OURS = r"(?:ops|docs|openwatt|tests|bench)/[\w./*-]*[\w*]|logstash\.conf|requirements\.txt|gunicorn\.conf\.py"
+
+#: Where a command's name stands: at the beginning, after a prompt, a path, sudo or ops/stack.
+CALLED = r"(?:^(?:[#$] )?(?:sudo -u \w+ )?(?:[\w./-]*/)?|ops/stack |&& )"
+#: What ops/stack makes on the spot.
+MADE = {"ops/secrets", "ops/rendered"}
+
+Faults = Iterator[str]
+
+
+def code(text: str) -> Iterator[str]:
+    """What is written to be typed or looked up: fenced blocks and `spans`."""
+    for block in re.findall(r"^```\w*\n(.*?)^```", text, re.MULTILINE | re.DOTALL):
+        yield from block.splitlines()
+    outside = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
+    yield from re.findall(r"`([^`\n]+(?:\n[^`\n]+)?)`", outside)
+
+
+def targets(text: str) -> Faults:
+    """Targets that the Makefile lacks."""
+    for line in code(text):
+        for found in re.findall(r"(?:^|[\s;&])make ((?:[a-z-]+ ?)+)", line):
+            yield from (name for name in found.split() if name not in TARGETS and "apt-get" not in line)
+
+
+def commands(text: str) -> Faults:
+    """Commands of ours that do not exist, or lack an option."""
+    for line in code(text):
+        for words in re.findall(rf"{CALLED}openwatt ([a-z][a-z-]+(?: [^|;&>`]*)?)", line):
+            name, *rest = words.split()
+            command: click.Command | None = main.commands.get(name)
+            if command is None:
+                if name not in arriving.COMMANDS:
+                    yield f"openwatt {name}"
+                continue
+            if isinstance(command, click.Group) and rest and rest[0] in command.commands:
+                command = command.commands[rest[0]]
+            options = {option for each in command.params for option in each.opts} | {"--help"}
+            yield from (
+                f"openwatt {name} {word}" for word in rest if word[:2] == "--" and word not in options
+            )
+
+
+def settings(text: str) -> Faults:
+    """Variables that are no settings."""
+    for name in re.findall(rf"{PREFIX}[A-Z_]*", text):
+        if name not in VARIABLES | NOT_OURS and name.removesuffix("_FILE") not in VARIABLES:
+            yield name
+
+
+def files(text: str) -> Faults:
+    """Files of the repository that are not in it."""
+    for line in code(text):
+        for name in re.findall(rf"(?<![\w./-])({OURS})", line):
+            if name not in MADE and not any(REPOSITORY.glob(name)) and not arriving.may_be_missing(name):
+                yield name
+
+
+def links(text: str) -> Faults:
+    """Links to files or headings that do not exist."""
+    headings = {slug(title) for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        path, _, heading = target.partition("#")
+        if re.match(r"https?:|mailto:", target):
+            continue
+        if path:
+            found = (REPOSITORY / "docs" / path).resolve()
+            inside = found.relative_to(REPOSITORY).as_posix()
+            if not found.exists() and not arriving.may_be_missing(inside):
+                yield target
+        elif heading not in headings:
+            yield target
+
+
+def slug(title: str) -> str:
+    """The name of a heading in links, as GitHub and GitLab make it."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+def units(text: str) -> Faults:
+    """Units of systemd that we do not bring."""
+    for name in re.findall(r"\bopenwatt[\w-]*\.(?:service|socket|timer|sysusers|tmpfiles)\b", text):
+        if not (REPOSITORY / "ops/systemd" / name).exists():
+            yield name
+
+
+RULES: tuple[Callable[[str], Faults], ...] = (targets, commands, settings, files, links, units)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+def test_what_a_page_names_exists(path: Path, rule: Callable[[str], Faults]) -> None:
+    assert list(rule(path.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        (targets, "`make monitoring-start`"),
+        (targets, "```console\n$ make up elk-start\n```"),
+        (commands, "```console\n$ openwatt tarifs\n```"),
+        (commands, "`openwatt tariffs --colour`"),
+        (commands, "`.venv/bin/openwatt export --format csv --compress`"),
+        (settings, "OPENWATT_WORKER=3"),
+        (settings, "OPENWATT_WORKER_FILE"),
+        (files, "`ops/docker-compose.yml`"),
+        (files, "```console\n# install ops/systemd/*.mount /etc\n```"),
+        (links, "[there](../ops/Makefile)"),
+        (links, "# A heading\n[there](#another)"),
+        (units, "`openwatt-api.service`"),
+    ],
+)
+def test_what_does_not_exist_is_seen(rule: Callable[[str], Faults], text: str) -> None:
+    assert len(list(rule(text))) == 1
+
+
+@pytest.mark.parametrize(
+    ("rule", "text"),
+    [
+        (targets, "`make up`, `COMPOSE_PROFILES=bugsink make up`, `make monitoring-up ENGINE=native`"),
+        (commands, "```console\n$ .venv/bin/openwatt tariffs --option TEMPO --json\n```"),
+        (settings, "OPENWATT_SENTRY_DSN_FILE and OPENWATT_LOG_FILE"),
+        (files, "`ops/systemd/*.service`, `/etc/openwatt/openwatt.env`"),
+    ],
+)
+def test_what_exists_is_left_alone(rule: Callable[[str], Faults], text: str) -> None:
+    assert list(rule(text)) == []
+
+
+def blocks(path: Path) -> list[str]:
+    """The fenced blocks of a page, with what a reader puts in left out."""
+    found = re.findall(r"^```\w*\n.*?^```", path.read_text(), re.MULTILINE | re.DOTALL)
+    return [re.sub(r"\bNOM\b|\bNAME\b", "…", block).replace("./sauvegardes", "./backups") for block in found]
+
+
+def test_both_languages_give_the_same_commands() -> None:
+    french, english = (blocks(REPOSITORY / "docs" / name) for name in ("deploiement.md", "deployment.md"))
+    assert len(french) > 15
+    assert french == english
+
+
+def test_the_line_that_turns_the_block_for_one_machine_on_does_so() -> None:
+    page = (REPOSITORY / "docs/deployment.md").read_text()
+    (command,) = re.findall(r"^# (sed -i .*) /etc/openwatt/openwatt\.env$", page, re.MULTILINE)
+    done = subprocess.run(
+        ["sh", "-c", f"{command.replace(' -i', '')} .env.production.example"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    on = re.findall(r"^OPENWATT_(\w+)=", done.stdout, re.MULTILINE)
+    assert on == ["ENVIRONMENT", "LOG_LEVEL", "DATA_DIR", "LOG_FILE", "BACKUP_DIR", "BIND"]
