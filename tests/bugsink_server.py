@@ -20,7 +20,10 @@ import pytest
 from tests.log_receivers import free_port, wait_until
 
 #: A virtual environment of its own, for it pins other versions of our libraries: `make test` makes it.
-BUGSINK = Path(os.environ.get("BUGSINK_VENV", Path(__file__).resolve().parents[1] / ".venv-bugsink"))
+#: Resolved, for a template's own files name its folder: by another name a copy would work on the template.
+BUGSINK = Path(
+    os.environ.get("BUGSINK_VENV", Path(__file__).resolve().parents[1] / ".venv-bugsink")
+).resolve()
 
 
 class Bugsink:

@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 
+from openwatt.doctor.checklist import ITEMS
 from openwatt.store.backup import newest_backup
 from tests.chaos.running import free_port
 from tests.doctor.stand_ins import Change, Proxy
@@ -27,6 +28,22 @@ def told(**variables: str) -> Broken:
     @contextmanager
     def broken(_stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
         yield {"variables": variables}
+
+    return broken
+
+
+def in_vain(item: str, way: Broken) -> Broken:
+    """What is sent is looked for until the patience ends: a short one, and no other item needs any."""
+
+    @contextmanager
+    def broken(stack: WholeStack, folder: Path) -> Iterator[dict[str, Any]]:
+        others = {"log-file", "elasticsearch", "cloudwatch", "sentry", "watchdog"} - {item}
+        with way(stack, folder) as changes:
+            yield {
+                "patience_s": 1.5,
+                "only": [one.name for one in ITEMS if one.name not in others],
+                **changes,
+            }
 
     return broken
 
@@ -382,7 +399,7 @@ BREAKS = {
         mend="ops/alertmanager/secrets",
     ),
     "an Alertmanager that hears nothing": Break(
-        lying("ALERTMANAGER_URL", replacing("/alerts", rb"(?s)\A.*\Z", b"[]")),
+        in_vain("watchdog", lying("ALERTMANAGER_URL", replacing("/alerts", rb"(?s)\A.*\Z", b"[]"))),
         fails="watchdog",
         says="does not arrive",
         mend="OPENWATT_ALERTMANAGER_URL",
@@ -438,7 +455,7 @@ BREAKS = {
         mend="metric or label",
     ),
     "a log file of nobody": Break(
-        other_log,
+        in_vain("log-file", other_log),
         fails="log-file",
         says="is not in",
         mend="OPENWATT_LOG_FILE",
@@ -450,7 +467,10 @@ BREAKS = {
         mend="make elk-up",
     ),
     "an index nothing comes into": Break(
-        lying("ELASTICSEARCH_URL", replacing("_search", rb'"hits": \[.*\]', b'"hits": []')),
+        in_vain(
+            "elasticsearch",
+            lying("ELASTICSEARCH_URL", replacing("_search", rb'"hits": \[.*\]', b'"hits": []')),
+        ),
         fails="elasticsearch",
         says="has not come",
         mend="Logstash",
