@@ -81,12 +81,15 @@ def _let_happen(home: Home, service: Service, watched: Monitoring) -> None:
 def busy_service(home: Home, *, seconds: float) -> Iterator[Busy]:
     """The service under load, so many seconds after everything has happened to it."""
     receiver = Receiver()
+    backups = str(home.folder / "backups")
     service = home.service(
+        OPENWATT_BACKUP_DIR=backups,
         OPENWATT_LOGSTASH_URL=receiver.url,
         OPENWATT_LIMIT_PAGES="60/minute",
         OPENWATT_LOG_FILE=str(home.folder / "openwatt.log"),
     ).ready()
     try:
+        assert home.command("backup", OPENWATT_BACKUP_DIR=backups).returncode == 0
         for source, story in RUNS.items():
             for outcome, days_ago in story:
                 run(home, source, outcome, days_ago)

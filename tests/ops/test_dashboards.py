@@ -15,7 +15,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.registry import Collector
 
 from openwatt.telemetry.fields import EXTRA_FIELDS, FIXED_FIELDS
-from openwatt.telemetry.metrics import IngestCollector, IngestState, Metrics
+from openwatt.telemetry.metrics import BackupCollector, IngestCollector, IngestState, Metrics
 from ops.grafana.source.build import built
 from ops.grafana.source.frame import DATA_VIEW
 from tests.ops.dashboard_rules import RULES, exceptions, excepts, faults, selectors
@@ -190,6 +190,7 @@ class Scrape(Collector):
         state = IngestState("edf", 1.0, {"published": 1}, 1.0, 0, 86400.0, 0)
         yield from Metrics().registry.collect()
         yield from IngestCollector(lambda: [state]).collect()
+        yield from BackupCollector(lambda: (1.0, 1)).collect()
 
 
 def names_of(family: Any) -> set[str]:

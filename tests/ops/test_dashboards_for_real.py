@@ -195,6 +195,8 @@ def test_the_ingestion_is_told_source_by_source_and_run_by_run(reader: Reader) -
     assert reader.tile("openwatt-ingestion", "Overdue") == 2
     assert reader.tile("openwatt-ingestion", "Broken") == 1
     assert reader.tile("openwatt-ingestion", "Reviews Pending") == 1
+    assert 0 < reader.tile("openwatt-ingestion", "Last Backup") < 300
+    assert reader.tile("openwatt-ingestion", "Backup Size") > 1000
 
 
 def test_the_queries_of_the_training_give_something_to_talk_about(reader: Reader) -> None:

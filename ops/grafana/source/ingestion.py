@@ -52,6 +52,11 @@ def of_source(metric: str) -> str:
     return f"max by (source) (openwatt_ingest_{metric}{{{SOURCES}}})"
 
 
+def none_or_age(instant: str) -> str:
+    """Seconds since an instant, or -1 where it never was."""
+    return or_none(f"time() - ({instant} > 0)") + " - 1"
+
+
 def since(metric: str) -> str:
     """Seconds since an instant of a source."""
     return f"time() - {of_source(metric)}"
@@ -109,6 +114,23 @@ def _tiles() -> list[Json]:
             unit="s",
             decimals=1,
             steps=((None, GREEN), (26 * 3600, ORANGE), (50 * 3600, RED)),
+        ),
+        tile(
+            "Last Backup",
+            "Âge de la dernière sauvegarde achevée ; l’alerte BackupStale part après 26 heures. "
+            "« never » : il n’y en a aucune, ou OPENWATT_BACKUP_DIR n’est pas réglé.",
+            none_or_age(f"max(openwatt_backup_last_success_timestamp_seconds{{{TARGETS}}})"),
+            unit="s",
+            decimals=1,
+            steps=((None, GREEN), (26 * 3600, RED)),
+            mappings=[mapped({"-1": ("never", RED)})],
+        ),
+        tile(
+            "Backup Size",
+            "Taille de la dernière sauvegarde. Elle grandit doucement ; une chute est une perte.",
+            or_none(f"max(openwatt_backup_size_bytes{{{TARGETS}}})"),
+            unit="bytes",
+            steps=((None, BLUE),),
         ),
     ]
 
