@@ -94,6 +94,10 @@ format: $(VENV)/.dev ## Bring the code into form.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+.PHONY: dashboards
+dashboards: $(VENV)/.dev ## Write Grafana's dashboards from ops/grafana/source.
+	$(BIN)/python -m ops.grafana.source.build
+
 .PHONY: lock
 lock: $(VENV)/.dev ## Compile requirements*.txt from pyproject.toml, with hashes; UPGRADE=1 takes newer versions.
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 $(if $(UPGRADE),--upgrade) \

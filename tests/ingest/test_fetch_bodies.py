@@ -146,7 +146,11 @@ def test_a_gzip_bomb_is_left_at_the_limit_without_its_memory(server: FaultServer
         ("br", PDF, "encoded as 'br', which was not asked for"),
         ("gzip, gzip", PDF, "which was not asked for"),
         ("gzip", PDF, "says that it is gzip, and is not"),
-        ("gzip", gzip.compress(PDF, mtime=0) + gzip.compress(PDF, mtime=0), "goes on behind the end of its gzip"),
+        (
+            "gzip",
+            gzip.compress(PDF, mtime=0) + gzip.compress(PDF, mtime=0),
+            "goes on behind the end of its gzip",
+        ),
         ("gzip", gzip.compress(b"", mtime=0) + b"\0" * 200_000, "200020 bytes, the limit is 100000"),
     ],
 )

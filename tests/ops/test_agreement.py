@@ -127,16 +127,14 @@ def test_every_statement_of_the_runbook_runs(empty_url: str) -> None:
 def test_every_command_of_the_runbook_exists() -> None:
     words = {word for block in blocks("console") for word in re.findall(r"\bopenwatt ([a-z][a-z-]+)", block)}
     assert "logs" in words
-    #: They come with their own changes.
-    coming = {"backup", "doctor", "drill", "ingest", "restore", "review", "sources"}
-    assert words - set(main.commands) - coming == set()
+    assert words - set(main.commands) == set()
 
 
 def test_every_target_that_the_runbook_names_exists() -> None:
     makefile = (OPS.parent / "Makefile").read_text("utf-8")
     targets = set(re.findall(r"`make ([a-z-]+)", RUNBOOK))
-    coming = {"up", "down", "monitoring-up", "elk-up"}
-    assert targets - set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)) - coming == set()
+    assert targets
+    assert targets - set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE)) == set()
 
 
 @pytest.mark.parametrize(

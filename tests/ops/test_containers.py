@@ -15,7 +15,6 @@ import yaml
 from openwatt import __version__
 from openwatt.cli import main
 from openwatt.settings import PREFIX, read_settings
-from tests.ops import arriving
 from tests.ops.dockerfile import REPOSITORY, read_dockerfile
 
 OPS = REPOSITORY / "ops"
@@ -131,11 +130,7 @@ def mounts(compose: Compose) -> Faults:
                 continue
             path = (OPS / source).resolve().relative_to(REPOSITORY).as_posix()
             made_by_the_stack = path.startswith("ops/rendered/")
-            if (
-                not made_by_the_stack
-                and not (REPOSITORY / path).exists()
-                and not arriving.may_be_missing(path)
-            ):
+            if not made_by_the_stack and not (REPOSITORY / path).exists():
                 yield f"{name}: {path} does not exist"
             if not volume.endswith(":ro"):
                 yield f"{name}: {path} could be written to"
@@ -251,11 +246,9 @@ def test_every_command_of_ours_exists() -> None:
     ]
     assert len(commands) == 2
     for command in commands:
-        known = main.commands.get(command[1])
-        assert known or command[1] in arriving.COMMANDS, command
-        if known:
-            options = {option for parameter in known.params for option in parameter.opts}
-            assert {word for word in command if word.startswith("--")} <= options
+        known = main.commands[command[1]]
+        options = {option for parameter in known.params for option in parameter.opts}
+        assert {word for word in command if word.startswith("--")} <= options
 
 
 def test_the_image_has_this_versions_number_everywhere() -> None:

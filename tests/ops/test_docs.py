@@ -10,7 +10,6 @@ import pytest
 
 from openwatt.cli import main
 from openwatt.settings import PREFIX, Settings, variable_of
-from tests.ops import arriving
 from tests.ops.dockerfile import REPOSITORY
 
 DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
@@ -51,8 +50,7 @@ def commands(text: str) -> Faults:
             name, *rest = words.split()
             command: click.Command | None = main.commands.get(name)
             if command is None:
-                if name not in arriving.COMMANDS:
-                    yield f"openwatt {name}"
+                yield f"openwatt {name}"
                 continue
             if isinstance(command, click.Group) and rest and rest[0] in command.commands:
                 command = command.commands[rest[0]]
@@ -73,7 +71,7 @@ def files(text: str) -> Faults:
     """Files of the repository that are not in it."""
     for line in code(text):
         for name in re.findall(rf"(?<![\w./-])({OURS})", line):
-            if name not in MADE and not any(REPOSITORY.glob(name)) and not arriving.may_be_missing(name):
+            if name not in MADE and not any(REPOSITORY.glob(name)):
                 yield name
 
 
@@ -86,8 +84,7 @@ def links(text: str) -> Faults:
             continue
         if path:
             found = (REPOSITORY / "docs" / path).resolve()
-            inside = found.relative_to(REPOSITORY).as_posix()
-            if not found.exists() and not arriving.may_be_missing(inside):
+            if not found.is_relative_to(REPOSITORY) or not found.exists():
                 yield target
         elif heading not in headings:
             yield target
