@@ -12,13 +12,14 @@ import click
 import msgspec
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from openwatt.catalogue.references import known_references
 from openwatt.cli.inspection import print_inspection
 from openwatt.cli.settings import settings_of
 from openwatt.domain.legal_time import PARIS
 from openwatt.ingest.addresses import check_address
-from openwatt.ingest.approval import approve_run, read_kept, reject_run
+from openwatt.ingest.approval import approve_run, check_same, read_kept, reject_run
 from openwatt.ingest.grid_pdf.apart import read_pages_apart
 from openwatt.ingest.grid_pdf.picture import draw_pages
 from openwatt.ingest.inspect import Inspection
@@ -171,7 +172,8 @@ def _table_of_runs(runs: list[StoredRun]) -> Table:
         says = item.message or "; ".join(dict.fromkeys(doubt.rule for doubt in item.doubts))
         decision = f"{item.decision.decision} by {item.decision.reviewer}" if item.decision else ""
         finished = f"{run.finished_at.astimezone(PARIS):%Y-%m-%d %H:%M}"
-        table.add_row(str(run.run_id), run.source, finished, run.outcome, says, decision)
+        cells = (str(run.run_id), run.source, finished, run.outcome, says, decision)
+        table.add_row(*map(Text, cells))  # not markup: a document's own words may stand in it
     return table
 
 
@@ -209,11 +211,12 @@ def show(
         raise Refused(f"the bytes of run {run_id}'s document are not kept")
     if target is not None and content is not None:
         target.write_bytes(content)
-    inspection, beside = None, []
+    inspection, beside, differs = None, [], None
     if content is not None and (source := _sources().get(run.source)) is not None:
         today = dt.datetime.now(PARIS).date()
         inspection = read_kept(content, source, references, on=today, origin=run.origin)
         beside = _beside(content, inspection)
+        differs = _difference(run, inspection)
     if png is not None and content is not None and inspection is not None:
         try:
             png.write_bytes(draw_pages(content, inspection.reading))
@@ -221,9 +224,21 @@ def show(
             click.echo(f"no picture: {error}", err=True)
     if as_json:
         told = msgspec.to_builtins(RunDetail.of(run), builtin_types=(dt.datetime, dt.date))
-        _print_json(told | {"beside": beside})
+        _print_json(told | {"beside": beside, "differs": differs})
     else:
         _print_run(run, inspection, beside)
+        if differs:
+            Console().print(Text(f"it cannot be approved: {differs}", "yellow"))
+
+
+def _difference(run: StoredRun, inspection: Inspection) -> str | None:
+    """Why what is read today cannot be approved as what a refused run has recorded."""
+    try:
+        if run.outcome == "refused":
+            check_same(run, inspection)
+    except DecisionError as error:
+        return str(error)
+    return None
 
 
 def _beside(content: bytes, inspection: Inspection) -> list[dict[str, Any]]:

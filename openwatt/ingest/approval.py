@@ -90,7 +90,7 @@ def _approve(
     inspection = read_kept(
         document.content, source, references, on=started_at.astimezone(PARIS).date(), origin=run.origin
     )
-    _check_same(run, inspection)
+    check_same(run, inspection)
     with connection.transaction():
         undecided_run(connection, run_id)  # whoever was faster has decided
         _check_newest(connection, run, inspection)
@@ -146,8 +146,12 @@ def _see(connection: Connection, document: Document, run: StoredRun) -> None:
     see_document(connection, document.reference, run.finished_at, run.run_id)
 
 
-def _check_same(run: StoredRun, inspection: Inspection) -> None:
-    """Refuses a reading that is not what the reviewer has seen."""
+def check_same(run: StoredRun, inspection: Inspection) -> None:
+    """Refuses a reading that is not what the run recorded, and its reviewer has seen.
+
+    Raises:
+        DecisionError: saying what differs.
+    """
     again = f"look at it anew: openwatt review show {run.run_id}"
     told: dict[str, Any] = _decoder.decode(as_json(inspection))
     if inspection.outcome == "unreadable":

@@ -140,4 +140,6 @@ def _text(line: Sequence[Word]) -> str:
 
 
 def _short(text: str) -> str:
+    """A text that a terminal only shows: a stranger's document may hold what moves its cursor."""
+    text = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
     return text if len(text) <= _LONGEST_LINE else text[:_LONGEST_LINE] + "…"

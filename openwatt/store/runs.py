@@ -60,7 +60,6 @@ class LastAnswer:
     last_modified: str | None
     outcome: Outcome
     reader: str | None
-    """Whether somebody let this document through, whatever a reader doubts of it."""
 
 
 def record_run(connection: Connection, run: Run) -> int:

@@ -14,7 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from openwatt.telemetry import worker_slots
-from openwatt.telemetry.shipment import Snapshot
+from openwatt.telemetry.shipment import DROP_REASONS, Snapshot
 from openwatt.telemetry.worker_metrics import WorkerMetrics
 
 #: Edges exactly on the thresholds that alerts and objectives name: 1 s and 2 s. Seconds.
@@ -39,6 +39,9 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 #: A request that no rule matches, whatever its path: paths are an attacker's to choose.
 UNMATCHED_ROUTE: Final = "<unmatched>"
 OTHER_METHOD: Final = "OTHER"
+#: Counted from a route's first answer on: a series that began with its first errors would hide them,
+#: for Prometheus sees what was added since a scrape, not what a series began with.
+_ERRORS: Final = ("500", "503")
 
 
 class Metrics:
@@ -116,6 +119,9 @@ class Metrics:
             labels = (key[0], UNMATCHED_ROUTE if route is None else route, str(status))
             children = (self._requests.labels(*labels), self._durations.labels(*labels))
             self._children[key] = children
+            if route is not None:
+                for error in _ERRORS:
+                    self._requests.labels(labels[0], route, error)
         children[0].inc()
         children[1].observe(seconds)
 
@@ -196,6 +202,8 @@ class _ShippingMetrics:
             "resent": counter("resent", "Log records sent once more after a broken connection."),
         }
         self._dropped = counter("dropped", "Log records lost, by reason.", ("reason",))
+        for reason in DROP_REASONS:  # a series that began with its first loss would hide that loss
+            self._dropped.labels(reason)
         self._gauges = {
             "queued": gauge("queued_records", "Log records in memory."),
             "spooled": gauge("spooled_records", "Log records on disk, waiting for the receiver."),

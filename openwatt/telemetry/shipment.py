@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
+
+#: Why a record can be lost.
+DropReason = Literal["exit", "interrupted", "refused", "ring_full", "spool_full", "spool_lost", "too_large"]
+DROP_REASONS: tuple[DropReason, ...] = get_args(DropReason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +47,7 @@ class Snapshot:
     sent: int = 0
     spooled: int = 0
     queued: int = 0
-    dropped: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[DropReason, int] = field(default_factory=dict)
     resent: int = 0
     spooled_bytes: int = 0
     queued_bytes: int = 0

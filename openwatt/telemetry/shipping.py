@@ -14,7 +14,7 @@ import backoff
 
 from openwatt.telemetry import forks
 from openwatt.telemetry.ring import Ring
-from openwatt.telemetry.shipment import ShippingConfig, Snapshot
+from openwatt.telemetry.shipment import DropReason, ShippingConfig, Snapshot
 from openwatt.telemetry.spool import Segment, Spool
 from openwatt.telemetry.transports import RefusedError, Transport, transport_for
 
@@ -54,7 +54,7 @@ class Shipper:
         self._appending = False
         self.reporting = threading.Lock()  # held while `on_progress` runs, and across a fork
         self._emitted = self._adopted = self._sent = self._spooled = self._resent = 0
-        self._dropped: Counter[str] = Counter()
+        self._dropped: Counter[DropReason] = Counter()
         self._last_success_at = self._reported_at = 0.0
         self._complained_at: dict[str, float] = {}
         self._begin()
@@ -338,7 +338,7 @@ class Shipper:
         while self._spool is not None and (oldest := self._spool.oldest_beyond_the_limit()) is not None:
             self._give_up(oldest, "spool_full")
 
-    def _give_up(self, segment: Segment, reason: str) -> None:
+    def _give_up(self, segment: Segment, reason: DropReason) -> None:
         with self._lock:
             self._spooled -= segment.records
             self._dropped[reason] += segment.records

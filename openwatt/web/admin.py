@@ -97,7 +97,7 @@ def _admit() -> Response | None:
 def _later(error: Exception) -> Response:
     detail = "Another document is being read; ask again."
     if isinstance(error, OvertimeError):
-        detail = "It took too long and was ended; nothing was changed. Try again, or use the command line."
+        detail = "It took too long and was ended. Look at the run before you try again."
     answer = problem(503, detail)
     answer.headers["Retry-After"] = "10"
     return answer
@@ -177,6 +177,7 @@ def override(question: Question) -> OverrideDone:
         raise UnsupportedMediaType("This address takes application/json.")
     values = read_override(request.get_data(cache=False), question.today, _ours().sources)
     action, reason = values["action"], f"--reason={values['reason']}"
+    answers().database.read_number("data_version")  # a database that is away is a 503, not a broken command
     if action == "address":
         where = [values["address"], f"--until={values['until']}"] if "address" in values else ["--undo"]
         arguments = ["address", values["source"], *where, f"--as={values['author']}", reason]

@@ -102,7 +102,9 @@ def test_doubts_stand_beside_the_words_of_the_document(
     assert document.read_bytes() == misprinted()
     picture = Image.open(io.BytesIO(png.read_bytes())).convert("RGB")
     assert (66, 133, 244) in {colour for _, colour in picture.getcolors(1 << 24) or []}
+    assert told["differs"] is None
     shown = openwatt("show", run).stdout
+    assert "cannot be approved" not in shown
     assert "page 1 | 15 27,20 23,73" in shown
     assert "the subscription TTC falls from" in shown
 
@@ -206,6 +208,8 @@ def test_what_nobody_has_looked_at_is_not_approved(
 ) -> None:
     run = refuse(connection, seen=damaged(seen))
     before = counts(connection)
+    assert says in " ".join(openwatt("show", run).stdout.split())
+    assert says in json.loads(openwatt("show", run, "--json").stdout)["differs"]
     done = openwatt("approve", run, *WHO)
     assert done.exit_code == 3, done.output
     assert says in done.stderr

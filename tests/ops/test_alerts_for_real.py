@@ -77,8 +77,9 @@ def test_a_dead_alertmanager_is_seen_and_alerts_arrive_when_it_is_back() -> None
         with monitoring(service) as watched:
             watched.stack.down(["alertmanager"])
             wait_until(lambda: "TargetMissing" in watched.firing(), 90)
-            assert watched.receiver.told("TargetMissing") == []
+            wait_until(lambda: "AlertsNotDelivered" in watched.firing(), 90)
+            assert watched.receiver.told("AlertsNotDelivered") == []
             watched.stack.up()
-            assert watched.wait_for("TargetMissing", seconds=90)["labels"]["job"] == "alertmanager"
-            watched.wait_for("TargetMissing", "resolved", 90)
+            wait_until(lambda: "TargetMissing" not in watched.firing(), 90)
+            assert watched.wait_for("AlertsNotDelivered", seconds=90)["labels"]["job"] == "prometheus"
         assert service.end() == 0, service.said()

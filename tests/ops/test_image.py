@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from openwatt.cli import main
 from tests.chaos.running import wait_until
+from tests.ingest.drawn_sheets import three_tables_in_cents
 from tests.ops.dockerfile import (
     REPOSITORY,
     Container,
@@ -113,6 +115,11 @@ def tell_a_story(image: Image) -> None:
         asked = container.execute("openwatt", "tariffs", "--option", "BASE", "--on", "2025-09-01", "--json")
         assert asked.returncode == 0, asked.stderr
         assert json.loads(asked.stdout)
+        if "ingest" in main.commands:
+            sheet = three_tables_in_cents()
+            (data / "sheet.pdf").write_bytes(sheet.pdf)
+            read = container.execute("openwatt", "ingest", sheet.source, "--file", "/data/sheet.pdf")
+            assert read.returncode in {0, 3}, read.stderr
         compose = yaml.safe_load((REPOSITORY / "ops" / "docker-compose.yaml").read_text())
         metrics = compose["services"]["metrics"]
         check = metrics["healthcheck"]["test"]

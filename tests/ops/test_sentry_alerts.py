@@ -14,7 +14,6 @@ from click.testing import CliRunner, Result
 
 from openwatt.cli import main
 from openwatt.sentry_alerts import SentryAlertsError, read_alert_file
-from tests.bugsink_server import Bugsink
 from tests.ops.rule_files import OPS
 
 FILE = OPS / "sentry" / "alerts.yaml"
@@ -267,18 +266,6 @@ def test_what_hinders_is_a_sentence_that_names_the_remedy(
     assert done.exit_code == 1
     assert sentence in done.stderr
     assert sentry.written() == []
-
-
-def test_a_real_bugsink_is_told_from_sentry(apply: Apply, tmp_path: Path) -> None:
-    bugsink = Bugsink(tmp_path).start()
-    try:
-        done = apply(OPENWATT_SENTRY_URL=bugsink.url, OPENWATT_SENTRY_DSN=bugsink.dsn)
-    finally:
-        bugsink.stop()
-    assert done.exit_code == 1
-    assert (
-        "there is no /api/0/organizations/ at OPENWATT_SENTRY_URL: Bugsink has no alert rules" in done.stderr
-    )
 
 
 def test_the_shipped_rules_are_those_of_the_guide() -> None:

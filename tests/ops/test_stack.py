@@ -194,9 +194,8 @@ def test_a_command_beside_the_service_is_told_what_runs(place: Place) -> None:
     assert "the service does not run" in place.stack("openwatt", "doctor").stderr
     place.stack("up", "service")
     place.stack("openwatt", "backup", "--list")
-    assert place.asked() == [
-        "docker compose --file ops/docker-compose.yaml exec api openwatt backup --list []"
-    ]
+    beside = "docker compose --file ops/docker-compose.yaml exec --env TMPDIR=/data -T api"
+    assert place.asked() == [f"{beside} openwatt backup --list []"]
     place.stack("up", "monitoring")
     place.stack("openwatt", "doctor")
     (asked,) = place.asked()

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from openwatt.telemetry import worker_slots
 from openwatt.telemetry.metrics import DURATION_BUCKETS, IngestCollector, IngestState, Metrics, exposition_of
 from openwatt.telemetry.metrics_server import MetricsServer
-from openwatt.telemetry.shipment import Snapshot
+from openwatt.telemetry.shipment import DROP_REASONS, Snapshot
 
 
 def samples(text: str) -> dict[str, float]:
@@ -49,6 +49,15 @@ def test_the_thresholds_of_alerts_and_objectives_are_edges_of_buckets() -> None:
     assert {1.0, 2.0} <= set(DURATION_BUCKETS)
 
 
+def test_the_errors_of_a_route_are_told_before_the_first_one() -> None:
+    metrics = Metrics()
+    metrics.observe_request("GET", "/v1/tariffs", 200, 0.01)
+    metrics.observe_request("GET", "/v1/tariffs", 503, 0.01)
+    found = read(metrics)
+    assert found['http_requests_total{method="GET",route="/v1/tariffs",status="500"}'] == 0
+    assert found['http_requests_total{method="GET",route="/v1/tariffs",status="503"}'] == 1
+
+
 def test_strangers_cannot_add_series() -> None:
     metrics = Metrics()
     for number in range(300):
@@ -75,6 +84,12 @@ def test_log_shipping_is_counted_by_what_changed_since_the_last_report() -> None
     assert found['openwatt_log_records_dropped_total{reason="ring_full"}'] == 3
     assert found["openwatt_log_shipping_queued_records"] == 0
     assert found["openwatt_log_shipping_connected"] == 1
+
+
+def test_every_reason_of_a_loss_is_told_before_the_first_loss() -> None:
+    found = read(Metrics())
+    assert found['openwatt_log_records_dropped_total{reason="spool_full"}'] == 0
+    assert sum(name.startswith("openwatt_log_records_dropped_total") for name in found) == len(DROP_REASONS)
 
 
 def test_the_pool_is_shown_by_state() -> None:

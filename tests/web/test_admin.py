@@ -482,6 +482,20 @@ def test_a_worker_that_inspects_never_loads_the_reader() -> None:
     assert done.stdout.splitlines()[-1] == "200 []"
 
 
+def test_without_a_database_it_is_a_503() -> None:
+    app = create_app(
+        Settings(database_url="postgresql:///none?host=/nonexistent", workers=1, admin_token=TOKEN)
+    )
+    client = app.test_client()
+    for answer in (
+        client.get("/v1/admin/runs", headers=HOLDER),
+        client.post("/v1/admin/overrides", headers=HOLDER, json=DECIDE),
+        client.post("/v1/admin/overrides", headers=HOLDER, json=ELSEWHERE),
+    ):
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    close_app(app)
+
+
 def test_a_request_is_logged_as_any_other_and_without_the_token(admin_app: Flask) -> None:
     handler, root = Lines(), logging.getLogger()
     level = root.level
