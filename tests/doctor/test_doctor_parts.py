@@ -57,12 +57,9 @@ def test_remedies_name_files_that_ship() -> None:
     sources = [path.read_text() for path in (REPOSITORY / "openwatt" / "doctor").glob("*.py")]
     named = {path for text in sources for path in re.findall(r"\bops/[a-z_./-]*[a-z]", text)}
     assert {"ops/prometheus/rules", "ops/alertmanager/secrets", "ops/logrotate/openwatt"} <= named
-    if not (OPS / "grafana").exists():
-        named = {path for path in named if not path.startswith("ops/grafana")}
     assert [path for path in sorted(named) if not (REPOSITORY / path).exists()] == []
 
 
-@pytest.mark.skipif(not (OPS / "grafana").exists(), reason="the dashboards are not in this tree")
 def test_dashboards_ask_the_source_that_is_looked_for_and_every_panel_is_read() -> None:
     sources = "".join(p.read_text() for p in (OPS / "grafana" / "provisioning" / "datasources").iterdir())
     assert re.search(rf"^ +uid: {grafana.DATASOURCE}( |$)", sources, re.MULTILINE)
