@@ -23,10 +23,11 @@ def read_scrape(text: str) -> dict[str, list[Sample]]:
     Raises:
         ValueError: it is not in that format.
     """
-    return {
-        family.name: [Sample(sample.name, sample.labels, sample.value) for sample in family.samples]
-        for family in text_string_to_metric_families(text)
-    }
+    found: dict[str, list[Sample]] = {}
+    for family in text_string_to_metric_families(text):
+        samples = (Sample(sample.name, sample.labels, sample.value) for sample in family.samples)
+        found.setdefault(family.name, []).extend(samples)
+    return found
 
 
 def declared_families() -> dict[str, bool]:

@@ -48,6 +48,28 @@ def test_thresholds_are_those_of_the_alerts() -> None:
     assert f'le="{prometheus.P99_OBJECTIVE_S:.1f}"' in RULES
 
 
+def test_records_are_looked_for_where_logstash_puts_them() -> None:
+    (index,) = re.findall(r'index => "(openwatt-[^"]*)"', (REPOSITORY / "logstash.conf").read_text())
+    assert index.startswith(logs.INDICES.removesuffix("*"))
+
+
+def test_remedies_name_files_that_ship() -> None:
+    sources = [path.read_text() for path in (REPOSITORY / "openwatt" / "doctor").glob("*.py")]
+    named = {path for text in sources for path in re.findall(r"\bops/[a-z_./-]*[a-z]", text)}
+    assert {"ops/prometheus/rules", "ops/alertmanager/secrets", "ops/logrotate/openwatt"} <= named
+    assert [path for path in sorted(named) if not (REPOSITORY / path).exists()] == []
+
+
+def test_dashboards_ask_the_source_that_is_looked_for_and_every_panel_is_read() -> None:
+    sources = "".join(p.read_text() for p in (OPS / "grafana" / "provisioning" / "datasources").iterdir())
+    assert re.search(rf"^ +uid: {grafana.DATASOURCE}( |$)", sources, re.MULTILINE)
+    shipped = ops.dashboards(OPS)
+    assert len(shipped) > 2
+    queries = [query for dashboard in shipped for panel in dashboard.panels for query in panel.queries]
+    assert len(queries) > 40
+    assert [query for query in queries if re.search(r"\$[a-z_{]", query)] == []
+
+
 def test_every_shipped_rule_is_read() -> None:
     rules = ops.alert_rules(OPS)
     assert len(rules) == RULES.count("- alert: ") > 10

@@ -12,7 +12,9 @@ def test_what_is_served_is_read_back() -> None:
     metrics.observe_request("GET", "/v1/tariffs", 200, 0.3)
     metrics.announce_build("1.2.3", "abc")
     told = read_scrape(generate_latest(metrics.registry).decode())
-    (counted,) = [sample for sample in told["http_requests"] if sample.name == "http_requests_total"]
+    (counted,) = [
+        sample for sample in told["http_requests"] if sample.name == "http_requests_total" and sample.value
+    ]
     assert (counted.labels, counted.value) == ({"method": "GET", "route": "/v1/tariffs", "status": "200"}, 1)
     assert [sample.labels for sample in told["openwatt_build_info"]] == [
         {"version": "1.2.3", "revision": "abc"}
