@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from openwatt.store import backup as store_backup
+from openwatt.store import migrate as store_migrate
 from openwatt.store.backup import (
     BackupError,
     backups,
@@ -19,6 +20,7 @@ from openwatt.store.backup import (
 )
 from openwatt.store.database import Database
 from openwatt.store.errors import SchemaError
+from openwatt.store.migrate import migrate, migrations, newest_schema
 from openwatt.store.tariffs import TariffFilter, tariffs_on
 
 
@@ -176,20 +178,20 @@ def test_a_backup_of_a_newer_openwatt_is_refused_before_anything_changes(
     assert databases(filled_url) == known
 
 
-def test_an_older_backup_is_migrated(clone: Callable[[str], str], filled_url: str, tmp_path: Path) -> None:
-    with psycopg.connect(filled_url) as connection:
-        connection.execute("drop table reviews, address_overrides, fetch_turns")
-        connection.execute(
-            "alter table runs drop column origin, drop column supplier, drop column offers, "
-            "drop column address, drop column etag, drop column last_modified, drop column reader"
-        )
-        connection.execute("delete from schema_migrations where number > 2")
-    file = take_backup(filled_url, tmp_path, keep=1).path
-    target = clone("template1")
-    restore_backup(target, file)
+def test_an_older_backup_is_migrated(
+    clone: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older, target = clone("template1"), clone("template1")
+    first_two = dict(list(migrations().items())[:2])
+    with monkeypatch.context() as patched, psycopg.connect(older, autocommit=True) as connection:
+        patched.setattr(store_migrate, "migrations", lambda: first_two)
+        assert len(migrate(connection)) == 2
+        connection.execute("insert into suppliers (name) values ('of old')")
+    restore_backup(target, take_backup(older, tmp_path, keep=1).path)
     drop_kept(target)
+    assert rows(target, "suppliers") == 1
     assert rows(target, "reviews") == 0
-    assert rows(target) == rows(filled_url)
+    assert rows(target, "schema_migrations") == newest_schema()
 
 
 def test_a_folder_that_cannot_be_written_is_named_with_the_remedy(filled_url: str, tmp_path: Path) -> None:
