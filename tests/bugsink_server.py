@@ -57,12 +57,19 @@ class Bugsink:
                     stderr=subprocess.DEVNULL,
                 )
             )
+        try:
+            self._make_project()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def _make_project(self) -> None:
         assert wait_until(lambda: self._get("/api/canonical/0/projects/") is not None, 60), "Bugsink is mute"
         team = self._post("/api/canonical/0/teams/", {"name": "openwatt"})["id"]
         project = self._post("/api/canonical/0/projects/", {"team": team, "name": "openwatt"})["id"]
         self._project = project
         self.dsn = str(self._get(f"/api/canonical/0/projects/{project}/")["dsn"])
-        return self
 
     def events(self, count: int, seconds: float = 20.0) -> list[dict[str, Any]]:
         """The events received, once there are `count`: as Bugsink holds them."""

@@ -5,11 +5,13 @@ view of mounts, processes and network, an account without privileges. The base i
 alone is another one: this machine's files and Python stand in for it. Needs root and Linux.
 """
 
+import contextlib
 import json
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -306,6 +308,9 @@ class Container:
     def kill(self) -> None:
         """Ends it with every process in it."""
         if self.running():
+            # Process 1 first: unshare's own --kill-child is forgotten when it changes its account.
+            with contextlib.suppress(AssertionError, ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
             self._outside.kill()
             self._outside.wait()
 
