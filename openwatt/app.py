@@ -20,6 +20,7 @@ from openwatt.web.access import Access, register_access
 from openwatt.web.admin import ADMIN_LIMIT, Admin, admin
 from openwatt.web.answers import Answers
 from openwatt.web.api import api
+from openwatt.web.bearer import Bearer
 from openwatt.web.bills import bills
 from openwatt.web.bodies import Request
 from openwatt.web.browser import guard_browser
@@ -42,9 +43,9 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _source_names() -> list[str]:
+def _source_names() -> frozenset[str]:
     """The names of the sources: each is its file's. Reading the files takes what no worker loads."""
-    return [path.stem for path in (Path(__file__).parent / "ingest" / "sources").glob("*.yaml")]
+    return frozenset(path.stem for path in (Path(__file__).parent / "ingest" / "sources").glob("*.yaml"))
 
 
 def create_app(
@@ -98,10 +99,10 @@ def create_app(
         app.register_blueprint(part)
     if settings.admin_token is not None:
         commands = Commands(lambda: database_environment(settings))
-        app.extensions["openwatt.admin"] = Admin.of(settings.admin_token, commands, _source_names())
+        app.extensions["openwatt.admin"] = Admin(Bearer.of(settings.admin_token), commands, _source_names())
         app.register_blueprint(admin)
     if settings.drill_token is not None:
-        app.register_blueprint(drills(settings.drill_token))
+        app.register_blueprint(drills(Bearer.of(settings.drill_token)))
     Exporter(app, telemetry.metrics.exposition(collectors(settings, database)))
     app.after_request(guard_browser)
     app.wsgi_app = Front(  # type: ignore[method-assign]  # Flask's own advice

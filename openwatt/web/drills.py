@@ -5,12 +5,12 @@ than an hour before it, nothing is provoked, so that a client gone wild or a rec
 cannot go on for ever. The faults are real ones of this service; none touches its data.
 """
 
-import hmac
 import threading
 import time
 
 from flask import Blueprint, Response, request
 
+from openwatt.web.bearer import Bearer
 from openwatt.web.problems import BadRequestError, Fault, problem
 
 #: How far ahead a drill may end.
@@ -23,15 +23,14 @@ class DrillError(Exception):
     """The fault that a drill asked for; it is not handled, so that it takes the way of every other."""
 
 
-def drills(token: str) -> Blueprint:
+def drills(bearer: Bearer) -> Blueprint:
     """The routes that provoke: an error, a slow answer, a refusal."""
     blueprint = Blueprint("drills", __name__, url_prefix="/v1/drills")
     slow_ones = threading.Semaphore(1)
 
     @blueprint.before_request
     def _guard() -> Response | None:
-        given = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
-        if not hmac.compare_digest(given, b"Bearer " + token.encode()):
+        if not bearer.admits(request.headers.get("Authorization", "")):
             refusal = problem(401, "Drills need the token of OPENWATT_DRILL_TOKEN, as Authorization: Bearer.")
             refusal.headers["WWW-Authenticate"] = 'Bearer realm="drills"'
             return refusal

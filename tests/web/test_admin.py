@@ -23,12 +23,13 @@ from openapi_spec_validator import OpenAPIV31SpecValidator, validate
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
-import openwatt.web.admin
+import openwatt.web.bearer
 from openwatt.app import create_app
 from openwatt.ingest.sources import load_sources
 from openwatt.settings import Settings
 from openwatt.store.database import Connection
-from openwatt.web.admin import Admin
+from openwatt.web.admin import LONGEST_DOCUMENT, Admin
+from openwatt.web.bearer import Bearer
 from openwatt.web.commands import Commands, Done, OvertimeError
 from tests.conftest import NOW, Server, close_app
 from tests.ingest.drawn_sheets import drawn_words, simple_and_double
@@ -112,7 +113,7 @@ def test_whoever_has_not_the_token_gets_one_answer(admin_app: Flask, monkeypatch
         compared.append((len(one), len(other)))
         return one == other
 
-    monkeypatch.setattr("openwatt.web.admin.hmac.compare_digest", compare)
+    monkeypatch.setattr("openwatt.web.bearer.hmac.compare_digest", compare)
     client = admin_app.test_client()
     answers = [
         client.open(f"/v1/admin{path}", method=method, headers=headers, data=b"{")
@@ -132,11 +133,11 @@ def test_whoever_has_not_the_token_gets_one_answer(admin_app: Flask, monkeypatch
 
 
 def test_the_token_is_not_kept_and_is_compared_in_constant_time() -> None:
-    ours = Admin.of(TOKEN, Commands(dict), ["alpiq"])
-    assert ours.token_sha256 == hashlib.sha256(TOKEN.encode()).digest()
+    ours = Admin(Bearer.of(TOKEN), Commands(dict), frozenset(["alpiq"]))
+    assert ours.bearer.token_sha256 == hashlib.sha256(TOKEN.encode()).digest()
     assert TOKEN not in repr(ours)
-    assert ours.admits(f"bearer {TOKEN}")
-    source = Path(openwatt.web.admin.__file__).read_text()
+    assert ours.bearer.admits(f"bearer {TOKEN}")
+    source = Path(openwatt.web.bearer.__file__).read_text()
     assert "hmac.compare_digest(" in source
 
 
@@ -357,9 +358,9 @@ def test_what_cannot_be_inspected_is_said(
 
 def test_a_document_beyond_25_mb_is_refused(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Commands, "run", lambda *_, **__: pytest.fail("nothing reads it"))
-    large = bytes(openwatt.web.admin.LONGEST_DOCUMENT + 1)
+    large = bytes(LONGEST_DOCUMENT + 1)
     assert ask("POST", "/inspect", data=large, content_type="application/pdf").status_code == 422
-    larger = bytes(openwatt.web.admin.LONGEST_DOCUMENT + 100_000)
+    larger = bytes(LONGEST_DOCUMENT + 100_000)
     assert ask("POST", "/inspect", data=larger, content_type="application/pdf").status_code == 413
     part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x.pdf"\r\n\r\n%b\r\n--b--\r\n'
     form = {"data": part % larger, "content_type": "multipart/form-data; boundary=b"}
