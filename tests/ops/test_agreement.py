@@ -80,7 +80,10 @@ def test_the_runbook_says_of_each_alert_all_that_is_needed(alert: str) -> None:
         said = re.search(rf"^\*\*{part}\.\*\*\s+(\S.{{4}})", text, re.MULTILINE)
         assert said, f"{alert}: nothing under {part!r}"
     assert "```" in text, f"{alert}: no command to look with"
-    assert alerts()[alert]["labels"]["severity"] in text.splitlines()[1]
+    head = text.splitlines()[1]
+    assert alerts()[alert]["labels"]["severity"] in head
+    if waits := re.search(r"(?:après|pendant) (\d+) (minute|heure)s?\*$", head):
+        assert alerts()[alert]["for"] == waits[1] + waits[2][0]
 
 
 @pytest.mark.parametrize("alert", alerts())
