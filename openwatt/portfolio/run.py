@@ -6,8 +6,9 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from importlib import resources
@@ -194,9 +195,9 @@ def _billed(tasks: Iterator[_Task], jobs: int) -> Iterator[KeptPart]:
     _start_deaf_to_ctrl_c()
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_become_worker)
     try:
-        waiting: set[Future[KeptPart]] = set()
-        for task in islice(tasks, jobs * _AHEAD):
-            waiting.add(pool.submit(_bill_part, task))
+        # The first tasks start the processes: half started, they would miss what they share with the pool.
+        with _ctrl_c_later():
+            waiting = {pool.submit(_bill_part, task) for task in islice(tasks, jobs * _AHEAD)}
         while waiting:
             ready, waiting = wait(waiting, return_when=FIRST_COMPLETED)
             waiting |= {pool.submit(_bill_part, task) for task in islice(tasks, len(ready))}
@@ -222,6 +223,22 @@ def _start_deaf_to_ctrl_c() -> None:
         forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _ctrl_c_later() -> Iterator[None]:
+    """Lets Ctrl-C have its effect at the end of the block, not within it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python tells only the main thread of signals
+        return
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if came:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _become_worker() -> None:
