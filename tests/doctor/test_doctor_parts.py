@@ -339,8 +339,9 @@ def test_known_names_cover_what_is_counted_and_recorded() -> None:
     assert {"http_requests_total", "http_request_duration_seconds_bucket", "openwatt:errors:rate5m"} <= known
 
 
-def test_the_page_explains_every_item_with_its_lines_of_the_guide() -> None:
-    page = (REPOSITORY / "docs" / "controle.md").read_text()
+@pytest.mark.parametrize("name", ["controle.md", "doctor.md"])
+def test_the_page_explains_every_item_with_its_lines_of_the_guide(name: str) -> None:
+    page = (REPOSITORY / "docs" / name).read_text()
     rows = re.findall(r"^\| `([a-z-]+)` \| .+ \| (.*)\|$", page, re.MULTILINE)
-    told = [(name, lines.strip()) for name, lines in rows]
+    told = [(item, lines.strip()) for item, lines in rows]
     assert told == [(item.name, " · ".join(item.guide)) for item in ITEMS]

@@ -309,11 +309,16 @@ def test_a_route_is_written_into_a_query_so_that_it_means_itself() -> None:
 
 # What is written about them.
 
-DOCUMENT = OPS.parent / "docs" / "tableaux-de-bord.md"
+each_document = pytest.mark.parametrize(
+    "document",
+    [OPS.parent / "docs" / name for name in ("tableaux-de-bord.md", "dashboards.md")],
+    ids=lambda path: path.stem,
+)
 
 
-def test_the_document_names_panels_and_dashboards_that_exist() -> None:
-    told = DOCUMENT.read_text("utf-8")
+@each_document
+def test_the_document_names_panels_and_dashboards_that_exist(document: Path) -> None:
+    told = document.read_text("utf-8")
     titles = {panel["title"] for each in dashboards() for panel in panels(each)}
     titles |= {each["title"] for each in dashboards()}
     named = set(re.findall(r"`([A-Z][^`/]*)`", told)) - {"X-Request-ID", "HighErrorRate"}
@@ -325,8 +330,9 @@ def test_the_document_names_panels_and_dashboards_that_exist() -> None:
         assert each["title"] in told
 
 
-def test_the_queries_of_the_training_are_promql_of_metrics_that_exist() -> None:
-    taught = re.findall(r"```promql\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
+@each_document
+def test_the_queries_of_the_training_are_promql_of_metrics_that_exist(document: Path) -> None:
+    taught = re.findall(r"```promql\n(.*?)```", document.read_text("utf-8"), re.DOTALL)
     assert len(taught) == 6
     known = set().union(*map(names_of, Scrape().collect())) | recorded()
     assert {selector.name for text in taught for selector in selectors(text)} <= known

@@ -12,6 +12,14 @@ from openwatt.cli import main
 from openwatt.settings import PREFIX, Settings, variable_of
 from tests.ops.dockerfile import REPOSITORY
 
+#: Each page for operators in French, and the same in English.
+LANGUAGES = [
+    ("controle.md", "doctor.md"),
+    ("deploiement.md", "deployment.md"),
+    ("exercices.md", "exercises.md"),
+    ("journaux.md", "logs.md"),
+    ("tableaux-de-bord.md", "dashboards.md"),
+]
 DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
 VARIABLES = {variable_of(name) for name in Settings.__slots__}
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
@@ -145,16 +153,43 @@ def test_what_exists_is_left_alone(rule: Callable[[str], Faults], text: str) -> 
     assert list(rule(text)) == []
 
 
-def blocks(path: Path) -> list[str]:
+FENCED = re.compile(r"^```\w*\n.*?^```", re.MULTILINE | re.DOTALL)
+
+
+def blocks(text: str) -> list[str]:
     """The fenced blocks of a page, with what a reader puts in left out."""
-    found = re.findall(r"^```\w*\n.*?^```", path.read_text(), re.MULTILINE | re.DOTALL)
+    found = FENCED.findall(text)
     return [re.sub(r"\bNOM\b|\bNAME\b", "…", block).replace("./sauvegardes", "./backups") for block in found]
 
 
-def test_both_languages_give_the_same_commands() -> None:
-    french, english = (blocks(REPOSITORY / "docs" / name) for name in ("deploiement.md", "deployment.md"))
-    assert len(french) > 15
-    assert french == english
+def levels(text: str) -> list[str]:
+    """The levels of a page's headings, in their order."""
+    return re.findall(r"^(#+) ", FENCED.sub("", text), re.MULTILINE)
+
+
+def tables(text: str) -> list[list[list[str]]]:
+    """Of each row of each table the code in its first column."""
+    found = re.findall(r"(?:^\|.*\n)+", FENCED.sub("", text), re.MULTILINE)
+    return [[re.findall(r"`[^`]+`", row.split("|")[1]) for row in table.splitlines()] for table in found]
+
+
+@pytest.mark.parametrize("same", [blocks, levels, tables], ids=lambda same: same.__name__)
+@pytest.mark.parametrize(("french", "english"), LANGUAGES, ids=[english for _, english in LANGUAGES])
+def test_both_languages_say_the_same(french: str, english: str, same: Callable[[str], list[object]]) -> None:
+    one, other = (same((REPOSITORY / "docs" / name).read_text()) for name in (french, english))
+    assert one
+    assert one == other
+
+
+@pytest.mark.parametrize(("french", "english"), LANGUAGES, ids=[english for _, english in LANGUAGES])
+def test_each_language_leads_to_the_other(french: str, english: str) -> None:
+    top = {name: (REPOSITORY / "docs" / name).read_text().splitlines()[2] for name in (french, english)}
+    assert top[french].startswith(f"*[In English]({english}). ")
+    assert top[english].startswith(f"*[En français]({french}). ")
+
+
+def test_every_page_is_there_in_both_languages() -> None:
+    assert {path.name for path in DOCS} == {name for pair in LANGUAGES for name in pair}
 
 
 def test_the_line_that_turns_the_block_for_one_machine_on_does_so() -> None:

@@ -70,12 +70,13 @@ def _named() -> list[tuple[str, set[str]]]:
     found += [(f"Datadog: {text}", set(re.findall(r"@(\w+):", text))) for text in test_datadog.searches()]
     pipeline = json.loads((OPS / "datadog" / "pipeline.json").read_text())
     found += [("Datadog: pipeline", {name for step in pipeline["processors"] for name in step["sources"]})]
-    guide = (ROOT / "docs" / "journaux.md").read_text()
-    (jq,) = re.findall(r"```jq\n(.*?)```", guide, re.DOTALL)
-    found += [("docs/journaux.md: jq", set(re.findall(r"[(\[ ]\.(\w+)", jq)))]
-    found += [("docs/journaux.md: Datadog", set(re.findall(r"[ `]@(\w+):", guide)))]
-    found += [("docs/journaux.md: Kibana", set(re.findall(r"`(\w+): \"", guide)))]
-    assert all(fields for _, fields in found[-3:])
+    for page in ("docs/journaux.md", "docs/logs.md"):
+        guide = (ROOT / page).read_text()
+        (jq,) = re.findall(r"```jq\n(.*?)```", guide, re.DOTALL)
+        found += [(f"{page}: jq", set(re.findall(r"[(\[ ]\.(\w+)", jq)))]
+        found += [(f"{page}: Datadog", set(re.findall(r"[ `]@(\w+):", guide)))]
+        found += [(f"{page}: Kibana", set(re.findall(r"`(\w+): \"", guide)))]
+        assert all(fields for _, fields in found[-3:])
     return found
 
 

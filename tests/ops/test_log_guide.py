@@ -1,4 +1,4 @@
-"""docs/journaux.md: what it tells an operator to type works, as far as it can be tried here."""
+"""The two guides on logs, whose blocks are the same: what they tell an operator to type works."""
 
 import json
 import re
@@ -12,6 +12,7 @@ from tests.ops.test_datadog import request_line
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "journaux.md").read_text()
+ENGLISH = (ROOT / "docs" / "logs.md").read_text()
 
 
 def blocks(language: str) -> list[str]:
@@ -20,8 +21,9 @@ def blocks(language: str) -> list[str]:
     return [str(block) for block in found]
 
 
-def test_every_file_that_it_names_is_there() -> None:
-    named = set(re.findall(r"(?<![\w/])(?:ops|openwatt)/[\w./-]*\w", GUIDE))
+@pytest.mark.parametrize("page", [GUIDE, ENGLISH], ids=["journaux", "logs"])
+def test_every_file_that_it_names_is_there(page: str) -> None:
+    named = set(re.findall(r"(?<![\w/])(?:ops|openwatt)/[\w./-]*\w", page))
     assert len(named) > 12
     for name in named:
         assert (ROOT / name).exists(), name
@@ -52,4 +54,6 @@ def test_its_queries_for_jq_find_what_they_say() -> None:
 
 def test_a_requests_line_is_as_heavy_as_it_says() -> None:
     length = len(request_line("/v1/tariffs", 200, quiet=False)) + len(',"request_id":""') + 36
-    assert 380 < length < 480  # "environ 430 octets"
+    assert 380 < length < 480
+    assert "environ 430 octets" in GUIDE
+    assert "about 430 bytes" in ENGLISH
