@@ -93,9 +93,9 @@ def _shown_today(patient: Patient, queries: tuple[str, ...]) -> bool:
 
 
 def known_names(recorded: set[str]) -> set[str]:
-    """What this code serves and the shipped rules record, as series are named."""
+    """What this code serves, the shipped rules record and Prometheus tells of alerts, as series are named."""
     families = declared_families()
-    return recorded | set(families) | {f"{name}{end}" for name in families for end in _COUNTED}
+    return recorded | {"ALERTS"} | set(families) | {f"{name}{end}" for name in families for end in _COUNTED}
 
 
 def _names_in(queries: tuple[str, ...], known: set[str]) -> set[str]:
