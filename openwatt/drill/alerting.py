@@ -1,13 +1,19 @@
 """Follows an alert: pending and firing in Prometheus, sent on by Alertmanager, gone again after the fault."""
 
+import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 from openwatt.doctor.asking import shown
 from openwatt.doctor.findings import UnaskedError, asked_for
+from openwatt.doctor.ops import seconds_of
 from openwatt.doctor.prometheus import asked
 from openwatt.drill.steps import Course, MissedError, Step
+
+#: What sending takes after the group is gathered.
+_SENDING_S = 3.0
 
 
 def state(course: Course, labels: Mapping[str, str]) -> str | None:
@@ -28,6 +34,13 @@ def receivers(course: Course, labels: Mapping[str, str]) -> list[str] | None:
     if not held:
         return None
     return sorted({receiver["name"] for alert in held for receiver in alert["receivers"]})
+
+
+def group_wait_s(course: Course) -> float:
+    """The longest time that Alertmanager gathers a group before it sends it, in seconds."""
+    url = asked_for(course.patient.settings.alertmanager_url, "OPENWATT_ALERTMANAGER_URL")
+    config = course.patient.asker.ask_json(url, "/api/v2/status")["config"]["original"]
+    return max((seconds_of(wait) for wait in re.findall(r"group_wait: *(\w+)", config)), default=30.0)
 
 
 def follow(
@@ -70,6 +83,8 @@ def follow(
                 f"{name} is in Alertmanager ({shown(course.patient.settings.alertmanager_url or '')}), "
                 f"which sends it to: {', '.join(found) or 'nobody'}"
             )
+            # An alert that ends before its group was sent is never told to anybody.
+            time.sleep(max(0.0, min(group_wait_s(course) + _SENDING_S, course.left_s())))
         except UnaskedError as error:
             yield course.skipped(f"Alertmanager: {error}")
     course.again()
