@@ -56,7 +56,9 @@ class Outage:
 
     def _wait(self, over: threading.Event, reason: str) -> None:
         began = time.monotonic()
-        while not over.wait(TRY_EVERY_S):
+        # At instants of the machine's clock, not of this outage: all workers find the database again
+        # together, and no client is told by one that it is back and by the next that it is away.
+        while not over.wait(TRY_EVERY_S - time.monotonic() % TRY_EVERY_S):
             try:
                 self._attempt()
             except (psycopg.Error, OpenWattError) as error:
