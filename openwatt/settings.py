@@ -4,17 +4,29 @@ import dataclasses
 import difflib
 import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
+from openwatt.addresses import (
+    Address,
+    AddressError,
+    parse_address,
+    parse_bind,
+    parse_dsn,
+    parse_log_receiver,
+    parse_redis_address,
+    parse_web_address,
+)
 from openwatt.domain.errors import OpenWattError
+from openwatt.store.conninfo import check_options
 
 PREFIX = "OPENWATT_"
+_LONGEST_SHOWN = 60
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
@@ -28,12 +40,16 @@ class SettingsError(OpenWattError):
 
 def _setting(default: object, explanation: str, read: Callable[[str], Any], *, secret: bool = False) -> Any:
     """A dataclass field that knows how to read itself from a variable's text."""
-    return field(default=default, metadata={"explanation": explanation, "read": read, "secret": secret})
+    return field(
+        default=default,
+        repr=not secret,
+        metadata={"explanation": explanation, "read": read, "secret": secret},
+    )
 
 
 def _whole_number(least: int, most: int) -> Callable[[str], int]:
     def read(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not least <= int(text) <= most:
+        if not re.fullmatch(r"[0-9]{1,12}", text) or not least <= int(text) <= most:
             raise ValueError(f"must be a whole number from {least} to {most}")
         return int(text)
 
@@ -50,15 +66,44 @@ def _share(text: str) -> float:
     return share
 
 
-def _address(*schemes: str) -> Callable[[str], str]:
-    """Reads an address; its value is not repeated in errors, for it may hold a password."""
+def _address(parse: Callable[[str], Address]) -> Callable[[str], str]:
+    """Reads an address and keeps it in the one form that every library reads alike."""
+    return lambda text: parse(text).text
 
-    def read(text: str) -> str:
-        if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
-            raise ValueError(f"must be an address that begins with {' or '.join(f'{s}://' for s in schemes)}")
-        return text
 
-    return read
+def _database_address(text: str) -> str:
+    address = parse_address(text, "postgresql", "postgres")
+    check_options(address.text)
+    return address.text
+
+
+def _redis_address(text: str) -> str:
+    address = parse_redis_address(text)
+    from redis import ConnectionPool  # noqa: PLC0415 - it loads slowly, and most commands need no Redis
+
+    try:  # it connects to nothing, yet refuses what the library does not know
+        ConnectionPool.from_url(address.text.removeprefix("redis+")).make_connection()
+    except Exception:  # noqa: BLE001 - the library raises all kinds, and their texts may hold the password
+        raise AddressError(
+            "must have behind its ? only options of redis-py, as ?db=0 or ?ssl_ca_certs=/etc/ssl/ca.pem"
+        ) from None
+    return address.text
+
+
+def _bind(text: str) -> str:
+    parse_bind(text)
+    return text
+
+
+def _text(text: str) -> str:
+    """Reads a text that goes into log records, metrics and paths, which must be Unicode without controls."""
+    if not all(unicodedata.category(sign) not in {"Cc", "Cs"} for sign in text):
+        raise ValueError("must be one line of text in UTF-8, without tabs or other control characters")
+    return text
+
+
+def _path(text: str) -> Path:
+    return Path(_text(text))
 
 
 def _level(text: str) -> str:
@@ -73,21 +118,17 @@ def _limit(text: str) -> str:
     return text
 
 
-def _redis_address(text: str) -> str:
-    try:
-        urlsplit(text).port  # noqa: B018 - reading it is the check
-    except ValueError:
-        raise ValueError(
-            "must end like @host:6379/0; signs such as / # ? in its password are written %2F %23 %3F"
-        ) from None
-    return _address("redis", "rediss", "unix")(text)
-
-
 def _token(text: str) -> str:
     if not re.fullmatch(r"[!-~]{32,512}", text):
         raise ValueError(
             "must be 32 to 512 signs without spaces or accents; `openssl rand -hex 32` makes one"
         )
+    return text
+
+
+def _interface_token(text: str) -> str:
+    if not re.fullmatch(r"[!-~]{1,4096}", text):
+        raise ValueError("must be one word without spaces or accents: copy the token again")
     return text
 
 
@@ -106,15 +147,15 @@ class Settings:
     """What the environment asks for. A field `x` is the variable OPENWATT_X."""
 
     data_dir: Path = _setting(
-        Path("var"), "Folder of the embedded PostgreSQL and of everything OpenWatt keeps on disk.", Path
+        Path("var"), "Folder of the embedded PostgreSQL and of everything OpenWatt keeps on disk.", _path
     )
     database_url: str | None = _setting(
         None,
         "Another PostgreSQL (14 or newer) instead of the embedded one, as postgresql://user@host/database.",
-        _address("postgresql", "postgres"),
+        _database_address,
         secret=True,
     )
-    bind: str = _setting("127.0.0.1:8000", "Address and port on which the service listens.", str)
+    bind: str = _setting("127.0.0.1:8000", "Address and port on which the service listens.", _bind)
     workers: int = _setting(
         min(_cores() + 1, 9), "Worker processes; by default one more than the cores.", _whole_number(1, 256)
     )
@@ -145,19 +186,19 @@ class Settings:
     )
     log_level: str = _setting("INFO", "Least level of what is logged: DEBUG, INFO, WARNING, ERROR.", _level)
     log_file: Path | None = _setting(
-        None, "File for the JSON log, beside stdout; it may be rotated at any time.", Path
+        None, "File for the JSON log, beside stdout; it may be rotated at any time.", _path
     )
     logstash_url: str | None = _setting(
         None,
         "Logstash to ship the log to: tcp://host:5000, or http://host:8080, which acknowledges.",
-        _address("tcp", "http", "https"),
+        _address(parse_log_receiver),
         secret=True,
     )
     log_spool_mb: int = _setting(
         256, "Disk for log records of one worker while Logstash is away, in MB.", _whole_number(4, 100_000)
     )
     sentry_dsn: str | None = _setting(
-        None, "Sentry project to which errors are reported.", _address("http", "https"), secret=True
+        None, "Sentry project to which errors are reported.", _address(parse_dsn), secret=True
     )
     sentry_traces_sample_rate: float = _setting(
         0.0, "Share of requests that Sentry traces, 0 to 1; each traced one costs half a millisecond.", _share
@@ -178,40 +219,40 @@ class Settings:
         None, "Page or mail address that the ingestion tells suppliers in its User-Agent.", _contact
     )
     backup_dir: Path | None = _setting(
-        None, "Folder into which `openwatt backup` writes, and whose newest backup is watched.", Path
+        None, "Folder into which `openwatt backup` writes, and whose newest backup is watched.", _path
     )
     backup_keep: int = _setting(14, "How many backups are kept in that folder.", _whole_number(1, 10_000))
     prometheus_url: str | None = _setting(
-        None, "Prometheus that `openwatt doctor` and `drill` ask.", _address("http", "https"), secret=True
+        None, "Prometheus that `openwatt doctor` and `drill` ask.", _address(parse_web_address), secret=True
     )
     alertmanager_url: str | None = _setting(
-        None, "Alertmanager that they ask.", _address("http", "https"), secret=True
+        None, "Alertmanager that they ask.", _address(parse_web_address), secret=True
     )
     grafana_url: str | None = _setting(
         None,
         "Grafana that they ask; a name and password may stand in it.",
-        _address("http", "https"),
+        _address(parse_web_address),
         secret=True,
     )
     elasticsearch_url: str | None = _setting(
         None,
         "Elasticsearch in which they look for log records; a name and password may stand in it.",
-        _address("http", "https"),
+        _address(parse_web_address),
         secret=True,
     )
     cloudwatch_log_group: str | None = _setting(
-        None, "CloudWatch log group in which they look for log records.", str
+        None, "CloudWatch log group in which they look for log records.", _text
     )
     sentry_url: str | None = _setting(
         None,
         "Interface of Sentry or Bugsink, to read reports back and set its alerts, as https://sentry.io.",
-        _address("http", "https"),
+        _address(parse_web_address),
         secret=True,
     )
-    sentry_token: str | None = _setting(None, "Token for that interface.", str, secret=True)
-    environment: str = _setting("development", "Where this runs: development, staging, production.", str)
+    sentry_token: str | None = _setting(None, "Token for that interface.", _interface_token, secret=True)
+    environment: str = _setting("development", "Where this runs: development, staging, production.", _text)
     revision: str = _setting(
-        "unknown", "Revision of the deployed code, shown by /version; set it when an image is built.", str
+        "unknown", "Revision of the deployed code, shown by /version; set it when an image is built.", _text
     )
 
     def described(self) -> Iterator[tuple[str, str, str]]:
@@ -221,6 +262,18 @@ class Settings:
             secret = setting.metadata["secret"] and value is not None
             shown = "(set)" if secret else "" if value is None else str(value)
             yield variable_of(setting.name), shown, setting.metadata["explanation"]
+
+
+def _name_of(variable: str) -> str:
+    """A variable's name as far as it is one: a line `X: secret==` makes the secret a part of the name."""
+    return re.sub(r"(?a)\W.*", "...", variable, flags=re.DOTALL)[:_LONGEST_SHOWN]
+
+
+def _shown(text: str) -> str:
+    """A wrong value, unless it is an address: one in the wrong variable may hold a password."""
+    if "://" in text or "@" in text:
+        return ""
+    return f" (it is {text[:_LONGEST_SHOWN]!r}{'...' if len(text) > _LONGEST_SHOWN else ''})"
 
 
 def variable_of(name: str) -> str:
@@ -242,18 +295,25 @@ def _with_files(
             continue
         try:
             texts[variable] = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not text"
-            faults.append(f"{variable}_FILE cannot be read: {path}: {reason}")
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+            # The path is not repeated: who confuses the two variables has put the secret there.
+            faults.append(
+                f"{variable}_FILE cannot be read ({reason}): it must be the path of a file with the secret"
+            )
             continue
         if not texts[variable]:
-            faults.append(f"{variable}_FILE names an empty file: {path}")
+            faults.append(f"{variable}_FILE names an empty file: write the secret into it")
     return texts
 
 
 def variables() -> dict[str, str]:
     """The variables of this process: its environment, then the file `.env` of the working directory."""
-    return {k: v for k, v in dotenv_values(".env").items() if v is not None} | dict(os.environ)
+    try:
+        written = dotenv_values(".env")
+    except UnicodeDecodeError:
+        raise SettingsError(["the file .env here is not text in UTF-8: write it again as such"]) from None
+    return {k: v for k, v in written.items() if v is not None} | dict(os.environ)
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -263,7 +323,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     names, as container engines hand them out. `environ`, where given, replaces both.
 
     Raises:
-        SettingsError: naming every unknown variable and every value that cannot be used.
+        SettingsError: naming every unknown variable and every value that cannot be used, and what
+            would do; no part of a secret's value is repeated.
     """
     if environ is None:
         environ = variables()
@@ -276,14 +337,13 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         if variable not in fields:
             close = difflib.get_close_matches(variable, fields, n=1, cutoff=0.85)
             hint = f"did you mean {close[0]}?" if close else "see .env.example for those that exist"
-            faults.append(f"{variable} is not a setting of OpenWatt: {hint}")
+            faults.append(f"{_name_of(variable)} is not a setting of OpenWatt: {hint}")
             continue
         setting = fields[variable]
         try:
             values[setting.name] = setting.metadata["read"](text)
         except ValueError as error:
-            shown = "" if setting.metadata["secret"] else f" (it is {text!r})"
-            faults.append(f"{variable} {error}{shown}")
+            faults.append(f"{variable} {error}{'' if setting.metadata['secret'] else _shown(text)}")
     settings = Settings(**values)
     for name in ("limit_api", "limit_bills", "limit_pages"):
         most = int(getattr(settings, name).partition("/")[0])

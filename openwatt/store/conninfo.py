@@ -1,0 +1,62 @@
+"""What PostgreSQL's library says of an address before anything is connected."""
+
+import difflib
+
+from psycopg import ProgrammingError, pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+#: There is no such folder of sockets, so an attempt to connect ends at once and reaches nobody.
+_NO_SOCKETS = "/openwatt/there-is-no-such-folder"
+#: libpq reads these when it waits or has connected, the others before it connects.
+_WHOLE_NUMBERS = frozenset(
+    {"connect_timeout", "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval",
+     "tcp_user_timeout"}
+)  # fmt: skip
+
+
+class OptionError(ValueError):
+    """An option of a database's address cannot be used. The message repeats neither it nor its value."""
+
+
+def check_options(url: str) -> None:
+    """Refuses an address whose options PostgreSQL's library does not know or take.
+
+    The library itself is asked, with a server that is not there in place of the real one:
+    what it knows depends on its version.
+
+    Raises:
+        OptionError: naming the option where it is one of the library's own.
+    """
+    try:
+        read = conninfo_to_dict(url)
+    except ProgrammingError:
+        raise OptionError(_unreadable(url)) from None
+    for option in sorted(_WHOLE_NUMBERS & read.keys()):
+        text = str(read[option])
+        if not text.lstrip("+-").isdigit() or not text.isascii():
+            raise OptionError(f"must have a whole number as its option {option}")
+    hosts = str(read.get("host") or read.get("hostaddr") or "").count(",") + 1
+    elsewhere = make_conninfo(url, host=",".join([_NO_SOCKETS] * hosts), hostaddr="")
+    said = pq.PGconn.connect_start(elsewhere.encode()).error_message.decode(errors="replace")
+    if _NO_SOCKETS not in said:
+        named = [option for option in _options() & read.keys() if option in said.replace('"', " ").split()]
+        which = f"another value of its option {named[0]}" if len(named) == 1 else "other options"
+        raise OptionError(f"must have {which}: PostgreSQL's library refuses it; {_REFERENCE}")
+
+
+_REFERENCE = (
+    "see https://www.postgresql.org/docs/current/libpq-connect.html, under Parameter Key Words; "
+    "signs such as & = % in a value are written %26 %3D %25"
+)
+
+
+def _unreadable(url: str) -> str:
+    names = [pair.partition("=")[0] for pair in url.partition("?")[2].split("&")]
+    for name in names:
+        if name not in _options() and (close := difflib.get_close_matches(name, _options(), n=1)):
+            return f"must have no option that PostgreSQL does not know: did you mean {close[0]}?"
+    return f"must have no option that PostgreSQL does not know, each as name=value; {_REFERENCE}"
+
+
+def _options() -> frozenset[str]:
+    return frozenset(option.keyword.decode() for option in pq.Conninfo.get_defaults())
