@@ -221,6 +221,21 @@ PROGRAMS: Final = (
 )
 
 
+def _command_of(pid: int) -> str:
+    """The command line of a process; empty when there is none, and for a zombie."""
+    if Path("/proc/self/cmdline").exists():  # a small machine has no ps
+        with contextlib.suppress(OSError):
+            return Path(f"/proc/{pid}/cmdline").read_text("utf-8", errors="replace").replace("\0", " ")
+        return ""
+    shown = subprocess.run(  # noqa: S603  one number of ours
+        ["ps", "-ww", "-o", "stat=,command=", "-p", str(pid)],  # noqa: S607  macOS has no /proc
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+    return "" if shown.startswith("Z") else shown
+
+
 def _host_and_port(address: str) -> list[str]:
     host, _, port = address.rpartition(":")
     return [host, "--port", port]
@@ -310,15 +325,10 @@ class Stack:
                 os.waitpid(pid, os.WNOHANG)  # if it is a child of ours, it must not stay as a zombie
         except (FileNotFoundError, ValueError, KeyError):
             return 0
-        shown = subprocess.run(  # noqa: S603  one number of ours
-            ["ps", "-ww", "-o", "stat=,command=", "-p", str(pid)],  # noqa: S607  part of every system
-            capture_output=True,
-            text=True,
-            check=False,
-        ).stdout
+        shown = _command_of(pid)
         # A pid is used again: what is ended must be what was started.
         ours = all(argument in shown for argument in kept["arguments"])
-        return pid if shown and not shown.startswith("Z") and ours else 0
+        return pid if shown and ours else 0
 
     def elsewhere(self, program: Program) -> bool:
         """Whether a program that need not be ours answers without having been started here."""

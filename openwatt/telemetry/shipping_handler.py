@@ -12,9 +12,14 @@ class ShippingHandler(logging.Handler):
         super().__init__()
         self.shipper = shipper
 
-    def createLock(self) -> None:  # noqa: N802  the name is the library's
-        """No lock: the shipper has its own."""
-        self.lock = None
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Emits a record that the filters pass, without the library's lock: the shipper has its own."""
+        passed: bool | logging.LogRecord = self.filter(record)  # Python 3.12 may answer with another record
+        if isinstance(passed, logging.LogRecord):
+            record = passed
+        if passed:
+            self.emit(record)
+        return bool(passed)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Never waits for the peer."""

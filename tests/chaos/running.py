@@ -18,6 +18,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
+import psutil
+
 T = TypeVar("T")
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -51,21 +53,20 @@ class Answer(NamedTuple):
 
 def alive(pid: int) -> bool:
     """Whether a process runs; a zombie does not."""
-    done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return bool(done.stdout.strip()) and not done.stdout.startswith("Z")
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def processes() -> list[tuple[int, int, int, str]]:
     """Pid, parent, group and command line of every process but zombies."""
-    listed = subprocess.run(
-        ["ps", "-axww", "-o", "pid=,ppid=,pgid=,stat=,command="], capture_output=True, text=True, check=True
-    )
-    rows = (line.split(None, 4) for line in listed.stdout.splitlines())
-    return [
-        (int(row[0]), int(row[1]), int(row[2]), row[4])
-        for row in rows
-        if len(row) == 5 and not row[3].startswith("Z")
-    ]
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError), process.oneshot():
+            if process.status() != psutil.STATUS_ZOMBIE:
+                command = " ".join(process.cmdline())
+                found.append((process.pid, process.ppid(), os.getpgid(process.pid), command))
+    return found
 
 
 def free_port() -> int:

@@ -6,6 +6,7 @@ alone is another one: this machine's files and Python stand in for it. Needs roo
 """
 
 import contextlib
+import fnmatch
 import json
 import os
 import re
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -87,14 +89,14 @@ def context() -> list[str]:
     """The files of the repository that .dockerignore lets into the build."""
     patterns = (REPOSITORY / ".dockerignore").read_text().splitlines()
     kept = {line[1:] for line in patterns if line.startswith("!")}
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    return [name for name in listed if any(name == each or name.startswith(f"{each}/") for each in kept)]
+    refused = [line.removeprefix("**/") for line in patterns if line.startswith("**/")]
+    found = (each for name in kept for each in [REPOSITORY / name, *(REPOSITORY / name).rglob("*")])
+    files = [file.relative_to(REPOSITORY) for file in found if file.is_file()]
+    return sorted(
+        str(file)
+        for file in files
+        if not any(fnmatch.fnmatch(part, each) for part in file.parts for each in refused)
+    )
 
 
 class Image:
@@ -269,9 +271,9 @@ class Container:
         """What this machine calls process 1 of the container."""
         deadline = time.monotonic() + 20
         while time.monotonic() < deadline:
-            asked = ["ps", "-o", "pid=", "--ppid", str(self._outside.pid)]
-            if found := subprocess.run(asked, capture_output=True, text=True, check=False).stdout.split():
-                return int(found[0])
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if found := psutil.Process(self._outside.pid).children():
+                    return found[0].pid
             time.sleep(0.02)
         raise AssertionError(self.said())
 

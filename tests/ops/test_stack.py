@@ -17,6 +17,7 @@ from openwatt.store import embedded_place
 from openwatt.store.migrate import migrate
 from tests.conftest import Server
 from tests.ops.dockerfile import REPOSITORY
+from tests.programs import needs_program
 
 SHELLCHECK = Path(sys.executable).with_name("shellcheck")
 SCRIPTS = sorted(
@@ -253,14 +254,20 @@ def test_secrets_are_made_once_and_nobody_else_enters_their_folder(place: Place)
     settings = read_settings({f"OPENWATT_{name.upper()}_FILE": str(folder / name) for name in names})
     assert settings.database_url
     assert conninfo_to_dict(settings.database_url)["password"] == made["openwatt_password"].strip()
+
+
+@needs_program("git")
+def test_what_holds_secrets_is_never_committed(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    shutil.copy(REPOSITORY / ".gitignore", tmp_path)
     ignored = subprocess.run(
-        ["git", "check-ignore", "ops/secrets/x", "ops/rendered/x", ".env.production"],
-        cwd=REPOSITORY,
+        ["git", "check-ignore", "ops/secrets/x", "ops/rendered/x", ".env.production", "ops/stack"],
+        cwd=tmp_path,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert len(ignored.stdout.splitlines()) == 3
+    assert ignored.stdout.split() == ["ops/secrets/x", "ops/rendered/x", ".env.production"]
 
 
 def test_the_linter_of_shells_finds_nothing() -> None:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,21 @@ def test_records_logged_reach_a_third_partys_receiver_as_json(daemon: SyslogDaem
     snapshot = shipper.snapshot()
     assert snapshot == Snapshot(emitted=500, sent=500, last_success_at=snapshot.last_success_at)
     assert list((tmp_path / "spool").iterdir()) == []
+
+
+def test_a_record_waits_for_no_lock_of_the_library_and_passes_its_filters(tmp_path: Path) -> None:
+    shipper = Shipper(config(f"tcp://127.0.0.1:{free_port()}", tmp_path))
+    handler = ShippingHandler(shipper)
+    handler.addFilter(lambda record: record.getMessage() != "quiet")
+    assert handler.lock is not None  # since Python 3.13 the library refuses a handler that has none
+
+    def log(message: str) -> bool:
+        return handler.handle(logging.LogRecord("test", logging.INFO, "", 0, message, None, None))
+
+    with ThreadPoolExecutor(1) as another, handler.lock:
+        assert [another.submit(log, message).result(5) for message in ("said", "quiet")] == [True, False]
+    assert shipper.snapshot().emitted == 1
+    handler.close()
 
 
 def test_nothing_is_lost_when_the_receiver_is_killed_and_restarted_under_load(

@@ -1,0 +1,55 @@
+"""Programs that some tests ask for and a machine may lack, each with the Debian package that brings it."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import pytest
+
+#: Program → package. README and `.ci/run` name the same packages.
+PACKAGES: Mapping[str, str] = MappingProxyType(
+    {
+        "amtool": "prometheus-alertmanager",
+        "chromedriver": "chromium-driver",
+        "chromium": "chromium",
+        "git": "git",
+        "jq": "jq",
+        "logrotate": "logrotate",
+        "openssl": "openssl",
+        "prometheus": "prometheus",
+        "prometheus-alertmanager": "prometheus-alertmanager",
+        "prometheus-blackbox-exporter": "prometheus-blackbox-exporter",
+        "promtool": "prometheus",
+        "redis-server": "redis-server",
+        "rsyslogd": "rsyslog",
+        "systemd-analyze": "systemd",
+        "systemd-sysusers": "systemd",
+        "systemd-tmpfiles": "systemd",
+    }
+)
+#: What the reason of a skip begins with, when a package would help; the packages follow.
+INSTALL = "apt-get install "
+
+
+def find_program(name: str) -> str | None:
+    """Where a program is, /usr/sbin included, which is not on the path of a Debian user."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+
+
+def how_to_get(*names: str) -> str | None:
+    """The command that installs those of the programs that are missing; None when all are there."""
+    packages = {PACKAGES[name] for name in names if find_program(name) is None}
+    return INSTALL + " ".join(sorted(packages)) if packages else None
+
+
+def needs_program(*names: str) -> pytest.MarkDecorator:
+    """Skips a test where one of the programs is missing."""
+    missing = how_to_get(*names)
+    return pytest.mark.skipif(missing is not None, reason=missing or "")
+
+
+def require_program(*names: str) -> None:
+    """Skips the running test, or all that ask for the running fixture, where a program is missing."""
+    if missing := how_to_get(*names):
+        pytest.skip(missing)
