@@ -2,11 +2,11 @@
 
 import datetime as dt
 from collections.abc import Callable
-from pathlib import Path
 
 from flask import Flask, got_request_exception
 
 from openwatt.catalogue.calendars import calendar_for
+from openwatt.catalogue.declared import declared_sources
 from openwatt.catalogue.market import calendar_of
 from openwatt.catalogue.shipped import shipped_duties
 from openwatt.prepare import database_environment, locate_database
@@ -43,11 +43,6 @@ def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _source_names() -> frozenset[str]:
-    """The names of the sources: each is its file's. Reading the files takes what no worker loads."""
-    return frozenset(path.stem for path in (Path(__file__).parent / "ingest" / "sources").glob("*.yaml"))
-
-
 def create_app(
     settings: Settings | None = None,
     *,
@@ -66,13 +61,15 @@ def create_app(
     telemetry = telemetry or running_telemetry() or Telemetry(telemetry_config(settings, multiprocess=False))
     app = Flask("openwatt.web", static_url_path="/static")
     app.request_class = Request
-    app.config.update(MAX_CONTENT_LENGTH=LONGEST_BODY_BYTES, REVISION=settings.revision)
+    app.config.update(
+        MAX_CONTENT_LENGTH=LONGEST_BODY_BYTES, REVISION=settings.revision, SOURCES=declared_sources()
+    )
     database = Database(locate_database(settings), most_connections=settings.threads, on_query=record_query)
     answers = app.extensions["openwatt.answers"] = Answers(database, clock, telemetry.metrics)
     app.extensions["openwatt.market"] = StoredMarket(
         database, answers.data_version, Facts(calendar_of, calendar_for, shipped_duties)
     )
-    app.extensions["openwatt.troubles"] = KeptTroubles(database, answers.data_version)
+    app.extensions["openwatt.troubles"] = KeptTroubles(database, answers.data_version, declared_sources())
     # The hooks of access come first, so that every answer, a refusal too, has its id, record and metrics.
     access = Access(
         telemetry.metrics,
@@ -99,7 +96,9 @@ def create_app(
         app.register_blueprint(part)
     if settings.admin_token is not None:
         commands = Commands(lambda: database_environment(settings))
-        app.extensions["openwatt.admin"] = Admin(Bearer.of(settings.admin_token), commands, _source_names())
+        app.extensions["openwatt.admin"] = Admin(
+            Bearer.of(settings.admin_token), commands, declared_sources()
+        )
         app.register_blueprint(admin)
     if settings.drill_token is not None:
         app.register_blueprint(drills(Bearer.of(settings.drill_token)))

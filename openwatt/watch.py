@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from openwatt import __version__
+from openwatt.catalogue.declared import declared_sources
 from openwatt.settings import Settings
 from openwatt.store.backup import newest_backup
 from openwatt.store.database import Database
@@ -96,7 +97,7 @@ def ingest_collector(database: Database) -> IngestCollector:
                 cadence_s=state.cadence_s,
                 reviews_pending=state.reviews_pending,
             )
-            for state in ingest_states(database)
+            for state in ingest_states(database, declared_sources())
         ]
 
     return IngestCollector(read)

@@ -4,6 +4,7 @@ import datetime as dt
 import statistics
 import time
 
+from openwatt.catalogue.declared import declared_sources
 from openwatt.catalogue.load import shipped_edition
 from openwatt.catalogue.shipped import shipped_sources
 from openwatt.doctor.findings import BrokenError, UnaskedError, Verdict, counted, named, ok
@@ -78,9 +79,9 @@ def check_catalogue(patient: Patient) -> Verdict:
 
 
 def check_sources(patient: Patient) -> Verdict:
-    """Every source that is looked at was read without fault in time."""
+    """Every declared source that is looked at was read without fault in time."""
     with patient.database() as database:
-        states = ingest_states(database)
+        states = ingest_states(database, declared_sources())
     if not states:
         raise UnaskedError("no source was ever looked at: the shipped catalogue stands alone")
     now = patient.now().timestamp()

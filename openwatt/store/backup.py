@@ -7,7 +7,6 @@ import os
 import re
 import secrets
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,20 +18,15 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from openwatt.domain.errors import OpenWattError
+from openwatt.store import pg_tools
 from openwatt.store.embedded import EmbeddedPostgres
-from openwatt.store.embedded_place import MAJOR, bundled
+from openwatt.store.errors import BackupError
 from openwatt.store.migrate import migrate
 from openwatt.store.sql import statement
 
 _NAME = re.compile(r"openwatt-(\d{8}T\d{6}Z)\.dump")
 _STAMP = "%Y%m%dT%H%M%SZ"
 _LEFT_AFTER_S = 86_400
-_MOST_SAID = 12
-
-
-class BackupError(OpenWattError):
-    """A backup cannot be taken, or cannot be restored; nothing was changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +83,9 @@ def take_backup(conninfo: str, folder: Path, *, keep: int, say: Say = lambda _te
         _forget_left_overs(folder)
         part.touch(mode=0o600, exist_ok=False)
         say("dumping")
-        held = _dump(conninfo, part)
+        version, held = _dump(conninfo, part)
         say("restoring the dump into a server of its own")
-        _verify(part, held)
+        _verify(part, held, version)
         with part.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         described = {
@@ -128,7 +122,8 @@ def restore_backup(conninfo: str, file: Path, *, say: Say = lambda _text: None) 
     nothing is changed, and afterwards the old one is still there.
 
     Raises:
-        BackupError: when the file is damaged, or the server does not let us make databases.
+        BackupError: when the file is damaged, or the server is of an unsupported version or does not let us
+            make databases.
         SchemaError: when the backup is of a newer OpenWatt.
     """
     held = _check(file)
@@ -137,11 +132,12 @@ def restore_backup(conninfo: str, file: Path, *, say: Say = lambda _text: None) 
     stamp = f"{dt.datetime.now(dt.UTC):%Y%m%d_%H%M%S}_{secrets.token_hex(2)}"
     aside, before = f"{name[:30]}_restored_{stamp}", f"{name[:30]}_before_{stamp}"
     maintenance = make_conninfo(conninfo, dbname="postgres")
+    version = _version(maintenance)
     beside = make_conninfo(conninfo, dbname=aside)
     _alter(maintenance, "create database {}", aside)
     try:
         say("restoring")
-        _restore_into(beside, file, jobs=min(4, os.cpu_count() or 1))
+        pg_tools.restore(beside, file, server_version=version, jobs=min(4, os.cpu_count() or 1))
         with psycopg.connect(beside, autocommit=True) as connection:
             if held is not None:
                 say("comparing with what was dumped")
@@ -156,6 +152,15 @@ def restore_backup(conninfo: str, file: Path, *, say: Say = lambda _text: None) 
             _alter(maintenance, "drop database if exists {} with (force)", aside)
         raise
     return before
+
+
+def _version(maintenance: str) -> int:
+    """The server's major version, when backups can be restored into it."""
+    try:
+        with psycopg.connect(maintenance, connect_timeout=10) as connection:
+            return pg_tools.supported_version(connection)
+    except psycopg.Error as error:
+        raise BackupError(f"the server does not let us in: {error}") from error
 
 
 def _change_places(maintenance: str, name: str, before: str, aside: str) -> None:
@@ -220,27 +225,23 @@ def _check(file: Path) -> dict[str, TableDigest] | None:
     return tables
 
 
-def _dump(conninfo: str, part: Path) -> dict[str, TableDigest]:
-    """Writes the dump of one snapshot and returns the digests of its tables in that snapshot."""
+def _dump(conninfo: str, part: Path) -> tuple[int, dict[str, TableDigest]]:
+    """Writes the dump of one snapshot; returns the server's major version and the digests of its tables."""
     try:
         with psycopg.connect(conninfo, connect_timeout=10) as connection:
+            version = pg_tools.supported_version(connection)
             connection.execute("set transaction isolation level repeatable read, read only")
-            version = connection.info.server_version // 10_000
             snapshot = connection.execute("select pg_export_snapshot()").fetchall()[0][0]
-            _run(
-                _tool("pg_dump", version),
-                *("--format=custom", "--no-owner", "--no-privileges", f"--snapshot={snapshot}"),
-                f"--file={part}",
-                conninfo=conninfo,
-            )
-            return _digests(connection)
+            pg_tools.dump(conninfo, part, snapshot)
+            return version, _digests(connection)
     except psycopg.Error as error:
         raise BackupError(f"the database cannot be read: {error}") from error
 
 
-def _verify(part: Path, held: dict[str, TableDigest]) -> None:
+def _verify(part: Path, held: dict[str, TableDigest], version: int) -> None:
+    """Restores a dump into a server of its own, in the way that the dumped server needs, and compares."""
     with _scratch_server() as conninfo:
-        _restore_into(conninfo, part, jobs=1)
+        pg_tools.restore(conninfo, part, server_version=version, jobs=1)
         with psycopg.connect(conninfo) as connection:
             _compare(held, _digests(connection))
 
@@ -265,18 +266,6 @@ def _compare(dumped: dict[str, TableDigest], restored: dict[str, TableDigest]) -
         raise BackupError(f"the restored dump differs from the database in {', '.join(different)}")
 
 
-def _restore_into(conninfo: str, file: Path, *, jobs: int) -> None:
-    with psycopg.connect(conninfo) as connection:
-        version = connection.info.server_version // 10_000
-    _run(
-        _tool("pg_restore", version),
-        *("--exit-on-error", "--no-owner", "--no-privileges", f"--jobs={jobs}"),
-        f"--dbname={conninfo_to_dict(conninfo)['dbname']}",
-        file,
-        conninfo=conninfo,
-    )
-
-
 @contextmanager
 def _scratch_server() -> Iterator[str]:
     """An empty PostgreSQL that nobody else knows and that leaves nothing behind."""
@@ -289,46 +278,6 @@ def _scratch_server() -> Iterator[str]:
     finally:
         shutil.rmtree(server.place.folder, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _tool(name: str, server_version: int) -> Path:
-    """A program of PostgreSQL that knows this server: the bundled one, or a newer one on the PATH."""
-    if server_version <= int(MAJOR):
-        return bundled() / "bin" / name
-    found = shutil.which(f"{name}-{server_version}") or shutil.which(name)
-    said = _said([found, "--version"]) if found else ""
-    version = re.search(r"(\d+)", said)
-    if found is None or version is None or int(version[1]) < server_version:
-        raise BackupError(
-            f"the server is PostgreSQL {server_version}, newer than the bundled tools ({MAJOR}): "
-            f"install postgresql-client-{server_version} so that {name} is on the PATH"
-        )
-    return Path(found)
-
-
-def _said(command: list[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603 - a program of PostgreSQL
-
-
-def _run(program: Path, *arguments: str | Path, conninfo: str) -> None:
-    """Runs a tool; where to connect, and the password, go through its environment and no process list."""
-    names = {"dbname": "PGDATABASE", "host": "PGHOST", "hostaddr": "PGHOSTADDR", "port": "PGPORT"}
-    names |= {"user": "PGUSER", "password": "PGPASSWORD", "sslmode": "PGSSLMODE"}
-    names |= {"sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY"}
-    wanted = conninfo_to_dict(conninfo)
-    environment = dict(os.environ) | {names[key]: str(wanted[key]) for key in names.keys() & wanted.keys()}
-    done = subprocess.run(  # noqa: S603 - a program of PostgreSQL; paths go in as arguments
-        [program, "--no-password", *arguments],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode:
-        said = " ".join(done.stderr.strip().splitlines()[-_MOST_SAID:])
-        raise BackupError(f"{program.name} failed: {said or f'status {done.returncode}'}")
 
 
 def _end_sessions(maintenance: str, name: str) -> None:

@@ -21,3 +21,7 @@ class DecisionError(OpenWattError):
 
 class UnknownRunError(OpenWattError):
     """There is no run of this number."""
+
+
+class BackupError(OpenWattError):
+    """A backup cannot be taken, or cannot be restored; nothing was changed."""

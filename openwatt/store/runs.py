@@ -1,7 +1,7 @@
 """Runs of the ingestion in the database: what came of each look at a source."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -109,9 +109,9 @@ def source_states(connection: Connection) -> list[SourceState]:
         return cursor.execute(statement("source_states")).fetchall()
 
 
-def known_source_states(database: Database) -> list[SourceState]:
-    """The same for a reader of the service."""
-    return database.read("source_states", {}, SourceState)
+def declared_source_states(database: Database, declared: Collection[str]) -> list[SourceState]:
+    """The state of every declared source that was ever looked at, by its name."""
+    return database.read("declared_source_states", {"declared": list(declared)}, SourceState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,9 +124,9 @@ class OfferState:
     failures_in_a_row: int
 
 
-def offer_states(database: Database) -> list[OfferState]:
-    """Every offer whose source does not stand well."""
-    return database.read("offer_states", {}, OfferState)
+def offer_states(database: Database, declared: Collection[str]) -> list[OfferState]:
+    """Every offer that has a declared source which does not stand well."""
+    return database.read("offer_states", {"declared": list(declared)}, OfferState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +149,10 @@ class StoredIngestState:
     runs: dict[str, int]
 
 
-def ingest_states(database: Database) -> list[StoredIngestState]:
-    """The state of every source that was ever looked at."""
-    return database.read("ingest_states", {}, StoredIngestState)
+def ingest_states(database: Database, declared: Collection[str]) -> list[StoredIngestState]:
+    """The state of every declared source that was ever looked at, and of a drill while it lasts.
+
+    A source that is declared no longer keeps its runs and figures, but nobody looks at
+    it any more: its state would alarm for ever.
+    """
+    return database.read("ingest_states", {"declared": list(declared)}, StoredIngestState)

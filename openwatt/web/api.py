@@ -4,7 +4,7 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Iterable
 
-from flask import Blueprint
+from flask import Blueprint, current_app
 from werkzeug.exceptions import NotFound
 
 from openwatt.domain.guards import guard
@@ -281,4 +281,4 @@ def health_ingest(question: Question) -> IngestHealth:
     Each source's last look, last success, failures since and freshness. The status is 200
     however bad the news is: ask /health/ready whether the service can answer.
     """
-    return ingest_health(answers().database, question.now)
+    return ingest_health(answers().database, current_app.config["SOURCES"], question.now)

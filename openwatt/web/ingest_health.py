@@ -2,13 +2,14 @@
 
 import datetime as dt
 from collections import Counter
+from collections.abc import Collection
 from typing import Annotated
 
 from msgspec import Meta, Struct
 
 from openwatt.domain.freshness import SourceStatus, source_status, trouble_of
 from openwatt.store.database import Database
-from openwatt.store.runs import Outcome, SourceState, known_source_states
+from openwatt.store.runs import Outcome, SourceState, declared_source_states
 
 Freshness = Annotated[
     SourceStatus,
@@ -52,7 +53,9 @@ class IngestHealth(Struct, frozen=True, kw_only=True):
     sources_by_freshness: Annotated[
         dict[SourceStatus, int], Meta(description="How many sources stand so; only what there is.")
     ]
-    sources: Annotated[list[SourceHealth], Meta(description="Every source that was ever looked at, by name.")]
+    sources: Annotated[
+        list[SourceHealth], Meta(description="Every declared source that was ever looked at, by name.")
+    ]
 
 
 #: For the contract.
@@ -86,9 +89,9 @@ EXAMPLE = {
 }
 
 
-def ingest_health(database: Database, now: dt.datetime) -> IngestHealth:
-    """What the runs of all sources say at an instant."""
-    sources = [_health(state, now) for state in known_source_states(database)]
+def ingest_health(database: Database, declared: Collection[str], now: dt.datetime) -> IngestHealth:
+    """What the runs of all declared sources say at an instant."""
+    sources = [_health(state, now) for state in declared_source_states(database, declared)]
     counted = Counter(source.freshness for source in sources)
     standing = [status for status in _WORST_FIRST if counted[status]]
     return IngestHealth(

@@ -64,5 +64,5 @@ def _data(database: Database) -> dict[str, Any]:
         "counts": {status: counted[status] for status in _STATUSES},
         "documents": documents_seen(database),
         "tempo_known_to": tempo_known_to(database),
-        "ingest": ingest_health(database, now()),
+        "ingest": ingest_health(database, current_app.config["SOURCES"], now()),
     }

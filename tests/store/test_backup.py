@@ -8,10 +8,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from openwatt.store import backup as store_backup
 from openwatt.store import migrate as store_migrate
+from openwatt.store import pg_tools
 from openwatt.store.backup import (
-    BackupError,
     backups,
     drop_kept,
     newest_backup,
@@ -19,7 +18,7 @@ from openwatt.store.backup import (
     take_backup,
 )
 from openwatt.store.database import Database
-from openwatt.store.errors import SchemaError
+from openwatt.store.errors import BackupError, SchemaError
 from openwatt.store.migrate import migrate, migrations, newest_schema
 from openwatt.store.tariffs import TariffFilter, tariffs_on
 
@@ -121,13 +120,13 @@ def test_what_is_published_meanwhile_does_not_disturb_a_backup(filled_url: str, 
 def test_a_dump_that_does_not_hold_everything_never_becomes_a_backup(
     filled_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = store_backup._run  # noqa: SLF001 - the test damages what the tool does
+    run = pg_tools._run  # noqa: SLF001 - the test damages what the tool does
 
     def forgetful(program: Path, *arguments: str | Path, conninfo: str) -> None:
         extra = ("--exclude-table-data=tempo_days",) if program.name == "pg_dump" else ()
         run(program, *extra, *arguments, conninfo=conninfo)
 
-    monkeypatch.setattr(store_backup, "_run", forgetful)
+    monkeypatch.setattr(pg_tools, "_run", forgetful)
     with pytest.raises(BackupError, match="differs from the database in tempo_days"):
         take_backup(filled_url, tmp_path, keep=1)
     assert list(tmp_path.iterdir()) == []
@@ -206,11 +205,11 @@ def test_a_disk_that_fills_up_leaves_no_half_backup(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    tool = store_backup._tool("pg_dump", 18)  # noqa: SLF001 - the test bounds what the tool may write
+    tool = pg_tools._program("pg_dump")  # noqa: SLF001 - the test bounds what the tool may write
     cramped = tmp_path_factory.mktemp("bin") / "pg_dump"
     cramped.write_text(f'#!/bin/sh\nulimit -f 20\nexec "{tool}" "$@"\n')
     cramped.chmod(0o755)
-    monkeypatch.setattr(store_backup, "_tool", lambda _name, _version: cramped)
+    monkeypatch.setattr(pg_tools, "_program", lambda _name: cramped)
     (tmp_path / "openwatt-20260101T000000Z.dump").touch()
     with pytest.raises(BackupError, match=r"pg_dump failed: .*(File too large|status -25)"):
         take_backup(filled_url, tmp_path, keep=1)

@@ -49,7 +49,7 @@ def tell(empty_url: str, database: Callable[[str], Database]) -> Any:
         story = Story(connection)
 
         def state() -> StoredIngestState:
-            (found,) = ingest_states(database(empty_url))
+            (found,) = ingest_states(database(empty_url), {"lumiere"})
             return found
 
         yield story, state

@@ -9,7 +9,12 @@ import pytest
 from flask.testing import FlaskClient
 
 from openwatt.app import create_app
+from openwatt.drill.stopped_ingestion import SOURCE as DRILL
+from openwatt.drill.stopped_ingestion import stopped_ingestion
 from openwatt.settings import Settings
+from openwatt.store.database import Database
+from openwatt.telemetry.metrics import Metrics
+from openwatt.watch import ingest_collector
 from openwatt.web.language import LANGUAGES
 from tests.conftest import NOW, close_app
 
@@ -108,6 +113,62 @@ def test_a_client_that_has_the_answer_is_told_so_until_a_source_is_looked_at(
     assert visitor.get("/v1/health/ingest", headers=headers).status_code == 304
     look(connection, "alpiq", "unchanged", NOW)
     assert visitor.get("/v1/health/ingest", headers=headers).status_code == 200
+
+
+SUCCESS_METRIC = "openwatt_ingest_last_success_timestamp_seconds"
+
+
+@pytest.fixture
+def watched_sources(filled_url: str, database: Callable[[str], Database]) -> Callable[[], set[str]]:
+    """The sources of which the metrics tell a last success."""
+    served = Metrics().exposition([ingest_collector(database(filled_url))])
+    return lambda: {
+        sample.labels["source"]
+        for metric in served.collect()
+        for sample in metric.samples
+        if sample.name == SUCCESS_METRIC
+    }
+
+
+@pytest.mark.usefixtures("told")
+def test_a_source_that_is_declared_no_longer_is_told_of_nowhere(
+    visitor: FlaskClient, connection: psycopg.Connection[Any], watched_sources: Callable[[], set[str]]
+) -> None:
+    before = visitor.get("/v1/health/ingest").json
+    assert before
+    for days in (400, 399, 398):
+        look(connection, "source_of_old", "unreachable", NOW - dt.timedelta(days=days))
+    assert visitor.get("/v1/health/ingest").json == before
+    assert "source_of_old" not in visitor.get("/status?lang=en").text
+    assert watched_sources() == {source for source, (*_, days) in STORIES.items() if days is not None}
+
+
+@pytest.mark.parametrize("looked_at", [True, False])
+def test_a_drill_alarms_while_it_lasts_and_public_health_is_what_it_was(
+    visitor: FlaskClient,
+    filled_url: str,
+    connection: psycopg.Connection[Any],
+    watched_sources: Callable[[], set[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    looked_at: bool,  # noqa: FBT001 - a case of the test
+) -> None:
+    monkeypatch.setattr("openwatt.web.answers.VERSION_FOR_S", 0.0)
+    if looked_at:
+        look(connection, "alpiq", "published", NOW)
+    sources = {"alpiq"} if looked_at else set()
+    before = visitor.get("/v1/health/ingest").json
+    assert (before or {})["status"] == ("fresh" if looked_at else "never")
+    page = visitor.get("/status?lang=en").text
+    with stopped_ingestion(Settings(database_url=filled_url)):
+        assert watched_sources() == sources | {DRILL}
+        assert visitor.get("/v1/health/ingest").json == before
+    assert watched_sources() == sources
+    assert visitor.get("/v1/health/ingest").json == before
+    after = visitor.get("/status?lang=en").text
+    assert DRILL not in after
+    assert [line for line in after.splitlines() if "badge" in line] == [
+        line for line in page.splitlines() if "badge" in line
+    ]
 
 
 def test_without_a_database_it_is_a_503() -> None:

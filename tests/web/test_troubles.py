@@ -26,10 +26,10 @@ class Shop:
         self.answers = answers
         self.connection = connection
 
-    def run(self, outcome: Outcome, offer: str = OFFER) -> None:
+    def run(self, outcome: Outcome, offer: str = OFFER, source: str = "yeli_verte") -> None:
         at = NOW - dt.timedelta(hours=1)
         run = Run(
-            source="yeli_verte",
+            source=source,
             supplier=SUPPLIER,
             offers=(offer,),
             outcome=outcome,
@@ -81,6 +81,12 @@ def test_three_failures_break_an_offer_until_a_look_goes_well(shop: Shop) -> Non
     history = shop.client.get("/v1/tariffs/history", query_string={"supplier": SUPPLIER}).get_json()
     assert {item["data_status"] for item in history["tariffs"]} == {"broken"}
     shop.run("unchanged")
+    assert shop.statuses() == {"fresh"}
+
+
+def test_a_source_that_is_declared_no_longer_leaves_its_figures_as_they_are(shop: Shop) -> None:
+    for _ in range(3):
+        shop.run("unreachable", source="source_of_old")
     assert shop.statuses() == {"fresh"}
 
 

@@ -1,0 +1,13 @@
+"""Which sources are declared: their names alone, for whoever must not load what reads the files."""
+
+import functools
+from importlib.resources import files
+
+
+@functools.cache
+def declared_sources() -> frozenset[str]:
+    """The name of every source: each is that of its file in `openwatt/ingest/sources`."""
+    folder = files("openwatt") / "ingest" / "sources"
+    return frozenset(
+        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
+    )
