@@ -12,7 +12,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from openwatt.catalogue.load import load_catalogue
-from openwatt.settings import Settings, variable_of
+from openwatt.settings import Settings, SettingsError, variable_of
 from openwatt.store.embedded import EmbeddedPostgres
 from openwatt.store.errors import DatabaseAwayError
 from openwatt.store.migrate import migrate
@@ -26,14 +26,40 @@ def _embedded(data_dir: Path) -> EmbeddedPostgres:
     return EmbeddedPostgres(data_dir)
 
 
+class _Address:
+    """The address of another PostgreSQL, read again at each new connection where it stands in a file.
+
+    So a rotated password is taken up by every process that runs. While the file cannot be
+    used, what was last read goes on.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._last = str(settings.database_url)
+        self._fault = ""
+
+    def __call__(self) -> str:
+        try:
+            self._last, fault = str(self._settings.current_secret("database_url")), ""
+        except SettingsError as error:
+            fault = str(error)
+        if fault != self._fault:
+            self._fault = fault
+            if fault:
+                logger.error(
+                    "the database's address cannot be read again: the last one goes on",
+                    extra={"reason": fault},
+                )
+        return self._last
+
+
 def locate_database(settings: Settings, *, start: bool = True) -> Callable[[], str]:
     """What tells where the database is; with `start`, an embedded one that is down is started by asking.
 
     Who only watches starts nothing: it is no user of the server, so nobody would stop it.
     """
     if settings.database_url:
-        url = settings.database_url
-        return lambda: url
+        return _Address(settings)
     server = _embedded(settings.data_dir)
     return server.ensure_running if start else server.conninfo
 
@@ -44,9 +70,9 @@ def database_environment(settings: Settings) -> dict[str, str]:
     Raises:
         DatabaseAwayError: the embedded server cannot be brought up.
     """
-    url = settings.database_url
-    if not url:
-        url = f"postgresql:///?{urlencode(conninfo_to_dict(locate_database(settings)()))}"
+    url = locate_database(settings)()
+    if not settings.database_url:
+        url = f"postgresql:///?{urlencode(conninfo_to_dict(url))}"
     return {
         variable_of("database_url"): url,
         variable_of("data_dir"): str(settings.data_dir.resolve()),

@@ -1,15 +1,14 @@
 """Settings: read whole, or refused with every fault; written down where people look."""
 
-import dataclasses
 import re
 from pathlib import Path
 
 import pytest
 
-from openwatt.settings import PREFIX, Settings, SettingsError, read_settings, variable_of
+from openwatt.settings import PREFIX, Settings, SettingsError, read_settings, setting_fields, variable_of
 
 ROOT = Path(__file__).resolve().parents[1]
-VARIABLES = {variable_of(setting.name) for setting in dataclasses.fields(Settings)}
+VARIABLES = {variable_of(setting.name) for setting in setting_fields()}
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -91,3 +90,21 @@ def test_the_example_is_a_file_that_can_be_used() -> None:
     values = dict(line.lstrip("#").split("=", 1) for line in lines if re.match(r"#?OPENWATT_\w+=", line))
     assert values.keys() == VARIABLES
     assert isinstance(read_settings(values), Settings)
+
+
+def test_a_secret_in_a_file_can_be_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "url"
+    file.write_text("postgresql://me:first-password@host/db\n")
+    settings = read_settings({"OPENWATT_DATABASE_URL_FILE": str(file), "OPENWATT_REDIS_URL": "redis://h"})
+    file.write_text("postgresql://me:second-password@host/db\n")
+    assert settings.current_secret("database_url") == "postgresql://me:second-password@host/db"
+    assert settings.database_url == "postgresql://me:first-password@host/db"
+    assert settings.current_secret("redis_url") == "redis://h"
+    for wrong in ("mysql://me:third-password@host/db", ""):
+        file.write_text(wrong)
+        with pytest.raises(SettingsError, match="OPENWATT_DATABASE_URL") as caught:
+            settings.current_secret("database_url")
+        assert "third-password" not in str(caught.value)
+    file.unlink()
+    with pytest.raises(SettingsError, match="OPENWATT_DATABASE_URL_FILE cannot be read"):
+        settings.current_secret("database_url")

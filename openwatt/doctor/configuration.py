@@ -1,12 +1,11 @@
 """The settings: do they fit what runs here, and are the files of secrets anybody else's to read?"""
 
-import dataclasses
 import stat
 from pathlib import Path
 
 from openwatt.doctor.findings import UnaskedError, Verdict, counted, ok
 from openwatt.doctor.patient import Patient
-from openwatt.settings import Settings, variable_of
+from openwatt.settings import Settings, setting_fields, variable_of
 
 ENVIRONMENTS = ("development", "staging", "production")
 #: Container engines mount secrets here, for one process alone, with rights of their own choice.
@@ -19,9 +18,7 @@ def check_settings(patient: Patient) -> Verdict:
     if faults:
         return Verdict("failed", "; ".join(says for says, _ in faults), "; ".join(mend for _, mend in faults))
     default = Settings()
-    chosen = sum(
-        getattr(patient.settings, f.name) != getattr(default, f.name) for f in dataclasses.fields(default)
-    )
+    chosen = sum(getattr(patient.settings, f.name) != getattr(default, f.name) for f in setting_fields())
     return ok(f"{patient.settings.environment}; {counted(chosen, 'setting')} beside the defaults")
 
 
@@ -94,7 +91,7 @@ def check_secret_files(patient: Patient) -> Verdict:
 
 def _holds_secret(env_file: Path) -> bool:
     """Whether a line of the file sets a secret."""
-    names = {variable_of(f.name) for f in dataclasses.fields(Settings) if f.metadata["secret"]}
+    names = {variable_of(f.name) for f in setting_fields() if f.metadata["secret"]}
     try:
         lines = env_file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError):

@@ -5,14 +5,14 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from openwatt.doctor.asking import Asker
 from openwatt.doctor.findings import UnaskedError
 from openwatt.prepare import locate_database
-from openwatt.settings import Settings, variable_of
+from openwatt.settings import Settings, setting_fields, variable_of
 from openwatt.store.database import Database
 from openwatt.telemetry.cleaner import FILTERED, clean_text
 
@@ -96,7 +96,7 @@ class Patient:
         return clean_text(self.without_secrets(text))
 
     def _secrets(self) -> Iterator[str]:
-        for setting in fields(self.settings):
+        for setting in setting_fields():
             value = getattr(self.settings, setting.name)
             if not setting.metadata["secret"] or value is None:
                 continue
@@ -109,5 +109,5 @@ class Patient:
 
     def secret_files(self) -> dict[str, Path]:
         """Variable → file of each secret that stands in a file of its own."""
-        variables = [f"{variable_of(f.name)}_FILE" for f in fields(self.settings) if f.metadata["secret"]]
+        variables = [f"{variable_of(f.name)}_FILE" for f in setting_fields() if f.metadata["secret"]]
         return {name: Path(self.environ[name]) for name in variables if self.environ.get(name)}

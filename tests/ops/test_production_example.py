@@ -1,10 +1,9 @@
 """.env.production.example: complete, and what it proposes can be read."""
 
-import dataclasses
 import re
 from pathlib import Path
 
-from openwatt.settings import PREFIX, Settings, read_settings, variable_of
+from openwatt.settings import PREFIX, read_settings, setting_fields, variable_of
 from tests.ops.dockerfile import REPOSITORY
 
 TEXT = (REPOSITORY / ".env.production.example").read_text()
@@ -14,7 +13,7 @@ NOT_FOR_OPERATORS = {"OPENWATT_REVISION"}
 
 
 def test_every_setting_of_a_production_is_there_and_secrets_stand_in_files() -> None:
-    secret = {s.name: s.metadata["secret"] for s in dataclasses.fields(Settings)}
+    secret = {s.name: s.metadata["secret"] for s in setting_fields()}
     wanted = {variable_of(name) for name in secret} - NOT_FOR_OPERATORS
     told = {name if name in wanted else name.removesuffix("_FILE") for name in LINES}  # LOG_FILE is a setting
     assert told == wanted
