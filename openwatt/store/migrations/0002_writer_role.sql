@@ -21,7 +21,10 @@ begin
         execute format('alter default privileges in schema %I grant select, insert on tables to openwatt_writer',
                        current_schema());
         revoke insert on data_version from openwatt_writer;
-        if not pg_has_role(current_user, 'openwatt_writer', 'member') then
+        -- From PostgreSQL 16 on, who creates a role is a member of it and yet may not take it on.
+        if not pg_has_role(current_user, 'openwatt_writer',
+                           case when current_setting('server_version_num')::int < 160000
+                                then 'member' else 'set' end) then
             execute format('grant openwatt_writer to %I', current_user);
         end if;
     end if;
