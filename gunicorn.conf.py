@@ -17,6 +17,7 @@ from openwatt.telemetry.logs import log_stacks
 from openwatt.telemetry.start import start_telemetry
 from openwatt.watch import telemetry_config
 from openwatt.web.problems import write_problem
+from openwatt.web.worker import Worker
 
 try:
     settings = read_settings()
@@ -30,6 +31,7 @@ bind = settings.bind
 workers = settings.workers
 threads = settings.threads
 worker_class = "openwatt.web.worker.Worker"
+Worker.trusted_proxies = settings.trusted_proxies
 preload_app = True  # workers share what the master has imported
 logger_class = GunicornLogger
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - Gunicorn makes a private file of its own in it
