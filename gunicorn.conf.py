@@ -16,6 +16,7 @@ from openwatt.telemetry import worker_slots
 from openwatt.telemetry.gunicorn_logs import GunicornLogger
 from openwatt.telemetry.logs import log_stacks
 from openwatt.web.problems import write_problem
+from openwatt.web.worker import Worker
 
 # This file is executed at the start and again at each HUP; what is in force is kept by `openwatt.reload`.
 try:
@@ -30,6 +31,7 @@ bind = settings.bind
 workers = settings.workers
 threads = settings.threads
 worker_class = "openwatt.web.worker.Worker"
+Worker.trusted_proxies = settings.trusted_proxies
 preload_app = True  # workers share what the master has imported
 logger_class = GunicornLogger
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - Gunicorn makes a private file of its own in it

@@ -4,6 +4,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from openwatt.telemetry import worker_slots
 
 _STATM: Final = Path("/proc/self/statm")
+#: Why a connection is ended: it said nothing, its head, its body or its reading was too slow, its address
+#: has too many, the worker has too many.
+END_REASONS: Final = ("silent", "head", "body", "answer", "address", "full")
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -56,6 +60,20 @@ class WorkerMetrics:
             multiprocess_mode="livesum",
             registry=registry,
         )
+        self._connections = Gauge(
+            "openwatt_worker_connections",
+            "Connections from which a request comes (receiving), that read an answer (sending), that are "
+            "kept (idle); all of them, and how many there may be (most).",
+            ("state",),
+            multiprocess_mode="livesum",
+            registry=registry,
+        )
+        self._ended = Counter(
+            "openwatt_connections_ended",
+            "Connections that the service has ended or refused, by what was too slow or too many.",
+            ("reason",),
+            registry=registry,
+        )
         self._worker = ""
         self._cpu_s = 0.0
 
@@ -64,17 +82,25 @@ class WorkerMetrics:
         self._worker, self._cpu_s = worker_slots.number(), 0.0
         self._expected.set(expected)
         self._starts.labels(self._worker).inc()
+        for reason in END_REASONS:  # a series that began with its first event would hide it
+            self._ended.labels(reason)
 
-    def report(self, *, threads: int, requests: int) -> None:
-        """Tells this worker's state; `requests` are those that its threads answer or should."""
+    def report(self, *, threads: int, busy: int, waiting: int, connections: Mapping[str, int]) -> None:
+        """Tells this worker's state: its threads, busy ones, requests that wait for one, connections."""
         cpu_s = time.process_time()
         self._cpu.labels(self._worker).inc(cpu_s - self._cpu_s)
         self._cpu_s = cpu_s
         self._seen.labels(self._worker).set(time.time())
         self._memory.labels(self._worker).set(_resident_bytes())
-        self._threads.labels("busy").set(min(requests, threads))
-        self._threads.labels("waiting").set(max(requests - threads, 0))
+        self._threads.labels("busy").set(busy)
+        self._threads.labels("waiting").set(waiting)
         self._threads.labels("most").set(threads)
+        for state, number in connections.items():
+            self._connections.labels(state).set(number)
+
+    def ended(self, reason: str) -> None:
+        """Counts a connection that was ended or refused; `reason` is one of END_REASONS."""
+        self._ended.labels(reason).inc()
 
 
 def _resident_bytes() -> int:

@@ -10,7 +10,8 @@ from typing import IO, Any
 import flask
 import msgspec
 from flask import Response, request
-from werkzeug.exceptions import HTTPException, UnsupportedMediaType
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 
 from openwatt.domain.errors import OpenWattError
 from openwatt.store.errors import DatabaseAwayError, SchemaError
@@ -29,8 +30,34 @@ _decoder = msgspec.json.Decoder(float_hook=Decimal)
 class Request(flask.Request):
     """A request whose files stay in memory: werkzeug would put a large one on the disk for a while."""
 
+    @functools.cached_property
+    def stream(self) -> IO[bytes]:
+        """The body; what is wrong with the way it comes is the client's fault, and a 400."""
+        self.environ["wsgi.input"] = _Body(self.environ["wsgi.input"])
+        return super().stream
+
     def _get_file_stream(self, *_told: Any, **_named: Any) -> IO[bytes]:
         return io.BytesIO()
+
+
+class _Body:
+    """A body as it comes from a client, in chunks that may be malformed and may end in the middle."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes.
+
+        Raises:
+            BadRequest: the body cannot be read to its end.
+        """
+        try:
+            return self._stream.read(size)
+        except ParseException as error:
+            raise BadRequest(f"The request's body is malformed: {str(error)[:200]}.") from None
+        except OSError:  # Gunicorn's NoMoreData is one too
+            raise BadRequest("The connection ended before the request's body did.") from None
 
 
 class CustomerDataError(Exception):

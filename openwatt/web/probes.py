@@ -1,22 +1,40 @@
-"""Is it alive, is it ready, which code is it: what load balancers and operators ask."""
+"""Is it alive, is it ready, which code is it: what load balancers and operators ask.
+
+A worker answers by itself, in a thread that no other request can take (`web.worker`): it knows whether its
+other threads serve, and no client can keep it from saying so.
+"""
 
 from flask import Blueprint, current_app
+from werkzeug.exceptions import ServiceUnavailable
 
 from openwatt import __version__
 from openwatt.store.migrate import check_schema, newest_schema
 from openwatt.web.answers import answers, asked_anew
 from openwatt.web.items import Health, Readiness, Version
+from openwatt.web.worker import STUCK_SECONDS, Worker
 
 probes = Blueprint("probes", __name__)
 
 
+def _check_threads() -> None:
+    """Raises while none of this worker's threads becomes free: it lives, and serves nobody."""
+    worker = Worker.running
+    if worker is not None and worker.stuck_seconds() > STUCK_SECONDS:
+        raise ServiceUnavailable(
+            f"No thread of this worker has been free for {STUCK_SECONDS:.0f} s: restart the service, "
+            "unless the master replaces the worker by itself within half a minute."
+        )
+
+
 @probes.get("/health")
-@asked_anew(page=Health)
+@asked_anew(page=Health, problems=(503,))
 def health() -> Health:
     """Alive.
 
-    The process answers. The database is not asked: restarting a service does not mend its database.
+    The process answers and its threads serve; 503 when all of them hang. The database is not asked:
+    restarting a service does not mend its database.
     """
+    _check_threads()
     return Health(status="alive")
 
 
@@ -25,8 +43,9 @@ def health() -> Health:
 def ready() -> Readiness:
     """Ready.
 
-    The database answers and has the schema of this code; 503 until then.
+    The threads serve, the database answers and has the schema of this code; 503 until then.
     """
+    _check_threads()
     database = answers().database
     schema = database.read_number("schema_number")
     check_schema(schema)

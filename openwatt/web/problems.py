@@ -19,9 +19,6 @@ from openwatt.telemetry.start import running_telemetry
 
 MEDIA_TYPE = "application/problem+json"
 
-#: Bytes of a request that are read and thrown away after it was refused, so that the answer arrives.
-_LINGER_BYTES = 1024 * 1024
-
 
 class Fault(NamedTuple):
     """One thing wrong with a request: the parameter's name and a sentence.
@@ -129,9 +126,8 @@ def register_problems(app: Flask) -> None:
 def write_problem(sock: socket.socket, status: int, reason: str, message: str) -> None:
     """Answers, logs and counts a request that is so broken that it never reaches Flask.
 
-    It takes the place of `gunicorn.util.write_error`, which answers in HTML. The
-    rest of the request is read and dropped, within bounds: closing a socket with
-    unread bytes resets the connection, and the client would never see the answer.
+    It takes the place of `gunicorn.util.write_error`, which answers in HTML. The worker
+    reads and drops the rest of the request, within bounds, before it closes the socket.
     """
     body = problem_body(status, f"{message[:200] or reason}.")
     context = contexts.begin(RequestContext(request_id=request_id_from(None)))
@@ -147,9 +143,4 @@ def write_problem(sock: socket.socket, status: int, reason: str, message: str) -
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     with contextlib.suppress(OSError):  # the client may be gone, which is its good right
-        sock.settimeout(1)
         sock.sendall(head.encode("latin-1") + body)
-        sock.shutdown(socket.SHUT_WR)
-        dropped = 0
-        while dropped < _LINGER_BYTES and (chunk := sock.recv(65536)):
-            dropped += len(chunk)

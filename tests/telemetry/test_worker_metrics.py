@@ -30,11 +30,13 @@ def work(requests):
     if pid == 0:
         worker_slots.post_fork(worker)
         metrics.worker.started(expected=2)
-        metrics.worker.report(threads=4, requests=0)
+        metrics.worker.report(threads=4, busy=0, waiting=0, connections={})
         ends = time.process_time() + 0.2
         while time.process_time() < ends:
             pass
-        metrics.worker.report(threads=4, requests=requests)
+        metrics.worker.report(
+            threads=4, busy=min(requests, 4), waiting=max(requests - 4, 0), connections={"all": requests}
+        )
         os._exit(0)
     os.waitpid(pid, 0)
     server.WORKERS[pid] = worker
