@@ -55,7 +55,7 @@ class _NoMetrics:
     """Takes what is told to `Metrics`, and forgets it."""
 
     def __init__(self) -> None:
-        self.in_progress = self.tariffs_served = self
+        self.in_progress = self.tariffs_served = self.response_cache = self
 
     def inc(self, _by: float = 1) -> None:
         pass
@@ -70,6 +70,8 @@ class _NoMetrics:
 
     def report_pool(self, _statistics: object) -> None:
         pass
+
+    report = report_pool
 
     def exposition(self, _collectors: object) -> CollectorRegistry:
         return CollectorRegistry()

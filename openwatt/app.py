@@ -89,6 +89,7 @@ def create_app(
         quiet_endpoints=PROBE_ENDPOINTS,
         private_endpoints=PRIVATE_ENDPOINTS,
         pool_statistics=database.statistics,
+        report_cache=answers.report_cache,
     )
     register_access(app, access, telemetry.reports)
     register_problems(app)

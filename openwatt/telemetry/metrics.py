@@ -14,6 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from openwatt.telemetry import worker_slots
+from openwatt.telemetry.cache_metrics import ResponseCacheMetrics
 from openwatt.telemetry.shipment import DROP_REASONS, Snapshot
 from openwatt.telemetry.worker_metrics import WorkerMetrics
 
@@ -111,6 +112,7 @@ class Metrics:
         )
         self._shipping = _ShippingMetrics(registry)
         self.worker = WorkerMetrics(registry)
+        self.response_cache = ResponseCacheMetrics(registry)
         self._children: dict[tuple[str, str | None, int], tuple[Counter, Histogram]] = {}
 
     def announce_build(self, version: str, revision: str) -> None:

@@ -14,7 +14,8 @@ from openwatt.telemetry.metrics import Metrics
 from openwatt.telemetry.sentry import ErrorReports
 from openwatt.web.limits import Limits
 
-_POOL_REPORT_EVERY_S = 5.0
+#: How often the pool and the response cache are shown in the metrics.
+_REPORT_EVERY_S = 5.0
 _WRITTEN_ADDRESS = re.compile(
     r"\[(?P<bracketed>[0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?"
     r"|(?P<ipv4>[0-9.]+)(?::[0-9]{1,5})?"
@@ -77,6 +78,7 @@ class Access:
         quiet_endpoints: frozenset[str],
         private_endpoints: frozenset[str] = frozenset(),
         pool_statistics: Callable[[], Mapping[str, int]],
+        report_cache: Callable[[], None],
     ) -> None:
         self.limits = limits
         self._metrics = metrics
@@ -84,7 +86,8 @@ class Access:
         self._quiet_endpoints = quiet_endpoints
         self._private_endpoints = private_endpoints
         self._pool_statistics = pool_statistics
-        self._pool_reported_at = 0.0
+        self._report_cache = report_cache
+        self._reported_at = 0.0
 
     def begin(
         self,
@@ -117,9 +120,10 @@ class Access:
         quiet = context.endpoint in self._quiet_endpoints
         seconds = log_request(context, status, response_bytes, quiet=quiet)
         self._metrics.observe_request(context.method, context.route, status, seconds)
-        if time.monotonic() > self._pool_reported_at + _POOL_REPORT_EVERY_S:
-            self._pool_reported_at = time.monotonic()
+        if time.monotonic() > self._reported_at + _REPORT_EVERY_S:
+            self._reported_at = time.monotonic()
             self._metrics.report_pool(self._pool_statistics())
+            self._report_cache()
 
     def end(self, context: RequestContext) -> None:
         """Ends a request, answered or not."""

@@ -28,7 +28,7 @@ class Front:
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answers from what is kept, else asks Flask."""
-        kept = self._answers.at_hand(environ) if environ["REQUEST_METHOD"] == "GET" else None
+        kept = self._answers.cached(environ) if environ["REQUEST_METHOD"] == "GET" else None
         if kept is None:
             return self._flask(environ, start_response)
         access = self._access
@@ -40,7 +40,7 @@ class Front:
                 access.limits.tell(context, refusal)
                 access.finish(context, refusal.status_code, refusal.calculate_content_length())
                 return guard_browser(refusal)(environ, start_response)
-            self._answers.count(kept)
+            kept.count()
             status, headers, body = kept.answer_to(environ)
             access.finish(context, int(status[:3]), len(body))
             told = [*headers, *GUARDS, *access.limits.told(context), ("X-Request-ID", context.request_id)]

@@ -205,6 +205,34 @@ def _limits() -> list[Json]:
     ]
 
 
+def _cache() -> list[Json]:
+    evictions, lookups = "openwatt_response_cache_evictions_total", "openwatt_response_cache_lookups_total"
+    return [
+        lines(
+            "Response Cache Lookups",
+            "Questions à l’API par seconde : servies par le cache (hit), ou par la base (miss).",
+            Query(rate(lookups, "result"), "{{result}}"),
+            unit="reqps",
+            stacked=True,
+        ),
+        lines(
+            "Response Cache Evictions",
+            "Réponses rejetées par seconde pour tenir la borne. Plus que de hits pendant un quart d’heure : "
+            "ResponseCacheThrashing.",
+            Query(rate(evictions), "evictions"),
+            unit="cps",
+        ),
+        lines(
+            "Response Cache Memory",
+            "Mémoire des caches de réponses, clés et en-têtes compris : 8 Mo par worker au plus.",
+            Query(total(f"openwatt_response_cache_bytes{{{TARGETS}}}"), "bytes"),
+            Query(total(f"openwatt_response_cache_entries{{{TARGETS}}}"), "responses"),
+            unit="bytes",
+            overrides=[field("responses", unit="short", custom__axisPlacement="right")],
+        ),
+    ]
+
+
 def _builds() -> list[Json]:
     return [
         table(
@@ -245,6 +273,8 @@ def runtime() -> Json:
             (8, _machine()),
             (1, [heading("Limits and Guards")]),
             (8, _limits()),
+            (1, [heading("Response Cache")]),
+            (8, _cache()),
             (1, [heading("Deployments")]),
             (7, _builds()),
         ],
