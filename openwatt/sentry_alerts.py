@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
 
 import httpx
 import yaml
 
+from openwatt.addresses import AddressError, parse_dsn
 from openwatt.domain.errors import OpenWattError
 
 #: Sentry's own numbers: what is counted, per data set, and that "more than" is meant.
@@ -87,9 +87,10 @@ class SentryAlerts:
 
     def __init__(self, url: str, token: str, dsn: str) -> None:
         """`url` is where the interface is: https://sentry.io, https://de.sentry.io or one's own server."""
-        self._project_id = urlsplit(dsn).path.rpartition("/")[2]
-        if not self._project_id.isdigit():
-            raise SentryAlertsError("OPENWATT_SENTRY_DSN does not end with the number of a project")
+        try:
+            self._project_id = parse_dsn(dsn).path.rpartition("/")[2]
+        except AddressError as error:
+            raise SentryAlertsError(f"OPENWATT_SENTRY_DSN {error}") from None
         self._client = httpx.Client(
             base_url=f"{url.rstrip('/')}/api/0/",
             headers={"Authorization": f"Bearer {token}"},

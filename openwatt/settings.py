@@ -291,7 +291,11 @@ def setting_fields() -> tuple[dataclasses.Field[Any], ...]:
 
 
 def _name_of(variable: str) -> str:
-    """A variable's name as far as it is one: a line `X: secret==` makes the secret a part of the name."""
+    """An unknown variable's name, without a secret that a line such as `X: secret==` adds to it."""
+    for setting in setting_fields():
+        known = variable_of(setting.name)
+        if setting.metadata["secret"] and variable.startswith(known):
+            return f"{known}..."
     return re.sub(r"(?a)\W.*", "...", variable, flags=re.DOTALL)[:_LONGEST_SHOWN]
 
 

@@ -78,7 +78,7 @@ def test_every_library_reads_the_parts_that_we_read(user: str, password: str) ->
             assert parts == (user, password)
         read = conninfo_to_dict(address.text)
         assert (read.get("user", ""), read.get("password", "")) == parts
-        told = parse_url(address.text.replace("postgresql:", "redis:").replace("@h:5433/d", "@h:5433/0"))
+        told = parse_url(address.text.replace("postgresql:", "redis:").replace("@h:5433/d", "@h:5433/0"))  # type: ignore[no-untyped-call]
         assert (told.get("username", ""), told.get("password", "")) == parts
         url = httpx.URL(address.text.replace("postgresql:", "https:"))
         assert (url.username, url.password) == parts

@@ -11,6 +11,7 @@ from typing import Any, Final
 import click
 
 from openwatt import __version__
+from openwatt.cli.addresses import SERVER_ADDRESS, own_address
 from openwatt.cli.findings import Report, as_json, print_items, reporting
 from openwatt.doctor.asking import Asker, shown
 from openwatt.doctor.checklist import ITEMS
@@ -34,9 +35,15 @@ _NAMES: Final = [item.name for item in ITEMS]
 )
 @click.option("--list", "only_list", is_flag=True, help="List the items, and look at none.")
 @click.option(
-    "--url", metavar="URL", help="Address of the service; by default that of OPENWATT_BIND on this machine."
+    "--url",
+    type=SERVER_ADDRESS,
+    help="Address of the service, a socket as unix:/path; by default that of OPENWATT_BIND on this machine.",
 )
-@click.option("--metrics-url", metavar="URL", help=f"Address of `openwatt metrics`; by default {METRICS_URL}")
+@click.option(
+    "--metrics-url",
+    type=SERVER_ADDRESS,
+    help=f"Address of `openwatt metrics`; by default {METRICS_URL}",
+)
 @click.option(
     "--ops",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
@@ -106,7 +113,7 @@ def _look(
             settings=settings,
             environ=environ,
             asker=asker,
-            url=url or _own_address(settings.bind),
+            url=url or own_address(settings),
             metrics_url=metrics_url,
             ops=ops or find_ops(Path.cwd()),
             logrotate=logrotate,
@@ -115,15 +122,6 @@ def _look(
         about |= {"service": shown(patient.url), "environment": settings.environment}
         report.begin(about)
         return about, examine(patient, items, report.found)
-
-
-def _own_address(bind: str) -> str:
-    """Where a service that listens so can be asked on its own machine."""
-    host, _, port = bind.rpartition(":")
-    if not port.isdigit():
-        return "http://127.0.0.1:8000"
-    everywhere = {"", "0.0.0.0", "[::]"}  # noqa: S104 - read here, not listened on
-    return f"http://{'127.0.0.1' if host in everywhere else host}:{port}"
 
 
 def _without_settings(item: Item, error: SettingsError) -> Finding:

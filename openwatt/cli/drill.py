@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from openwatt.cli.addresses import SERVER_ADDRESS, own_address
 from openwatt.cli.settings import settings_of
 from openwatt.doctor.asking import Asker
 from openwatt.doctor.patient import Patient
@@ -27,7 +28,11 @@ class DrillRefusedError(OpenWattError):
 
 @click.command()
 @click.argument("exercises", nargs=-1, type=click.Choice([*EXERCISES, "all"]))
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="Address of the service.")
+@click.option(
+    "--url",
+    type=SERVER_ADDRESS,
+    help="Address of the service, a socket as unix:/path; by default that of OPENWATT_BIND on this machine.",
+)
 @click.option(
     "--for",
     "minutes",
@@ -50,7 +55,7 @@ def drill(
     context: click.Context,
     *,
     exercises: tuple[str, ...],
-    url: str,
+    url: str | None,
     minutes: int,
     patience: float,
     yes: bool,
@@ -86,7 +91,7 @@ def drill(
             settings=settings,
             environ=os.environ,
             asker=asker,
-            url=url,
+            url=url or own_address(settings),
             ops=_ops_folder(),
             patience_s=patience,
         )

@@ -2,20 +2,23 @@
 
 import functools
 import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote
 
 import httpx
 
+from openwatt.addresses import AddressError, parse_address
 from openwatt.doctor.findings import BrokenError
 
 T = TypeVar("T")
 
 CONNECT_S, ANSWER_S = 2.0, 5.0
 _POLL_S = 0.25
+_SOCKET = "http+unix://"
 _LONGEST_WORDS = 200
 
 
@@ -27,13 +30,18 @@ class UnansweredError(BrokenError):
         super().__init__(says)
 
 
+def socket_url(path: str) -> str:
+    """The address of an HTTP server that listens on a unix socket, as an `Asker` takes it."""
+    return f"{_SOCKET}{quote(path, safe='')}"
+
+
 def shown(url: str) -> str:
     """An address without the name and password that may stand in it, nor its query."""
     try:
-        parts = urlsplit(url)
-    except ValueError:
+        base = parse_address(url).base
+    except AddressError:
         return "what should be an address"
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}".rstrip("/")
+    return f"unix:{unquote(base.removeprefix(_SOCKET))}" if base.startswith(_SOCKET) else base
 
 
 def poll(asked: Callable[[], T | None], patience_s: float, every_s: float = _POLL_S) -> T | None:
@@ -56,11 +64,25 @@ class Asker:
     """A client of HTTP servers that many threads may use together."""
 
     def __init__(self) -> None:
-        self._client = httpx.Client(
-            timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
-            verify=_trust(),
-            headers={"User-Agent": "openwatt-doctor"},
-        )
+        self._client = self._new_client(verify=_trust())
+        self._of_sockets: dict[str, httpx.Client] = {}
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def _new_client(**how: Any) -> httpx.Client:
+        timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
+        return httpx.Client(timeout=timeout, headers={"User-Agent": "openwatt-doctor"}, **how)
+
+    def _route(self, url: str) -> tuple[httpx.Client, str]:
+        """The client that reaches an address, and the address as it takes it."""
+        if not url.startswith(_SOCKET):
+            return self._client, url
+        socket, slash, path = url.removeprefix(_SOCKET).partition("/")
+        with self._lock:
+            if socket not in self._of_sockets:
+                transport = httpx.HTTPTransport(uds=unquote(socket))
+                self._of_sockets[socket] = self._new_client(transport=transport)
+            return self._of_sockets[socket], f"http://localhost{slash}{path}"
 
     def __enter__(self) -> Self:
         return self
@@ -68,7 +90,8 @@ class Asker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._client.close()
+        for client in (self._client, *self._of_sockets.values()):
+            client.close()
 
     def ask(
         self,
@@ -92,9 +115,10 @@ class Asker:
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
         try:
-            return self._client.request(
+            client, address = self._route((url.rstrip("/") if path else url) + path)
+            return client.request(
                 "GET" if body is None and content is None else "POST",
-                (url.rstrip("/") if path else url) + path,
+                address,
                 params=query,
                 json=body,
                 content=content,

@@ -1,14 +1,15 @@
 """What is examined: one installation, with its settings, its service and everything beside it."""
 
 import datetime as dt
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
+from openwatt.addresses import AddressError, parse_address
 from openwatt.doctor.asking import Asker
 from openwatt.doctor.findings import UnaskedError
 from openwatt.prepare import locate_database
@@ -22,8 +23,8 @@ METRICS_URL = "http://127.0.0.1:9101/metrics"
 LOGROTATE = Path("/etc/logrotate.conf")
 #: A request that every service answers and logs: one short statement, no parameter.
 SENT_REQUEST = "/v1/suppliers"
-#: Signs fewer than these are no secret, and hiding them would eat ordinary words.
-_SHORTEST_SECRET = 6
+#: A shorter secret is looked for as a whole word: `pass` is none within `passed`.
+_LONGEST_WORD = 12
 
 
 @dataclass(kw_only=True)
@@ -87,8 +88,11 @@ class Patient:
 
     def without_secrets(self, text: str) -> str:
         """A text of ours without any secret of the settings."""
-        for secret in sorted(self._secrets(), key=len, reverse=True):
-            text = text.replace(secret, FILTERED)
+        for secret in sorted(set(self._secrets()), key=len, reverse=True):
+            pattern = re.escape(secret)
+            if len(secret) < _LONGEST_WORD:
+                pattern = rf"(?<!\w){pattern}(?!\w)"
+            text = re.sub(pattern, FILTERED, text)
         return text
 
     def discreet(self, text: str) -> str:
@@ -100,12 +104,10 @@ class Patient:
             value = getattr(self.settings, setting.name)
             if not setting.metadata["secret"] or value is None:
                 continue
-            if "://" not in value:
+            try:
+                yield from parse_address(value).secrets()
+            except AddressError:  # a token
                 yield value
-                continue
-            for part in (urlsplit(value).username, urlsplit(value).password):
-                if part and len(part) >= _SHORTEST_SECRET:
-                    yield from {part, unquote(part)}
 
     def secret_files(self) -> dict[str, Path]:
         """Variable → file of each secret that stands in a file of its own."""

@@ -6,9 +6,9 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from openwatt import __version__
+from openwatt.addresses import AddressError, parse_address, parse_dsn
 from openwatt.doctor.asking import UnansweredError, poll, shown
 from openwatt.doctor.findings import BrokenError, Verdict, asked_for, ok
 from openwatt.doctor.patient import Patient
@@ -35,15 +35,13 @@ class Dsn:
         Raises:
             BrokenError: it is not one.
         """
-        parts = urlsplit(text)
-        path, _, project = parts.path.rpartition("/")
-        if not parts.username or not project:
-            raise BrokenError(
-                "OPENWATT_SENTRY_DSN is no DSN, which looks like https://key@host/project",
-                "copy it again: in Sentry from Settings > Projects > Client Keys",
-            )
-        host = parts.netloc.rpartition("@")[2]
-        return cls(f"{parts.scheme}://{host}{path}", parts.username, project)
+        try:
+            address = parse_dsn(text)
+        except AddressError as error:
+            says, _, remedy = str(error).partition("; ")
+            raise BrokenError(f"OPENWATT_SENTRY_DSN is no DSN: it {says}", remedy) from None
+        base, _, project = address.base.rpartition("/")
+        return cls(base, str(address.user), project)
 
 
 def send_event(patient: Patient, dsn: Dsn) -> str:
@@ -133,7 +131,7 @@ def _content(get: Any, event: dict[str, Any]) -> dict[str, Any]:
 
 def _newest_in_bugsink(get: Any, url: str, dsn: Dsn) -> Iterator[dict[str, Any]]:
     projects = get("/api/canonical/0/projects/")["results"]
-    ours = [one["id"] for one in projects if urlsplit(one["dsn"]).username == dsn.key]
+    ours = [one["id"] for one in projects if parse_address(one["dsn"]).user == dsn.key]
     if not ours:
         raise BrokenError(
             f"no project of {shown(url)} has the key of OPENWATT_SENTRY_DSN",

@@ -4,9 +4,9 @@ import datetime as dt
 import socket
 import ssl
 import uuid
-from urllib.parse import urlsplit
 
 from openwatt import __version__
+from openwatt.addresses import parse_address
 from openwatt.doctor.asking import ANSWER_S, UnansweredError, shown
 from openwatt.doctor.findings import BrokenError, UnaskedError, Verdict, counted, named, ok
 from openwatt.doctor.patient import METRICS_URL, Patient
@@ -58,13 +58,13 @@ def check_ready(patient: Patient) -> Verdict:
 
 def check_tls(patient: Patient) -> Verdict:
     """The certificate is trusted, names this host, and lasts."""
-    parts = urlsplit(patient.url)
-    if parts.scheme != "https" or parts.hostname is None:
+    address = parse_address(patient.url)
+    if address.scheme != "https" or address.host is None:
         raise UnaskedError(f"{shown(patient.url)} is not https")
     try:
         with (
-            socket.create_connection((parts.hostname, parts.port or 443), ANSWER_S) as plain,
-            ssl.create_default_context().wrap_socket(plain, server_hostname=parts.hostname) as secured,
+            socket.create_connection((address.host, address.port or 443), ANSWER_S) as plain,
+            ssl.create_default_context().wrap_socket(plain, server_hostname=address.host) as secured,
         ):
             ends = ssl.cert_time_to_seconds(str((secured.getpeercert() or {})["notAfter"]))
     except ssl.SSLCertVerificationError as error:

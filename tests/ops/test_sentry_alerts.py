@@ -253,7 +253,11 @@ def test_a_rule_that_can_never_fire_is_told(apply: Apply) -> None:
         ({"alert-rules": 404}, {}, "Bugsink has no alert rules, nor have Sentry's plans"),
         ({"teams": 502}, {}, "Sentry answers 502"),
         ({}, {"OPENWATT_SENTRY_DSN": "https://key@o1.ingest.sentry.io/457"}, "the token sees no project 457"),
-        ({}, {"OPENWATT_SENTRY_DSN": "https://key@o1.ingest.sentry.io/"}, "does not end with the number"),
+        (
+            {},
+            {"OPENWATT_SENTRY_DSN": "https://key@o1.ingest.sentry.io/"},
+            "the number of the project at its end",
+        ),
         ({}, {"OPENWATT_SENTRY_URL": "http://127.0.0.1:1"}, "Sentry does not answer at OPENWATT_SENTRY_URL"),
         ({}, {"OPENWATT_SENTRY_TOKEN": ""}, "set OPENWATT_SENTRY_URL (https://sentry.io)"),
     ],
