@@ -9,6 +9,7 @@ from openwatt.settings import Settings
 from openwatt.store.backup import newest_backup
 from openwatt.store.database import Database
 from openwatt.store.runs import ingest_states
+from openwatt.telemetry.disks import DiskCollector
 from openwatt.telemetry.logs import Identity, LogConfig
 from openwatt.telemetry.metrics import BackupCollector, IngestCollector, IngestState
 from openwatt.telemetry.sentry import SentryConfig
@@ -65,9 +66,14 @@ def telemetry_config(
     )
 
 
-def collectors(settings: Settings, database: Database) -> list[IngestCollector | BackupCollector]:
-    """What is told at each scrape and not counted by a worker: the ingestion's state, the backups'."""
-    told: list[IngestCollector | BackupCollector] = [ingest_collector(database)]
+def collectors(
+    settings: Settings, database: Database
+) -> list[IngestCollector | BackupCollector | DiskCollector]:
+    """What is told at each scrape and not counted by a worker: the ingestion's state, backups, disks."""
+    told: list[IngestCollector | BackupCollector | DiskCollector] = [
+        ingest_collector(database),
+        disk_collector(settings),
+    ]
     if settings.backup_dir is not None:
         told.append(backup_collector(settings.backup_dir))
     return told
@@ -81,6 +87,16 @@ def backup_collector(folder: Path) -> BackupCollector:
         return (newest.taken_at.timestamp(), newest.size_bytes) if newest else None
 
     return BackupCollector(read)
+
+
+def disk_collector(settings: Settings) -> DiskCollector:
+    """The disks of every folder that is written to."""
+    folders = {"data": settings.data_dir}
+    if settings.log_file is not None:
+        folders["log"] = settings.log_file.parent
+    if settings.backup_dir is not None:
+        folders["backups"] = settings.backup_dir
+    return DiskCollector(folders)
 
 
 def ingest_collector(database: Database) -> IngestCollector:

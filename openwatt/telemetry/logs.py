@@ -3,7 +3,6 @@
 import functools
 import ipaddress
 import logging
-import logging.handlers
 import os
 import sys
 import threading
@@ -22,6 +21,8 @@ from pythonjsonlogger.msgspec import MsgspecFormatter
 from openwatt.telemetry import context as contexts
 from openwatt.telemetry.cleaner import clean, clean_text
 from openwatt.telemetry.fields import EXTRA_FIELDS, FIXED_FIELDS
+from openwatt.telemetry.log_file import LogFile
+from openwatt.telemetry.lost_writes import lost_writes
 from openwatt.telemetry.readable import readable_line
 
 _LONGEST_TEXT: Final = 32_000
@@ -192,22 +193,16 @@ def plain_logs() -> None:
     root.setLevel(logging.WARNING)
 
 
-class _LogFile(logging.handlers.WatchedFileHandler):
-    """The log's file, which rotation may rename under us at any time.
+class _Output(logging.StreamHandler[IO[str]]):
+    """Standard output or error; a line that a full disk or a closed pipe refuses is counted."""
 
-    It looks before each line and opens the file again, which gunicorn's USR1
-    does not do for the root logger. It makes a new file itself, readable by
-    owner and group: were logrotate to make it, its file and ours could meet.
-    """
-
-    def _open(self) -> IO[str]:  # type: ignore[override]
-        return open(
-            self.baseFilename, self.mode, encoding=self.encoding, errors=self.errors, opener=_open_for_group
-        )
-
-
-def _open_for_group(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o640)
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the name is the library's
+        """Counts a line that could not be written; every other fault is the library's to tell."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            lost_writes.add("stdout", error)
+        else:
+            super().handleError(record)
 
 
 def configure_logs(config: LogConfig, *further: logging.Handler) -> None:
@@ -231,7 +226,7 @@ def make_handlers(config: LogConfig, *further: logging.Handler) -> list[logging.
     readable = config.readable
     if readable is None:
         readable = config.identity.environment == "development" and output.isatty()
-    stdout = logging.StreamHandler(output)
+    stdout = _Output(output)
     stdout.setFormatter(ReadableFormatter(config.identity) if readable else formatter)
     if config.stream == "errors":
         stdout.setLevel(logging.ERROR)
@@ -240,8 +235,7 @@ def make_handlers(config: LogConfig, *further: logging.Handler) -> list[logging.
         handler.setFormatter(formatter)
     handlers: list[logging.Handler] = [RequestRecordsHandler(), *further, stdout]
     if config.file is not None:
-        config.file.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(_LogFile(config.file, encoding="utf-8"))
+        handlers.append(LogFile(config.file))
         handlers[-1].setFormatter(formatter)
     return handlers
 

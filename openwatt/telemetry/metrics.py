@@ -1,6 +1,5 @@
 """What Prometheus reads: requests, tariffs served, guards, pool, workers, log shipping, freshness of data."""
 
-import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,12 +9,12 @@ from typing import Final
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from openwatt.telemetry import worker_slots
 from openwatt.telemetry.cache_metrics import ResponseCacheMetrics
 from openwatt.telemetry.shipment import DROP_REASONS, Snapshot
+from openwatt.telemetry.worker_files import WorkerFiles
 from openwatt.telemetry.worker_metrics import WorkerMetrics
 
 #: Edges exactly on the thresholds that alerts and objectives name: 1 s and 2 s. Seconds.
@@ -156,33 +155,10 @@ class Metrics:
 def exposition_of(directory: Path, collectors: Iterable[Collector] = ()) -> CollectorRegistry:
     """What a scrape reads from a multiprocess directory: a separate process may serve it."""
     served = CollectorRegistry()
-    served.register(_WorkerFiles(directory))
+    served.register(WorkerFiles(directory))
     for collector in collectors:
         served.register(collector)
     return served
-
-
-class _WorkerFiles(Collector):
-    """The library's collector, for files that come and go: it would fail the whole scrape for one of them.
-
-    A file is empty for a moment when it is made, for ever if its process is
-    killed in that moment; and a cold start deletes files between a look and a read.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
-
-    def collect(self) -> Iterable[Metric]:
-        """The values of every worker, together."""
-        for _ in range(10):
-            with contextlib.suppress(FileNotFoundError):
-                files = [str(path) for path in self._directory.glob("*.db") if path.stat().st_size > 0]
-                return MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call, no-any-return]
-        return []
-
-    def describe(self) -> Iterable[Metric]:
-        """Nothing: registration reads no file."""
-        return []
 
 
 _POOL_STATES: Final = {

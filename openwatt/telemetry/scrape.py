@@ -1,11 +1,15 @@
 """What a scrape says, read back: for whoever must know that it is whole."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from openwatt.telemetry.disks import DiskCollector
 from openwatt.telemetry.metrics import BackupCollector, IngestCollector, Metrics
+from openwatt.telemetry.worker_files import files_family
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,16 @@ def read_scrape(text: str) -> dict[str, list[Sample]]:
 def declared_families() -> dict[str, bool]:
     """Every family that this code can serve, and whether it has a series whatever has happened.
 
-    One with labels has none until the first event that they name, and those of
-    backups are served where a folder for them is set.
+    One with labels has none until the first event that they name, those of backups
+    are served where a folder for them is set, that of files where workers share some.
     """
     metrics = Metrics()
+    asked = [IngestCollector(list), DiskCollector({"data": Path("/")})]
     metrics.announce_build("", "")
-    families = [*metrics.registry.collect(), *IngestCollector(list).collect()]
+    families = [
+        *metrics.registry.collect(),
+        *(family for collector in asked for family in collector.collect()),
+    ]
     always = {family.name: bool(family.samples) for family in families}
-    return always | {family.name: False for family in BackupCollector(lambda: None).collect()}
+    sometimes = [*BackupCollector(lambda: None).collect(), files_family(Counter())]
+    return always | {family.name: False for family in sometimes}

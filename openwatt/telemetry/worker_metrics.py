@@ -1,5 +1,6 @@
 """What each Gunicorn worker tells of itself: that it lives, how busy it is, what it takes of the machine."""
 
+import logging
 import os
 import resource
 import sys
@@ -11,12 +12,18 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from openwatt.telemetry import worker_slots
+from openwatt.telemetry import shared_values, worker_slots
+from openwatt.telemetry.lost_writes import TARGETS, lost_writes
+from openwatt.telemetry.worker_files import report_damaged
+
+logger = logging.getLogger(__name__)
 
 _STATM: Final = Path("/proc/self/statm")
 #: Why a connection is ended: it said nothing, its head, its body or its reading was too slow, its address
 #: has too many, the worker has too many.
 END_REASONS: Final = ("silent", "head", "body", "answer", "address", "full")
+#: Between two records of the same loss.
+_QUIET_SECONDS: Final = 60.0
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -74,6 +81,15 @@ class WorkerMetrics:
             ("reason",),
             registry=registry,
         )
+        self._lost = Counter(
+            "openwatt_writes_lost",
+            "Writes of telemetry that failed, mostly on a full disk: updates of series, log records.",
+            ("target",),
+            registry=registry,
+        )
+        for target in TARGETS:  # a series that began with its first loss would hide that loss
+            self._lost.labels(target)
+        self._lost_told_at: dict[str, float] = {}
         self._worker = ""
         self._cpu_s = 0.0
 
@@ -101,6 +117,20 @@ class WorkerMetrics:
     def ended(self, reason: str) -> None:
         """Counts a connection that was ended or refused; `reason` is one of END_REASONS."""
         self._ended.labels(reason).inc()
+        self.report_losses()
+
+    def report_losses(self) -> None:
+        """Counts and logs what this process could not write; writes damaged files of the metrics again."""
+        for path, reason in shared_values.repair():
+            report_damaged(path, reason)
+        for target, loss in lost_writes.take().items():
+            self._lost.labels(target).inc(loss.writes)
+            now = time.monotonic()
+            if now >= self._lost_told_at.get(target, 0.0):
+                self._lost_told_at[target] = now + _QUIET_SECONDS
+                logger.error(
+                    "writes are lost", extra={"target": target, "records": loss.writes, "error": loss.reason}
+                )
 
 
 def _resident_bytes() -> int:

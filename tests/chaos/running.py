@@ -83,6 +83,8 @@ class Home:
         self.folder = folder
         self.data = folder / "data"
         self.services: list[Service] = []
+        self.within: list[str] = []
+        """What a command line begins with: a program that runs the rest somewhere else."""
 
     def environment(self, **settings: str) -> dict[str, str]:
         """The environment of a process of this installation."""
@@ -108,7 +110,7 @@ class Home:
     ) -> subprocess.CompletedProcess[str]:
         """What `openwatt …` did."""
         return subprocess.run(
-            [PROGRAMS / "openwatt", *arguments],
+            [*self.within, PROGRAMS / "openwatt", *arguments],
             env=self.environment(**settings),
             cwd=self.folder,
             capture_output=True,
@@ -161,7 +163,7 @@ class Service:
         self.log = home.folder / f"service-{self.port}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [PROGRAMS / "gunicorn", "wsgi:app"],
+                [*home.within, PROGRAMS / "gunicorn", "wsgi:app"],
                 cwd=REPOSITORY,
                 env=home.environment(**{"OPENWATT_BIND": f"127.0.0.1:{self.port}", **settings}),
                 stdin=subprocess.DEVNULL,

@@ -213,7 +213,10 @@ def test_places_are_given_lowest_first_and_never_twice() -> None:
         server.WORKERS[pid] = worker
     del server.WORKERS[1]
     worker_slots.pre_fork(server, workers[3])
-    assert [worker.openwatt_slot for worker in workers] == [f"{os.getpid()}-{n}" for n in (1, 2, 3, 2)]
+    places = [worker.openwatt_slot.rpartition("-") for worker in workers]
+    assert [number for _, _, number in places] == ["1", "2", "3", "2"]
+    (master,) = {master for master, _, _ in places}
+    assert master.startswith(f"{os.getpid()}.")  # and the time of its start
 
 
 def test_a_separate_server_serves_what_the_workers_wrote(tmp_path: Path) -> None:

@@ -1,10 +1,14 @@
 """A scrape read back, and what it must hold."""
 
+from pathlib import Path
+
 import pytest
 from prometheus_client import generate_latest
 
+from openwatt.telemetry.disks import DiskCollector
 from openwatt.telemetry.metrics import BackupCollector, IngestCollector, IngestState, Metrics
 from openwatt.telemetry.scrape import declared_families, read_scrape
+from openwatt.telemetry.worker_files import WorkerFiles
 
 
 def test_what_is_served_is_read_back() -> None:
@@ -26,12 +30,15 @@ def test_what_is_no_exposition_is_refused() -> None:
         read_scrape("<html>\n<p class='x'>no</p>\n")
 
 
-def test_every_family_that_is_ever_served_is_declared() -> None:
+def test_every_family_that_is_ever_served_is_declared(tmp_path: Path) -> None:
     metrics = Metrics()
     metrics.registry.register(
         IngestCollector(lambda: [IngestState("x", 1.0, {"published": 1}, 1.0, 0, 1.0, 0)])
     )
     metrics.registry.register(BackupCollector(lambda: (1.0, 1)))
+    metrics.registry.register(DiskCollector({"data": tmp_path}))
+    (tmp_path / "counter_1.a-1.db").touch()
+    metrics.registry.register(WorkerFiles(tmp_path))
     served = {family.name for family in metrics.registry.collect()}
     declared = declared_families()
     assert set(declared) == served
@@ -45,4 +52,6 @@ def test_a_fresh_service_has_what_is_always_there_and_no_more() -> None:
     assert declared["openwatt_ingest_state_readable"]
     assert not declared["http_requests"]
     assert not declared["openwatt_rate_limit_breaches"]
+    assert declared["openwatt_disk_free_ratio"]
+    assert not declared["openwatt_metrics_files"]
     assert not declared["openwatt_backup_last_success_timestamp_seconds"]

@@ -7,10 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from openwatt.telemetry.metrics import exposition_of
 from tests.chaos.running import new_home, wait_until
 
 WORKERS = """
@@ -46,6 +44,8 @@ worker_slots.child_exit(work(1))  # its place is free again
 server.WORKERS.clear()
 work(3)
 work(6)
+from prometheus_client import generate_latest
+sys.stdout.write(generate_latest(metrics.exposition()).decode())
 """
 
 
@@ -60,8 +60,8 @@ def samples(text: str) -> dict[tuple[str, str], float]:
 
 
 def test_workers_tell_their_state_by_place_and_a_new_one_goes_on_with_the_counters(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-c", WORKERS, str(tmp_path)], check=True, timeout=60)
-    found = samples(generate_latest(exposition_of(tmp_path)).decode())
+    command = [sys.executable, "-c", WORKERS, str(tmp_path)]
+    found = samples(subprocess.run(command, check=True, timeout=60, capture_output=True, text=True).stdout)
     assert found["openwatt_workers_expected", ""] == 2
     assert (found["starts_total", "1"], found["starts_total", "2"]) == (2, 1)
     assert found["cpu_seconds_total", "1"] > 0.35 > found["cpu_seconds_total", "2"] > 0.15

@@ -1,0 +1,33 @@
+"""Space on a disk, taken before it is written to: a hole in a mapped file of a full disk ends a process."""
+
+import errno
+import os
+from typing import Final
+
+_NOT_OFFERED: Final = frozenset({errno.EINVAL, errno.ENODEV, errno.ENOSYS, errno.EOPNOTSUPP})
+#: No room on the disk, for this user or for this process: what is full today has room tomorrow.
+NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def reserve(descriptor: int, size: int) -> None:
+    """Takes the space of a file's first `size` bytes; what the file holds stays as it is.
+
+    Raises:
+        OSError: there is no room; the file is as long as before.
+    """
+    before = os.fstat(descriptor).st_size
+    try:
+        try:
+            os.posix_fallocate(descriptor, 0, size)
+        except (AttributeError, OSError) as error:  # macOS has no such call, some file systems neither
+            if isinstance(error, OSError) and error.errno not in _NOT_OFFERED:
+                raise
+            _fill(descriptor, before, size)
+    except OSError:
+        os.ftruncate(descriptor, before)  # some file systems have taken a part of it
+        raise
+
+
+def _fill(descriptor: int, start: int, end: int) -> None:
+    while start < end:
+        start += os.pwrite(descriptor, bytes(min(end - start, 1 << 16)), start)
