@@ -113,11 +113,11 @@ class WorkerMetrics:
         self._threads.labels("most").set(threads)
         for state, number in connections.items():
             self._connections.labels(state).set(number)
+        self.report_losses()
 
     def ended(self, reason: str) -> None:
         """Counts a connection that was ended or refused; `reason` is one of END_REASONS."""
         self._ended.labels(reason).inc()
-        self.report_losses()
 
     def report_losses(self) -> None:
         """Counts and logs what this process could not write; writes damaged files of the metrics again."""
