@@ -10,22 +10,22 @@ import gunicorn.util
 
 from openwatt.domain.errors import OpenWattError
 from openwatt.prepare import hold_database, prepare_database, release_database
-from openwatt.settings import SettingsError, read_settings
+from openwatt.reload import service
+from openwatt.settings import SettingsError
 from openwatt.telemetry import worker_slots
 from openwatt.telemetry.gunicorn_logs import GunicornLogger
 from openwatt.telemetry.logs import log_stacks
-from openwatt.telemetry.start import start_telemetry
-from openwatt.watch import telemetry_config
 from openwatt.web.problems import write_problem
 
+# This file is executed at the start and again at each HUP; what is in force is kept by `openwatt.reload`.
 try:
-    settings = read_settings()
-    telemetry = start_telemetry(telemetry_config(settings, multiprocess=True))
+    serving = service()
 except SettingsError as error:
     sys.exit(f"OpenWatt cannot start: {error}")
 except OSError as error:  # a data folder or a log file that cannot be written
     sys.exit(f"OpenWatt cannot start: it cannot use {error.filename}: {error.strerror}")
 
+settings = serving.settings
 bind = settings.bind
 workers = settings.workers
 threads = settings.threads
@@ -59,6 +59,11 @@ def on_starting(_server: Any) -> None:
     _logger.info("ready to serve", extra={"peer": f"http://{settings.bind}"})
 
 
+def on_reload(server: Any) -> None:
+    """Before the workers of a reload are started: they inherit the application of the new settings."""
+    serving.install(server)
+
+
 def pre_fork(server: Any, worker: Any) -> None:
     """A new worker takes the place of a dead one, and goes on with its counters."""
     worker_slots.pre_fork(server, worker)
@@ -67,11 +72,12 @@ def pre_fork(server: Any, worker: Any) -> None:
 def post_fork(_server: Any, worker: Any) -> None:
     """In the new worker."""
     worker_slots.post_fork(worker)
+    serving.telemetry.announce_build()
 
 
 def worker_exit(_server: Any, _worker: Any) -> None:
     """In a worker that ends: what waits to be sent is sent, or spooled."""
-    telemetry.close()
+    serving.telemetry.close()
 
 
 def child_exit(_server: Any, worker: Any) -> None:

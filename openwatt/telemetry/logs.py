@@ -210,13 +210,20 @@ def _open_for_group(path: str, flags: int) -> int:
     return os.open(path, flags, 0o640)
 
 
-def configure_logs(config: LogConfig, *further: logging.Handler) -> JsonFormatter:
+def configure_logs(config: LogConfig, *further: logging.Handler) -> None:
     """Makes the root logger write our lines, and only those; a second call replaces the first.
-
-    `further` handlers (shipping) are given the JSON formatter, which is also returned.
 
     Raises:
         ValueError: the level is not one of logging's.
+        OSError: the file cannot be opened.
+    """
+    install_handlers(make_handlers(config, *further), config.level)
+
+
+def make_handlers(config: LogConfig, *further: logging.Handler) -> list[logging.Handler]:
+    """The handlers of a configuration; `further` ones (shipping) are given the JSON formatter.
+
+    Raises:
         OSError: the file cannot be opened.
     """
     formatter = JsonFormatter(config.identity)
@@ -236,9 +243,13 @@ def configure_logs(config: LogConfig, *further: logging.Handler) -> JsonFormatte
         config.file.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(_LogFile(config.file, encoding="utf-8"))
         handlers[-1].setFormatter(formatter)
+    return handlers
 
+
+def install_handlers(handlers: list[logging.Handler], level: str) -> None:
+    """Makes these the root logger's handlers instead of ours that it has, which are closed."""
     root = logging.getLogger()
-    root.setLevel(config.level.upper())
+    root.setLevel(level.upper())
     for handler in [old for old in root.handlers if getattr(old, "_openwatt", False)]:
         root.removeHandler(handler)
         if handler not in handlers:
@@ -248,7 +259,6 @@ def configure_logs(config: LogConfig, *further: logging.Handler) -> JsonFormatte
         root.addHandler(handler)
     logging.captureWarnings(capture=True)
     threading.excepthook = _log_thread_death
-    return formatter
 
 
 def log_stacks(event: str) -> None:

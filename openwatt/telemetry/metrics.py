@@ -103,6 +103,12 @@ class Metrics:
             multiprocess_mode="livesum",
             registry=registry,
         )
+        self.settings_refused = Gauge(
+            "openwatt_settings_refused",
+            "1 while the service runs by former settings, because a reload could not use the new ones.",
+            multiprocess_mode="livemax",
+            registry=registry,
+        )
         self._shipping = _ShippingMetrics(registry)
         self.worker = WorkerMetrics(registry)
         self._children: dict[tuple[str, str | None, int], tuple[Counter, Histogram]] = {}
@@ -130,9 +136,9 @@ class Metrics:
         for name, state in _POOL_STATES.items():
             self._pool.labels(state).set(statistics.get(name, 0))
 
-    def report_shipping(self, snapshot: Snapshot) -> None:
-        """Shows where this process's log records are: `on_progress` of its shipper."""
-        self._shipping.report(snapshot)
+    def shipping_reporter(self) -> Callable[[Snapshot], None]:
+        """What shows where this process's log records are: `on_progress` of one shipper."""
+        return _ShippingReporter(self._shipping)
 
     def exposition(self, collectors: Iterable[Collector] = ()) -> CollectorRegistry:
         """What a scrape of the application reads: every worker's values, and the collectors given."""
@@ -213,19 +219,29 @@ class _ShippingMetrics:
                 "last_success_timestamp_seconds", "When the receiver last took records.", "livemax"
             ),
         }
-        self._last = Snapshot()
-        self._pid = os.getpid()
 
-    def report(self, snapshot: Snapshot) -> None:
-        if self._pid != os.getpid():  # a forked child counts from nothing
-            self._pid, self._last = os.getpid(), Snapshot()
-        last, self._last = self._last, snapshot
+    def add(self, last: Snapshot, snapshot: Snapshot) -> None:
         for name, counter in self._counters.items():
             counter.inc(getattr(snapshot, name) - getattr(last, name))
         for reason, count in snapshot.dropped.items():
             self._dropped.labels(reason).inc(count - last.dropped.get(reason, 0))
         for name, gauge in self._gauges.items():
             gauge.set(getattr(snapshot, name))
+
+
+class _ShippingReporter:
+    """The snapshots of one shipper, which counts from nothing."""
+
+    def __init__(self, metrics: _ShippingMetrics) -> None:
+        self._metrics = metrics
+        self._last = Snapshot()
+        self._pid = os.getpid()
+
+    def __call__(self, snapshot: Snapshot) -> None:
+        if self._pid != os.getpid():  # a forked child counts from nothing
+            self._pid, self._last = os.getpid(), Snapshot()
+        last, self._last = self._last, snapshot
+        self._metrics.add(last, snapshot)
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,13 +60,13 @@ class ErrorReports:
     tells the same, since the request's context holds what a report needs.
     """
 
-    def __init__(self, config: SentryConfig) -> None:
+    def __init__(self, config: SentryConfig, *, active: bool = True) -> None:
         self._config = config
         self._said_at: dict[tuple[str | None, int], float] = {}
         self._lock = threading.Lock()
         #: Events that could only be sent without their content.
         self.uncleanable = 0
-        sentry_sdk.init(
+        self._client = sentry_sdk.Client(
             dsn=config.dsn,
             release=config.release,
             environment=config.environment,
@@ -87,6 +87,18 @@ class ErrorReports:
             traces_sampler=self._sample,
             shutdown_timeout=config.flush_seconds,
         )
+        if active:
+            self.activate()
+
+    def activate(self) -> None:
+        """Makes this the one client of the process."""
+        sentry_sdk.get_global_scope().set_client(self._client)
+
+    def close(self) -> None:
+        """Ends this client; what waits is sent within `flush_seconds`, and the process then has none."""
+        if sentry_sdk.get_client() is self._client:
+            sentry_sdk.get_global_scope().set_client(None)
+        self._client.close(self._config.flush_seconds)
 
     def report_exception(self, _sender: object, exception: BaseException, **_extra: object) -> None:
         """Sends an exception with its request, as a receiver of `got_request_exception`. Never raises."""

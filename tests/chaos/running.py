@@ -306,3 +306,46 @@ def service_alone() -> Iterator[Service]:
         started = home.service().ready()
         yield started
         assert started.end() == 0, started.said()
+
+
+class ConfiguredService(Service):
+    """A service that has all its settings from the file `.env` of its own folder, as a unit starts it."""
+
+    def __init__(self, home: Home, settings: dict[str, str]) -> None:
+        self.home = home
+        self.port = free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="service-", dir=home.folder))
+        for name in ("gunicorn.conf.py", "wsgi.py"):
+            shutil.copy(REPOSITORY / name, self.folder)
+        self.write(settings)
+        self.log = self.folder / "log"
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENWATT_")}
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [PROGRAMS / "gunicorn", "wsgi:app"],
+                cwd=self.folder,
+                env={**environment, "PYTHONWARNINGS": "default", "PYTHONPATH": str(REPOSITORY)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        home.services.append(self)
+
+    def write(self, settings: Mapping[str, str]) -> None:
+        """Replaces the file; where the service listens and keeps its data is always in it."""
+        fixed = {"OPENWATT_DATA_DIR": str(self.home.data), "OPENWATT_BIND": f"127.0.0.1:{self.port}"}
+        lines = [f"{name}={value}\n" for name, value in {**fixed, **settings}.items()]
+        (self.folder / ".env").write_text("".join(lines))
+
+    def reload(self, settings: Mapping[str, str]) -> None:
+        """Writes settings and sends HUP; the workers that were there are gone when this ends."""
+        old = self.workers()
+        assert old
+        self.write(settings)
+        self.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: self.workers() and not set(old) & set(self.workers()))
+
+    def records(self) -> list[dict[str, Any]]:
+        """The records of the log."""
+        return [json.loads(line) for line in self.said().splitlines() if line.startswith("{")]

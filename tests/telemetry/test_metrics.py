@@ -76,8 +76,9 @@ def test_the_build_is_told_by_version_and_revision() -> None:
 
 def test_log_shipping_is_counted_by_what_changed_since_the_last_report() -> None:
     metrics = Metrics()
-    metrics.report_shipping(Snapshot(emitted=10, sent=6, queued=3, dropped={"ring_full": 1}))
-    metrics.report_shipping(Snapshot(emitted=15, sent=12, queued=0, dropped={"ring_full": 3}, connected=True))
+    report = metrics.shipping_reporter()
+    report(Snapshot(emitted=10, sent=6, queued=3, dropped={"ring_full": 1}))
+    report(Snapshot(emitted=15, sent=12, queued=0, dropped={"ring_full": 3}, connected=True))
     found = read(metrics)
     assert found["openwatt_log_records_emitted_total"] == 15
     assert found["openwatt_log_records_sent_total"] == 12

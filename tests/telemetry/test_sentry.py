@@ -37,11 +37,11 @@ class Captured(sentry_sdk.transport.Transport):
 @pytest.fixture
 def captured(monkeypatch: pytest.MonkeyPatch) -> Iterator[Captured]:
     transport = Captured()
-    original = sentry_sdk.init
-    monkeypatch.setattr(sentry_sdk, "init", lambda **options: original(transport=transport, **options))
+    original = sentry_sdk.Client
+    monkeypatch.setattr(sentry_sdk, "Client", lambda **options: original(transport=transport, **options))
     yield transport
     sentry_sdk.get_client().close()
-    original()
+    sentry_sdk.get_global_scope().set_client(None)
 
 
 @pytest.fixture

@@ -36,6 +36,7 @@ def pre_fork(server, worker):
     worker_slots.pre_fork(server, worker)
 def post_fork(server, worker):
     worker_slots.post_fork(worker)
+    telemetry.announce_build()
 def child_exit(server, worker):
     worker_slots.child_exit(worker)
 def worker_exit(server, worker):
