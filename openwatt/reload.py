@@ -4,7 +4,6 @@ import gc
 import logging
 from typing import Any
 
-
 from openwatt.app import create_app
 from openwatt.domain.errors import OpenWattError
 from openwatt.prepare import prepare_database
