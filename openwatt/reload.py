@@ -4,8 +4,6 @@ import gc
 import logging
 from typing import Any
 
-from flask import Flask
-
 from openwatt.app import create_app
 from openwatt.domain.errors import OpenWattError
 from openwatt.prepare import prepare_database
@@ -38,7 +36,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.telemetry: Telemetry = start_telemetry(telemetry_config(settings, multiprocess=True))
-        self._application: Flask | None = None
+        self._application: Any = None
         """Made by the newest reload; None at the start, when wsgi.py makes it."""
 
     def reload(self) -> None:

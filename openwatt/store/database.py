@@ -68,6 +68,21 @@ def bind_to_history(connection: Connection, statement_timeout_s: float) -> None:
     connection.execute(statement("connection_settings"), {"statement_timeout": f"{statement_timeout_s}s"})
 
 
+def _open(pool: ConnectionPool[_PatientConnection]) -> None:
+    """Starts a pool's threads, all of them or none.
+
+    Raises:
+        DatabaseAwayError: no more threads can be started.
+    """
+    try:
+        pool.open()
+    except RuntimeError as error:
+        pool.close(timeout=1)  # those that were started would stay for ever, and each attempt add more
+        raise DatabaseAwayError(
+            f"no connection can be made ({error}): raise the limit of processes (pids_limit, TasksMax)"
+        ) from error
+
+
 class Database:
     """One PostgreSQL as seen by one process.
 
@@ -112,8 +127,9 @@ class Database:
                         max_size=self._most_connections,
                         configure=_configure,
                         reconnect_timeout=READ_DEADLINE_S,
-                        open=True,
+                        open=False,
                     )
+                    _open(pool)
                     self._opened = (os.getpid(), pool)
         return self._opened[1]
 
@@ -147,7 +163,7 @@ class Database:
                     connection.patience_s = remaining
                     with connection.cursor(row_factory=kwargs_row(row)) as cursor:
                         return cursor.execute(statement(name), parameters).fetchall()
-            except PoolTimeout as error:
+            except (PoolTimeout, DatabaseAwayError) as error:
                 failure = error
                 break
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:

@@ -157,6 +157,13 @@ class EmbeddedPostgres:
             while not locked(server, fcntl.LOCK_EX):
                 if self._answers():
                     return
+                if self._lost_its_socket():
+                    logger.warning(
+                        "the embedded PostgreSQL is restarted, for its socket was removed",
+                        extra={"path": str(self.place.socket)},
+                    )
+                    self._stop()
+                    deadline = time.monotonic() + START_SECONDS
                 if time.monotonic() > deadline:
                     raise EmbeddedPostgresError(self._not_started("runs but does not answer", 0))
                 time.sleep(POLL_SECONDS)
@@ -315,6 +322,10 @@ class EmbeddedPostgres:
         finally:
             os.close(server)
 
+    def _lost_its_socket(self) -> bool:
+        """Whether a server that is ready has no socket: a cleaner of /tmp, or a person, removed it."""
+        return self._postmaster()[1] == "ready" and not self.place.socket.exists()
+
     def _postmaster(self) -> tuple[int, str]:
         """The pid and the status that postmaster.pid gives: (0, "") when there is no such file."""
         try:
@@ -342,7 +353,7 @@ class EmbeddedPostgres:
             check_private(self.place.sockets, self.place.account)
             with socket.socket(socket.AF_UNIX) as asked:
                 asked.settimeout(ANSWER_SECONDS)
-                asked.connect(str(self.place.sockets / f".s.PGSQL.{PORT}"))
+                asked.connect(str(self.place.socket))
                 asked.sendall(_HELLO_AND_GOODBYE)
                 said = b"".join(iter(lambda: asked.recv(4096), b""))
         except OSError:

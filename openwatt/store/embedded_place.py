@@ -56,6 +56,11 @@ class Place:
         """What the server says."""
         return self.folder / "postgresql.log"
 
+    @property
+    def socket(self) -> Path:
+        """What clients connect to."""
+        return self.sockets / f".s.PGSQL.{PORT}"
+
     def open(self, name: str) -> int:
         """A descriptor of a file of ours, to append; it is the account's, and no link is followed."""
         path, flags = self.folder / name, os.O_RDWR | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC

@@ -2,8 +2,10 @@
 
 import atexit
 import os
+import sys
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -26,6 +28,22 @@ _followed: "weakref.WeakSet[Threaded]" = weakref.WeakSet()
 def follow(threaded: Threaded) -> None:
     """Keeps an object right across forks, and closes it when the process ends, for as long as it lives."""
     _followed.add(threaded)
+
+
+def start_thread(run: Callable[[], None], name: str) -> threading.Thread | None:
+    """A running thread, or None where none can be started now, which is to be tried again.
+
+    That is so at a limit of the container or the account, and at the end of the interpreter,
+    where starting one would wait for ever (3.11).
+    """
+    if sys.is_finalizing():
+        return None
+    thread = threading.Thread(target=run, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        return None
+    return thread
 
 
 def _before_fork() -> None:

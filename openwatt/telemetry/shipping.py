@@ -1,9 +1,7 @@
 """Log records on their way to Logstash: never waited for by a request, never lost without being counted."""
 
-import contextlib
 import http.client
 import logging
-import sys
 import threading
 import time
 from collections import Counter
@@ -87,6 +85,8 @@ class Shipper:
             self._appending = True
             try:
                 ring = self._ring if self._ring is not None else self._start()
+                if self._thread is None:
+                    self._thread = forks.start_thread(lambda: self._run(ring), "log-shipping")
                 if len(line) > ring.capacity // 4:
                     self._dropped["too_large"] += 1
                 elif not ring.append(line):
@@ -166,10 +166,6 @@ class Shipper:
             except OSError:
                 self._spool = None
         ring = self._ring = Ring(self._config.ring_bytes, self._spool.ring_path if self._spool else None)
-        self._thread = threading.Thread(target=self._run, args=(ring,), name="log-shipping", daemon=True)
-        if not sys.is_finalizing():  # else it would wait for ever (3.11); the ring's file keeps the record
-            with contextlib.suppress(RuntimeError):
-                self._thread.start()
         return ring
 
     def _run(self, ring: Ring) -> None:
@@ -181,7 +177,10 @@ class Shipper:
                 self._pressed.wait(_GATHER_SECONDS)
             self._pressed.clear()
             failures = 0 if self._attempt(ring) else failures + 1
-            self._report()
+            try:
+                self._report()
+            except Exception as error:  # noqa: BLE001  a full disk, say; it must not cost the thread
+                self._complain("the state of log shipping cannot be told", error)
             if failures:
                 self._pause(ring, failures)
         if not failures:

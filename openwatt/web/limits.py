@@ -29,6 +29,8 @@ _logger = logging.getLogger(__name__)
 _REDIS_TIMEOUT_S = 0.1
 #: How long a worker counts by itself before it asks an absent Redis again.
 _ASK_REDIS_AGAIN_AFTER_S = 5.0
+#: Between two complaints that no thread can be started.
+_COMPLAIN_EVERY_S = 60.0
 #: Whoever asks from more addresses than this is not held by limits of single addresses. A client takes
 #: 110 bytes in each of two windows of each group of routes: 55 MB of a worker at the very most.
 _MOST_CLIENTS = 50_000
@@ -115,6 +117,7 @@ class Limits:
         self._redis = redis_storage(redis_url) if redis_url else None
         self._lock = threading.Lock()
         self._degraded = False
+        self._complained_at = -_COMPLAIN_EVERY_S
 
     def refusal(self, context: RequestContext) -> Response | None:
         """Counts a request; a 429 when its client has asked too often, else None."""
@@ -164,27 +167,53 @@ class Limits:
         with self._lock:
             if self._degraded:
                 return
+            # A thread asks whether it is back, so that no request waits for that.
+            thread = threading.Thread(
+                target=self._await_redis, args=[storage], name="openwatt-await-redis", daemon=True
+            )
+            try:
+                thread.start()
+            except RuntimeError as failure:  # nothing is set that nobody would end: the next request tries
+                self._complain(failure)
+                return
             self._degraded = True
         self._metrics.limiter_degraded.set(1)
         _logger.error(
             "Redis does not answer: each worker counts its share of the limits",
             extra={"error": str(error.storage_error)},
         )
-        # A thread asks whether it is back, so that no request waits for that.
-        threading.Thread(
-            target=self._await_redis, args=[storage], name="openwatt-await-redis", daemon=True
-        ).start()
+
+    def _complain(self, failure: RuntimeError) -> None:
+        now = time.monotonic()
+        if now - self._complained_at >= _COMPLAIN_EVERY_S:
+            self._complained_at = now
+            _logger.error(
+                "no thread can wait for Redis: raise the limit of processes (pids_limit, TasksMax)",
+                extra={"error": str(failure)},
+            )
 
     def _await_redis(self, storage: RedisStorage) -> None:
+        try:
+            self._ask_until_it_answers(storage)
+        finally:
+            # Whatever ends this thread: the next request that Redis does not answer starts another.
+            self._degraded = False
+            self._metrics.limiter_degraded.set(0)
+        _logger.warning("limits are counted in Redis again")
+
+    @staticmethod
+    def _ask_until_it_answers(storage: RedisStorage) -> None:
+        reason = ""
         while True:
             time.sleep(_ASK_REDIS_AGAIN_AFTER_S)
             try:  # as a request does, for a Redis may answer a ping and refuse to write
                 storage.acquire_sliding_window_entry("is-it-back", 1, 1)
             except StorageError:
                 continue
-            self._degraded = False
-            self._metrics.limiter_degraded.set(0)
-            _logger.warning("limits are counted in Redis again")
+            except Exception as error:  # one that is not met here would be the last attempt
+                if reason != (reason := f"{type(error).__name__}: {error}"):
+                    _logger.exception("asking whether Redis is back failed", extra={"error": reason})
+                continue
             return
 
 

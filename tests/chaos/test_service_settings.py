@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from openwatt.reload import AT_A_RESTART, BY_COMMANDS
-from openwatt.settings import read_settings, setting_fields, variable_of
+from openwatt.settings import read_settings, setting_fields
 from openwatt.watch import telemetry_config
 from tests.chaos.running import ConfiguredService, Home, Load, Service, load, wait_until
 from tests.conftest import Server
@@ -106,11 +106,11 @@ def service(home: Home) -> Iterator[ConfiguredService]:
     started.ready()
     yield started
     assert started.end() == 0, started.said()[-4000:]
-    assert "Traceback" not in started.said()
+    assert not re.search(r"^Traceback", started.said(), re.MULTILINE)
 
 
-def test_a_reload_takes_up_every_setting_and_loses_no_request(
-    home: Home, service: ConfiguredService, tmp_path: Path
+def test_a_reload_takes_up_every_setting_and_loses_no_request(  # noqa: PLR0915  one service for all settings
+    home: Home, service: ConfiguredService
 ) -> None:
     receiver = Receiver()
     (home.folder / "backups").mkdir()
@@ -213,7 +213,7 @@ def test_a_reload_that_cannot_be_is_refused_by_name_and_changes_nothing(
         "OPENWATT_DATABASE_URL cannot be set or removed": lambda: {
             "OPENWATT_DATABASE_URL": "postgresql://127.0.0.1:1/x"
         },
-        "empty/log cannot be used: Not a directory": lambda: {
+        "/empty cannot be used": lambda: {
             "OPENWATT_LOG_FILE": str(home.folder / "empty" / "log"),
         },
         "OPENWATT_ADMIN_TOKEN_FILE names an empty file": lambda: {
@@ -266,7 +266,7 @@ def test_a_reload_moves_the_service_to_another_database(
     server.drop(second)
 
 
-def test_an_upgrade_after_a_reload_serves_by_the_new_settings(home: Home, service: ConfiguredService) -> None:
+def test_an_upgrade_after_a_reload_serves_by_the_new_settings(service: ConfiguredService) -> None:
     service.reload(BEFORE | {"OPENWATT_REVISION": "second"})
     with load(service, ANEW, "/health", clients=2) as running:
         service.write(BEFORE | {"OPENWATT_REVISION": "third"})

@@ -177,6 +177,30 @@ def test_data_survives_when_every_process_is_killed(open_dir: Path, embedded: Em
         assert ask(server, "SELECT value FROM kept") == 42
 
 
+@pytest.mark.parametrize("name", ["var", "far" * 40], ids=["beside the data", "in the folder for sockets"])
+@pytest.mark.parametrize("gone", ["folder", "socket"])
+def test_a_server_whose_socket_was_removed_is_found_again_with_its_data(
+    name: str, gone: str, open_dir: Path, embedded: Embedded, caplog: pytest.LogCaptureFixture
+) -> None:
+    with embedded(open_dir / name) as server:
+        keep_a_value(server)
+        lost = postmaster(server)
+        if gone == "folder":
+            shutil.rmtree(server.place.sockets)  # as a cleaner of /tmp does
+        else:
+            server.place.socket.unlink()
+        began = time.monotonic()
+        with embedded(open_dir / name) as another:
+            another.ensure_running()
+        assert time.monotonic() - began < 20, "it was waited for until the deadline"
+        assert ask(server, "SELECT value FROM kept") == 42
+        assert not is_alive(lost)
+        (record,) = [one for one in caplog.records if "its socket was removed" in one.message]
+        assert record.__dict__["path"] == str(server.place.socket)
+        brought_back = postmaster(server)
+    assert not is_alive(brought_back)
+
+
 def test_a_forked_child_does_not_stop_the_server_but_can_bring_it_back(
     open_dir: Path, embedded: Embedded
 ) -> None:

@@ -580,3 +580,40 @@ def test_a_minute_of_chaos_loses_nothing(daemon: SyslogDaemon, tmp_path: Path) -
         assert list(spool.glob("*.lines")) == []
     assert wait_until(lambda: given <= set(daemon.received()))
     assert lost(shipper.snapshot()) == 0
+
+
+def test_records_are_shipped_as_soon_as_a_thread_can_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    receiver = Receiver()
+    shipper = Shipper(config(receiver.url, tmp_path))
+    with monkeypatch.context() as patched:  # as under pids_limit, TasksMax or RLIMIT_NPROC
+        patched.setattr(threading.Thread, "start", refused)
+        put(shipper, 3, "early")
+        shipper.close()
+    put(shipper, 1, "late")
+    assert shipper.flush(10)
+    shipper.close()
+    lines = b"".join(map(bytes, receiver.buffers)).splitlines()
+    assert [json.loads(one)["event_id"] for one in lines] == ["early-0", "early-1", "early-2", "late-0"]
+    receiver.close()
+
+
+def test_a_failure_to_tell_the_state_does_not_end_shipping(tmp_path: Path) -> None:
+    failures = [OSError(28, "No space left on device"), ValueError("counters only grow")]
+
+    def told(_snapshot: Snapshot) -> None:
+        if failures:
+            raise failures.pop(0)
+
+    receiver = Receiver()
+    shipper = Shipper(config(receiver.url, tmp_path), on_progress=told)
+    put(shipper, 1, "first")
+    assert wait_until(lambda: not failures)
+    put(shipper, 1, "second")
+    assert shipper.flush(10)
+    shipper.close()
+    receiver.close()

@@ -17,6 +17,7 @@ from openwatt.settings import Settings, SettingsError, read_settings
 from openwatt.telemetry.metrics import Metrics
 from openwatt.web.access import client_address
 from openwatt.web.limits import EXEMPT, Limits, OwnCount, client_key, seconds_to_wait
+from tests.chaos.running import wait_until
 from tests.conftest import NOW, Server, close_app
 
 #: Long enough for no window to end during a test.
@@ -292,3 +293,52 @@ def test_an_absent_redis_is_said_once_and_not_waited_for(caplog: pytest.LogCaptu
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert "each worker counts its share" in record.message
     assert "hunter2" not in str(record.__dict__)
+
+
+def test_without_a_thread_to_wait_for_redis_the_next_request_tries_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refused(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    metrics = Metrics()
+    limits_ = Limits({"api": "3/day"}, metrics, redis_url="redis://127.0.0.1:1/0", workers=1)
+    limit = limits_._limits["api"]  # noqa: SLF001  as a request does, without Flask
+    with monkeypatch.context() as patched:  # as under pids_limit, TasksMax or RLIMIT_NPROC
+        patched.setattr(threading.Thread, "start", refused)
+        hits = [limits_._hit(limit, "192.0.2.1") == 0 for _ in range(4)]  # noqa: SLF001
+    assert hits == [True] * 3 + [False], "each worker counts its share all the same"
+    assert metrics.registry.get_sample_value("openwatt_rate_limiter_degraded") == 0
+    (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert record.message.startswith("no thread can wait for Redis: raise the limit of processes")
+    limits_._hit(limit, "192.0.2.1")  # noqa: SLF001
+    assert metrics.registry.get_sample_value("openwatt_rate_limiter_degraded") == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_wait_for_redis_survives_what_nobody_foresaw(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("openwatt.web.limits._ASK_REDIS_AGAIN_AFTER_S", 0.01)
+    raised: list[BaseException] = [ValueError("a reply of no kind"), MemoryError(), SystemExit()]
+
+    def acquire(*_arguments: object, **_named: object) -> bool:
+        if raised:
+            raise raised.pop(0)
+        return True
+
+    metrics = Metrics()
+    limits_ = Limits({"api": "9/day"}, metrics, redis_url="redis://127.0.0.1:1/0", workers=1)
+    limit = limits_._limits["api"]  # noqa: SLF001  as above
+    assert limits_._hit(limit, "192.0.2.1") == 0  # noqa: SLF001
+    monkeypatch.setattr(limits_._redis, "acquire_sliding_window_entry", acquire)  # noqa: SLF001
+    wait_until(lambda: not raised, 10)
+    wait_until(lambda: metrics.registry.get_sample_value("openwatt_rate_limiter_degraded") == 0, 10)
+    assert limits_._hit(limit, "192.0.2.1") == 0  # noqa: SLF001  in Redis again
+    failed = [
+        record for record in caplog.records if record.message.startswith("asking whether Redis is back")
+    ]
+    assert [record.__dict__["error"] for record in failed] == [
+        "ValueError: a reply of no kind",
+        "MemoryError: ",
+    ]
