@@ -203,6 +203,12 @@ class Connection(TConn):  # type: ignore[misc]  # Gunicorn ships no types
         self.parser.unreader.unread(bytes(self.received))
         self.received.clear()
 
+    def end_receiving(self) -> None:
+        """Receives no more of a request: what came of it is answered, as if its client had left."""
+        self.closed_by_client = True
+        with contextlib.suppress(OSError):  # it has just left by itself
+            self.sock.shutdown(socket.SHUT_RD)
+
     def expect_reading(self) -> None:
         """Begins to wait until the client has read its answer."""
         self.since = time.monotonic()

@@ -23,6 +23,15 @@ class Lane:
             return 0.0
         return time.monotonic() - max([self.freed_at, *list(self.requests.values())[: self.threads]])
 
+    def busy_since(self, latest: float) -> list[Connection]:
+        """Whose requests a thread has been answering since then, or longer."""
+        running = list(self.requests.items())[: self.threads]
+        return [conn for conn, since in running if since < latest]
+
+    def count(self, address: str) -> int:
+        """How many requests of a client address there are."""
+        return sum(conn.address == address for conn in self.requests)
+
     @property
     def busy(self) -> int:
         """Threads that answer."""

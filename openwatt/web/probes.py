@@ -11,18 +11,17 @@ from openwatt import __version__
 from openwatt.store.migrate import check_schema, newest_schema
 from openwatt.web.answers import answers, asked_anew
 from openwatt.web.items import Health, Readiness, Version
-from openwatt.web.worker import STUCK_SECONDS, Worker
+from openwatt.web.worker import Worker
 
 probes = Blueprint("probes", __name__)
 
 
 def _check_threads() -> None:
     """Raises while none of this worker's threads becomes free: it lives, and serves nobody."""
-    worker = Worker.running
-    if worker is not None and worker.stuck_seconds() > STUCK_SECONDS:
+    if Worker.running is not None and Worker.running.is_stuck():
         raise ServiceUnavailable(
-            f"No thread of this worker has been free for {STUCK_SECONDS:.0f} s: restart the service, "
-            "unless the master replaces the worker by itself within half a minute."
+            "No thread of this worker has become free for a long time. Its master replaces it; where this "
+            "lasts, restart the service."
         )
 
 

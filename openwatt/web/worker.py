@@ -33,16 +33,16 @@ CROWDED_BODY_SECONDS = 10.0
 LINGER_SECONDS, MOST_LINGER_BYTES = 2.0, 16 * 1024 * 1024
 #: What clients of one worker have not read of their answers; above it the slowest are ended.
 MOST_UNSENT_BYTES = 64 * 1024 * 1024
+#: Probes of one address for which there is the thread of probes; more of them are requests like others.
+MOST_PROBES = 4
 #: Once every thread has been busy for so long and none has become free, the worker serves nobody.
 STUCK_SECONDS = 60.0
 #: File descriptors that are not for connections: database, Redis, logs, metrics, documents.
 _OTHER_DESCRIPTORS = 160
 #: Connections above the most, so that a probe among them is answered.
 _SPARE_CONNECTIONS = 32
-#: How often a worker looks for who is too slow, and how often it reports its state.
-_LOOK_EVERY_S, _REPORT_EVERY_S = 0.25, 1.0
-#: How often at most a refused address is logged.
-_LOG_EVERY_S = 60.0
+#: How often a worker looks for who is too slow, reports its state, and logs an address with too many.
+_LOOK_EVERY_S, _REPORT_EVERY_S, _LOG_EVERY_S = 0.25, 1.0, 60.0
 _NO_ROOM: Final = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 _logger = logging.getLogger(__name__)
@@ -101,13 +101,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         for lane in self._lanes.values():
             lane.pool.shutdown(wait=False)
 
-    def stuck_seconds(self) -> float:
-        """For how long no thread for requests has been free; 0 when one is."""
-        return self._lanes[Arrival.REQUEST].stuck_seconds()
+    def is_stuck(self) -> bool:
+        """Whether no thread for requests has become free for a long time."""
+        return self._lanes[Arrival.REQUEST].stuck_seconds() > STUCK_SECONDS
 
     def notify(self) -> None:
         """Tells the master that this worker serves: one whose threads all hang is replaced."""
-        if self.stuck_seconds() < STUCK_SECONDS:
+        if not self.is_stuck():
             super().notify()
 
     def accept(self, listener: Any) -> None:
@@ -116,8 +116,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
             accepted, client = listener.accept()
         except OSError as error:
             if error.errno in _NO_ROOM:
-                if not self._end_idle("full"):
-                    time.sleep(0.05)  # all are in threads: nothing but waiting helps
+                time.sleep(0 if self._end_idle("full") else 0.05)  # where all are in threads, waiting helps
             elif error.errno not in {errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK}:
                 raise
             return
@@ -126,6 +125,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         self.nr_conns += 1
         self._of_address[address] += 1
         if (reason := self._too_many(conn)) is not None:
+            self._log_too_many(conn)
             self._end_idle(reason, address if reason == "address" else None)
         self._receive_next(conn)
 
@@ -144,9 +144,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         elif self._receive(conn):
             self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_receivable, conn))
 
+    # What these are called for may have been ended since `select`, for another connection's sake.
+
     def _on_receivable(self, conn: Connection, client: Any) -> None:
-        if not self._receive(conn):
-            self._unregister(client)  # before anything else happens in the main loop
+        if conn in self._receiving and not self._receive(conn):
+            self._unregister(client)
 
     def _receive(self, conn: Connection) -> bool:
         """Takes what has arrived; whether to wait for more."""
@@ -165,8 +167,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
 
     def _hand_over(self, conn: Connection) -> None:
         """Gives a request to a thread, if its client has not too many of them there already."""
+        if conn.arrival is Arrival.PROBE and self._lanes[Arrival.PROBE].count(conn.address) >= MOST_PROBES:
+            conn.arrival = Arrival.REQUEST
         if conn.arrival is not Arrival.PROBE and (reason := self._too_many(conn)) is not None:
-            self._log_refused(conn)
+            self._log_too_many(conn)
             self._end(conn, reason)
             return
         self._receiving.pop(conn, None)
@@ -182,8 +186,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
 
     def on_client_socket_readable(self, conn: Connection, client: Any) -> None:
         """A connection that was kept has its next request."""
+        try:
+            self.keepalived_conns.remove(conn)
+        except ValueError:
+            return
         self._unregister(client)
-        self.keepalived_conns.remove(conn)
         self._receive_next(conn)
 
     def handle(self, conn: Connection) -> Any:
@@ -221,6 +228,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
             self._end(next(iter(self._sending)), "answer")
 
     def _on_sendable(self, conn: Connection, client: Any) -> None:
+        if conn not in self._sending:
+            return
         before = conn.sock.unsent_bytes
         try:
             all_sent = conn.sock.send_unsent()
@@ -262,6 +271,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_lingering, conn))
 
     def _on_lingering(self, conn: Connection, client: Any) -> None:
+        if conn not in self._lingering:
+            return
         try:
             dropped = len(conn.sock.recv(256 * 1024, socket.MSG_DONTWAIT))
         except BlockingIOError:
@@ -303,7 +314,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
                 self._end(conn, reason)
                 return True
         for conn in self._lanes[Arrival.UPLOAD].requests:
-            if address in {None, conn.address} and conn.result.cancel():  # it waits for a thread
+            waits = not conn.result.cancelled() and address in {None, conn.address}
+            if waits and conn.result.cancel():
                 self._count(reason)
                 return True
         return False
@@ -342,8 +354,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
                 self._unregister(conn.sock)
                 self._count("body")
                 conn.arrival = Arrival.REQUEST
-                with contextlib.suppress(OSError):
-                    conn.sock.shutdown(socket.SHUT_RD)  # what was read is answered, as if the client had left
+                conn.end_receiving()
                 self._hand_over(conn)
             return
         most = HEAD_SECONDS if self.alive or conn.received else STOP_KEEPALIVE_LINGER
@@ -352,23 +363,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
 
     def _end_slow_uploads(self, now: float) -> None:
         lane = self._lanes[Arrival.UPLOAD]
-        most = CROWDED_BODY_SECONDS if lane.waiting else BODY_SECONDS
-        for conn, since in list(lane.requests.items())[: lane.threads]:
-            if now > since + most and not conn.closed_by_client:
-                conn.closed_by_client = True
+        for conn in lane.busy_since(now - (CROWDED_BODY_SECONDS if lane.waiting else BODY_SECONDS)):
+            if not conn.closed_by_client:
                 self._count("body")
-                with contextlib.suppress(OSError):  # it has just left by itself
-                    conn.sock.shutdown(socket.SHUT_RD)
+                conn.end_receiving()
 
     def _count(self, reason: str) -> None:
         if (telemetry := running_telemetry()) is not None:
             telemetry.metrics.worker.ended(reason)
 
-    def _log_refused(self, conn: Connection) -> None:
+    def _log_too_many(self, conn: Connection) -> None:
         if time.monotonic() > self._logged_at + _LOG_EVERY_S:
             self._logged_at = time.monotonic()
             _logger.warning(
-                "too many connections: requests are refused",
+                "too many connections: idle ones are ended, and requests beyond them refused",
                 extra={"client": conn.address, "connections": self._of_address[conn.address]},
             )
 

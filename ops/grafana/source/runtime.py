@@ -169,6 +169,30 @@ def _machine() -> list[Json]:
     ]
 
 
+def _connections() -> list[Json]:
+    return [
+        lines(
+            "Connections",
+            "Connexions des clients, de tous les workers : dont une demande arrive, qui lisent une réponse, "
+            "qui sont gardées, et le plafond.",
+            *(
+                Query(total(f'openwatt_worker_connections{{{TARGETS},state="{state}"}}'), state)
+                for state in ("receiving", "sending", "idle", "all", "most")
+            ),
+            unit="short",
+            overrides=[field("most", color={"mode": "fixed", "fixedColor": RED}, custom__fillOpacity=0)],
+        ),
+        lines(
+            "Connections Ended",
+            "Connexions que le service termine ou refuse, par seconde et par raison. « silent » : un "
+            "navigateur en ouvre, rien d’anormal. Les autres : des clients trop lents ou trop nombreux.",
+            Query(rate("openwatt_connections_ended_total", "reason"), "{{reason}}"),
+            unit="short",
+            stacked=True,
+        ),
+    ]
+
+
 def _limits() -> list[Json]:
     return [
         lines(
@@ -271,6 +295,7 @@ def runtime() -> Json:
             (4, _tiles()),
             (8, _work()),
             (8, _machine()),
+            (8, _connections()),
             (1, [heading("Limits and Guards")]),
             (8, _limits()),
             (1, [heading("Response Cache")]),
