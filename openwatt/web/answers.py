@@ -29,6 +29,7 @@ from openwatt.web.response_cache import (
     key_of,
     takes_gzip,
 )
+from openwatt.web.sub_path import address
 from openwatt.web.tables import to_csv
 
 #: How old the knowledge of the data's version may be; within it nothing asks the database.
@@ -118,7 +119,7 @@ class Question:
         query = dict(parse_qsl(request.query_string.decode(), keep_blank_values=True))
         query |= {name: str(value) for name, value in changed.items()}
         # In one order, because the response is cached for every order of the parameters.
-        return f"{request.path}?{urlencode(sorted(query.items()))}"
+        return f"{address(request.path)}?{urlencode(sorted(query.items()))}"
 
 
 @dataclass(frozen=True, slots=True)
