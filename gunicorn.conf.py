@@ -2,6 +2,7 @@
 
 import atexit
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ from openwatt.telemetry.gunicorn_logs import GunicornLogger
 from openwatt.telemetry.logs import log_stacks
 from openwatt.web.problems import write_problem
 from openwatt.web.worker import Worker
+
+# Gunicorn's own way to say the sub-path answers 500 to whatever does not begin with it, probes too.
+if script_name := os.environ.pop("SCRIPT_NAME", "").rstrip("/"):
+    os.environ.setdefault("OPENWATT_SUB_PATH", script_name)
 
 # This file is executed at the start and again at each HUP; what is in force is kept by `openwatt.reload`.
 try:
@@ -38,7 +43,8 @@ _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - Gunicorn makes a private file 
 # The heartbeat of a worker must not wait for a disk.
 worker_tmp_dir = str(_SHARED_MEMORY) if _SHARED_MEMORY.is_dir() else None
 control_socket_disable = True  # one path for every service of a user: two would meet there
-forwarder_headers = ""  # no client may name another root for the service: that would be a 500
+# No client may name another SCRIPT_NAME or PATH_INFO, which could be a 500: see `web.sub_path` instead.
+forwarder_headers = ""
 keepalive = 15
 graceful_timeout = 30
 

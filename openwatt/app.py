@@ -10,7 +10,7 @@ from openwatt.catalogue.declared import declared_sources
 from openwatt.catalogue.market import calendar_of
 from openwatt.catalogue.shipped import shipped_duties
 from openwatt.prepare import database_environment, locate_database
-from openwatt.settings import Settings, read_settings
+from openwatt.settings import Settings, read_settings, read_sub_path
 from openwatt.store.database import Database
 from openwatt.telemetry.context import record_query
 from openwatt.telemetry.exporter import Exporter
@@ -33,6 +33,7 @@ from openwatt.web.market import Facts, StoredMarket
 from openwatt.web.pages import pages
 from openwatt.web.probes import probes
 from openwatt.web.problems import register_problems
+from openwatt.web.sub_path import SubPath
 from openwatt.web.troubles import KeptTroubles
 
 #: A question is asked by its address; only a customer's file needs more (`web.bodies`).
@@ -111,4 +112,8 @@ def create_app(
     if telemetry.reports is not None:
         got_request_exception.connect(telemetry.reports.report_exception, app)
         app.wsgi_app = telemetry.reports.traced(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own advice
+    if settings.sub_path or settings.trusted_proxies:
+        app.wsgi_app = SubPath(  # type: ignore[method-assign]  # Flask's own advice
+            app.wsgi_app, fixed=settings.sub_path, read=read_sub_path
+        )
     return app

@@ -106,6 +106,27 @@ def _path(text: str) -> Path:
     return Path(_text(text))
 
 
+#: The first words of the service's own addresses: a sub-path that began so could not be told from them.
+OWN_PATHS = frozenset(
+    {"docs", "health", "history", "metrics", "openapi.json", "static", "status", "tariffs", "v1", "version"}
+)
+
+
+def read_sub_path(text: str) -> str:
+    """Reads the path under which a proxy shows the service.
+
+    Raises:
+        ValueError: when it is no plain path, or begins like an address of the service itself.
+    """
+    path = text.removesuffix("/")
+    names = path.split("/")[1:]
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path) or len(path) > 200 or {".", ".."} & set(names):
+        raise ValueError("must be a path such as /electricite, of letters, digits and . _ ~ -")
+    if names[0] in OWN_PATHS:
+        raise ValueError(f"must not begin with /{names[0]}, which is an address of the service itself")
+    return path
+
+
 def _level(text: str) -> str:
     if text.upper() not in LEVELS:
         raise ValueError(f"must be one of {', '.join(LEVELS)}")
@@ -166,6 +187,12 @@ class Settings:
         0,
         "How many proxies of yours stand before the service; the client's address is taken from before them.",
         _whole_number(0, 10),
+    )
+    sub_path: str | None = _setting(
+        None,
+        "Path under which a proxy shows the service, as /electricite; without it X-Forwarded-Prefix of a "
+        "trusted proxy says it.",
+        read_sub_path,
     )
     limit_api: str = _setting(
         "12000/minute", "Most requests of one client address to /v1, as 600/minute or 10/second.", _limit

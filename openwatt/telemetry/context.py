@@ -57,6 +57,8 @@ class RequestContext:
     route: str | None = None
     endpoint: str | None = None
     headers: Iterable[tuple[str, str]] = ()
+    root: str = ""
+    """The sub-path by which it came."""
     db_ms: float = 0.0
     db_queries: int = 0
     error_reported: bool = False

@@ -110,6 +110,7 @@ class Access:
             route=route,
             endpoint=endpoint,
             headers=headers,
+            root=environ.get("SCRIPT_NAME", ""),
         )
         contexts.begin(context)
         self._metrics.in_progress.inc()

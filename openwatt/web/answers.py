@@ -29,6 +29,7 @@ from openwatt.web.response_cache import (
     key_of,
     takes_gzip,
 )
+from openwatt.web.sub_path import address
 from openwatt.web.tables import to_csv
 
 #: How old the knowledge of the data's version may be; within it nothing asks the database.
@@ -118,7 +119,7 @@ class Question:
         query = dict(parse_qsl(request.query_string.decode(), keep_blank_values=True))
         query |= {name: str(value) for name, value in changed.items()}
         # In one order, because the response is cached for every order of the parameters.
-        return f"{request.path}?{urlencode(sorted(query.items()))}"
+        return f"{address(request.path)}?{urlencode(sorted(query.items()))}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ def answered(
     row: type[msgspec.Struct] | None = None,
     problems: tuple[int, ...] = (),
     raises_faults: bool = False,
+    private: bool = False,
     example: Any = None,
 ) -> Callable[[Callable[[Question], Listing | msgspec.Struct]], Callable[[], Response]]:
     """Makes a view of a function that says what to answer: asks, encodes, tags, keeps.
@@ -158,6 +160,7 @@ def answered(
     `page` is the JSON answer; with `row`, its items can be had as CSV too.
     `problems` are statuses that the view may answer beyond those of every view.
     With `raises_faults` the function is called with the faults of its parameters too.
+    The response to a `private` question is made anew each time and kept by nobody.
     The contract shows `example`.
     """
     if row is not None:
@@ -170,13 +173,15 @@ def answered(
             key = key_of(request.environ)
             minute = ours.minute()
             generation = Generation(ours.data_version(), minute)
-            response = ours.cache.get(key, generation)
+            response = None if private else ours.cache.get(key, generation)
             if response is None:
                 values, faults = gather_query(request.query_string, parameters)
                 if faults and not raises_faults:
                     raise BadRequestError(faults)
                 form = _form(values.get(FORMAT.name), row)
                 question = Question(values, dt.datetime.fromtimestamp(minute * 60, dt.UTC), tuple(faults))
+                if private:
+                    return sent_once(build(question), form, row)
                 response = _encoded(build(question), form)
                 if ours.cache.admits(key):
                     ours.cache.put(key, generation, response)
@@ -184,7 +189,7 @@ def answered(
             status, headers, body = response.answer_to(request.environ)
             return Response(body, status, headers)
 
-        view.described = Described(parameters, page, row, problems, example=example)  # type: ignore[attr-defined]  # for openapi.py
+        view.described = Described(parameters, page, row, problems, kept=not private, example=example)  # type: ignore[attr-defined]  # for openapi.py
         return view
 
     return decorate

@@ -12,11 +12,13 @@ from openwatt.web.answers import Listing, Question, answered
 from openwatt.web.bill_items import BillsPage, RankedItem, RankedRow, RegistersPage
 from openwatt.web.bill_params import BILL_FIELDS, BILL_PARAMETERS, REGISTER_FIELDS
 from openwatt.web.bodies import posted
+from openwatt.web.browser import forbid_caching
 from openwatt.web.customer import MOST_DAYS, answer, compared, home_of, read_customer
 from openwatt.web.market import stored_market
 from openwatt.web.problems import BadRequestError, Fault
 
 bills = Blueprint("bills", __name__, url_prefix="/v1")
+bills.after_request(forbid_caching)
 
 PRIVACY = "Nothing of what you sent is stored or logged."
 PRIVACY_OF_ADDRESS = "What you asked stands in the address alone; nothing of it is stored or logged here."
@@ -90,11 +92,11 @@ def compare_file(question: Question) -> Listing:
 
 
 @bills.get("/bills")
-@answered(*BILL_PARAMETERS, page=BillsPage, row=RankedItem, problems=(422,), raises_faults=True)
+@answered(*BILL_PARAMETERS, page=BillsPage, row=RankedItem, problems=(422,), raises_faults=True, private=True)
 def compare_kwh(question: Question) -> Listing:
     """What every contract would cost for yearly kWh.
 
     The same without a file, at an address that can be shared: either `kwh`, spread by a
-    `profile`, or `register_kwh`.
+    `profile`, or `register_kwh`. The answer is the household's own: no cache may keep it.
     """
     return _ranking(question, PRIVACY_OF_ADDRESS)

@@ -22,6 +22,7 @@ from openwatt.web.bill_params import BILL_PARAMETERS
 from openwatt.web.market import Colours, StoredMarket
 from openwatt.web.params import LONGEST_QUERY
 from openwatt.web.problems import BadRequestError, Fault
+from openwatt.web.sub_path import address
 
 #: What is assumed of a home that does not say its off-peak hours; the answer says so.
 ASSUMED_OFF_PEAK = "22:00-06:00"
@@ -266,7 +267,7 @@ def _address(values: Values, question: Question) -> str | None:
     ]
     query = urlencode(pairs)
     fits = all(len(told.get(one.name) or ()) <= one.most for one in BILL_PARAMETERS if one.many)
-    return f"/v1/bills?{query}" if fits and len(query) <= LONGEST_QUERY else None
+    return f"{address('/v1/bills')}?{query}" if fits and len(query) <= LONGEST_QUERY else None
 
 
 def _text(name: str, value: Any) -> str:

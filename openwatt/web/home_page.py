@@ -28,6 +28,7 @@ from openwatt.web.answers import Listing, answers, sent_once
 from openwatt.web.bill_items import BillsPage, RankedItem, RankedRow
 from openwatt.web.bill_params import BILL_PARAMETERS
 from openwatt.web.bodies import LONGEST_FILE_BODY, CustomerDataError
+from openwatt.web.browser import forbid_caching
 from openwatt.web.customer import Compared, Customer, answer, compared, read_customer
 from openwatt.web.drawings import (
     CalendarRow,
@@ -100,6 +101,7 @@ class Told:
 
 home = Blueprint("home", __name__)  # of its own, because it has the limit of bills
 tell_in_words(home)
+home.after_request(forbid_caching)
 
 
 @home.route("/", methods=["GET", "POST"])
@@ -266,7 +268,7 @@ def _shown(texts: Mapping[str, str], faults: Any, told: Told | None, *, status: 
     return show(
         "home.html",
         status=status,
-        keep=told is None and request.method == "GET",
+        keep=not texts and request.method == "GET",  # a form with a home's power or contract is its own
         asked=Asked({}, {**_USUAL, **texts}, frozenset(details)),
         details=details,
         told=told,

@@ -18,7 +18,8 @@ _INTRODUCTION = """\
 French residential electricity tariffs: dated, sourced, exact.
 
 Amounts are JSON numbers written digit for digit: read them as decimals, not as binary floats.
-Every answer carries an `ETag`; send it back as `If-None-Match` and an unchanged answer costs nothing.
+Answers about tariffs carry an `ETag`; send it back as `If-None-Match` and an unchanged answer costs nothing.
+What a household asks about itself is answered `private, no-store`: no cache may keep it.
 Lists go on at the address in `next`. Errors are problem documents (RFC 9457).
 """
 
@@ -173,7 +174,8 @@ def _responses(described: Described) -> Iterator[tuple[str, object]]:
     yield "200", {"description": "The answer.", "content": content, "headers": _headers(described)}
     if described.kept:
         yield "304", {"description": "The client has this answer already."}
-    usual = _USUAL_PROBLEMS if described.kept or described.posted or described.guarded else (400, 414, 500)
+    asks = described.kept or described.parameters or described.posted or described.guarded
+    usual = _USUAL_PROBLEMS if asks else (400, 414, 500)
     for status in sorted({*usual, *described.problems}):
         yield (
             str(status),

@@ -14,6 +14,7 @@ from openwatt.store.errors import DatabaseAwayError, SchemaError
 from openwatt.web.answers import answers
 from openwatt.web.language import CODES, LANGUAGES, Language
 from openwatt.web.params import LONGEST_QUERY, Parameter
+from openwatt.web.sub_path import address
 
 #: Everything comes from this host and nothing is inline: no script, no style, no picture.
 PAGE_POLICY = (
@@ -93,13 +94,13 @@ def link(path: str, **query: object) -> str:
     chosen = {name: str(value) for name, value in query.items() if value is not None}
     if _LANG not in query and (code := _chosen_language()):
         chosen[_LANG] = code
-    return f"{path}?{urlencode(chosen)}" if chosen else path
+    return f"{address(path)}?{urlencode(chosen)}" if chosen else address(path)
 
 
 def in_language(code: str) -> str:
     """The address of this page in another language. What was posted is not in it."""
     query = dict(parse_qsl(request.query_string.decode("utf-8", "replace")))
-    return f"{request.path}?{urlencode(query | {_LANG: code})}"
+    return f"{address(request.path)}?{urlencode(query | {_LANG: code})}"
 
 
 def show(template: str, *, status: int = 200, keep: bool = True, **facts: object) -> Response:
@@ -110,6 +111,7 @@ def show(template: str, *, status: int = 200, keep: bool = True, **facts: object
         lang=ours,
         t=ours.say,
         link=link,
+        address=address,
         in_language=in_language,
         chosen_language=_chosen_language(),
         codes=CODES,

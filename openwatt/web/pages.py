@@ -7,6 +7,7 @@ from openwatt.web.openapi import contract
 from openwatt.web.page import site
 from openwatt.web.params import read_query
 from openwatt.web.status_page import status_page
+from openwatt.web.sub_path import address
 from openwatt.web.tariff_pages import history_page, tariffs_page
 
 pages = Blueprint("pages", __name__)
@@ -26,18 +27,19 @@ DOCS_POLICY = (
 def docs() -> Response:
     """The interactive documentation; its assets are served by us."""
     read_query(request.query_string, ())
-    response = Response(render_template("docs.html"))
+    response = Response(render_template("docs.html", address=address))
     response.headers["Content-Security-Policy"] = DOCS_POLICY
     response.headers["Cache-Control"] = "public, max-age=300"
     return response
 
 
 def _contract_bytes() -> bytes:
-    """The contract of the app that handles this request, put together once."""
+    """The contract of the app that handles this request, put together once, for the sub-path it came by."""
     kept = current_app.extensions
     if "openwatt.contract" not in kept:
         kept["openwatt.contract"] = msgspec.json.encode(contract(current_app))
-    return bytes(kept["openwatt.contract"])
+    here = msgspec.json.encode([{"url": address("") or "/"}])
+    return bytes(kept["openwatt.contract"]).replace(b'[{"url":"/"}]', here, 1)
 
 
 @pages.get("/openapi.json")

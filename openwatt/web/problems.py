@@ -70,9 +70,11 @@ _FAULTY = {
 def problem_body(status: int, detail: str | None = None, faults: Sequence[Fault] = ()) -> bytes:
     """A problem document as bytes; for use where there is no Flask."""
     title = HTTP_STATUS_CODES[status]
+    context = contexts.current()
+    root = "" if context is None else context.root
     return msgspec.json.encode(
         Problem(
-            type=f"/problems/{re.sub('[^a-z]+', '-', title.lower())}",
+            type=f"{root}/problems/{re.sub('[^a-z]+', '-', title.lower())}",
             title=title,
             status=status,
             detail=detail or _DETAILS.get(status, title),

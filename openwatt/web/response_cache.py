@@ -148,7 +148,7 @@ class ResponseCache:
 
 
 def key_of(environ: Mapping[str, str]) -> Key:
-    """What a response depends on, and no more: address, parameters in any order, form accepted."""
+    """What a response depends on, and no more: sub-path, path, parameters in any order, form."""
     forms = accepted_forms(environ)
     query = environ.get("QUERY_STRING", "")
     if query:
@@ -156,7 +156,7 @@ def key_of(environ: Mapping[str, str]) -> Key:
         query = "&".join(parts)
         if any(part.startswith("format=") for part in parts):  # then Accept is not looked at
             forms = ("", "")
-    return environ["PATH_INFO"], query, *forms
+    return environ.get("SCRIPT_NAME", ""), environ["PATH_INFO"], query, *forms
 
 
 def footprint(*objects: Any) -> int:

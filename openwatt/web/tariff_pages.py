@@ -14,6 +14,7 @@ from openwatt.web.answers import answers
 from openwatt.web.items import TariffItem
 from openwatt.web.page import language, link, now, read_choices, show, today
 from openwatt.web.params import CURSOR, MOST_ROWS, ON, OPTION, POWER_KVA, SUPPLIER, Parameter, cursor_text
+from openwatt.web.sub_path import address
 from openwatt.web.troubles import current_troubles
 
 _ROWS_OF_A_PAGE = 40
@@ -47,7 +48,7 @@ def tariffs_page() -> Response:
         items=items,
         following=following,
         first=link("/tariffs", **chosen),
-        download=f"/v1/tariffs?{urlencode(chosen | {'on': on, 'limit': MOST_ROWS})}",
+        download=f"{address('/v1/tariffs')}?{urlencode(chosen | {'on': on, 'limit': MOST_ROWS})}",
         suppliers=[(name, name) for name in sorted({offer.supplier for offer in offers}, key=str.casefold)],
         options=_options(offers),
         powers=_powers(offers),
@@ -137,5 +138,5 @@ def _history(offer: StoredOffer | None, option: str, power_kva: int) -> _History
             TariffItem.of(one, on=one.tariff.applies_from, now=now(), troubles=current_troubles())
             for one in found
         ],
-        f"/v1/tariffs/history?{urlencode(query | {'limit': MOST_ROWS})}",
+        f"{address('/v1/tariffs/history')}?{urlencode(query | {'limit': MOST_ROWS})}",
     )

@@ -41,7 +41,7 @@ def test_nothing_of_the_file_or_the_fields_is_logged(
     mine = HEADER.replace("14290000000000", PRM)
     for data in (HOURLY.replace("14290000000000", PRM), mine + f"{PRM};{PRM}\n", mine, f"{PRM};{PRM}"):
         answer = send(client, "/v1/bills", data.encode(), power_kva=6, off_peak_hours="03:07-04:07")
-        assert answer.headers["Cache-Control"] == "no-store"
+        assert answer.headers["Cache-Control"] == "private, no-store"
         send(client, "/v1/registers", data.encode(), option="BASE", off_peak_hours=PRM)
     client.post("/v1/bills", json={"power_kva": 6, "supplier": PRM, PRM: 1})
     client.get("/v1/bills?kwh=4321&power_kva=6")
@@ -126,3 +126,62 @@ def test_many_at_once_get_each_their_own(filled_url: str) -> None:
     assert together == [ask(watts) for watts in range(100, 124)]
     assert len({answer["ranking"][0]["total_ttc_eur"] for answer in together}) == 24
     close_app(app)
+
+
+HOME = "power_kva=6&off_peak_hours=22:00-06:00&option=BASE&supplier=EDF&offer=Tarif%20Bleu"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/v1/bills?kwh=4321&power_kva=6",
+        f"/v1/bills?kwh=4321&{HOME}&format=csv",
+        f"/v1/bills?register_kwh=BASE=4321&{HOME}",
+        "/v1/bills?kwh=-1&power_kva=6",
+        "/v1/bills?kwh=4321&power_kva=6&present=x",
+        f"/v1/bills?{HOME}",
+        "/?kwh=4321&power_kva=6",
+        "/?kwh=4321&lang=en&present=EDF~Tarif%20Bleu~BASE",
+        "/?kwh=4321&power_kva=6&download=csv",
+        "/?kwh=4321&power_kva=6&download=json",
+        "/?kwh=4321&power_kva=99",
+        "/?power_kva=9",
+        "/?present=EDF~Tarif%20Bleu~BASE&utm_source=x",
+        "/?off_peak_hours=22:00-06:00",
+    ],
+)
+@pytest.mark.parametrize("accept", ["*/*", "text/csv", "text/html, application/json;q=0.5", "image/png"])
+def test_no_cache_may_keep_what_a_household_asks_about_itself(
+    shared_app: Flask, address: str, accept: str
+) -> None:
+    client = shared_app.test_client()
+    cache = shared_app.extensions["openwatt.answers"].cache
+    entries = cache.statistics()["entries"]
+    for method in ("GET", "HEAD", "GET"):
+        answer = client.open(address, method=method, headers={"Accept": accept, "If-None-Match": "*"})
+        assert answer.status_code in {200, 400, 406, 422}
+        assert answer.headers["Cache-Control"] == "private, no-store"
+        assert "ETag" not in answer.headers
+    assert cache.statistics()["entries"] == entries
+
+
+def test_a_form_that_says_nothing_of_a_home_is_everybodys(client: FlaskClient) -> None:
+    for address in ("/", "/?lang=en", "/?kwh=", "/?utm_source=x&kwh=%20"):
+        assert client.get(address).headers["Cache-Control"] == "public, max-age=60"
+
+
+def test_a_refusal_of_a_household_s_question_is_private_too(filled_url: str) -> None:
+    app = create_app(Settings(database_url=filled_url, workers=1, limit_bills="1/day"), clock=lambda: NOW)
+    answers = [app.test_client().get("/v1/bills?kwh=4321&power_kva=6") for _ in range(2)]
+    close_app(app)
+    assert [answer.status_code for answer in answers] == [200, 429]
+    assert {answer.headers["Cache-Control"] for answer in answers} == {"private, no-store"}
+
+
+def test_the_contract_promises_no_tag_where_nothing_may_be_kept(client: FlaskClient) -> None:
+    paths: Any = client.get("/openapi.json").json
+    responses = paths["paths"]["/v1/bills"]["get"]["responses"]
+    assert "304" not in responses
+    assert set(responses["200"]["headers"]) == {"Cache-Control"}
+    assert {"400", "406", "422", "429", "503"} <= set(responses)
+    assert "ETag" in paths["paths"]["/v1/offers"]["get"]["responses"]["200"]["headers"]

@@ -60,9 +60,9 @@ def test_a_price_that_was_not_seen_lately_is_told_with_a_caution(client: FlaskCl
 
 
 def test_what_is_sent_is_kept_by_nobody(client: FlaskClient) -> None:
-    assert client.get("/?kwh=4500&power_kva=6").headers["Cache-Control"] == "no-store"
-    assert ask(client, kwh="4500").headers["Cache-Control"] == "no-store"
-    assert ask(client, kwh="4500", download="json").headers["Cache-Control"] == "no-store"
+    assert client.get("/?kwh=4500&power_kva=6").headers["Cache-Control"] == "private, no-store"
+    assert ask(client, kwh="4500").headers["Cache-Control"] == "private, no-store"
+    assert ask(client, kwh="4500", download="json").headers["Cache-Control"] == "private, no-store"
 
 
 def test_an_error_of_ours_repeats_nothing_of_what_was_sent(

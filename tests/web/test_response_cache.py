@@ -161,7 +161,12 @@ def test_another_minute_or_other_data_empties_the_cache() -> None:
 )
 def test_accept_counts_only_by_the_form_it_chooses(accept: str, forms: tuple[str, str]) -> None:
     assert accepted_forms(environ(ACCEPT=accept)) == forms
-    assert key_of(environ(ACCEPT=accept, query="on=2025-01-01")) == ("/v1/tariffs", "on=2025-01-01", *forms)
+    assert key_of(environ(ACCEPT=accept, query="on=2025-01-01")) == (
+        "",
+        "/v1/tariffs",
+        "on=2025-01-01",
+        *forms,
+    )
 
 
 def test_with_a_format_in_the_address_accept_counts_nothing() -> None:

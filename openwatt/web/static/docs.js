@@ -1,6 +1,6 @@
 // Starts the documentation. In a file of its own because the page allows no inline script.
 SwaggerUIBundle({
-  url: "/openapi.json",
+  url: "openapi.json",
   dom_id: "#contract",
   deepLinking: true,
   tryItOutEnabled: true,
