@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from openwatt.catalogue.declared import declared_sources
 from openwatt.cli.output import open_output
 from openwatt.cli.settings import settings_of
 from openwatt.domain.legal_time import PARIS
@@ -84,7 +85,7 @@ def tariffs(
         prepare_database(settings)
         database = Database(locate_database(settings))
         found = list(_every_tariff(database, wanted, day, known))
-        troubles = {} if known else read_troubles(database)
+        troubles = {} if known else read_troubles(database, declared_sources())
         database.close()
     items = [TariffItem.of(published, on=day, now=now, troubles=troubles) for published in found]
     if as_json or as_csv:
