@@ -10,12 +10,12 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 import msgspec
-from rich.console import Console
 
 from openwatt.catalogue.calendars import calendar_for
 from openwatt.cli import bill_tables
 from openwatt.cli.market import stored_market
 from openwatt.cli.settings import settings_of
+from openwatt.cli.streams import Console
 from openwatt.comparison.present import USUAL_OFFER, USUAL_SUPPLIER, find_present
 from openwatt.domain.answers import (
     advice_answer,

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -21,6 +20,7 @@ from rich.text import Text
 
 from openwatt.cli.market import stored_market
 from openwatt.cli.settings import settings_of
+from openwatt.cli.streams import Console
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.off_peak import parse_off_peak_hours
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA
