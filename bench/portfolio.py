@@ -27,13 +27,15 @@ from openwatt.domain.usage import use_of_curve
 from openwatt.meter.read import read_load_curve
 from openwatt.portfolio.folder import Folder, Source
 from openwatt.portfolio.kernel import HomeSetting, MeteredHome, PortfolioQuestion, bill_homes
+from openwatt.portfolio.market import PortfolioMarket
 from openwatt.portfolio.run import Portfolio, bill_portfolio
 from openwatt.portfolio.table import Table
 
 YEAR = Span(dt.date(2025, 10, 1), dt.date(2026, 10, 1))
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 SETTING = HomeSetting(6, (parse_off_peak_hours("22:00-06:00"),))
-ASKED = PortfolioQuestion(prices="then", now=NOW, today=NOW.date())
+MARKET = PortfolioMarket(shipped_market(), shipped_colours())
+ASKED = PortfolioQuestion(market=MARKET, prices="then", now=NOW, today=NOW.date())
 #: What two ways must agree on: per home, the totals in the order of the ranking.
 Totals = list[list[Decimal]]
 

@@ -5,10 +5,8 @@ from collections.abc import Callable
 
 from flask import Flask, got_request_exception
 
-from openwatt.catalogue.calendars import calendar_for
 from openwatt.catalogue.declared import declared_sources
-from openwatt.catalogue.market import calendar_of
-from openwatt.catalogue.shipped import shipped_duties
+from openwatt.comparison.market import StoredMarket
 from openwatt.prepare import database_environment, locate_database
 from openwatt.settings import Settings, read_settings, read_sub_path
 from openwatt.store.database import Database
@@ -29,7 +27,6 @@ from openwatt.web.drills import drills
 from openwatt.web.front import Front
 from openwatt.web.home_page import home
 from openwatt.web.limits import Limits
-from openwatt.web.market import Facts, StoredMarket
 from openwatt.web.pages import pages
 from openwatt.web.probes import probes
 from openwatt.web.problems import register_problems
@@ -67,9 +64,7 @@ def create_app(
     )
     database = Database(locate_database(settings), most_connections=settings.threads, on_query=record_query)
     answers = app.extensions["openwatt.answers"] = Answers(database, clock, telemetry.metrics)
-    app.extensions["openwatt.market"] = StoredMarket(
-        database, answers.data_version, Facts(calendar_of, calendar_for, shipped_duties)
-    )
+    app.extensions["openwatt.market"] = StoredMarket(database, answers.data_version)
     app.extensions["openwatt.troubles"] = KeptTroubles(database, answers.data_version, declared_sources())
     # The hooks of access come first, so that every answer, a refusal too, has its id, record and metrics.
     access = Access(

@@ -15,9 +15,10 @@ OURS = {
     "meter": {"meter", "domain"},
     "store": {"store", "domain"},
     "catalogue": {"catalogue", "domain", "store"},
+    "comparison": {"comparison", "domain", "catalogue", "meter", "store"},
     "ingest": {"ingest", "domain", "store", "telemetry", "catalogue"},
-    "web": {"web", "domain", "meter", "store", "telemetry"},
-    "portfolio": {"portfolio", "domain", "meter", "catalogue"},
+    "web": {"web", "domain", "meter", "store", "telemetry", "comparison"},
+    "portfolio": {"portfolio", "domain", "meter"},
 }
 #: Third parties that only one place may know.
 ONLY_IN = {

@@ -1,9 +1,9 @@
 """The `openwatt` command: prints what is asked for and exits with a status that says how it went."""
 
-import errno
 import signal
 import sys
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -22,6 +22,7 @@ from openwatt.cli import (
     sentry,
     service,
     sources,
+    streams,
     tariffs,
 )
 from openwatt.domain.errors import OpenWattError
@@ -38,20 +39,50 @@ def _end(_signal: int, _frame: object) -> None:
 class _Commands(click.Group):
     """Turns what may happen to a command into a sentence and a status; a traceback is for faults of ours."""
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        """Reads the command line; `--help` and `--version` print and end here."""
+        with streams.reader_may_go():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command that was asked for."""
         try:
-            answer = super().invoke(ctx)
-            sys.stdout.flush()
+            with streams.reader_may_go():
+                return super().invoke(ctx)
         except OpenWattError as error:
             raise click.ClickException(str(error)) from error
-        except OSError as error:
-            if error.errno == errno.EPIPE:
-                raise  # whoever read us has enough: click ends without a word
-            where = error.filename or "the output"
-            raise click.ClickException(f"{where} cannot be used: {error.strerror}") from error
         except KeyboardInterrupt:
             raise click.exceptions.Exit(_INTERRUPTED) from None
-        return answer
+
+    # click declares it twice, by what is returned.
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, *, standalone_mode: bool = True, **extra: Any
+    ) -> Any:
+        """Runs the command line and ends the process with its status, whatever becomes of its output."""
+        if not standalone_mode:
+            return super().main(args, standalone_mode=False, **extra)
+        streams.open_missing_streams()
+        try:
+            try:
+                status = self._status(args, **extra)
+            finally:
+                streams.flush_output()
+        except streams.ReaderGoneError:
+            status = streams.status_without_reader()
+        except OSError as error:
+            status = streams.status_of(error)
+        sys.exit(status)
+
+    def _status(self, args: Sequence[str] | None, **extra: Any) -> int:
+        try:
+            status = super().main(args, standalone_mode=False, **extra)
+        except click.ClickException as error:
+            error.show()
+            return error.exit_code
+        except click.Abort:
+            click.echo("Aborted!", err=True)
+            return 1
+        return status if isinstance(status, int) else 0
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -62,6 +93,9 @@ def main() -> None:
     Settings come from OPENWATT_* variables or the file .env; `openwatt settings`
     lists them. Without OPENWATT_DATABASE_URL an embedded PostgreSQL is used and
     started when it is needed.
+
+    A command whose reader has gone (`| head -1`) ends without a word and with status
+    141; one whose output is full ends with an error and status 1.
     """
     if threading.current_thread() is threading.main_thread():
         # Left in order: the database is released. And the first process of a container hears no other way.

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Column, Table
 
 from openwatt.cli.settings import settings_of
+from openwatt.cli.streams import Console
 from openwatt.prepare import held_database, locate_database
 from openwatt.settings import Settings
 from openwatt.store.backup import Backup, backups, restore_backup, take_backup

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from openwatt.cli.streams import Console
 from openwatt.domain.answers import comparison_answer
 from openwatt.domain.comparison import Comparison
 from openwatt.domain.legal_time import instant_of

@@ -1,8 +1,7 @@
 """The commands that read a customer's file: its registers, whether they agree, what contracts would cost."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import wraps
@@ -11,13 +10,13 @@ from typing import Any, ParamSpec, TypeVar
 
 import click
 import msgspec
-from rich.console import Console
 
 from openwatt.catalogue.calendars import calendar_for
-from openwatt.catalogue.market import calendar_of, shipped_colours
-from openwatt.catalogue.shipped import shipped_duties
 from openwatt.cli import bill_tables
+from openwatt.cli.market import stored_market
 from openwatt.cli.settings import settings_of
+from openwatt.cli.streams import Console
+from openwatt.comparison.present import USUAL_OFFER, USUAL_SUPPLIER, find_present
 from openwatt.domain.answers import (
     advice_answer,
     comparison_answer,
@@ -26,9 +25,9 @@ from openwatt.domain.answers import (
     reconciliation_answer,
     span_answer,
 )
-from openwatt.domain.calendar import WEEKDAYS, Home, lay_out
+from openwatt.domain.calendar import WEEKDAYS, Home, RegisterCalendar, lay_out
 from openwatt.domain.comparison import ContractKey, Question, compare
-from openwatt.domain.contract import Prices
+from openwatt.domain.contract import Contract, Prices
 from openwatt.domain.errors import BillError, OpenWattError
 from openwatt.domain.legal_time import PARIS, Span, minutes_of
 from openwatt.domain.load_curve import LoadCurve
@@ -48,9 +47,6 @@ from openwatt.domain.usage import (
 from openwatt.meter.contents import MAX_BYTES
 from openwatt.meter.indexes import read_indexes
 from openwatt.meter.read import read_load_curve
-from openwatt.prepare import held_database, locate_database, prepare_database
-from openwatt.store.database import Database
-from openwatt.web.market import Facts, StoredMarket
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -81,9 +77,7 @@ def _of_a_home(command: Callable[..., None]) -> Callable[..., None]:
     def run(
         *, off_peak: Sequence[str], chosen_weekday: str | None, peak_day: Sequence[dt.datetime], **rest: Any
     ) -> None:
-        colours = dict(shipped_colours())
-        if peak_day:
-            colours["EJP"] = {day.date(): "PM" for day in peak_day}
+        colours = {"EJP": {day.date(): "PM" for day in peak_day}} if peak_day else {}
         hours = tuple(parse_off_peak_hours(text) for text in off_peak)
         chosen = WEEKDAYS.index(chosen_weekday) if chosen_weekday else None
         command(home=Home(hours, chosen, colours), **rest)
@@ -114,12 +108,19 @@ def _of_a_home(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @_told
 @_of_a_home
-def registers_command(file: Path, home: Home, option: str, *, as_json: bool, **span: str | None) -> None:
-    """How much of a load curve ran in each register of an option."""
+@click.pass_context
+def registers_command(
+    context: click.Context, /, file: Path, home: Home, option: str, *, as_json: bool, **span: str | None
+) -> None:
+    """How much of a load curve ran in each register of an option.
+
+    Tempo colours are those of the database, as the service has them.
+    """
     curve = _curve(file)
     start_min = _instant(span["start"]) if span["start"] else curve.start_min
     end_min = _instant(span["end"]) if span["end"] else curve.end_min
-    timeline = lay_out(calendar_for(option), home, start_min, end_min)
+    calendar = calendar_for(option)
+    timeline = lay_out(calendar, _with_colours(context, home, calendar), start_min, end_min)
     energies = energies_by_register(curve, timeline)
     stretches = energies_of_stretches(curve, timeline)
     coverage = curve.coverage(start_min, end_min)
@@ -144,10 +145,17 @@ def registers_command(file: Path, home: Home, option: str, *, as_json: bool, **s
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @_told
 @_of_a_home
-def reconcile_command(curve: Path, indexes: Path, home: Home, *, as_json: bool) -> None:
-    """Compare a load curve with the meter's daily indexes; status 1 when a register differs."""
+@click.pass_context
+def reconcile_command(
+    context: click.Context, /, curve: Path, indexes: Path, home: Home, *, as_json: bool
+) -> None:
+    """Compare a load curve with the meter's daily indexes; status 1 when a register differs.
+
+    Tempo colours are those of the database, as the service has them.
+    """
     shown = read_indexes(_bytes(indexes))
-    result = reconcile(_curve(curve), shown, calendar_for(shown.option), home)
+    calendar = calendar_for(shown.option)
+    result = reconcile(_curve(curve), shown, calendar, _with_colours(context, home, calendar))
     if as_json:
         _print_json(reconciliation_answer(result))
     else:
@@ -171,8 +179,8 @@ def reconcile_command(curve: Path, indexes: Path, home: Home, *, as_json: bool) 
 @click.option("--from", "start", type=_DAY, help="First day.")
 @click.option("--to", "end", type=_DAY, help="The day after the last.")
 @click.option("--option", type=click.Choice(list(OPTIONS)), help="Option of the present contract.")
-@click.option("--supplier", default="EDF", show_default=True, help="Supplier of the present contract.")
-@click.option("--offer", default="Tarif Bleu", show_default=True, help="Offer of the present contract.")
+@click.option("--supplier", show_default=USUAL_SUPPLIER, help="Supplier of the present contract.")
+@click.option("--offer", show_default=USUAL_OFFER, help="Offer of the present contract.")
 @click.option("--kwh", type=click.IntRange(1, 1_000_000), help="Without a file: kWh a year.")
 @click.option(
     "--profile",
@@ -201,14 +209,13 @@ def compare_command(context: click.Context, /, home: Home, **options: Any) -> No
     if not home.off_peak_hours:
         home = replace(home, off_peak_hours=(parse_off_peak_hours(ASSUMED_OFF_PEAK),))
         assumptions.append(f"off-peak hours {ASSUMED_OFF_PEAK}: say yours with --off-peak")
-    with Console(stderr=True).status("costing every contract"), _stored_market(context) as stored:
+    with Console(stderr=True).status("costing every contract"), stored_market(settings_of(context)) as stored:
         home = replace(home, colours={**home.colours, **stored.colours()})
         curve, use, span = _use(options, home, today, assumptions)
         market = stored.market(stored.everything())
-        question = Question(
-            span=span, prices=_prices(options["prices"]), today=today, present=_present(options)
-        )
         at_power = [one for one in market.contracts if one.power_kva == options["power_kva"]]
+        present = _present(options, at_power)
+        question = Question(span=span, prices=_prices(options["prices"]), today=today, present=present)
         result = compare(use, replace(market, contracts=at_power), question)
         advice = advice_answer(curve, use, market, question, result)
     if curve is not None and (above := curve.above_power(options["power_kva"])):
@@ -224,17 +231,12 @@ def compare_command(context: click.Context, /, home: Home, **options: Any) -> No
         bill_tables.print_comparison(result, advice, assumptions)
 
 
-@contextmanager
-def _stored_market(context: click.Context) -> Iterator[StoredMarket]:
-    """The market as the database has it, made ready if it is not."""
-    settings = settings_of(context)
-    with held_database(settings):
-        prepare_database(settings)
-        database = Database(locate_database(settings))
-        try:
-            yield StoredMarket(database, lambda: 0, Facts(calendar_of, calendar_for, shipped_duties))
-        finally:
-            database.close()
+def _with_colours(context: click.Context, home: Home, calendar: RegisterCalendar) -> Home:
+    """The home with the announced days of the database, where the calendar needs them and none are given."""
+    if not calendar.needs_colours or calendar.option in home.colours:
+        return home
+    with stored_market(settings_of(context)) as stored:
+        return replace(home, colours={**home.colours, **stored.colours()})
 
 
 COMMANDS: tuple[click.Command, ...] = (registers_command, reconcile_command, compare_command)
@@ -291,10 +293,14 @@ def _prices(word: str) -> Prices:
     return "then" if word == "then" else "now"
 
 
-def _present(options: dict[str, Any]) -> ContractKey | None:
+def _present(options: dict[str, Any], contracts: Iterable[Contract]) -> ContractKey | None:
     if options["option"] is None:
+        for name in ("supplier", "offer"):
+            if options[name] is not None:
+                raise click.UsageError(f"--{name} is of the present contract: say its --option too")
         return None
-    return options["supplier"], options["offer"], options["option"], options["power_kva"]
+    wanted = {name: options[name] for name in ("supplier", "offer", "option", "power_kva")}
+    return find_present((contract.key for contract in contracts), **wanted)
 
 
 def _register_kwh(texts: Sequence[str]) -> dict[str, Decimal]:

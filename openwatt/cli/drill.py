@@ -3,14 +3,15 @@
 import json
 import os
 import time
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from openwatt.cli.addresses import SERVER_ADDRESS, own_address
 from openwatt.cli.settings import settings_of
+from openwatt.cli.streams import Console
 from openwatt.doctor.asking import Asker
 from openwatt.doctor.patient import Patient
 from openwatt.domain.errors import OpenWattError
@@ -95,8 +96,9 @@ def drill(
             ops=_ops_folder(),
             patience_s=patience,
         )
-        seen = Drill(patient, Provoker(patient, settings.drill_token, until)).steps(names)
-        with console.status("provoking ..."):
+        drill_of = Drill(patient, Provoker(patient, settings.drill_token, until))
+        # Closed whatever happens to our output: what was provoked ends with it.
+        with closing(drill_of.steps(names)) as seen, console.status("provoking ..."):
             for step in seen:
                 steps.append(step)
                 _show(console, step, patient)

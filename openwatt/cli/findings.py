@@ -8,12 +8,12 @@ from dataclasses import asdict
 from typing import Any, Final
 
 import click
-from rich.console import Console
 from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from openwatt.cli.streams import Console
 from openwatt.doctor.findings import Finding, Status, named
 from openwatt.doctor.runner import Item
 

@@ -16,11 +16,11 @@ from typing import Any, NoReturn
 
 import click
 import msgspec
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from openwatt.cli.settings import settings_of
+from openwatt.cli.streams import Console
 from openwatt.domain.legal_time import PARIS
 from openwatt.ingest.agenda import in_order, is_due, why_skipped, with_addresses
 from openwatt.ingest.bounded import BoundedInspector

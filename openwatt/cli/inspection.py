@@ -4,10 +4,10 @@ import datetime as dt
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from openwatt.catalogue.references import shipped_references
+from openwatt.cli.streams import Console
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import Tariff
 from openwatt.ingest.grid_pdf.picture import draw_pages

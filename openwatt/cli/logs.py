@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from openwatt.cli.settings import settings_of
+from openwatt.cli.streams import check_reader
 from openwatt.telemetry.readable import readable_line
 from openwatt.telemetry.search import LEVELS, LogQuery, LogSearch, parse_since
 
@@ -64,7 +65,7 @@ def logs(
 
 
 def _records(search: LogSearch, *, follow: bool) -> Iterator[dict[str, Any]]:
-    return search.follow() if follow else search.entries()
+    return search.follow(check_reader) if follow else search.entries()
 
 
 def _shown(entry: dict[str, Any], *, as_json: bool) -> str:

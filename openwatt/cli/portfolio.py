@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -19,6 +18,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from openwatt.cli.market import stored_market
+from openwatt.cli.settings import settings_of
+from openwatt.cli.streams import Console
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.off_peak import parse_off_peak_hours
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA
@@ -27,6 +29,7 @@ from openwatt.portfolio.folder import Folder, Source
 from openwatt.portfolio.homes_file import read_homes_file
 from openwatt.portfolio.kept import folder_of
 from openwatt.portfolio.kernel import HomeSetting, PortfolioQuestion
+from openwatt.portfolio.market import PortfolioMarket
 from openwatt.portfolio.run import Outcome, Portfolio, bill_portfolio
 
 #: The exit status of a run that came to its end while some homes could not be billed.
@@ -81,7 +84,10 @@ class _Rate(ProgressColumn):
 @click.option("--top", type=click.IntRange(1), help="Only so many contracts of each home, the cheapest.")
 @click.option("--jobs", type=click.IntRange(1, 512), help="Processes; else one a processor.")
 @click.option("--resume", is_flag=True, help="Go on from what an unfinished run to the same file has done.")
-def portfolio_command(homes: Path, out: Path, off_peak: Sequence[str], **options: Any) -> None:
+@click.pass_context
+def portfolio_command(
+    context: click.Context, /, homes: Path, out: Path, off_peak: Sequence[str], **options: Any
+) -> None:
     """Bill many homes, each for every contract of its power, as `compare` does for one.
 
     HOMES is a folder of meter files, one a home, of any maker that `compare` reads
@@ -92,13 +98,18 @@ def portfolio_command(homes: Path, out: Path, off_peak: Sequence[str], **options
     A home that cannot be billed is a row with its reason and never stops the rest;
     the exit status is then 3. Parts that are done are kept beside the output until
     it is whole: after Ctrl-C, a crash or a full disk, --resume goes on from them.
+
+    Contracts and Tempo colours are those of the database, read once at the start.
     """
     now = dt.datetime.now(PARIS)
     default = HomeSetting(options["power_kva"], tuple(parse_off_peak_hours(text) for text in off_peak))
     settings = read_homes_file(options["settings"], default) if options["settings"] else {}
     if default.power_kva is None and not settings:
         raise PortfolioError("give --power-kva, or each home's power with --settings")
+    with stored_market(settings_of(context)) as stored:
+        market = PortfolioMarket(stored.market(stored.everything()), stored.colours())
     question = PortfolioQuestion(
+        market=market,
         prices=options["prices"],
         now=now,
         today=now.date(),

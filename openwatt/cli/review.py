@@ -10,13 +10,13 @@ from typing import Any, get_args
 
 import click
 import msgspec
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from openwatt.catalogue.references import known_references
 from openwatt.cli.inspection import print_inspection
 from openwatt.cli.settings import settings_of
+from openwatt.cli.streams import Console
 from openwatt.domain.legal_time import PARIS
 from openwatt.ingest.addresses import check_address
 from openwatt.ingest.approval import approve_run, check_same, read_kept, reject_run

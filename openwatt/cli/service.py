@@ -5,10 +5,10 @@ import signal
 import socket
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from openwatt.cli.settings import settings_of
+from openwatt.cli.streams import Console
 from openwatt.prepare import connect, held_database, locate_database
 from openwatt.store.database import Database
 from openwatt.store.migrate import migrate as migrate_database

@@ -6,11 +6,11 @@ from typing import Any
 import click
 import msgspec
 from rich import box
-from rich.console import Console
 from rich.table import Column, Table
 from rich.text import Text
 
 from openwatt.cli.settings import settings_of
+from openwatt.cli.streams import Console
 from openwatt.domain.freshness import SourceStatus, source_status, trouble_of
 from openwatt.domain.legal_time import PARIS
 from openwatt.ingest.agenda import is_due, why_skipped, with_addresses

@@ -8,12 +8,13 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from openwatt.catalogue.declared import declared_sources
 from openwatt.cli.output import open_output
 from openwatt.cli.settings import settings_of
+from openwatt.cli.streams import Console
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
 from openwatt.prepare import connect, held_database, locate_database, prepare_database
@@ -84,7 +85,7 @@ def tariffs(
         prepare_database(settings)
         database = Database(locate_database(settings))
         found = list(_every_tariff(database, wanted, day, known))
-        troubles = {} if known else read_troubles(database)
+        troubles = {} if known else read_troubles(database, declared_sources())
         database.close()
     items = [TariffItem.of(published, on=day, now=now, troubles=troubles) for published in found]
     if as_json or as_csv:

@@ -1,5 +1,6 @@
 """Looks at every item side by side: each in threads of its own, with a deadline, after what it needs."""
 
+import queue
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -47,24 +48,28 @@ def chosen(items: Sequence[Item], names: Sequence[str]) -> list[Item]:
 def examine(
     patient: Patient, items: Sequence[Item], found: Callable[[Finding], None] = lambda _finding: None
 ) -> list[Finding]:
-    """The findings in the order of the items; `found` is told each as soon as it is there, one at a time.
+    """The findings in the order of the items; `found` is called with each as soon as it is there.
+
+    It is called in the thread of the caller, who gets what it raises: an output that
+    has closed ends the whole.
 
     A check that raises, or says nothing until its deadline, has failed by itself and holds
     up no other. An item whose needed one failed is skipped and names the one that failed first.
     """
     findings: Mapping[str, Future[Finding]] = {item.name: Future() for item in items}
-    telling = threading.Lock()
+    done: queue.SimpleQueue[Finding] = queue.SimpleQueue()
 
     def look(item: Item) -> None:
         finding = _held_up(item, [findings[name].result() for name in item.needs])
         if finding is None:
             finding = _looked(patient, item)
-        with telling:
-            found(finding)
         findings[item.name].set_result(finding)
+        done.put(finding)
 
     for item in items:
         threading.Thread(target=look, args=[item], name=f"doctor-{item.name}", daemon=True).start()
+    for _ in items:
+        found(done.get())
     return [findings[item.name].result() for item in items]
 
 

@@ -1,7 +1,7 @@
 """The exercises: an error, slow answers, a burst of errors, an ingestion that has stopped."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -120,7 +120,7 @@ class Drill:
     patient: Patient
     provoker: Provoker
 
-    def steps(self, names: list[str]) -> Iterator[Step]:
+    def steps(self, names: list[str]) -> Generator[Step, None, None]:
         """Every step as it is seen; what goes wrong ends its exercise and not the drill."""
         for name in names:
             course = Course(name, self.patient, self.provoker.until)

@@ -22,17 +22,19 @@ from openwatt.domain.load_curve import Coverage, LoadCurve
 from openwatt.domain.off_peak import OffPeakHours
 from openwatt.domain.usage import Usage, energies_of_stretches, whole_wh
 from openwatt.meter.read import read_load_curve
+from openwatt.portfolio.market import PortfolioMarket
 from openwatt.portfolio.prepared import PricedCalendar, PricedContract, PricedSpan, laid_out, priced_span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortfolioQuestion:
-    """What is asked of every home: prices, the day that is today, the days, and how many contracts.
+    """What is asked of every home: by which market, prices, the day that is today, and the days.
 
     Without `start` or `end`, each home's own whole days count. `top` keeps the
     cheapest contracts of each home, None keeps all.
     """
 
+    market: PortfolioMarket
     prices: Prices
     now: dt.datetime
     today: dt.date
@@ -158,7 +160,7 @@ def _curve_and_span(home: MeteredHome, question: PortfolioQuestion) -> tuple[Loa
 
 def _bill_alike(alike: _Alike, question: PortfolioQuestion) -> Iterator[list[Row]]:
     power_kva = alike.setting.power_kva or 0
-    priced = priced_span(alike.span, power_kva, question.prices, question.today)
+    priced = priced_span(question.market, alike.span, power_kva, question.prices, question.today)
     timelines = laid_out(priced, alike.span, alike.setting.off_peak_hours)
     told = [
         (one, timeline)

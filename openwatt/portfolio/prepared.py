@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import lcm
 
-from openwatt.catalogue.market import shipped_colours, shipped_market
 from openwatt.domain.calendar import Home, RegisterCalendar, Timeline, lay_out
 from openwatt.domain.comparison import Question, last_tariff, open_days, priced_periods
 from openwatt.domain.contract import Contract, DutyDays, PricePeriod, Prices
@@ -15,6 +14,7 @@ from openwatt.domain.errors import BillError, CalendarError
 from openwatt.domain.legal_time import Span
 from openwatt.domain.off_peak import OffPeakHours
 from openwatt.domain.price_matrix import PriceMatrix, price_matrix
+from openwatt.portfolio.market import PortfolioMarket
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,15 +42,18 @@ class PricedCalendar:
 class PricedSpan:
     """Every contract of one power over one span; `denominator` is common to all totals."""
 
+    asked: PortfolioMarket
     calendars: tuple[PricedCalendar, ...]
     left_out: tuple[tuple[Contract, str], ...]
     denominator: int
 
 
 @lru_cache(maxsize=64)
-def priced_span(span: Span, power_kva: int, prices: Prices, today: dt.date) -> PricedSpan:
-    """The shipped contracts of a power, priced over a span; the most recent are kept."""
-    market, question = shipped_market(), Question(span=span, prices=prices, today=today)
+def priced_span(
+    asked: PortfolioMarket, span: Span, power_kva: int, prices: Prices, today: dt.date
+) -> PricedSpan:
+    """The contracts of a power, priced over a span; the most recent are kept."""
+    market, question = asked.market, Question(span=span, prices=prices, today=today)
     duties = DutyDays(market.duties)
     groups: dict[int, list[PricedContract]] = defaultdict(list)
     calendars: dict[int, RegisterCalendar] = {}
@@ -78,7 +81,7 @@ def priced_span(span: Span, power_kva: int, prices: Prices, today: dt.date) -> P
         PricedCalendar(calendars[key], tuple(group), _matrix(group, calendars[key]))
         for key, group in groups.items()
     )
-    return PricedSpan(found, tuple(left_out), lcm(*(one.matrix.denominator for one in found)))
+    return PricedSpan(asked, found, tuple(left_out), lcm(*(one.matrix.denominator for one in found)))
 
 
 @lru_cache(maxsize=16)
@@ -86,7 +89,7 @@ def laid_out(
     priced: PricedSpan, span: Span, off_peak_hours: tuple[OffPeakHours, ...]
 ) -> tuple[Timeline | CalendarError, ...]:
     """When the registers of each calendar run over the span; a calendar that cannot tell says why."""
-    home = Home(off_peak_hours, colours=shipped_colours())
+    home = Home(off_peak_hours, colours=priced.asked.colours)
     timelines: list[Timeline | CalendarError] = []
     for one in priced.calendars:
         try:

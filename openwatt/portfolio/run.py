@@ -11,7 +11,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
-from importlib import resources
 from itertools import islice
 from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
@@ -129,7 +128,7 @@ def _asked(portfolio: Portfolio, entries: Sequence[Entry]) -> dict[str, Any]:
     settings = hashlib.sha256(repr((portfolio.default, sorted(portfolio.settings.items()))).encode())
     return {
         "openwatt": __version__,
-        "catalogue": _catalogue(),
+        "market": question.market.edition,
         "homes": len(entries),
         "homes_sha256": fingerprint(entries, portfolio.source.version),
         "settings_sha256": settings.hexdigest(),
@@ -142,7 +141,7 @@ def _asked(portfolio: Portfolio, entries: Sequence[Entry]) -> dict[str, Any]:
 
 _WORDS = {
     "openwatt": "another version of OpenWatt",
-    "catalogue": "another catalogue of tariffs",
+    "market": "other tariffs or Tempo colours, for newer ones were published",
     "homes": "another number of homes",
     "homes_sha256": "other homes or changed files",
     "settings_sha256": "other powers or off-peak hours",
@@ -172,16 +171,6 @@ def _agreed(kept: Kept, asked: Mapping[str, Any], *, resume: bool) -> dict[str, 
             "ask the same again, or delete that folder to start anew"
         )
     return manifest
-
-
-def _catalogue() -> str:
-    """A hash of the shipped facts."""
-    digest = hashlib.sha256()
-    files = resources.files("openwatt.catalogue").iterdir()
-    for file in sorted(files, key=lambda one: one.name):
-        if file.name.endswith((".csv", ".toml")):
-            digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def _billed(tasks: Iterator[_Task], jobs: int) -> Iterator[KeptPart]:

@@ -71,18 +71,22 @@ class LogSearch:
             except (OSError, EOFError, lzma.LZMAError):
                 self.unreadable += 1  # rotated away under us, or cut short in the middle of compression
 
-    def follow(self) -> Generator[dict[str, Any], None, None]:
-        """Every wanted record of the present file, then each new one, across rotations; never ends."""
+    def follow(self, idle: Callable[[], None] = lambda: None) -> Generator[dict[str, Any], None, None]:
+        """Every wanted record of the present file, then each new one, across rotations; never ends.
+
+        `idle` is called each time that nothing new is there; what it raises ends the search.
+        """
         while True:
             try:
                 lines = _open_plain(self.log)
             except FileNotFoundError:
+                idle()
                 time.sleep(_FOLLOW_SECONDS)
                 continue
             with lines:
-                yield from self._followed(lines)
+                yield from self._followed(lines, idle)
 
-    def _followed(self, lines: IO[bytes]) -> Iterator[dict[str, Any]]:
+    def _followed(self, lines: IO[bytes], idle: Callable[[], None]) -> Iterator[dict[str, Any]]:
         """What one file is given until it is rotated; a line is read once its end is there."""
         rest = b""
         while True:
@@ -95,6 +99,7 @@ class LogSearch:
             elif not chunk:
                 if self._has_moved(lines):
                     return
+                idle()
                 time.sleep(_FOLLOW_SECONDS)
 
     def _wanted(self, lines: IO[bytes]) -> Iterator[dict[str, Any]]:

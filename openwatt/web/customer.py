@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
+from openwatt.comparison.market import Colours, StoredMarket
+from openwatt.comparison.present import UnknownContractError, find_present
 from openwatt.domain.answers import advice_answer, bill_answer, comparison_answer
 from openwatt.domain.calendar import WEEKDAYS, Home
 from openwatt.domain.comparison import Comparison, ContractKey, Question, compare
@@ -19,14 +21,12 @@ from openwatt.domain.tariff import OPTIONS
 from openwatt.domain.usage import Use, use_of_curve, use_of_registers
 from openwatt.meter.read import read_load_curve
 from openwatt.web.bill_params import BILL_PARAMETERS
-from openwatt.web.market import Colours, StoredMarket
 from openwatt.web.params import LONGEST_QUERY
 from openwatt.web.problems import BadRequestError, Fault
 from openwatt.web.sub_path import address
 
 #: What is assumed of a home that does not say its off-peak hours; the answer says so.
 ASSUMED_OFF_PEAK = "22:00-06:00"
-USUAL_PRESENT = ("EDF", "Tarif Bleu")
 MOST_DAYS = 3660
 _USES = ("file", "kwh", "register_kwh")
 
@@ -212,18 +212,14 @@ def _present(values: Values, market: StoredMarket, faults: _Faults) -> ContractK
             if name in values:
                 faults.add(name, "is of the present contract, whose option is missing")
         return None
-    power_kva, option = values.get("power_kva"), values["option"]
-    supplier = values.get("supplier", USUAL_PRESENT[0])
-    offer = values.get("offer", USUAL_PRESENT[1])
-    if power_kva is None or option is None or supplier is None or offer is None:
+    power_kva = values.get("power_kva")
+    wanted = {name: values[name] for name in ("supplier", "offer", "option") if name in values}
+    if power_kva is None or None in wanted.values():
         return None  # one of them is faulty, and said so
-    wanted = (supplier.lower(), offer.lower(), option)
-    for key in market.at_power(power_kva).contracts:
-        if (key[0].lower(), key[1].lower(), key[2]) == wanted:
-            return key
-    faults.add(
-        "option", f"no contract {supplier} {offer} {option} of {power_kva} kVA is known; /v1/offers lists all"
-    )
+    try:
+        return find_present(market.at_power(power_kva).contracts, power_kva=power_kva, **wanted)
+    except UnknownContractError as error:
+        faults.add(error.name, str(error))
     return None
 
 

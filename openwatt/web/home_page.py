@@ -11,6 +11,7 @@ import msgspec
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
+from openwatt.comparison.market import StoredMarket
 from openwatt.domain.bill import to_cents, to_kwh
 from openwatt.domain.comparison import Comparison, ContractKey
 from openwatt.domain.contract import Contract
@@ -40,7 +41,7 @@ from openwatt.web.drawings import (
     draw_heat,
 )
 from openwatt.web.language import Language
-from openwatt.web.market import StoredMarket, stored_market
+from openwatt.web.market import stored_market
 from openwatt.web.page import Asked, language, link, now, show, tell_in_words
 from openwatt.web.params import gather
 from openwatt.web.problems import BadRequestError, Fault

@@ -26,12 +26,14 @@ from openwatt.portfolio.kernel import (
     Unreadable,
     bill_homes,
 )
+from openwatt.portfolio.market import PortfolioMarket
 from tests.portfolio.village import NOW, WEEK, curve, export, zipped
 from tests.shared_data import SHARED, needs_shared_data
 
 NIGHT = (parse_off_peak_hours("22:00-06:00"),)
 NOON = (parse_off_peak_hours("01:40-07:10;12:40-15:10"),)
-ASKED = PortfolioQuestion(prices="now", now=NOW, today=NOW.date())
+SHIPPED = PortfolioMarket(shipped_market(), shipped_colours())
+ASKED = PortfolioQuestion(market=SHIPPED, prices="now", now=NOW, today=NOW.date())
 SIX = HomeSetting(6, NIGHT)
 #: The last three days have no Tempo colour yet.
 TO_TOMORROW = Span(dt.date(2026, 11, 15), dt.date(2026, 11, 22))

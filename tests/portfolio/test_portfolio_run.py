@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 from openwatt.cli import main
 from openwatt.portfolio.kept import KeptPart, folder_of, held
 from openwatt.portfolio.results import CsvResults
+from tests.conftest import Server
 from tests.portfolio.village import curve, export, folder_of_homes, write_table
 
 POWER = ("--power-kva", 6)
@@ -52,6 +53,14 @@ def wait_until(asked: Callable[[], object]) -> None:
     while not asked():
         assert time.monotonic() < deadline
         time.sleep(0.005)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _database(server: Server, filled: str) -> Iterator[None]:
+    """Every command of this module reads the shipped catalogue from one database."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("OPENWATT_DATABASE_URL", server.url(server.create(filled)))
+        yield
 
 
 @pytest.fixture(scope="module")

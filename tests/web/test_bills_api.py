@@ -18,6 +18,7 @@ from werkzeug.test import TestResponse, encode_multipart
 
 from openwatt.app import create_app
 from openwatt.catalogue.market import shipped_colours, shipped_market
+from openwatt.comparison.market import StoredMarket
 from openwatt.domain.answers import comparison_answer
 from openwatt.domain.calendar import Home
 from openwatt.domain.comparison import Question, compare
@@ -28,7 +29,6 @@ from openwatt.meter.read import read_load_curve
 from openwatt.settings import Settings
 from openwatt.store.tariffs import publish
 from openwatt.web import bills
-from openwatt.web.market import StoredMarket
 from tests.conftest import NOW, close_app
 from tests.domain.test_worked_bills import WORKED
 from tests.meter.test_makers import FILES

@@ -1,0 +1,25 @@
+"""How a command comes to the market: the contracts and colours of the database, as the service has them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from openwatt.comparison.market import StoredMarket
+from openwatt.prepare import held_database, locate_database, prepare_database
+from openwatt.settings import Settings
+from openwatt.store.database import Database
+
+
+@contextmanager
+def stored_market(settings: Settings) -> Iterator[StoredMarket]:
+    """The market of the database, which is started and made ready where it is not.
+
+    Raises:
+        DatabaseAwayError: when the database does not answer.
+    """
+    with held_database(settings):
+        prepare_database(settings)
+        database = Database(locate_database(settings))
+        try:
+            yield StoredMarket(database, lambda: 0)
+        finally:
+            database.close()

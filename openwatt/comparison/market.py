@@ -1,0 +1,127 @@
+"""What can be subscribed to, as the database tells it: read by power, kept while the data stays the same."""
+
+import datetime as dt
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from openwatt.catalogue.calendars import calendar_for
+from openwatt.catalogue.market import calendar_of
+from openwatt.catalogue.shipped import shipped_duties
+from openwatt.domain.calendar import RegisterCalendar
+from openwatt.domain.comparison import ContractKey, Market
+from openwatt.domain.contract import Contract, Source, SourcedTariff, contracts_of
+from openwatt.domain.duties import Duties
+from openwatt.store.database import Database
+from openwatt.store.tariffs import Document, PublishedTariff, TariffFilter, tariff_history
+from openwatt.store.tempo import tempo_colours
+
+#: Far above what any supplier sells: a bound on what one statement may bring.
+_MOST_TARIFFS = 50_000
+Colours = Mapping[str, Mapping[dt.date, str]]
+
+
+class Found(NamedTuple):
+    """Contracts by their key, and which offers among them are regulated."""
+
+    contracts: Mapping[ContractKey, Contract]
+    regulated: frozenset[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class _Edition:
+    """What was read of one version of the data."""
+
+    version: int
+    found: dict[TariffFilter, Found] = field(default_factory=dict)
+    colours: Colours | None = None
+
+
+class StoredMarket:
+    """The contracts of the database, with the calendars and duties that ship with the product.
+
+    `version` says which edition of the data is current. A read takes about 10 ms a
+    power; threads that need the same wait for one of them.
+
+    Every method raises DatabaseAwayError when it has to read and cannot.
+    """
+
+    def __init__(self, database: Database, version: Callable[[], int]) -> None:
+        self._database = database
+        self._version = version
+        self._lock = threading.Lock()
+        self._edition = _Edition(-1)
+
+    @cached_property
+    def duties(self) -> Duties:
+        """Every rate of duty that is known."""
+        return shipped_duties()
+
+    def calendar_of_option(self, option: str) -> RegisterCalendar:
+        """The register calendar of an option."""
+        return calendar_for(option)
+
+    def at_power(self, power_kva: int) -> Found:
+        """Every contract at one subscribed power, with all its tariffs."""
+        return self._find(TariffFilter(power_kva=power_kva))
+
+    def of_offer(self, supplier: str, offer: str) -> Found:
+        """Every contract of one offer, at all its powers."""
+        return self._find(TariffFilter(supplier=supplier, offer=offer))
+
+    def everything(self) -> Found:
+        """Every contract at all powers: a tenth of a second, for who asks once."""
+        return self._find(TariffFilter())
+
+    def market(self, found: Found, contracts: Mapping[ContractKey, Contract] | None = None) -> Market:
+        """What was found as what a comparison takes; with `contracts`, these instead of the found ones."""
+        return Market(
+            contracts=list((found.contracts if contracts is None else contracts).values()),
+            calendar_of=calendar_of,
+            duties=self.duties,
+            regulated=found.regulated,
+        )
+
+    def colours(self) -> Colours:
+        """The announced days by option, as a `Home` takes them: Tempo's colours."""
+        edition = self._current()
+        with self._lock:
+            if edition.colours is None:
+                edition.colours = {"TEMPO": tempo_colours(self._database)}
+            return edition.colours
+
+    def _find(self, wanted: TariffFilter) -> Found:
+        edition = self._current()
+        with self._lock:
+            found = edition.found.get(wanted)
+            if found is None:
+                found = edition.found[wanted] = self._read(wanted)
+            return found
+
+    def _current(self) -> _Edition:
+        """The edition of now. Its version is asked first: what is read later can only be newer."""
+        version = self._version()
+        with self._lock:
+            if self._edition.version != version:
+                self._edition = _Edition(version)
+            return self._edition
+
+    def _read(self, wanted: TariffFilter) -> Found:
+        rows = tariff_history(
+            self._database, wanted, since=dt.date.min, until=dt.date.max, limit=_MOST_TARIFFS
+        )
+        contracts = contracts_of(SourcedTariff(row.tariff, _sources(row)) for row in rows)
+        regulated = frozenset((row.tariff.supplier, row.tariff.offer) for row in rows if row.regulated)
+        return Found({contract.key: contract for contract in contracts}, regulated)
+
+
+def _sources(row: PublishedTariff) -> tuple[Source, ...]:
+    """The documents of a tariff: that of HT, where it is another one, then that of TTC."""
+    documents = [row.ht_document] if row.ht_document else []
+    return tuple(_source(document) for document in (*documents, row.document))
+
+
+def _source(document: Document) -> Source:
+    return Source(document.title, document.url, document.sha256)
