@@ -2,8 +2,6 @@
 
 import contextlib
 import json
-import os
-import shutil
 import signal
 import socket
 import struct
@@ -14,14 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-import pytest
-
 from openwatt.telemetry.spool import Spool
+from tests.programs import find_program, require_program
 
 #: One is enough (Debian packages `rsyslog` and `syslog-ng-core`; they exclude each other). Neither is
 #: started as a system service: the tests run the program on a free port of the loopback.
-RSYSLOGD = shutil.which("rsyslogd", path=os.environ.get("PATH", "") + ":/usr/sbin")
-SYSLOG_NG = shutil.which("syslog-ng", path=os.environ.get("PATH", "") + ":/usr/sbin")
+RSYSLOGD, SYSLOG_NG = find_program("rsyslogd"), find_program("syslog-ng")
 
 _RSYSLOG = """
 global(workDirectory="{folder}" maxMessageSize="64k")
@@ -74,8 +70,8 @@ class SyslogDaemon:
     """rsyslog or syslog-ng, writing each line it receives to a file."""
 
     def __init__(self, folder: Path) -> None:
-        if RSYSLOGD is None and SYSLOG_NG is None:
-            pytest.skip("neither rsyslogd nor syslog-ng is installed (Debian package rsyslog)")
+        if SYSLOG_NG is None:
+            require_program("rsyslogd")
         self.folder = folder
         self.output = folder / "received.log"
         self.port = free_port()

@@ -1,18 +1,15 @@
 """A real Redis for tests, with a password that must not be seen anywhere."""
 
-import shutil
 import signal
 import subprocess
 from pathlib import Path
 
-import pytest
 import redis
 
 from tests.chaos.running import free_port, wait_until
+from tests.programs import needs_program
 
-needs_redis = pytest.mark.skipif(
-    shutil.which("redis-server") is None, reason="redis-server is not installed (Debian: redis-server)"
-)
+needs_redis = needs_program("redis-server")
 
 PASSWORD = "hunter2-is-not-shown"  # noqa: S105 - what must not be seen anywhere
 

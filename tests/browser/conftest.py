@@ -13,8 +13,9 @@ from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
 from werkzeug.serving import make_server
 
+from tests.programs import find_program, require_program
+
 ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM, CHROMEDRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
 #: Chromium asks its maker for nothing: what it asks for is asked by the page.
 FLAGS = (
@@ -91,10 +92,9 @@ class Browser:
 @pytest.fixture(scope="session")
 def browser(shared_app: Flask, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """One browser for all tests of a session; pictures go to var/browser, or where BROWSER_PICTURES says."""
-    if not (CHROMIUM.exists() and CHROMEDRIVER.exists()):
-        pytest.skip(f"{CHROMIUM} or {CHROMEDRIVER} is missing (Debian: chromium, chromium-driver)")
+    require_program("chromium", "chromedriver")
     options = ChromeOptions()
-    options.binary_location = str(CHROMIUM)
+    options.binary_location = str(find_program("chromium"))
     for flag in FLAGS.split():
         options.add_argument(flag)
     options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
@@ -102,7 +102,7 @@ def browser(shared_app: Flask, tmp_path_factory: pytest.TempPathFactory) -> Iter
     server = make_server("127.0.0.1", 0, shared_app, threaded=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
-    driver = Chrome(options=options, service=Service(str(CHROMEDRIVER)))
+    driver = Chrome(options=options, service=Service(find_program("chromedriver")))
     driver.set_script_timeout(20)
     pictures = Path(os.environ.get("BROWSER_PICTURES", ROOT / "var" / "browser"))
     yield Browser(driver, f"http://127.0.0.1:{server.server_port}", pictures)

@@ -4,7 +4,6 @@ import http.server
 import itertools
 import json
 import re
-import shutil
 import ssl
 import subprocess
 import threading
@@ -25,6 +24,7 @@ from openwatt.settings import Settings
 from tests.chaos.running import REPOSITORY
 from tests.doctor.stand_ins import StandIn, in_json
 from tests.doctor.whole_stack import DASHBOARD
+from tests.programs import needs_program, require_program
 
 OPS = REPOSITORY / "ops"
 RULES = "".join(path.read_text() for path in sorted((OPS / "prometheus" / "rules").glob("*.yaml")))
@@ -150,9 +150,7 @@ ROUTES: dict[str, Any] = {
 }
 
 
-@pytest.mark.skipif(
-    shutil.which("amtool") is None, reason="amtool is not installed (Debian: prometheus-alertmanager)"
-)
+@needs_program("amtool")
 def test_routes_are_followed_as_alertmanager_follows_them(tmp_path: Path) -> None:
     names = ("default", "page", "second", "pets", "ticket")
     config = tmp_path / "alertmanager.yml"
@@ -179,6 +177,7 @@ def test_routes_are_followed_as_alertmanager_follows_them(tmp_path: Path) -> Non
 @pytest.fixture
 def certified(tmp_path: Path) -> Iterator[Any]:
     """A server whose certificate ends in so many days; its authority is trusted only where that is said."""
+    require_program("openssl")
     servers: list[http.server.HTTPServer] = []
 
     def serve(days: int, name: str = "127.0.0.1") -> str:

@@ -1,5 +1,4 @@
 import select
-import shutil
 import socket
 import ssl
 import subprocess
@@ -12,6 +11,7 @@ from openwatt.ingest.addresses import Resolve
 from openwatt.ingest.fetch import FetchedDocument, Fetcher, FetchLimits
 from openwatt.ingest.unreachable import RefusedAddressError, UnreachableError
 from tests.ingest.fault_server import NO_TLS, PDF, FaultServer, Request, Turns, running
+from tests.programs import require_program
 
 NAME = "sheets.example.org"
 LIMITS = FetchLimits(request_seconds=5.0, attempts=2, first_wait_seconds=0.01)
@@ -85,8 +85,7 @@ def test_an_unknown_host_is_unreachable_and_asked_once() -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if shutil.which("openssl") is None:
-        pytest.skip("the command openssl is not installed")
+    require_program("openssl")
     folder = tmp_path_factory.mktemp("tls")
     subject = ["-subj", f"/CN={NAME}", "-addext", f"subjectAltName=DNS:{NAME}", "-days", "2"]
     files = ["-keyout", "key.pem", "-out", "cert.pem"]

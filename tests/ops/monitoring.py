@@ -14,17 +14,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import pytest
-
 from ops.monitoring import PROGRAMS, Addresses, Stack
 from tests.chaos.running import PATIENCE_S, Service, free_port, wait_until
+from tests.programs import needs_program
 
 #: How many times shorter every interval and `for` of the files is made: 15 s become 1 s, 1 m becomes 3 s.
 HURRY = 20
 
-needs_monitoring = pytest.mark.skipif(
-    any(program.package and program.binary() is None for program in PROGRAMS),
-    reason="apt-get install prometheus prometheus-alertmanager prometheus-blackbox-exporter",
+needs_monitoring = needs_program(
+    *(program.called[0] for program in PROGRAMS if program.package and program.binary() is None)
 )
 
 

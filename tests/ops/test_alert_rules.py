@@ -1,6 +1,5 @@
 """Prometheus's own tools on the product's rules, and whether every alert is tested in every way."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -8,8 +7,9 @@ import pytest
 
 from ops.monitoring import hurried, render_prometheus
 from tests.ops.rule_files import OPS, RULE_FILES, TEST_FILES, alerts, recorded, rules, seconds, unit_tests
+from tests.programs import needs_program
 
-needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="apt-get install prometheus")
+needs_promtool = needs_program("promtool")
 
 
 def promtool(*arguments: str | Path) -> str:

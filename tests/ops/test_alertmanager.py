@@ -1,6 +1,5 @@
 """Who is told of what: Alertmanager's own tool on the rendered configuration."""
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,9 @@ import yaml
 
 from ops.monitoring import render_alertmanager
 from tests.ops.rule_files import OPS, alerts
+from tests.programs import needs_program
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("amtool") is None, reason="apt-get install prometheus-alertmanager"
-)
+pytestmark = needs_program("amtool")
 
 SECRETS = {
     "slack_api_url": "https://hooks.slack.com/services/T0/B0/x",

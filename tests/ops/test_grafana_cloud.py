@@ -3,18 +3,16 @@
 import base64
 import http.server
 import re
-import shutil
 import subprocess
 import threading
 from pathlib import Path
 
-import pytest
 import yaml
 
 from tests.chaos.running import free_port, wait_until
+from tests.programs import needs_program
 
 GRAFANA_CLOUD = Path(__file__).resolve().parents[2] / "ops" / "grafana-cloud"
-PROMETHEUS = shutil.which("prometheus")
 
 
 class Pushes:
@@ -77,11 +75,10 @@ def metric_names(body: bytes) -> set[bytes]:
     return set(re.findall(rb"__name__\x12.([\w:]+)", unpacked(body), re.DOTALL))
 
 
+@needs_program("prometheus")
 def test_prometheus_sends_our_metrics_with_the_token_from_its_file_and_none_of_its_own(
     tmp_path: Path,
 ) -> None:
-    if PROMETHEUS is None:
-        pytest.skip("prometheus is not installed (Debian package prometheus)")
     pushes = Pushes()
     (tmp_path / "token").write_text("glc_hush\n")
     text = (GRAFANA_CLOUD / "remote_write.yml").read_text()
@@ -101,7 +98,7 @@ def test_prometheus_sends_our_metrics_with_the_token_from_its_file_and_none_of_i
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
             [
-                PROMETHEUS,
+                "prometheus",
                 f"--config.file={tmp_path}/prometheus.yml",
                 f"--storage.tsdb.path={tmp_path}/data",
                 f"--web.listen-address=127.0.0.1:{port}",

@@ -2,13 +2,13 @@
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.ops.test_datadog import request_line
+from tests.programs import needs_program
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "journaux.md").read_text()
@@ -34,9 +34,8 @@ def test_its_shell_lines_can_be_read_by_a_shell() -> None:
         subprocess.run(["sh", "-n"], input=block, text=True, check=True)
 
 
+@needs_program("jq")
 def test_its_queries_for_jq_find_what_they_say() -> None:
-    if shutil.which("jq") is None:
-        pytest.skip("jq is not installed (Debian package jq)")
     records = [json.loads(request_line("/v1/tariffs", status, quiet=False)) for status in (200, 500)]
     records[0] |= {"request_id": "f47ac10b-58cc-4372-a567-0e02b2c3d479"}
     records[1] |= {"duration_ms": 1000.5, "db_ms": 2}

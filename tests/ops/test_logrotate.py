@@ -5,18 +5,18 @@ import gzip
 import json
 import os
 import pwd
-import shutil
 import subprocess
 import time
 from collections import Counter
 from pathlib import Path
 
-import pytest
-
 from tests.chaos.running import Load, Service, load, new_home, wait_until
+from tests.programs import find_program, needs_program
+
+pytestmark = needs_program("logrotate")
 
 CONFIGURATION = Path(__file__).resolve().parents[2] / "ops" / "logrotate" / "openwatt"
-LOGROTATE = shutil.which("logrotate", path=os.environ.get("PATH", "") + ":/usr/sbin")
+LOGROTATE = find_program("logrotate") or "logrotate"
 
 
 def here(folder: Path) -> str:
@@ -33,8 +33,6 @@ def here(folder: Path) -> str:
 
 
 def rotate(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    if LOGROTATE is None:
-        pytest.skip("logrotate is not installed (Debian package logrotate)")
     configuration = folder.parent / "logrotate.conf"
     configuration.write_text(here(folder))
     configuration.chmod(0o644)

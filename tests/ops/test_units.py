@@ -1,21 +1,19 @@
 """systemd's units: accepted by systemd itself, closed as far as they can be, alike."""
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.ops.units import SERVICES, UNITS, analyzed, machine, setting
+from tests.programs import needs_program
 
 EVERY_UNIT = sorted(path.name for path in UNITS.iterdir() if path.suffix in {".service", ".timer", ".socket"})
 #: systemd's own scale, 0 to 10: an ordinary daemon of a distribution has 8 to 9.6.
 EXPOSURE = "20"
 
-needs_systemd = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
-)
+needs_systemd = needs_program("systemd-analyze", "systemd-sysusers", "systemd-tmpfiles")
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from tests.chaos.running import wait_until
 from tests.ingest.drawn_sheets import three_tables_in_cents
 from tests.ops.dockerfile import REPOSITORY, Container, Image, built, folder_of, needs_namespaces
 from tests.ops.units import setting
+from tests.programs import needs_program
 
 ACCOUNT = "10002:10002"
 #: A machine after the steps of docs/deployment.md, as far as the units see it.
@@ -34,9 +35,7 @@ USER 10002:10002
 """
 CONFINE = (Path(__file__).with_name("confine.py")).read_text()
 
-needs_systemd = pytest.mark.skipif(
-    shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed"
-)
+needs_systemd = needs_program("systemd-analyze")
 
 
 def calls(group: str) -> set[str]:
