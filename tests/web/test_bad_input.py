@@ -10,7 +10,7 @@ from werkzeug.test import TestResponse
 def faults(answer: TestResponse) -> dict[str, str]:
     """The faults of a problem document by parameter."""
     assert answer.headers["Content-Type"] == "application/problem+json"
-    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["Cache-Control"] in {"no-store", "private, no-store"}
     problem: Any = answer.json
     assert problem["status"] == answer.status_code
     return {fault["parameter"]: fault["message"] for fault in problem.get("faults", [])}
