@@ -271,9 +271,19 @@ def _disks() -> list[Json]:
             steps=((0.02, RED), (0.1, ORANGE)),
         ),
         lines(
+            "Disk Free",
+            "Place libre sur le disque de chaque dossier où l’on écrit. Une pente qui ne remonte jamais dit "
+            "quand il sera plein.",
+            Query(
+                f"min by (host, folder) ({by_host(f'openwatt_disk_free_bytes{{{TARGETS}}}')})",
+                "{{host}} {{folder}}",
+            ),
+            unit="bytes",
+        ),
+        lines(
             "Writes Lost",
-            "Écritures de la surveillance qui échouent par seconde, le plus souvent sur un disque plein : séries "
-            "des mesures, lignes de journal. Une ligne à 0 est la santé.",
+            "Écritures de la surveillance qui échouent par seconde, le plus souvent sur un disque plein : "
+            "séries des mesures, lignes de journal. Une ligne à 0 est la santé.",
             Query(or_none(rate("openwatt_writes_lost_total", "target"), target="none"), "{{target}}"),
             unit="cps",
         ),
