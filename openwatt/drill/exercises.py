@@ -1,4 +1,4 @@
-"""The exercises: an error, slow answers, a burst of errors, an ingestion that has stopped."""
+"""The exercises: an error, slow answers, a burst of errors, a stopped ingestion, a full disk."""
 
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -10,6 +10,7 @@ from openwatt.doctor.patient import Patient
 from openwatt.doctor.prometheus import JOB, queried
 from openwatt.drill.alerting import follow
 from openwatt.drill.faults import MOST_A_SECOND, THREADS, Provoker, pressure
+from openwatt.drill.full_disk import unfilled_file
 from openwatt.drill.steps import Course, MissedError, Step
 from openwatt.drill.stopped_ingestion import SOURCE, stopped_ingestion
 from openwatt.drill.traces import trace
@@ -92,6 +93,19 @@ def ingestion(course: Course, provoker: Provoker) -> Iterator[Step]:
     yield from follow(course, {"alertname": "IngestionStale", "source": SOURCE}, fault())
 
 
+def disk(course: Course, provoker: Provoker) -> Iterator[Step]:
+    """A file of the metrics as a full disk leaves it, until MetricsIncomplete fires, and its end."""
+    patient = provoker.patient
+
+    @contextmanager
+    def fault() -> Iterator[None]:
+        with unfilled_file(patient.settings):
+            yield
+
+    yield course.seen("a file of the metrics is made and not filled; no disk is")
+    yield from follow(course, {"alertname": "MetricsIncomplete", "state": "empty"}, fault())
+
+
 def _rate(course: Course, share: float, most: float) -> float:
     """Faults a second that are a share of all traffic; what Prometheus has not seen counts as none."""
     seen = queried(course.patient, f'sum(rate(http_requests_total{{job="{JOB}"}}[5m]))')
@@ -110,7 +124,13 @@ def _rate(course: Course, share: float, most: float) -> float:
 
 Exercise = Callable[[Course, Provoker], Iterator[Step]]
 
-EXERCISES: dict[str, Exercise] = {"error": error, "slow": slow, "burst": burst, "ingestion": ingestion}
+EXERCISES: dict[str, Exercise] = {
+    "error": error,
+    "slow": slow,
+    "burst": burst,
+    "ingestion": ingestion,
+    "disk": disk,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 from collections import Counter
 from collections.abc import Iterable
 from contextlib import suppress
@@ -21,6 +22,10 @@ logger = logging.getLogger(__name__)
 
 #: Read; made and not filled, as the disk had no room; not to be read by this process; set aside.
 STATES: Final = ("read", "empty", "unreadable", "damaged")
+
+#: The file that `openwatt drill disk` makes. It counts as long as a drill may last: its maker may be killed.
+DRILL_FILE: Final = "counter_drill-1.db"
+_DRILL_SECONDS: Final = 3600
 
 
 def files_family(states: Counter[str]) -> GaugeMetricFamily:
@@ -96,9 +101,18 @@ class WorkerFiles(Collector):
                 continue
             if not used:
                 # A master has nothing to tell after its start, and does not ask for room again.
-                states["empty"] += not name.endswith("-0.db")
+                told = not name.endswith("-0.db") and not self._is_over(path)
+                states["empty"] += told
             elif not name.startswith("gauge_live") or self._told(name, lives):
                 yield path
+
+    def _is_over(self, path: Path) -> bool:
+        """Whether a file is that of a drill that has ended without taking it away."""
+        if path.name != DRILL_FILE:
+            return False
+        with suppress(OSError):
+            return time.time() - path.stat().st_mtime > _DRILL_SECONDS
+        return True
 
     def _told(self, name: str, lives: dict[str, bool]) -> bool:
         """Whether a live gauge is one; asked once for each master."""

@@ -150,6 +150,7 @@ def healed(service: Service, watched: Monitoring, alert: str) -> Iterator[None]:
     [
         ("ingestion", "IngestionStale"),
         ("burst", "HighErrorRate"),
+        pytest.param("disk", "MetricsIncomplete", marks=pytest.mark.slow),
         pytest.param("slow", "HighLatency", marks=pytest.mark.slow),
     ],
 )

@@ -25,6 +25,8 @@ PARTS = (
 DASHBOARDS = {"openwatt-overview", "openwatt-ingestion", "openwatt-logs", "openwatt-runtime"}
 #: Served where OPENWATT_BACKUP_DIR is set, which the app of these tests has not.
 WITH_BACKUPS = {"openwatt_backup_last_success_timestamp_seconds"}
+#: Served where workers share files, which the app of these tests does not.
+WITH_WORKERS = {"openwatt_metrics_files"}
 #: What Prometheus, Alertmanager and the blackbox exporter tell of themselves and of what they ask.
 FOREIGN = re.compile(r"up|probe_\w+|prometheus_\w+|alertmanager_\w+")
 
@@ -109,14 +111,14 @@ def test_prometheus_knows_where_runbook_and_dashboards_are() -> None:
 
 
 def test_every_metric_that_a_rule_asks_for_exists(client: FlaskClient) -> None:
-    known = families(client) | set(recorded()) | WITH_BACKUPS
+    known = families(client) | set(recorded()) | WITH_BACKUPS | WITH_WORKERS
     asked = {name for rule in rules() for name in named(str(rule["expr"]))}
     assert len(asked) > 20
     assert {name for name in asked - known if not FOREIGN.fullmatch(name)} == set()
 
 
 def test_every_metric_that_the_runbook_asks_for_exists(client: FlaskClient) -> None:
-    known = families(client) | set(recorded()) | WITH_BACKUPS
+    known = families(client) | set(recorded()) | WITH_BACKUPS | WITH_WORKERS
     asked = {name for block in blocks("promql") for name in named(block)}
     assert {name for name in asked - known if not FOREIGN.fullmatch(name)} == set()
 

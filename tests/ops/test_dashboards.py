@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.registry import Collector
 
+from openwatt.telemetry.disks import DiskCollector
 from openwatt.telemetry.fields import EXTRA_FIELDS, FIXED_FIELDS
 from openwatt.telemetry.metrics import BackupCollector, IngestCollector, IngestState, Metrics
+from openwatt.telemetry.worker_files import files_family
 from ops.grafana.source.build import built
 from ops.grafana.source.frame import DATA_VIEW
 from tests.ops.dashboard_rules import RULES, exceptions, excepts, faults, selectors
@@ -191,6 +194,8 @@ class Scrape(Collector):
         yield from Metrics().registry.collect()
         yield from IngestCollector(lambda: [state]).collect()
         yield from BackupCollector(lambda: (1.0, 1)).collect()
+        yield from DiskCollector({"data": OPS}).collect()
+        yield files_family(Counter())
 
 
 def names_of(family: Any) -> set[str]:

@@ -257,6 +257,50 @@ def _cache() -> list[Json]:
     ]
 
 
+def _disks() -> list[Json]:
+    return [
+        lines(
+            "Disk Room",
+            "Part libre du disque de chaque dossier où l’on écrit, en octets ou en inodes, la moindre des "
+            "deux. Le trait orange est DiskFilling, le rouge DiskFull.",
+            Query(
+                f"min by (host, folder) ({by_host(f'openwatt_disk_free_ratio{{{TARGETS}}}')})",
+                "{{host}} {{folder}}",
+            ),
+            unit="percentunit",
+            steps=((0.02, RED), (0.1, ORANGE)),
+        ),
+        lines(
+            "Disk Free",
+            "Place libre sur le disque de chaque dossier où l’on écrit. Une pente qui ne remonte jamais dit "
+            "quand il sera plein.",
+            Query(
+                f"min by (host, folder) ({by_host(f'openwatt_disk_free_bytes{{{TARGETS}}}')})",
+                "{{host}} {{folder}}",
+            ),
+            unit="bytes",
+        ),
+        lines(
+            "Writes Lost",
+            "Écritures de la surveillance qui échouent par seconde, le plus souvent sur un disque plein : "
+            "séries des mesures, lignes de journal. Une ligne à 0 est la santé.",
+            Query(or_none(rate("openwatt_writes_lost_total", "target"), target="none"), "{{target}}"),
+            unit="cps",
+        ),
+        lines(
+            "Metrics Files",
+            "Fichiers où les workers tiennent leurs mesures : lus (read), vides faute de place (empty), "
+            "illisibles (unreadable), abîmés et mis de côté (damaged). Hors de read, des chiffres manquent.",
+            Query(
+                f"max by (host, state) ({by_host(f'openwatt_metrics_files{{{TARGETS}}}')})",
+                "{{host}} {{state}}",
+            ),
+            unit="short",
+            decimals=0,
+        ),
+    ]
+
+
 def _builds() -> list[Json]:
     return [
         table(
@@ -300,6 +344,8 @@ def runtime() -> Json:
             (8, _limits()),
             (1, [heading("Response Cache")]),
             (8, _cache()),
+            (1, [heading("Disks and Files")]),
+            (8, _disks()),
             (1, [heading("Deployments")]),
             (7, _builds()),
         ],

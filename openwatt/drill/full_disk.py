@@ -1,0 +1,33 @@
+"""What a full disk leaves of the metrics, without filling a disk: a file that was made and never filled."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from openwatt.doctor.findings import BrokenError
+from openwatt.settings import Settings
+from openwatt.telemetry.worker_files import DRILL_FILE
+from openwatt.watch import metrics_directory
+
+
+@contextmanager
+def unfilled_file(settings: Settings) -> Iterator[None]:
+    """Within the block the service's metrics have a file for which the disk seems to have had no room.
+
+    It holds nothing and takes no figure from anybody; should it be left, it counts for an hour at most.
+
+    Raises:
+        BrokenError: no service of these settings has written metrics on this machine.
+    """
+    folder = metrics_directory(settings)
+    file = folder / DRILL_FILE
+    try:
+        file.touch()
+    except OSError as error:
+        raise BrokenError(
+            f"{folder} cannot be written to: {error.strerror}",
+            "drill on the service's machine, with its account, its OPENWATT_DATA_DIR and its OPENWATT_BIND",
+        ) from None
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
