@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from openwatt.store.embedded import EmbeddedPostgres
-from tests.chaos.running import Home, Load, Service, load, wait_until
+from tests.chaos.running import Home, Load, Service, load, processes, wait_until
 
 #: The API promises its 503 within 2 s; the rest is for a machine that is busy with other things.
 PROMISED_S = 2.5
@@ -84,6 +85,27 @@ def test_a_killed_database_is_brought_back_without_a_restart(home: Home, service
 
     _in_time(outage)
     assert service.both_workers() == workers
+
+
+def test_a_removed_socket_folder_is_found_again_without_a_restart(home: Home, service: Service) -> None:
+    workers, lost = service.both_workers(), home.postmaster()
+    sockets = home.data / "run"
+    assert (sockets / ".s.PGSQL.5432").is_socket()
+    with load(service, ANEW) as running:
+        wait_until(lambda: len(running.answers) > 40)
+        shutil.rmtree(sockets)  # as a cleaner of /tmp does
+        # Connections that are there go on; each new one needs the socket.
+        for pid, parent, _, command in processes():
+            if parent == lost and "[local]" in command:
+                os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: home.postmaster() not in {0, lost})
+        wait_until(lambda: service.answers("/health/ready"))
+        before = len(running.answers)
+        wait_until(lambda: len(running.answers) > before + 40)
+    assert {answer.status for _, _, answer in running.answers[-20:]} == {200}
+    assert {answer.status for _, _, answer in running.answers} <= {200, 503}
+    assert service.workers() == workers
+    assert "for its socket was removed" in service.said()
 
 
 def test_a_frozen_database_is_said_in_time_and_found_again(home: Home, service: Service) -> None:

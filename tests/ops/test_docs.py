@@ -9,7 +9,8 @@ import click
 import pytest
 
 from openwatt.cli import main
-from openwatt.settings import PREFIX, Settings, variable_of
+from openwatt.reload import AT_A_RESTART, BY_COMMANDS
+from openwatt.settings import PREFIX, setting_fields, variable_of
 from tests.ops.dockerfile import REPOSITORY
 
 #: Each page for operators in French, and the same in English.
@@ -21,7 +22,7 @@ LANGUAGES = [
     ("tableaux-de-bord.md", "dashboards.md"),
 ]
 DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
-VARIABLES = {variable_of(name) for name in Settings.__slots__}
+VARIABLES = {variable_of(setting.name) for setting in setting_fields()}
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
 #: Names that our own environment variables resemble, and that the text speaks of for that reason.
 NOT_OURS = {"OPENWATT_PORT", "OPENWATT_"}
@@ -204,3 +205,21 @@ def test_the_line_that_turns_the_block_for_one_machine_on_does_so() -> None:
     )
     on = re.findall(r"^OPENWATT_(\w+)=", done.stdout, re.MULTILINE)
     assert on == ["ENVIRONMENT", "LOG_LEVEL", "DATA_DIR", "LOG_FILE", "BACKUP_DIR", "BIND"]
+
+
+@pytest.mark.parametrize("page", ["deploiement.md", "deployment.md"])
+def test_the_table_of_what_a_reload_takes_up_is_that_of_the_code(page: str) -> None:
+    text = (REPOSITORY / "docs" / page).read_text()
+    rows = [row for row in re.findall(r"^\| (.+?) \| .+ \|$", text, re.MULTILINE) if "OPENWATT_BIND" in row]
+    (restart,) = rows
+    table = (
+        text[: text.index(restart)].rpartition("|---|---|")[2],
+        text[text.index(restart) :].splitlines()[1],
+    )
+    reloaded, by_commands = (set(re.findall(rf"{PREFIX}\w+", part)) for part in table)
+    assert set(re.findall(rf"{PREFIX}\w+", restart)) == {
+        *(variable_of(name) for name in AT_A_RESTART),
+        "OPENWATT_DATABASE_URL",
+    }
+    assert by_commands == {variable_of(name) for name in BY_COMMANDS}
+    assert reloaded == VARIABLES - by_commands - {variable_of(name) for name in AT_A_RESTART}

@@ -28,6 +28,7 @@ from ops.grafana.source.panels import (
 
 #: A worker tells its state every second; one that was not seen for so long hangs or is dead.
 LOST_AFTER_S = 60
+SETTINGS = {"0": ("as set", GREEN), "1": ("REFUSED", RED)}
 LIMITER = {"0": ("as set", GREEN), "1": ("DEGRADED", RED)}
 
 
@@ -214,6 +215,13 @@ def _limits() -> list[Json]:
             "Quand Redis répondait et quand il ne répondait plus.",
             Query(f"max by (host) ({by_host(f'openwatt_rate_limiter_degraded{{{TARGETS}}}')})", "{{host}}"),
             texts=LIMITER,
+        ),
+        states(
+            "Settings State",
+            "« REFUSED » : un rechargement n’a pas pu prendre les nouveaux réglages, les anciens restent en "
+            "vigueur. Le journal dit lequel est en cause.",
+            Query(f"max by (host) ({by_host(f'openwatt_settings_refused{{{TARGETS}}}')})", "{{host}}"),
+            texts=SETTINGS,
         ),
         lines(
             "Guard Alerts",
