@@ -70,6 +70,7 @@ def drill(
     burst      errors until HighErrorRate fires, then its end (about 15 minutes)
     ingestion  a source nobody has read for a month: IngestionStale and its end
     disk       what a full disk leaves, without filling one: MetricsIncomplete and its end
+    clients    clients that never finish a request: SlowClients and its end (10 minutes)
     all        all of them; without a word, only `error`
 
     The service must have the same OPENWATT_DRILL_TOKEN. Times count from the fault to each

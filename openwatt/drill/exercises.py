@@ -1,6 +1,7 @@
-"""The exercises: an error, slow answers, a burst of errors, a stopped ingestion, a full disk."""
+"""The exercises: an error, slow answers, a burst of errors, a stopped ingestion, slow clients, a full disk."""
 
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from openwatt.doctor.prometheus import JOB, queried
 from openwatt.drill.alerting import follow
 from openwatt.drill.faults import MOST_A_SECOND, THREADS, Provoker, pressure
 from openwatt.drill.full_disk import unfilled_file
+from openwatt.drill.slow_clients import CLIENTS, slow_clients
 from openwatt.drill.steps import Course, MissedError, Step
 from openwatt.drill.stopped_ingestion import SOURCE, stopped_ingestion
 from openwatt.drill.traces import trace
@@ -21,6 +23,8 @@ _SLOW_S = 3
 #: Shares of the traffic, well above what alerts begin at: 5 % errors, 1 % slower than the 99th percentile.
 _BURST_SHARE, _SLOW_SHARE = 0.2, 0.03
 _LEAST_A_SECOND = 1.0
+#: How often and how soon a probe is answered beside slow clients.
+_PROBES, _PROBE_S = 10, 1.0
 #: A worker is slow for one drill request at a time, and few ask.
 _MOST_SLOW_A_SECOND = THREADS / _SLOW_S
 
@@ -106,6 +110,25 @@ def disk(course: Course, provoker: Provoker) -> Iterator[Step]:
     yield from follow(course, {"alertname": "MetricsIncomplete", "state": "empty"}, fault())
 
 
+def clients(course: Course, provoker: Provoker) -> Iterator[Step]:
+    """Clients that never finish their request: everybody else is answered, SlowClients fires, and its end."""
+    patient = provoker.patient
+    provoker.ask("unavailable")  # the service agrees to be drilled
+    with slow_clients(patient.url, provoker.until):
+        worst_s = 0.0
+        for _ in range(_PROBES):
+            began = time.monotonic()
+            patient.asker.ask(patient.url, "/health")
+            worst_s = max(worst_s, time.monotonic() - began)
+        says = f"{CLIENTS} clients hold half a request each; /health answers within {worst_s * 1000:.0f} ms"
+        if worst_s > _PROBE_S:
+            raise MissedError(
+                course.missed(says, "see ServiceSaturated in ops/runbook.md: the machine is busy")
+            )
+        yield course.seen(says)
+    yield from follow(course, {"alertname": "SlowClients"}, slow_clients(patient.url, provoker.until))
+
+
 def _rate(course: Course, share: float, most: float) -> float:
     """Faults a second that are a share of all traffic; what Prometheus has not seen counts as none."""
     seen = queried(course.patient, f'sum(rate(http_requests_total{{job="{JOB}"}}[5m]))')
@@ -130,6 +153,7 @@ EXERCISES: dict[str, Exercise] = {
     "burst": burst,
     "ingestion": ingestion,
     "disk": disk,
+    "clients": clients,
 }
 
 

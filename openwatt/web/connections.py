@@ -176,9 +176,8 @@ class Connection(TConn):  # type: ignore[misc]  # Gunicorn ships no types
         if head.count(b"\r\ncontent-length:") == 1:
             at = head.index(b"\r\ncontent-length:")
             text = head[at + 17 :].partition(b"\r\n")[0].strip()
-            length = (
-                int(text) if text.isdigit() and len(text) < _MOST_DIGITS else 0
-            )  # the parser refuses others
+            if text.isdigit():
+                length = int(text) if len(text) < _MOST_DIGITS else SMALL_BODY_BYTES + 1
         if length > SMALL_BODY_BYTES or b"\r\ntransfer-encoding" in head or b"\r\nexpect" in head:
             return Arrival.UPLOAD
         if length and len(self.received) < len(head) + 4 + length and not self.closed_by_client:

@@ -152,6 +152,7 @@ def healed(service: Service, watched: Monitoring, alert: str) -> Iterator[None]:
         ("burst", "HighErrorRate"),
         pytest.param("disk", "MetricsIncomplete", marks=pytest.mark.slow),
         pytest.param("slow", "HighLatency", marks=pytest.mark.slow),
+        pytest.param("clients", "SlowClients", marks=pytest.mark.slow),
     ],
 )
 def test_a_drill_fires_its_alert_reaches_people_and_resolves(
