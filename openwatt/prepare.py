@@ -16,6 +16,7 @@ from openwatt.settings import Settings, SettingsError, variable_of
 from openwatt.store.embedded import EmbeddedPostgres
 from openwatt.store.errors import DatabaseAwayError
 from openwatt.store.migrate import migrate
+from openwatt.store.pooler import check_sessions
 
 logger = logging.getLogger(__name__)
 
@@ -109,20 +110,26 @@ def connect(settings: Settings, *, start: bool = True, patience_s: int = 10) -> 
 
     Raises:
         DatabaseAwayError: with the server's own words.
+        PoolerError: a pooler between here and there does not keep sessions.
     """
+    conninfo = locate_database(settings, start=start)()
     try:
-        return psycopg.connect(
-            locate_database(settings, start=start)(), autocommit=True, connect_timeout=patience_s
-        )
-    except psycopg.OperationalError as error:
-        raise DatabaseAwayError(f"the database does not answer: {error}") from error
+        connection = psycopg.connect(conninfo, autocommit=True, connect_timeout=patience_s)
+        try:
+            check_sessions(connection, conninfo)
+        except BaseException:
+            connection.close()
+            raise
+    except psycopg.Error as error:
+        raise DatabaseAwayError(f"the database does not answer: {' '.join(str(error).split())}") from error
+    return connection
 
 
 def prepare_database(settings: Settings) -> None:
     """Migrates the database and loads the catalogue, where that is still to do.
 
     Raises:
-        DatabaseAwayError, SchemaError, CatalogueError: when it cannot be made ready.
+        DatabaseAwayError, PoolerError, RefusedError, SchemaError, CatalogueError: when it cannot be.
     """
     with connect(settings) as connection:
         applied = migrate(connection)

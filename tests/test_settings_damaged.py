@@ -234,8 +234,9 @@ def test_no_damage_to_a_setting_ends_in_a_traceback(case: Case) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 @pytest.mark.usefixtures("folder")
-@settings(max_examples=4000, **_patient)
+@settings(max_examples=3000, **_patient)
 @given(st.one_of(secret_cases, other_cases))
 def test_no_damage_to_any_setting_does_either(case: Case) -> None:
     check(*case)

@@ -16,6 +16,7 @@ from openwatt.catalogue.shipped import (
     shipped_tempo_colours,
 )
 from openwatt.store.editions import edition_is_loaded, note_edition
+from openwatt.store.refusals import refusals
 from openwatt.store.tariffs import Document, Observation, publish, see_document
 from openwatt.store.tempo import ColourObservation, publish_colours
 
@@ -30,9 +31,10 @@ def load_catalogue(connection: psycopg.Connection[Any]) -> int:
     Raises:
         CatalogueError: when a shipped file cannot be read.
         CorrectionError: when an edition changes a figure without a newer `observed_on`.
+        RefusedError: when the server refuses.
     """
     edition = shipped_edition()
-    with connection.transaction():
+    with refusals(connection), connection.transaction():
         if edition_is_loaded(connection, edition):
             return 0
         documents = {source.id: _document(source) for source in shipped_sources()}

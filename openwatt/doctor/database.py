@@ -12,8 +12,8 @@ from openwatt.doctor.patient import Patient
 from openwatt.domain.freshness import FRESH_FOR, STALE_AFTER
 from openwatt.prepare import connect
 from openwatt.store.editions import edition_is_loaded
-from openwatt.store.errors import DatabaseAwayError, SchemaError
-from openwatt.store.migrate import check_schema, newest_schema
+from openwatt.store.errors import DatabaseAwayError, PoolerError, SchemaError
+from openwatt.store.migrate import check_schema, newest_schema, read_schema
 from openwatt.store.runs import StoredIngestState, ingest_states
 from openwatt.store.server import server_of
 
@@ -35,12 +35,15 @@ def check_database(patient: Patient) -> Verdict:
         raise BrokenError(
             "the embedded PostgreSQL does not run", "start the service: it starts its PostgreSQL with it"
         ) from error
+    except PoolerError as error:
+        says, _, remedy = str(error).partition(": ")
+        raise BrokenError(says, remedy) from error
     with patient.database() as database:
         server = server_of(database)
         took = []
         for _ in range(5):
             began = time.monotonic()
-            database.read_number("schema_number")
+            server_of(database)
             took.append(time.monotonic() - began)
     median = statistics.median(took)
     says = f"PostgreSQL {server.version.split()[0]}, answers in {median * 1000:.1f} ms"
@@ -55,7 +58,7 @@ def check_migrations(patient: Patient) -> Verdict:
     """The database has the schema of this code, no older and no newer one."""
     with patient.database() as database:
         try:
-            check_schema(database.read_number("schema_number"))
+            check_schema(read_schema(database))
         except SchemaError as error:
             says, _, remedy = str(error).partition(": ")
             raise BrokenError(says, remedy) from error

@@ -40,7 +40,7 @@ logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 set_json_loads(partial(loads, parse_float=Decimal, parse_int=Decimal))
 
 
-class _PatientConnection(psycopg.Connection[Any]):
+class BoundedConnection(psycopg.Connection[Any]):
     """A connection that gives up on a server that has stopped answering.
 
     `statement_timeout` is kept by the server, so a frozen one does not keep it: the
@@ -50,6 +50,7 @@ class _PatientConnection(psycopg.Connection[Any]):
     patience_s: float | None = READ_DEADLINE_S
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
+        """What the server sends, within `patience_s`."""
         try:
             return super().wait(gen, interval, timeout or self.patience_s)
         except psycopg.OperationalError:
@@ -103,25 +104,25 @@ class Database:
         self._on_query = on_query
         self._most_connections = most_connections
         self._lock = threading.Lock()
-        self._opened: tuple[int, ConnectionPool[_PatientConnection]] | None = None
+        self._opened: tuple[int, ConnectionPool[BoundedConnection]] | None = None
         self._outage = Outage(self._attempt, self._renew)
 
     def _attempt(self) -> None:
         """Raises unless the database answers."""
-        with _PatientConnection.connect(self._locate(), **_CONNECT) as connection:
+        with BoundedConnection.connect(self._locate(), **_CONNECT) as connection:
             _configure(connection)
 
     def _renew(self) -> None:
         """Replaces the connections that an outage has left in the pool, broken or not."""
         self._pool().drain()
 
-    def _pool(self) -> ConnectionPool[_PatientConnection]:
+    def _pool(self) -> ConnectionPool[BoundedConnection]:
         if self._opened is None or self._opened[0] != os.getpid():
             with self._lock:
                 if self._opened is None or self._opened[0] != os.getpid():
                     pool = ConnectionPool(
                         self._locate,
-                        connection_class=_PatientConnection,
+                        connection_class=BoundedConnection,
                         kwargs=_CONNECT,
                         min_size=0,  # a pool that grows on demand tries again as soon as it is asked again
                         max_size=self._most_connections,

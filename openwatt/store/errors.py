@@ -11,6 +11,14 @@ class SchemaError(OpenWattError):
     """The database's schema and this code do not fit together."""
 
 
+class RefusedError(OpenWattError):
+    """The database's server refuses what is needed to make it ready; the message names the remedy."""
+
+
+class PoolerError(OpenWattError):
+    """A pooler before the database does not keep a session for each connection."""
+
+
 class CorrectionError(OpenWattError):
     """A different figure is already kept for the same contract, day and instant of observation."""
 

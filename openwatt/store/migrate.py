@@ -6,7 +6,9 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from openwatt.store.database import Database
 from openwatt.store.errors import SchemaError
+from openwatt.store.refusals import refusals
 from openwatt.store.sql import statement
 
 LEAST_POSTGRESQL = 14
@@ -24,6 +26,24 @@ def migrations() -> dict[int, tuple[str, LiteralString]]:
 def newest_schema() -> int:
     """The schema number that this code knows."""
     return max(migrations())
+
+
+def read_schema(database: Database) -> int:
+    """The schema number of a database that may never have been made ready.
+
+    Raises:
+        SchemaError: it has none, or the user may not read it.
+        DatabaseAwayError: it does not answer.
+    """
+    try:
+        return database.read_number("schema_number")
+    except psycopg.errors.UndefinedTable as error:
+        raise SchemaError("the database holds nothing of OpenWatt: run `openwatt migrate`") from error
+    except psycopg.errors.InsufficientPrivilege as error:
+        raise SchemaError(
+            "the user may not read what OpenWatt has put there: let OPENWATT_DATABASE_URL name the "
+            "user that owns its tables"
+        ) from error
 
 
 def check_schema(found: int) -> None:
@@ -55,13 +75,14 @@ def migrate(connection: psycopg.Connection[Any]) -> list[str]:
 
     Raises:
         SchemaError: when the database is newer than this code, or its PostgreSQL too old.
+        RefusedError: when the server refuses.
     """
     if connection.info.server_version < LEAST_POSTGRESQL * 10_000:
         raise SchemaError(
             f"PostgreSQL {connection.info.server_version // 10_000} is too old: "
             f"OpenWatt needs {LEAST_POSTGRESQL} or newer"
         )
-    with connection.transaction():
+    with refusals(connection), connection.transaction():
         connection.execute(statement("schema_lock"))
         connection.execute(statement("schema_migrations"))
         (found,) = connection.execute(statement("schema_number")).fetchone() or (0,)

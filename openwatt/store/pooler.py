@@ -9,13 +9,13 @@ import uuid
 
 import psycopg
 
-from openwatt.store.database import READ_DEADLINE_S, Connection, PatientConnection
+from openwatt.store.database import BoundedConnection, Connection
 from openwatt.store.errors import PoolerError
 from openwatt.store.sql import statement
 
 #: Other clients of the pool may take the session of a round away, and then it shows nothing.
-_ROUNDS = 4
-#: Connections held at once: a pooler that hands out the session that rested longest has so many others to give.
+_ROUNDS = 3
+#: Connections held at once: a pooler that hands out the session that rested longest has others to give first.
 _OTHERS = 4
 
 
@@ -27,42 +27,46 @@ def check_sessions(connection: Connection, conninfo: str) -> None:
 
     Raises:
         PoolerError: naming the remedy.
-        psycopg.OperationalError: the server has gone meanwhile.
     """
-    ours = connection.execute(statement("session_process")).fetchone()
-    if ours is None or connection.info.backend_pid == ours[0]:
+    row = connection.execute(statement("session_process")).fetchone()
+    if row is not None and row[0] == connection.info.backend_pid:
         return
-    for _ in range(_ROUNDS):
-        mark = str(uuid.uuid4())
-        connection.execute(statement("mark_session"), {"mark": mark})
-        if _is_shared(connection, conninfo, mark):
-            raise PoolerError(
-                "OPENWATT_DATABASE_URL leads to a pooler, such as PgBouncer, that gives a connection another "
-                "session for each transaction: set pool_mode = session there for this database, or name "
-                "PostgreSQL's own port"
-            )
+    shared, rounds = None, 0
+    while shared is None and rounds < _ROUNDS:
+        shared, rounds = _is_shared(conninfo), rounds + 1
+    if shared:
+        raise PoolerError(
+            "OPENWATT_DATABASE_URL leads to a pooler, such as PgBouncer, that gives a connection another "
+            "session for each transaction: set pool_mode = session for this database there, or name the port "
+            "of PostgreSQL itself"
+        )
 
 
-def _is_shared(connection: Connection, conninfo: str, mark: str) -> bool:
-    """Whether a marked session comes into the hands of another connection, or is taken from its own."""
-    others = []
+def _is_shared(conninfo: str) -> bool | None:
+    """Whether a marked session is given to another connection, or taken away; None where that is not seen.
+
+    It is not when the pool has no other session to give, and still does not give ours away.
+    """
+    mark = str(uuid.uuid4())
+    opened = []
     try:
+        ours = BoundedConnection.connect(conninfo, autocommit=True, connect_timeout=2)
+        opened.append(ours)
+        ours.execute(statement("mark_session"), {"mark": mark})
         for _ in range(_OTHERS):
-            other = PatientConnection.connect(conninfo, autocommit=False, connect_timeout=2)
-            others.append(other)
-            # In a transaction it keeps whatever session it was given until it is closed.
-            if _sees(other, mark) or not _sees(connection, mark):
+            other = BoundedConnection.connect(conninfo, connect_timeout=2)
+            opened.append(other)
+            # In a transaction, it keeps the session that it was given until it is closed.
+            if _sees(other, mark) or not _sees(ours, mark):
                 return True
     except psycopg.OperationalError as error:
-        # The pool has no session left to give: ours is not given away.  In the mode `statement` a
-        # transaction is refused, and in this words.
-        return "pooling mode" in str(error)
+        return "statement pooling" in str(error)  # PgBouncer's word, in a mode without transactions
     finally:
-        for other in others:
-            other.close()
-    return False
+        for one in opened:
+            one.close()
+    return None
 
 
 def _sees(connection: Connection, mark: str) -> bool:
-    found = connection.execute(statement("session_mark")).fetchone()
-    return found is not None and found[0] == mark
+    row = connection.execute(statement("session_mark")).fetchone()
+    return row is not None and row[0] == mark
