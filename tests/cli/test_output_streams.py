@@ -29,7 +29,7 @@ NO_ROOM = "No space left on device"
 
 
 class Case(NamedTuple):
-    """How a command is called, its usual status, whether it prints, and whether it stays until it is ended."""
+    """How a command is called, its usual status, whether it prints, and whether it stays until ended."""
 
     arguments: Sequence[str]
     status: int = 0
@@ -212,7 +212,7 @@ def test_a_command_that_cannot_complain_ends_nevertheless(
         stack.callback(os.close, writing)
         full = stack.enter_context(Path("/dev/full").open("w"))
         for stream in (writing, full):
-            streams = {"stderr": stream, **({"stdout": stream} if both else {})}
+            streams: dict[str, Any] = {"stderr": stream, **({"stdout": stream} if both else {})}
             assert run(place, name, **streams).status in {case.status, 1, READER_GONE}
 
 
