@@ -1,4 +1,4 @@
-"""`openwatt inspect`: what a document says, and every doubt, without a database."""
+"""`openwatt inspect`: what a document says, and every doubt; nothing is stored."""
 
 import datetime as dt
 from pathlib import Path
@@ -6,14 +6,20 @@ from pathlib import Path
 import click
 from rich.table import Table
 
-from openwatt.catalogue.references import shipped_references
+from openwatt.catalogue.references import known_references, shipped_references
+from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console
+from openwatt.domain.doubts import References
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import Tariff
+from openwatt.ingest.bounded import BoundedInspector
 from openwatt.ingest.grid_pdf.picture import draw_pages
-from openwatt.ingest.inspect import Inspection, as_json, inspect_document
+from openwatt.ingest.inspect import Inspection, as_json
 from openwatt.ingest.sources import SourceError, load_sources
 from openwatt.ingest.unreadable import UnreadableDocumentError
+from openwatt.prepare import connect, held_database, prepare_database
+from openwatt.settings import Settings
+from openwatt.store.tariffs import regulated_history
 
 #: Exit status by outcome, so that a script can tell.
 EXIT_STATUS = {"published": 0, "refused": 1, "unreadable": 2}
@@ -22,6 +28,12 @@ EXIT_STATUS = {"published": 0, "refused": 1, "unreadable": 2}
 @click.command("inspect")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--source", "name", help="Read it as this source's document instead of recognising it.")
+@click.option(
+    "--as-run",
+    is_flag=True,
+    help="Hold it against the regulated tariff that the database knows, as a run does; without this, against "
+    "the shipped one, and no database is needed.",
+)
 @click.option("--json", "as_text", is_flag=True, help="Print JSON: source, outcome, tariffs, doubts.")
 @click.option(
     "--png",
@@ -29,8 +41,12 @@ EXIT_STATUS = {"published": 0, "refused": 1, "unreadable": 2}
     help="Also draw the pages with the recognised cells coloured by meaning.",
 )
 @click.pass_context
-def inspect(ctx: click.Context, /, *, file: Path, name: str | None, as_text: bool, png: Path | None) -> None:
+def inspect(
+    ctx: click.Context, /, *, file: Path, name: str | None, as_run: bool, as_text: bool, png: Path | None
+) -> None:
     """Show what FILE says and every reason not to publish it; nothing is stored.
+
+    It is read within the limits of a run: 20 seconds and 512 MB.
 
     Exit status: 0 a run would publish it, 1 it would refuse it, 2 it is unreadable.
     """
@@ -42,7 +58,9 @@ def inspect(ctx: click.Context, /, *, file: Path, name: str | None, as_text: boo
         raise click.BadParameter(f"{name!r} is none of {', '.join(sources)}", param_hint="--source")
     document = file.read_bytes()
     today = dt.datetime.now(PARIS).date()
-    inspection = inspect_document(document, sources, shipped_references(), on=today, name=name)
+    references = _stored_references(settings_of(ctx)) if as_run else shipped_references()
+    with BoundedInspector() as inspector:
+        inspection = inspector.inspect_document(document, sources, references, on=today, name=name)
     if as_text:
         click.echo(as_json(inspection).decode())
     else:
@@ -53,6 +71,14 @@ def inspect(ctx: click.Context, /, *, file: Path, name: str | None, as_text: boo
         except UnreadableDocumentError as error:
             click.echo(f"no picture: {error}", err=True)
     ctx.exit(EXIT_STATUS[inspection.outcome])
+
+
+def _stored_references(settings: Settings) -> References:
+    """What a run holds documents against."""
+    with held_database(settings):
+        prepare_database(settings)
+        with connect(settings) as connection:
+            return known_references(regulated_history(connection))
 
 
 _COLOURS_OF_OUTCOMES = {"published": "green", "refused": "yellow", "unreadable": "red"}

@@ -1,4 +1,4 @@
-"""What a document says and every reason not to publish it, without a database: `openwatt inspect`."""
+"""What a document says and every reason not to publish it."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping

@@ -187,13 +187,17 @@ def override(question: Question) -> OverrideDone:
 def inspect(question: Question) -> InspectionItem:
     """Inspect a document.
 
-    What a run would read in it and every reason not to publish it. Without `source` it is
-    recognised by its own words. Nothing is stored.
+    What a run would read in it and every reason not to publish it, within a run's limits and
+    against the regulated tariff that a run knows. Without `source` it is recognised by its own
+    words. Nothing is stored.
     """
     request.max_content_length = LONGEST_DOCUMENT + _FORM_BYTES
     document, source = _document(question.get(SOURCE))
     named = [] if source is None else [f"--source={source}"]
-    done = _ours().commands.run(["inspect", "/dev/stdin", "--json", *named], given=document)
+    answers().database.read_number("schema_number")  # away: that is a 503 and no fault of the document
+    done = _ours().commands.run(
+        ["inspect", "/dev/stdin", "--as-run", "--json", *named], given=document, uses_database=True
+    )
     if done.status == _WRONG and not done.output:
         raise BadRequestError([_fault(done.complaint)])
     return _told(done, InspectionItem)

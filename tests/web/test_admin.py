@@ -11,12 +11,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import psycopg
 import pytest
+from click.testing import CliRunner
 from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
@@ -25,14 +27,20 @@ from werkzeug.test import TestResponse
 
 import openwatt.web.bearer
 from openwatt.app import create_app
+from openwatt.catalogue.references import shipped_references
+from openwatt.cli import main
+from openwatt.domain.tariff import Tariff
+from openwatt.ingest.bounded import BoundedInspector
 from openwatt.ingest.sources import load_sources
 from openwatt.settings import Settings
 from openwatt.store.database import Connection
+from openwatt.store.tariffs import Document, Observation, publish, regulated_history
 from openwatt.web.admin import LONGEST_DOCUMENT, Admin
 from openwatt.web.bearer import Bearer
 from openwatt.web.commands import Commands, Done, OvertimeError
 from tests.conftest import NOW, Server, close_app
 from tests.ingest.drawn_sheets import drawn_words, simple_and_double
+from tests.ingest.hostile_documents import bomb
 from tests.ingest.refused_runs import LOOKED_AT, SOURCE, misprinted, refuse
 from tests.web.test_access import Lines
 
@@ -336,6 +344,52 @@ def test_a_document_is_inspected_and_nothing_of_it_is_stored(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_document_is_held_against_the_regulated_tariff_that_a_run_knows(
+    filled_url: str, tmp_path: Path
+) -> None:
+    """Prices that are right beside the shipped tariff are in doubt once a far dearer one is published."""
+    sheet = tmp_path / "sheet.pdf"
+    sheet.write_bytes(simple_and_double().pdf)
+    with psycopg.connect(filled_url) as connection:
+        history = regulated_history(connection)
+        dearer = [
+            Observation(thrice(tariff), LOOKED_AT, Document(reference="a", title="a"), None, "test", True)
+            for tariff in history
+            if tariff.applies_from == dt.date(2025, 8, 1)
+        ]
+        assert publish(connection, dearer) == len(dearer) > 10
+    app = create_app(Settings(database_url=filled_url, workers=1, admin_token=TOKEN))
+    answer = app.test_client().post(
+        "/v1/admin/inspect", headers=HOLDER, data=sheet.read_bytes(), content_type="application/pdf"
+    )
+    close_app(app)
+    assert answer.status_code == 200, answer.text
+    assert (answer.json or {})["outcome"] == "refused"
+    shipped = CliRunner().invoke(main, ["inspect", str(sheet), "--json"])
+    assert json.loads(shipped.stdout)["outcome"] == "published"
+
+
+def thrice(tariff: Tariff) -> Tariff:
+    """The tariff from six weeks later on, three times as dear."""
+    return replace(
+        tariff,
+        applies_from=dt.date(2025, 9, 15),
+        applies_to=None,
+        prices_eur_per_kwh_ht={name: 3 * price for name, price in tariff.prices_eur_per_kwh_ht.items()},
+        prices_eur_per_kwh_ttc={name: 3 * price for name, price in tariff.prices_eur_per_kwh_ttc.items()},
+    )
+
+
+def test_a_document_is_read_within_the_limits_of_a_run(ask: Ask) -> None:
+    content = bomb(megabytes=700)
+    answer = ask("POST", "/inspect", data=content, content_type="application/pdf")
+    with BoundedInspector() as inspector:
+        run = inspector.inspect_document(content, load_sources(), shipped_references(), on=NOW.date())
+    assert run.outcome == "unreadable"
+    assert "512 MB" in (run.reason or "")
+    assert (answer.json or {})["reason"] == run.reason
+
+
 @pytest.mark.parametrize(
     ("query", "sent", "status", "named"),
     [
@@ -466,10 +520,10 @@ def test_a_command_that_breaks_is_a_fault_of_ours(ask: Ask, monkeypatch: pytest.
     assert (answer.status_code, answer.content_type) == (500, "application/problem+json")
 
 
-def test_a_worker_that_inspects_never_loads_the_reader() -> None:
+def test_a_worker_that_inspects_never_loads_the_reader(filled_url: str) -> None:
     code = (
         "import sys; from openwatt.app import create_app; from openwatt.settings import Settings\n"
-        f"app = create_app(Settings(database_url='postgresql:///x', workers=1, admin_token={TOKEN!r}))\n"
+        f"app = create_app(Settings(database_url={filled_url!r}, workers=1, admin_token={TOKEN!r}))\n"
         "answer = app.test_client().post('/v1/admin/inspect', data=b'x', content_type='application/pdf',"
         f" headers={HOLDER!r})\n"
         "readers = ('pypdfium2', 'PIL', 'openwatt.ingest', 'openwatt.cli')\n"
@@ -492,6 +546,7 @@ def test_without_a_database_it_is_a_503() -> None:
         client.get("/v1/admin/runs", headers=HOLDER),
         client.post("/v1/admin/overrides", headers=HOLDER, json=DECIDE),
         client.post("/v1/admin/overrides", headers=HOLDER, json=ELSEWHERE),
+        client.post("/v1/admin/inspect", headers=HOLDER, data=b"x", content_type="application/pdf"),
     ):
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
     close_app(app)
