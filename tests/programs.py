@@ -13,6 +13,7 @@ PACKAGES: Mapping[str, str] = MappingProxyType(
         "amtool": "prometheus-alertmanager",
         "chromedriver": "chromium-driver",
         "chromium": "chromium",
+        "curl": "curl",
         "git": "git",
         "jq": "jq",
         "logrotate": "logrotate",
