@@ -58,6 +58,10 @@ elk-down: ## Stop them; their data is kept.
 test: $(VENV)/.dev $(BUGSINK)/.done ## Run every test; T=tests/web runs a part.
 	$(BIN)/python -m pytest --numprocesses=$(or $(JOBS),auto) $(PYTEST_ARGS) $(T)
 
+.PHONY: test-fresh
+test-fresh: ## Run the tests that start programs in a minimal Debian made on the spot; T= and FRESH="--suite bookworm".
+	JOBS=$(JOBS) PYTEST_ARGS="$(PYTEST_ARGS)" tests/fresh/run $(FRESH) $(T)
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Look for faults of style and form.
 	$(BIN)/ruff check .

@@ -11,11 +11,15 @@ import pytest
 PACKAGES: Mapping[str, str] = MappingProxyType(
     {
         "amtool": "prometheus-alertmanager",
+        "caddy": "caddy",
         "chromedriver": "chromium-driver",
         "chromium": "chromium",
+        "curl": "curl",
         "git": "git",
         "jq": "jq",
         "logrotate": "logrotate",
+        "mkfs.ext4": "e2fsprogs",
+        "nginx": "nginx-light",
         "openssl": "openssl",
         "prometheus": "prometheus",
         "prometheus-alertmanager": "prometheus-alertmanager",

@@ -21,10 +21,10 @@ class Ring:
     appended. Without one, or on a full disk, it is plain memory.
     """
 
-    def __init__(self, capacity: int, path: Path | None = None) -> None:
+    def __init__(self, capacity: int, path: Path | str | None = None) -> None:
         self.capacity = capacity
-        self.path = path
-        self._file = _locked_file(path) if path is not None else None
+        self.path = os.fspath(path) if path is not None else None
+        self._file = _locked_file(self.path) if self.path is not None else None
         self._memory = self._map(capacity)
         self.head = 0
         self.tail = 0
@@ -91,7 +91,7 @@ class Ring:
         self._memory.close()
         if self._file is not None:
             if not keep_file and self.path is not None:
-                self.path.unlink(missing_ok=True)
+                Path(self.path).unlink(missing_ok=True)
             os.close(self._file)
             self._file = None
 
@@ -135,13 +135,13 @@ def lock(path: Path) -> int | None:
     return None
 
 
-def _locked_file(path: Path) -> int | None:
+def _locked_file(path: str) -> int | None:
     """Creates a file that nobody sees before it is locked; None when the disk refuses."""
-    hidden = path.with_suffix(".new")
+    hidden = f"{path.removesuffix('.ring')}.new"
     try:
         descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o640)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        hidden.rename(path)
+        os.rename(hidden, path)  # noqa: PTH104  no Path can be made while the interpreter is ending
     except OSError:
         return None
     return descriptor

@@ -40,9 +40,9 @@ class Spool:
         self._claims: dict[str, int] = {}
 
     @property
-    def ring_path(self) -> Path:
-        """Where this process's ring lies."""
-        return self.directory / f"{self.owner}.ring"
+    def ring_path(self) -> str:
+        """Where this process's ring lies; text, for Python 3.13 makes no more Path while it is ending."""
+        return f"{self.directory}/{self.owner}.ring"
 
     @property
     def records(self) -> int:

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.running import REPOSITORY, wait_until
+from tests.programs import require_program
 
 
 class SmallDisk:
@@ -49,8 +49,9 @@ def small_disk(path: Path, megabytes: int, kind: str = "tmpfs") -> Iterator[Smal
     if kind == "tmpfs":
         mount = f"mount -t tmpfs -o mode=755,size={megabytes}m tmpfs {path}"
     else:
-        if os.geteuid() or not shutil.which("mkfs.ext4"):
-            pytest.skip("an ext4 of the test's own needs root and mkfs.ext4: apt-get install e2fsprogs")
+        if os.geteuid():
+            pytest.skip("an ext4 of the test's own needs root")
+        require_program("mkfs.ext4")
         image = path.with_suffix(".img")
         mount = f"truncate -s {megabytes}M {image} && mkfs.ext4 -q {image} && mount -o loop {image} {path}"
     user = ["--user", "--map-root-user"] if os.geteuid() else []

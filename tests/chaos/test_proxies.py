@@ -4,7 +4,6 @@ import http.server
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import threading
@@ -16,11 +15,11 @@ from typing import Any, ClassVar
 import pytest
 
 from tests.chaos.running import Answer, Home, Service, free_port, wait_until
+from tests.programs import find_program, needs_program
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-needs_nginx = pytest.mark.skipif(NGINX is None, reason="apt-get install nginx-light")
-needs_caddy = pytest.mark.skipif(shutil.which("caddy") is None, reason="apt-get install caddy")
+NGINX = find_program("nginx")
+needs_nginx, needs_caddy = needs_program("nginx"), needs_program("caddy")
 
 #: A header that is set in a location takes the place of all those set around it.
 LOCATIONS = """

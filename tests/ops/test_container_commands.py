@@ -13,6 +13,7 @@ import yaml
 from tests.chaos.running import free_port, wait_until
 from tests.ops.dockerfile import REPOSITORY
 from tests.ops.test_stack import SHELLCHECK
+from tests.programs import needs_program
 
 OPS = REPOSITORY / "ops"
 AWKWARD = "with 'quotes' and $(signs)"
@@ -85,6 +86,7 @@ def test_a_password_reaches_the_program_and_no_command_line(
         assert [line.partition("=")[2] for line in environment] == [AWKWARD]
 
 
+@needs_program("redis-server")
 def test_valkey_asks_for_the_password_that_it_was_told_by_standard_input(tmp_path: Path) -> None:
     port = free_port()
     (tmp_path / "valkey_password").write_text("0123456789abcdef\n")

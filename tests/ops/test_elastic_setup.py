@@ -13,6 +13,7 @@ import pytest
 
 from tests.ops.elastic_index import Index
 from tests.ops.elastic_server import ElasticServer
+from tests.programs import require_program
 
 ELASTIC = Path(__file__).resolve().parents[2] / "ops" / "elastic"
 SETUP = ELASTIC / "setup.sh"
@@ -29,6 +30,7 @@ STEPS = [
 
 @pytest.fixture
 def server() -> Iterator[ElasticServer]:
+    require_program("curl")
     with ElasticServer(Index()) as started:
         yield started
 

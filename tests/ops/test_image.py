@@ -1,9 +1,11 @@
 """The image, made line by line from its Dockerfile and started as an engine starts it."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,10 +66,11 @@ def test_every_package_is_installed_with_its_hash_and_as_a_wheel() -> None:
         assert "--no-index" in part or ("--require-hashes" in part and "--only-binary :all:" in part), part
 
 
-def test_the_python_of_the_image_is_the_one_that_tests_run_on() -> None:
-    assert {stage.base.split(":")[1].rsplit(".", 1)[0] for stage in read_dockerfile(DOCKERFILE)} == {
-        f"{sys.version_info.major}.{sys.version_info.minor}"
-    }
+def test_the_python_of_the_image_is_the_oldest_that_is_supported_and_what_packages_are_chosen_for() -> None:
+    least = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["requires-python"]
+    oldest = least.removeprefix(">=")
+    assert {stage.base.split(":")[1].rsplit(".", 1)[0] for stage in read_dockerfile(DOCKERFILE)} == {oldest}
+    assert set(re.findall(r"--python-version (\S+)", (REPOSITORY / "Makefile").read_text())) == {oldest}
 
 
 def test_nothing_private_reaches_the_build() -> None:

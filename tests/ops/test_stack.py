@@ -65,6 +65,9 @@ class Place:
             '#!/bin/sh\necho "native $*" >> "$CALLS"\n[ "$1" != render ] || mkdir -p "$3/alertmanager"\n'
         )
         native.chmod(0o755)
+        python = self.folder / ".venv/bin/python"
+        python.parent.mkdir(parents=True)
+        python.symlink_to(sys.executable)
         self.calls_file = folder / "calls"
         self.engine("docker")
         quick = self.programs / "sleep"

@@ -15,9 +15,7 @@ from tests.conftest import Server
 from tests.store.other_postgres import INSTALLED, other_postgres
 
 OTHERS = [version for version in INSTALLED if pg_tools.supports(version)]
-needs_another = pytest.mark.skipif(
-    not OTHERS, reason="needs another PostgreSQL; on Debian: apt-get install postgresql"
-)
+needs_another = pytest.mark.skipif(not OTHERS, reason="apt-get install postgresql")
 
 
 @pytest.fixture(scope="module", params=OTHERS or [0])
