@@ -1,4 +1,4 @@
-"""The exercises: an error, slow answers, a burst of errors, a stopped ingestion, slow clients, a full disk."""
+"""The exercises: an error, slow answers, a burst of errors, an old source, slow clients, a full disk."""
 
 import threading
 import time
