@@ -69,7 +69,7 @@ def bind_to_history(connection: Connection, statement_timeout_s: float) -> None:
     connection.execute(statement("connection_settings"), {"statement_timeout": f"{statement_timeout_s}s"})
 
 
-def _open(pool: ConnectionPool[_PatientConnection]) -> None:
+def _open(pool: ConnectionPool[BoundedConnection]) -> None:
     """Starts a pool's threads, all of them or none.
 
     Raises:
