@@ -32,6 +32,7 @@ from openwatt.web.probes import probes
 from openwatt.web.problems import register_problems
 from openwatt.web.sub_path import SubPath
 from openwatt.web.troubles import KeptTroubles
+from openwatt.web.uploads import places, return_large_blocks
 
 #: A question is asked by its address; only a customer's file needs more (`web.bodies`).
 LONGEST_BODY_BYTES = 64 * 1024
@@ -59,6 +60,8 @@ def create_app(
     telemetry = telemetry or running_telemetry() or Telemetry(telemetry_config(settings, multiprocess=False))
     app = Flask("openwatt.web", static_url_path="/static")
     app.request_class = Request
+    places.allow(threads=settings.threads)
+    return_large_blocks()
     app.config.update(
         MAX_CONTENT_LENGTH=LONGEST_BODY_BYTES, REVISION=settings.revision, SOURCES=declared_sources()
     )

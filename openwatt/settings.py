@@ -159,6 +159,10 @@ def _contact(text: str) -> str:
     return text
 
 
+#: However many cores there are: the memory limits that ship with the product count with so many.
+MOST_USUAL_WORKERS = 9
+
+
 def _cores() -> int:
     return os.cpu_count() or 1
 
@@ -178,7 +182,9 @@ class Settings:
     )
     bind: str = _setting("127.0.0.1:8000", "Address and port on which the service listens.", _bind)
     workers: int = _setting(
-        min(_cores() + 1, 9), "Worker processes; by default one more than the cores.", _whole_number(1, 256)
+        min(_cores() + 1, MOST_USUAL_WORKERS),
+        "Worker processes; by default one more than the cores.",
+        _whole_number(1, 256),
     )
     threads: int = _setting(
         4, "Threads of a worker, and the most connections it opens to the database.", _whole_number(1, 64)

@@ -7,14 +7,18 @@ import sys
 from openwatt.cli import main
 
 
-def limit(seconds: int, megabytes: int) -> None:
-    """Bounds this process: when its seconds are over the kernel ends it, whoever still waits for it."""
+def limit(seconds: int, megabytes: int, cpu_seconds: int = 15) -> None:
+    """Bounds this process: when its seconds are over the kernel ends it, whoever still waits for it.
+
+    What it starts has the same bounds of memory and processor time, each process for itself.
+    """
     most = megabytes * 1_000_000
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.alarm(seconds)
 
 
 if __name__ == "__main__":
-    limit(int(sys.argv[1]), int(sys.argv[2]))
-    main(sys.argv[3:], prog_name="openwatt")
+    limit(int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[4:], prog_name="openwatt")

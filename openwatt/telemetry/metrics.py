@@ -44,6 +44,13 @@ OTHER_METHOD: Final = "OTHER"
 _ERRORS: Final = ("500", "503")
 
 
+#: Why a customer's file is refused: by a bound of `meter.bounds`, or `busy`.
+UPLOAD_REFUSALS: Final = (
+    *("bytes", "lines", "line", "columns", "cells", "nodes", "members"),
+    *("memory", "time", "crash", "busy"),
+)
+
+
 class Metrics:
     """Every family the service feeds, each with its few and known labels.
 
@@ -90,6 +97,19 @@ class Metrics:
             ("route", "limit"),
             registry=registry,
         )
+        self.uploads_refused = Counter(
+            "openwatt_uploads_refused",
+            "Customers' files refused by a bound, or because as many were read as may be at once.",
+            ("reason",),
+            registry=registry,
+        )
+        self.uploads_cpu = Counter(
+            "openwatt_upload_cpu_seconds",
+            "Processor time of the processes that read customers' files.",
+            registry=registry,
+        )
+        for reason in UPLOAD_REFUSALS:  # a series that began with its first refusal would hide it
+            self.uploads_refused.labels(reason)
         self.limiter_degraded = Gauge(
             "openwatt_rate_limiter_degraded",
             "1 while limits are counted in a worker's memory because Redis does not answer.",

@@ -7,7 +7,6 @@ from openwatt.domain.answers import coverage_answer, findings_answer, span_answe
 from openwatt.domain.calendar import lay_out
 from openwatt.domain.errors import OpenWattError
 from openwatt.domain.usage import energies_by_register, energies_of_stretches, findings_of_stretches, whole_wh
-from openwatt.meter.read import read_load_curve
 from openwatt.web.answers import Listing, Question, answered
 from openwatt.web.bill_items import BillsPage, RankedItem, RankedRow, RegistersPage
 from openwatt.web.bill_params import BILL_FIELDS, BILL_PARAMETERS, REGISTER_FIELDS
@@ -16,6 +15,7 @@ from openwatt.web.browser import forbid_caching
 from openwatt.web.customer import MOST_DAYS, answer, compared, home_of, read_customer
 from openwatt.web.market import stored_market
 from openwatt.web.problems import BadRequestError, Fault
+from openwatt.web.uploads import read_load_curve
 
 bills = Blueprint("bills", __name__, url_prefix="/v1")
 bills.after_request(forbid_caching)

@@ -1,26 +1,30 @@
 """What a customer sends: read into values with all faults at once, answered, and forgotten."""
 
 import functools
-import io
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import flask
 import msgspec
 from flask import Response, request
 from gunicorn.http.errors import ParseException
+from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 
 from openwatt.domain.errors import OpenWattError
+from openwatt.meter.sandbox import ReaderFaultError, fault_of
 from openwatt.store.errors import DatabaseAwayError, SchemaError
 from openwatt.web.answers import Described, Listing, Question, answers, sent_once
 from openwatt.web.params import FORMAT, Parameter, gather, gather_query
 from openwatt.web.problems import BadRequestError, Fault
+from openwatt.web.uploads import HeldBytes, body_memory, decoding
 
 #: A body that holds a meter's file; every other address takes 64 kB.
 LONGEST_FILE_BODY = 32 * 1024 * 1024
+#: What a JSON body holds beside its file; as much as a body without a file.
+MOST_BESIDE_FILE = 64 * 1024
+_PIECE_BYTES = 64 * 1024
 #: A whole number of a field has few digits; more would only cost time to write out.
 _MOST_DIGITS = 20
 
@@ -37,7 +41,19 @@ class Request(flask.Request):
         return super().stream
 
     def _get_file_stream(self, *_told: Any, **_named: Any) -> IO[bytes]:
-        return io.BytesIO()
+        return HeldBytes(body_memory, self)
+
+    def whole_body(self) -> bytes:
+        """The body, counted while it comes, and not copied again."""
+        held = HeldBytes(body_memory, self)
+        while piece := self.stream.read(_PIECE_BYTES):
+            held.write(piece)
+        return held.value()
+
+    def close(self) -> None:
+        """Forgets what was received; Flask calls it after the answer."""
+        super().close()
+        body_memory.release(self)
 
 
 class _Body:
@@ -64,9 +80,7 @@ class CustomerDataError(Exception):
     """A fault of ours while a customer's data was looked at. It says where, and nothing of the data."""
 
     def __init__(self, error: BaseException) -> None:
-        frames = traceback.extract_tb(error.__traceback__)
-        places = [f"{frame.filename.rpartition('openwatt/')[2]}:{frame.lineno}" for frame in frames]
-        super().__init__(f"{type(error).__name__} at {' > '.join(places)}")
+        super().__init__(str(error) if isinstance(error, ReaderFaultError) else fault_of(error))
 
 
 def posted(
@@ -111,10 +125,20 @@ def read_body(fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault
         RequestEntityTooLarge: when it is larger than the request's limit.
     """
     if request.mimetype == "application/json":
-        return _of_json(request.get_data(cache=False), fields)
+        return _of_json(_our_request().whole_body(), fields)
     if request.mimetype == "multipart/form-data":
         return _of_form(fields)
     raise UnsupportedMediaType("This address takes application/json or multipart/form-data.")
+
+
+def _our_request() -> Request:
+    return cast("Request", request._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001 (werkzeug's documented way to what a proxy stands for)
+
+
+def file_bytes(sent: FileStorage) -> bytes:
+    """What a part of a form holds; not copied where it lies in memory already."""
+    stream = sent.stream
+    return stream.value() if isinstance(stream, HeldBytes) else stream.read()
 
 
 def _of_form(fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault]]:
@@ -122,7 +146,7 @@ def _of_form(fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault]
     files = request.files
     # A part may come without a name, which werkzeug tells as None.
     pairs = [(name or "", text) for name, text in request.form.items(multi=True)]
-    held = [one.stream.read() for one in files.getlist("file")]
+    held = [file_bytes(one) for one in files.getlist("file")]
     if any(field.name == "file" for field in fields):
         # A part without a file's name is a text to werkzeug; the file is what it holds.
         held += [text.encode() for name, text in pairs if name == "file"]
@@ -144,9 +168,38 @@ def _of_form(fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault]
 
 def _of_json(body: bytes, fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault]]:
     try:
-        return of_object(decode_object(body), fields)
+        if len(body) <= MOST_BESIDE_FILE:
+            return of_object(decode_object(body), fields)
+        with decoding():
+            refuse_large_json(body)
+            return of_object(decode_object(body), fields)
     except BadRequestError as error:
         return {}, list(error.faults)
+
+
+class _FileAlone(msgspec.Struct):
+    """The file of a JSON body; what stands beside it is passed over without being built."""
+
+    file: msgspec.Raw = msgspec.Raw(b"null")
+
+
+def refuse_large_json(body: bytes) -> None:
+    """Refuses a JSON body that is large by anything but its file, before anything of it is built.
+
+    Raises:
+        BadRequestError: saying what is too large.
+    """
+    try:
+        file = msgspec.json.decode(body, type=_FileAlone).file
+    except msgspec.ValidationError:
+        raise BadRequestError([Fault("body", "must be a JSON object")]) from None
+    except (ValueError, RecursionError) as error:
+        raise BadRequestError([Fault("body", f"is not JSON: {error}")]) from None
+    raw = memoryview(file)
+    if len(body) - len(raw) > MOST_BESIDE_FILE:
+        raise BadRequestError([Fault("body", f"is longer than {MOST_BESIDE_FILE} bytes without its file")])
+    if len(raw) > MOST_BESIDE_FILE and raw[0] != ord('"'):
+        raise BadRequestError([Fault("file", "must be of type string")])
 
 
 def decode_object(body: bytes) -> dict[str, Any]:

@@ -18,7 +18,10 @@ import openwatt
 
 #: How long a request waits for a command; Gunicorn gives a worker that ends 30 s.
 MAX_SECONDS = 25
-MAX_MEGABYTES = 2000
+#: Of each of its two processes: addresses, of which 190 MB are Python and its libraries, and processor time.
+#: The largest real document (49 pages) needs 100 MB more and 1 s.
+MAX_MEGABYTES = 350
+MAX_CPU_SECONDS = 4
 #: Commands that one worker runs at once.
 MOST_AT_ONCE = 1
 
@@ -74,7 +77,7 @@ class Commands:
             for name, value in os.environ.items()
             if name in _KEPT or (settings and name.startswith("PG"))
         }
-        bounds = [str(self._seconds), str(MAX_MEGABYTES)]
+        bounds = [str(self._seconds), str(MAX_MEGABYTES), str(MAX_CPU_SECONDS)]
         process = subprocess.Popen(  # noqa: S603 - our own module under our own interpreter
             [sys.executable, "-P", "-m", "openwatt.cli.bounded", *bounds, *arguments],
             stdin=subprocess.PIPE,
@@ -92,7 +95,7 @@ class Commands:
             if isinstance(error, subprocess.TimeoutExpired):
                 raise OvertimeError from None
             raise
-        if process.returncode == -signal.SIGALRM:
+        if process.returncode in {-signal.SIGALRM, -signal.SIGXCPU, -signal.SIGKILL}:
             raise OvertimeError
         lines = complaint.decode(errors="replace").strip().splitlines()
         return Done(process.returncode, output, lines[-1].removeprefix("Error: ") if lines else "")

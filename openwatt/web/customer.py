@@ -19,11 +19,12 @@ from openwatt.domain.off_peak import SUMMER_MONTHS, WINTER_MONTHS, OffPeakHours,
 from openwatt.domain.profiles import PROFILES, last_known_year, profile_curve
 from openwatt.domain.tariff import OPTIONS
 from openwatt.domain.usage import Use, use_of_curve, use_of_registers
-from openwatt.meter.read import read_load_curve
+from openwatt.meter.bounds import MeterBoundError, Reached
 from openwatt.web.bill_params import BILL_PARAMETERS
 from openwatt.web.params import LONGEST_QUERY
 from openwatt.web.problems import BadRequestError, Fault
 from openwatt.web.sub_path import address
+from openwatt.web.uploads import read_load_curve
 
 #: What is assumed of a home that does not say its off-peak hours; the answer says so.
 ASSUMED_OFF_PEAK = "22:00-06:00"
@@ -65,9 +66,9 @@ class Compared:
 class _Faults(list[Fault]):
     """The faults of a question, those of form first found."""
 
-    def add(self, parameter: str, message: str) -> None:
+    def add(self, parameter: str, message: str, reached: Reached | None = None) -> None:
         """One more, of values that are each right by themselves."""
-        self.append(Fault(parameter, message, of_form=False))
+        self.append(Fault(parameter, message, of_form=False, reached=reached))
 
 
 def read_customer(
@@ -166,7 +167,7 @@ def _curve(values: Values, now: dt.datetime, faults: _Faults) -> LoadCurve | Non
     try:
         return read_load_curve(values["file"], now)
     except MeterFileError as error:
-        faults.add("file", str(error))
+        faults.add("file", str(error), error.reached if isinstance(error, MeterBoundError) else None)
         return None
 
 

@@ -28,7 +28,7 @@ from openwatt.store.tariffs import TariffFilter, tariffs_on
 from openwatt.web.answers import Listing, answers, sent_once
 from openwatt.web.bill_items import BillsPage, RankedItem, RankedRow
 from openwatt.web.bill_params import BILL_PARAMETERS
-from openwatt.web.bodies import LONGEST_FILE_BODY, CustomerDataError
+from openwatt.web.bodies import LONGEST_FILE_BODY, CustomerDataError, file_bytes
 from openwatt.web.browser import forbid_caching
 from openwatt.web.customer import Compared, Customer, answer, compared, read_customer
 from openwatt.web.drawings import (
@@ -138,7 +138,7 @@ def _answered(texts: dict[str, str], download: str) -> Response:
     values, of_texts = gather(pairs, BILL_PARAMETERS)
     sent = request.files.get("file")
     if sent is not None and sent.filename:
-        values["file"] = sent.stream.read()
+        values["file"] = file_bytes(sent)
     market = stored_market()
     try:
         customer = read_customer(values, [*faults, *of_texts], market, answers().clock())
@@ -260,12 +260,12 @@ def _again(texts: Mapping[str, str]) -> str:
 
 def _shown(texts: Mapping[str, str], faults: Any, told: Told | None, *, status: int = 200) -> Response:
     """The page with the form as it was filled in."""
-    details: dict[str, list[str]] = {}
+    details: dict[str, list[tuple[str, str]]] = {}
+    ours = language()
     for fault in faults:
         name = _FIELD_OF.get(fault.parameter, fault.parameter)
-        details.setdefault(name if name in {*_FIELDS, "file"} else "file", []).append(fault.message)
+        details.setdefault(name if name in {*_FIELDS, "file"} else "file", []).append(_detail(fault, ours))
     offers = stored_offers(answers().database, None)
-    ours = language()
     return show(
         "home.html",
         status=status,
@@ -277,6 +277,14 @@ def _shown(texts: Mapping[str, str], faults: Any, told: Told | None, *, status: 
         profiles=[(name, ours.say(f"profile.{name}")) for name in PROFILES],
         contracts=_contracts(offers, ours),
     )
+
+
+def _detail(fault: Fault, ours: Language) -> tuple[str, str]:
+    """A fault's sentence and the language it is in: the customer's where it is of a bound."""
+    if fault.reached is not None:
+        limit, found = ours.number(fault.reached.limit), ours.number(fault.reached.found)
+        return ours.code, ours.say(f"bound.{fault.reached.bound}", limit=limit, found=found)
+    return "en", fault.message
 
 
 def _powers(offers: list[StoredOffer]) -> list[int]:

@@ -127,8 +127,13 @@ def show(template: str, *, status: int = 200, keep: bool = True, **facts: object
 
 def _refused(error: HTTPException) -> Response:
     status = error.code or 500
-    key = f"problem.{status}" if f"problem.{status}" in language().texts else "problem.other"
-    return show("problem.html", status=status, code=status, explanation=language().say(key))
+    key = getattr(error, "text_key", f"problem.{status}")
+    key = key if key in language().texts else "problem.other"
+    response = show("problem.html", status=status, code=status, explanation=language().say(key))
+    for name, value in error.get_headers():
+        if name == "Retry-After":
+            response.headers[name] = value
+    return response
 
 
 def _database_away(_error: Exception) -> Response:

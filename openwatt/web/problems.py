@@ -11,6 +11,7 @@ from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
+from openwatt.meter.bounds import Reached
 from openwatt.store.errors import DatabaseAwayError, SchemaError
 from openwatt.telemetry import context as contexts
 from openwatt.telemetry.access import log_request
@@ -19,17 +20,22 @@ from openwatt.telemetry.start import running_telemetry
 
 MEDIA_TYPE = "application/problem+json"
 
+#: Faults that a problem lists: a body may hold ten thousand unknown fields.
+_MOST_FAULTS = 100
+
 
 class Fault(NamedTuple):
     """One thing wrong with a request: the parameter's name and a sentence.
 
     `of_form` is False where the value is what the contract asks for and still
-    cannot be used: a file that no reader knows, a span without a day.
+    cannot be used: a file that no reader knows, a span without a day. `reached` is
+    the bound that a file is above, for who says it in another language.
     """
 
     parameter: str
     message: str
     of_form: bool = True
+    reached: Reached | None = None
 
 
 class BadRequestError(Exception):
@@ -78,7 +84,9 @@ def problem_body(status: int, detail: str | None = None, faults: Sequence[Fault]
             title=title,
             status=status,
             detail=detail or _DETAILS.get(status, title),
-            faults=[{"parameter": fault.parameter, "message": fault.message} for fault in faults],
+            faults=[
+                {"parameter": fault.parameter, "message": fault.message} for fault in faults[:_MOST_FAULTS]
+            ],
         )
     )
 

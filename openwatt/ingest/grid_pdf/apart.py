@@ -41,16 +41,26 @@ def read_pages_apart(document: bytes) -> tuple[Page, ...]:
     if done.returncode == _REFUSED:
         raise UnreadableDocumentError(done.stderr.decode(errors="replace").strip())
     if done.returncode != 0:
-        raise UnreadableDocumentError(
-            f"reading it needs more than {MAX_SECONDS} s or {MAX_MEMORY_BYTES // 1_000_000} MB"
-        )
+        seconds, most = _bounds()
+        raise UnreadableDocumentError(f"reading it needs more than {seconds} s or {most // 1_000_000} MB")
     return _WORDS.decode(done.stdout)
+
+
+def _bounds() -> tuple[int, int]:
+    """Seconds of processor time and bytes of memory: ours, or those of who started us where they are less."""
+
+    def less(ours: int, kind: int) -> int:
+        inherited = resource.getrlimit(kind)[1]
+        return ours if inherited == resource.RLIM_INFINITY else min(ours, inherited)
+
+    return less(MAX_SECONDS, resource.RLIMIT_CPU), less(MAX_MEMORY_BYTES, resource.RLIMIT_AS)
 
 
 def main() -> int:
     """The process apart: a PDF on its input, words on its output, a reason on its error output."""
-    resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_CPU, (MAX_SECONDS, MAX_SECONDS + 2))
+    seconds, most = _bounds()
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         pages = read_pages(sys.stdin.buffer.read())

@@ -29,6 +29,8 @@ from ops.grafana.source.panels import (
 #: A worker tells its state every second; one that was not seen for so long hangs or is dead.
 LOST_AFTER_S = 60
 SETTINGS = {"0": ("as set", GREEN), "1": ("REFUSED", RED)}
+#: What a worker may hold whatever is sent.
+WORKER_BYTES = 400 * 1024 * 1024
 LIMITER = {"0": ("as set", GREEN), "1": ("DEGRADED", RED)}
 
 
@@ -138,12 +140,13 @@ def _machine() -> list[Json]:
         lines(
             "Memory",
             "Mémoire de chaque worker, pages partagées comprises. Une pente qui ne redescend jamais est "
-            "une fuite.",
+            "une fuite. Au-dessus du trait : plus que les limites des unités ne prévoient.",
             Query(
                 f"max by (host, worker) ({by_host(f'openwatt_worker_resident_bytes{{{TARGETS}}}')})",
                 "{{host}} worker {{worker}}",
             ),
             unit="bytes",
+            steps=((WORKER_BYTES, RED),),
         ),
         lines(
             "Database Pool",
@@ -309,6 +312,30 @@ def _disks() -> list[Json]:
     ]
 
 
+def _uploads() -> list[Json]:
+    return [
+        lines(
+            "Uploads Refused",
+            "Fichiers de clients refusés, par la borne atteinte (busy : trop à la fois). Un client seul : "
+            "des fichiers faits pour peser.",
+            Query(
+                or_none(arrived(total("{}", "reason"), "openwatt_uploads_refused_total"), reason="none"),
+                "{{reason}}",
+            ),
+            unit="short",
+            bars=True,
+            legend=("sum",),
+        ),
+        lines(
+            "Upload Reading",
+            "Cœurs occupés à lire les fichiers des clients, dans leurs processus à part.",
+            Query(rate("openwatt_upload_cpu_seconds_total"), "reading"),
+            unit="short",
+            decimals=2,
+        ),
+    ]
+
+
 def _builds() -> list[Json]:
     return [
         table(
@@ -354,6 +381,8 @@ def runtime() -> Json:
             (8, _cache()),
             (1, [heading("Disks and Files")]),
             (8, _disks()),
+            (1, [heading("Customers’ Files")]),
+            (8, _uploads()),
             (1, [heading("Deployments")]),
             (7, _builds()),
         ],

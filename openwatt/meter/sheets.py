@@ -1,0 +1,328 @@
+"""The rows of an XLSX file, read as a stream: what it may hold is counted before it is built."""
+
+import datetime as dt
+import io
+import posixpath
+import re
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Literal
+from xml.parsers import expat
+
+from openwatt.domain.errors import MeterFileError
+from openwatt.meter.bounds import MAX_COLUMNS, Budget, refuse_above
+
+Row = tuple[object, ...]
+#: How a number is shown: as itself, as an instant, or as a duration.
+_Kind = Literal["number", "instant", "duration"]
+
+_WORKBOOK, _RELATIONS = "xl/workbook.xml", "xl/_rels/workbook.xml.rels"
+#: expat reads a part of this size at a time; a smaller one would let it start a long token again and again.
+_CHUNK = 1 << 20
+#: Deeper than any sheet; each open element costs memory.
+_DEPTH = 32
+#: Characters of a number as XML writes it.
+_LONGEST_NUMBER = 40
+_INSTANTS = frozenset({*range(14, 23), 45, 47})
+_DURATIONS = frozenset({46})
+#: What a format shows literally: quoted text, a sign after a backslash, colours and locales in brackets.
+_LITERAL = re.compile(r'"[^"]*"|[\\_].|\[(?!hh?\]|mm?\]|ss?\])[^\]]*\]', re.IGNORECASE)
+_ELAPSED = re.compile(r"\[(?:hh?|mm?|ss?)\]", re.IGNORECASE)
+_DATE_SIGN = re.compile(r"[dmhys]", re.IGNORECASE)
+_EPOCH, _EPOCH_1904 = dt.datetime(1899, 12, 30), dt.datetime(1904, 1, 1)  # noqa: DTZ001 (a sheet's instants have no offset)
+
+
+def read_rows(data: bytes, budget: Budget) -> tuple[Row, ...]:
+    """The rows of every sheet that hold anything, in order: texts, numbers and instants as Excel shows them.
+
+    Raises:
+        MeterFileError: when it is no workbook or a damaged one.
+        MeterBoundError: when it holds more than an upload may.
+    """
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            _count(archive, budget)
+            return tuple(_Workbook(archive, budget).rows())
+    except MeterFileError:
+        raise
+    except expat.ExpatError as error:
+        raise MeterFileError(f"the XLSX file cannot be read: {expat.ErrorString(error.code)}") from None
+    except (zipfile.BadZipFile, KeyError, ValueError, IndexError, OSError, EOFError, OverflowError) as error:
+        raise MeterFileError(f"the XLSX file cannot be read: {type(error).__name__}") from None
+    except (NotImplementedError, RuntimeError) as error:  # an unknown compression, an encrypted part
+        raise MeterFileError(f"the XLSX file cannot be read: {type(error).__name__}") from None
+
+
+class _Handler:
+    """Takes one XML part; names come without prefix, so that every writer's namespaces are alike.
+
+    `pieces` collects text, which is cheaper than a call for each piece of it.
+    """
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        """An element begins."""
+
+    def end(self, name: str) -> None:
+        """An element ends."""
+
+
+def _parse(archive: zipfile.ZipFile, path: str, handler: _Handler) -> None:
+    """Reads one XML part, a million bytes at a time, with a handler."""
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    depth = 0
+    start, end = handler.start, handler.end
+
+    def _start(name: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > _DEPTH:
+            raise MeterFileError("the XLSX file cannot be read: its elements are nested too deep")
+        start(name if ":" not in name else name.rpartition(":")[2], attributes)
+
+    def _end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        end(name if ":" not in name else name.rpartition(":")[2])
+
+    parser.StartElementHandler = _start
+    parser.EndElementHandler = _end
+    parser.CharacterDataHandler = handler.pieces.append
+    parser.StartDoctypeDeclHandler = _refuse_doctype
+    with archive.open(path) as part:
+        while chunk := part.read(_CHUNK):
+            parser.Parse(chunk, False)
+    parser.Parse(b"", True)
+
+
+def _count(archive: zipfile.ZipFile, budget: Budget) -> None:
+    """Counts bytes, elements and attributes of all parts before any is parsed, by the signs they need."""
+    for info in archive.infolist():
+        with archive.open(info) as part:
+            while chunk := part.read(_CHUNK):
+                budget.take("bytes", len(chunk))
+                budget.take("nodes", max(chunk.count(b"<"), chunk.count(b"=")))
+
+
+def _refuse_doctype(*_: object) -> None:
+    raise MeterFileError("the XLSX file cannot be read: it declares entities, which no export does")
+
+
+class _Workbook(_Handler):
+    """One XLSX file: its parts are found by their relations, as in any Office document."""
+
+    def __init__(self, archive: zipfile.ZipFile, budget: Budget) -> None:
+        super().__init__()
+        self._archive = archive
+        self._budget = budget
+        self._epoch = _EPOCH
+        self._sheets: list[str] = []
+        self._parts: dict[str, tuple[str, str]] = {}
+        """Kind and path by relation."""
+        _parse(archive, _WORKBOOK, self)
+        _parse(archive, _RELATIONS, self)
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        """An element of the workbook or of its relations."""
+        if name == "workbookPr" and attributes.get("date1904") in {"1", "true"}:
+            self._epoch = _EPOCH_1904
+        elif name == "sheet":
+            relation = next((value for key, value in attributes.items() if key.endswith(":id")), "")
+            if relation in self._sheets:
+                raise MeterFileError("the XLSX file cannot be read: it names one sheet twice")
+            self._sheets.append(relation)
+            refuse_above("members", len(self._sheets))
+        elif name == "Relationship":
+            target = attributes["Target"]
+            path = target[1:] if target.startswith("/") else posixpath.normpath(f"xl/{target}")
+            self._parts[attributes["Id"]] = attributes.get("Type", "").rpartition("/")[2], path
+
+    def rows(self) -> Iterator[Row]:
+        """The rows of every sheet that hold anything."""
+        texts, styles = _Texts(), _Styles()
+        for kind, handler in (("sharedStrings", texts), ("styles", styles)):
+            if path := next((path for found, path in self._parts.values() if found == kind), None):
+                _parse(self._archive, path, handler)
+        paths = [self._parts[one][1] for one in self._sheets if self._parts[one][0] == "worksheet"]
+        if len(set(paths)) < len(paths):
+            raise MeterFileError("the XLSX file cannot be read: it names one sheet twice")
+        for path in paths:
+            sheet = _Sheet(self._budget, texts.texts, styles.kinds, self._epoch)
+            _parse(self._archive, path, sheet)
+            yield from sheet.rows
+
+
+class _Texts(_Handler):
+    """The texts that cells name by number; how a word is pronounced is not part of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self._runs: list[str] = []
+        self._spoken = False
+
+    def start(self, name: str, _attributes: Mapping[str, str]) -> None:
+        """An element begins."""
+        if name == "rPh":
+            self._spoken = True
+        self.pieces.clear()
+
+    def end(self, name: str) -> None:
+        """An element ends."""
+        if name == "t" and not self._spoken:
+            self._runs.append("".join(self.pieces))
+        elif name == "rPh":
+            self._spoken = False
+        elif name == "si":
+            self.texts.append("".join(self._runs))
+            self._runs.clear()
+        self.pieces.clear()
+
+
+class _Styles(_Handler):
+    """How each cell style shows a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kinds: list[_Kind] = []
+        self._formats: dict[int, str] = {}
+        self._of_cells = False
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        """An element begins."""
+        if name == "numFmt" and "numFmtId" in attributes:
+            self._formats[int(attributes["numFmtId"])] = attributes.get("formatCode", "")
+        elif name in {"cellXfs", "cellStyleXfs"}:
+            self._of_cells = name == "cellXfs"
+        elif name == "xf" and self._of_cells:
+            number = int(attributes.get("numFmtId", "0"))
+            self.kinds.append(_kind_of(number, self._formats.get(number)))
+
+
+def _kind_of(number: int, code: str | None) -> _Kind:
+    """How a format shows a number: by its code, else by the number that Excel gives its own formats."""
+    if code is None:
+        return "instant" if number in _INSTANTS else "duration" if number in _DURATIONS else "number"
+    shown = _LITERAL.sub("", code[:255].partition(";")[0])
+    if _ELAPSED.search(shown):
+        return "duration"
+    return "instant" if _DATE_SIGN.search(shown) else "number"
+
+
+class _Sheet(_Handler):
+    """One sheet: rows as they are read, cut after their last cell that holds anything."""
+
+    def __init__(
+        self, budget: Budget, texts: Sequence[str], kinds: Sequence[_Kind], epoch: dt.datetime
+    ) -> None:
+        super().__init__()
+        self.rows: list[Row] = []
+        self._budget = budget
+        self._texts = texts
+        self._kinds = kinds
+        self._epoch = epoch
+        self._row: list[object] = []
+        self._column = 0
+        self._type = "n"
+        self._style = 0
+        self._value: str | None = None
+        self._columns: dict[str, int] = {}
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        """An element begins."""
+        if name == "c":
+            reference = attributes.get("r")
+            self._column = self._column + 1 if reference is None else self._column_of(reference)
+            if self._column > MAX_COLUMNS:
+                refuse_above("columns", self._column)
+            self._type = attributes.get("t", "n")
+            self._style = int(attributes.get("s", "0"))
+            self._value = None
+        elif name == "row":
+            self._row = []
+            self._column = 0
+        self.pieces.clear()
+
+    def end(self, name: str) -> None:
+        """An element ends."""
+        if name == "v":
+            self._value = "".join(self.pieces)
+        elif name == "c":
+            if (cell := self._cell()) is not None:
+                self._put(cell)
+        elif name == "t":
+            self._value = (self._value or "") + "".join(self.pieces)
+        elif name == "row" and self._row:
+            self._budget.take("lines", 1)
+            self._budget.take("cells", len(self._row))
+            self.rows.append(tuple(self._row))
+        self.pieces.clear()
+
+    def _put(self, cell: object) -> None:
+        missing = self._column - 1 - len(self._row)
+        if missing < 0:
+            raise MeterFileError("the XLSX file cannot be read: the cells of a row are out of order")
+        if missing:
+            self._row += [None] * missing
+        self._row.append(cell)
+
+    def _column_of(self, reference: str) -> int:
+        letters = reference.rstrip("0123456789")
+        column = self._columns.get(letters)
+        if column is None:
+            if not re.fullmatch(r"[A-Z]{1,3}", letters):
+                raise MeterFileError("the XLSX file cannot be read: a cell is nowhere in its row")
+            column = 0
+            for letter in letters:
+                column = column * 26 + ord(letter) - 64
+            self._columns[letters] = column
+        return column
+
+    def _cell(self) -> object:
+        value = self._value
+        if not value:
+            return None
+        match self._type:
+            case "n":
+                return self._shown(_number(value))
+            case "s":
+                return self._texts[_whole(value)]
+            case "b":
+                return value == "1"
+            case "d":
+                return dt.datetime.fromisoformat(value[:_LONGEST_NUMBER])
+            case _:  # a text in the cell itself, or of an error
+                return value
+
+    def _shown(self, number: float) -> object:
+        """A number as its style shows it."""
+        kind = self._kinds[self._style] if 0 <= self._style < len(self._kinds) else "number"
+        if kind == "number":
+            return number
+        try:
+            days, part = divmod(number, 1)
+            rest = dt.timedelta(milliseconds=round(part * 86_400_000))
+            if kind == "duration":
+                return dt.timedelta(days=days) + rest
+            if 0 <= number < 1 and not rest.days:
+                return (self._epoch + rest).time()
+            if 0 < number < 60 and self._epoch is _EPOCH:
+                days += 1  # Excel counts a 29 February 1900
+            return self._epoch + dt.timedelta(days=days) + rest
+        except (OverflowError, ValueError):
+            return "#VALUE!"
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER):
+        raise MeterFileError("the XLSX file cannot be read: a cell names no text")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    if len(text) > _LONGEST_NUMBER:
+        raise MeterFileError(f"{text[:40]!r} is no number")
+    return float(text) if set(text) & set(".eE") else int(text)
