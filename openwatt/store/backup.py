@@ -24,6 +24,8 @@ from openwatt.store.errors import BackupError
 from openwatt.store.migrate import migrate
 from openwatt.store.sql import statement
 
+#: A disk with less room than a block of pg_dump is full.
+_LEAST_FREE_BYTES = 64 * 1024
 _NAME = re.compile(r"openwatt-(\d{8}T\d{6}Z)\.dump")
 _STAMP = "%Y%m%dT%H%M%SZ"
 _LEFT_AFTER_S = 86_400
@@ -100,10 +102,12 @@ def take_backup(conninfo: str, folder: Path, *, keep: int, say: Say = lambda _te
         part.replace(target)
         _flush(folder)
     except OSError as error:
-        raise BackupError(
-            f"the backup cannot be written to {folder}: {error.strerror or error}; "
-            "make room or name another OPENWATT_BACKUP_DIR"
-        ) from error
+        raise _not_written(folder, error.strerror or str(error)) from error
+    except BackupError as error:
+        # pg_dump can end well on a full disk; what it has not written is missed by who reads it.
+        if shutil.disk_usage(folder).free < _LEAST_FREE_BYTES:
+            raise _not_written(folder, "its disk is full") from error
+        raise
     finally:
         with suppress(NotADirectoryError):
             part.unlink(missing_ok=True)
@@ -112,6 +116,12 @@ def take_backup(conninfo: str, folder: Path, *, keep: int, say: Say = lambda _te
         old.path.unlink()
         _manifest_of(old.path).unlink(missing_ok=True)
     return Backup(target, taken_at, target.stat().st_size)
+
+
+def _not_written(folder: Path, why: str) -> BackupError:
+    return BackupError(
+        f"the backup cannot be written to {folder}: {why}; make room or name another OPENWATT_BACKUP_DIR"
+    )
 
 
 def restore_backup(conninfo: str, file: Path, *, say: Say = lambda _text: None) -> str:

@@ -4,10 +4,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
 from openwatt.telemetry.scrape import read_scrape
-from tests.chaos.running import Home, Service, new_home, wait_until
+from tests.chaos.running import Home, Service, load, new_home, wait_until
 from tests.chaos.small_disk import SmallDisk, small_disk
 
 KINDS = ["tmpfs", pytest.param("ext4", marks=pytest.mark.slow)]
@@ -125,6 +127,62 @@ def test_a_service_starts_on_a_disk_that_is_full_and_counts_as_soon_as_there_is_
         assert found["openwatt_writes_lost", "log_file"] > 0
         assert found["http_requests", "/v1/tempo"] > 0
         assert Path(disk.seen, "log", "api.log").stat().st_size > 0
+        assert service.end() == 0
+
+
+def test_a_backup_on_a_full_disk_names_the_disk_and_leaves_nothing(home: Home, filled_url: str) -> None:
+    with small_disk(home.folder / "disk", 4) as disk:
+        home.within = disk.within
+        where = {
+            "OPENWATT_BACKUP_DIR": str(disk.path / "backups"),
+            "OPENWATT_DATABASE_URL": filled_url,
+        }
+        (disk.seen / "backups").mkdir()
+        disk.fill()
+        done = home.command("backup", seconds=120, **where)
+        assert done.returncode == 1
+        assert f"cannot be written to {disk.path / 'backups'}: " in done.stderr
+        assert "make room" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not list((disk.seen / "backups").iterdir())
+        disk.free()
+        assert home.command("backup", seconds=120, **where).returncode == 0
+        assert list((disk.seen / "backups").glob("openwatt-*.dump"))
+
+
+@pytest.mark.slow
+def test_an_embedded_database_whose_disk_is_full_serves_what_it_can_and_comes_back_by_itself(
+    home: Home,
+) -> None:
+    with small_disk(home.folder / "disk", 110) as disk:
+        home.within = disk.within
+        service = home.service(OPENWATT_DATA_DIR=str(disk.path / "var")).ready()
+        disk.fill()
+        with load(service) as asking:
+            wait_until(lambda: len(asking.answers) > 40)
+        assert {answer.status for _, _, answer in asking.answers} == {200}, "what is only read needs no room"
+        server = make_conninfo(host=f"{disk.seen}/var/run", port=5432, dbname="openwatt", user="openwatt")
+
+        def write_until_it_stops() -> bool:
+            """Writes to the log of PostgreSQL: the server ends itself when that has no room."""
+            try:
+                with psycopg.connect(server, autocommit=True, connect_timeout=5) as connection:
+                    for _ in range(500):
+                        connection.execute(
+                            "select pg_logical_emit_message(true, 'full', repeat('x', 100000))"
+                        )
+            except psycopg.OperationalError:
+                return service.get("/health/ready").status == 503
+            return False
+
+        wait_until(write_until_it_stops)
+        answers = [service.get(f"/v1/tariffs?on=2025-08-{day:02}") for day in range(1, 25)]
+        assert {answer.status for answer in answers} <= {200, 503}
+        assert service.get("/health").status == 200
+        assert "Traceback" not in service.said()
+        disk.free()
+        wait_until(service.answers)
+        assert wait_until(lambda: service.get("/health/ready").status == 200)
         assert service.end() == 0
 
 

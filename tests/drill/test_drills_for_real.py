@@ -162,6 +162,7 @@ def test_a_drill_fires_its_alert_reaches_people_and_resolves(
     settings = told | {
         "OPENWATT_PROMETHEUS_URL": watched.prometheus_url,
         "OPENWATT_ALERTMANAGER_URL": watched.alertmanager_url,
+        "OPENWATT_BIND": f"127.0.0.1:{service.port}",
     }
     with healed(service, watched, alert):
         status, steps = drill(service, settings, exercise)
