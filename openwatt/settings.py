@@ -287,8 +287,7 @@ class Settings:
     revision: str = _setting(
         "unknown", "Revision of the deployed code, shown by /version; set it when an image is built.", _text
     )
-    secret_files: Mapping[str, Path] = field(default_factory=dict, compare=False, repr=False)
-    """No variable: the file of each secret that stands in one, by the field's name."""
+    secret_files: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)  # no variable
 
     def described(self) -> Iterator[tuple[str, str, str]]:
         """Variable, value as text and explanation of each setting; a secret's value is not told."""
@@ -299,23 +298,10 @@ class Settings:
             yield variable_of(setting.name), shown, setting.metadata["explanation"]
 
     def current_secret(self, name: str) -> str | None:
-        """A secret as its file holds it now, for files change while a process runs; else as it was read.
-
-        Raises:
-            SettingsError: the file can no longer be used.
-        """
+        """A secret as its file holds it now (SettingsError where it cannot be used), else as it was read."""
         path = self.secret_files.get(name)
-        if path is None:
-            return getattr(self, name)  # type: ignore[no-any-return]  # every secret is text
-        variable, faults = variable_of(name), list[str]()
-        fields = {variable_of(f.name): f for f in setting_fields() if f.name == name}
-        text = _with_files({f"{variable}_FILE": str(path)}, fields, faults).get(variable, "")
-        try:
-            if not faults:
-                return fields[variable].metadata["read"](text)  # type: ignore[no-any-return]  # as above
-        except ValueError as error:
-            faults.append(f"{variable} {error}")
-        raise SettingsError(faults)
+        now = self if path is None else read_settings({f"{variable_of(name)}_FILE": path})
+        return getattr(now, name)  # type: ignore[no-any-return]  # every secret is text
 
 
 def setting_fields() -> tuple[dataclasses.Field[Any], ...]:
@@ -392,8 +378,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     if environ is None:
         environ = variables()
     fields = {variable_of(f.name): f for f in setting_fields()}
-    faults: list[str] = []
-    values: dict[str, Any] = {}
+    faults, values = list[str](), dict[str, Any]()
     for variable, text in sorted(_with_files(environ, fields, faults).items()):
         if not variable.startswith(PREFIX) or not text:
             continue
@@ -407,12 +392,8 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
             values[setting.name] = setting.metadata["read"](text)
         except ValueError as error:
             faults.append(f"{variable} {error}{'' if setting.metadata['secret'] else _shown(text)}")
-    values["secret_files"] = {
-        fields[variable].name: Path(environ[f"{variable}_FILE"])
-        for variable in fields
-        if fields[variable].metadata["secret"] and environ.get(f"{variable}_FILE")
-    }
-    settings = Settings(**values)
+    files = {f.name: environ[f"{v}_FILE"] for v, f in fields.items() if environ.get(f"{v}_FILE")}
+    settings = Settings(**values, secret_files=files)
     for name in ("limit_api", "limit_bills", "limit_pages"):
         most = int(getattr(settings, name).partition("/")[0])
         if most < settings.workers:
