@@ -23,7 +23,7 @@ SMALL_BODY_BYTES = 64 * 1024
 LEAST_READ_BYTES, READ_WINDOW_S = 30 * 1024, 30.0
 #: The kernel, which still sends when we have closed, ends a connection that acknowledges nothing for so long.
 _UNACKNOWLEDGED_MS = 60_000
-_RECEIVE_BYTES = 64 * 1024
+_RECEIVE_BYTES = 16 * 1024
 _MOST_DIGITS = 20
 #: Requests for which a thread is kept free; their addresses may stand below a prefix.
 _PROBED_BY, _PROBES = {b"get", b"head"}, (b"/health", b"/health/ready")
@@ -62,11 +62,13 @@ class ClientSocket(socket.socket):
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Sends what the kernel takes now, and keeps the rest."""
         if not self.unsent_bytes:
-            with contextlib.suppress(BlockingIOError):
+            try:
                 sent = super().send(data, flags | socket.MSG_DONTWAIT)
-                if sent == len(data):
-                    return
-                data = memoryview(data)[sent:]
+            except BlockingIOError:
+                sent = 0
+            if sent == len(data):
+                return
+            data = memoryview(data)[sent:]
         self._unsent.append(memoryview(data))
         self.unsent_bytes += len(data)
 
