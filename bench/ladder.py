@@ -73,11 +73,11 @@ def in_process(
     times: Times = {}
     with ExitStack() as stack:
         pipes = {}
-        for rung in (None, *ladder):
+        for number, rung in enumerate((None, *ladder)):
             name = rung.name if rung else BARE
             environment = {
                 "OPENWATT_DATA_DIR": str(folder / "data"),
-                "OPENWATT_BIND": name,  # the metrics' files are in a folder by this name
+                "OPENWATT_BIND": f"127.0.0.1:{number + 1}",  # the metrics' files are in a folder by this name
                 "OPENWATT_LIMIT_API": "999999999/minute",
             }
             asked = cases if rung else {"200": cases["200"]}

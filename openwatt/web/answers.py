@@ -22,7 +22,6 @@ from openwatt.web.problems import BadRequestError, Fault
 from openwatt.web.response_cache import (
     FORMS,
     CachedResponse,
-    Generation,
     Representation,
     ResponseCache,
     accepted_forms,
@@ -77,7 +76,7 @@ class Answers:
         """The cached response to a request, while neither the database nor anything else need be asked."""
         if time.monotonic() >= self._version_until:
             return None
-        return self.cache.get(key_of(environ), Generation(self._version, self.minute()))
+        return self.cache.get(key_of(environ), (self._version, self.minute()))
 
     def minute(self) -> int:
         """The minute that responses made now are true for."""
@@ -172,7 +171,7 @@ def answered(
             ours = answers()
             key = key_of(request.environ)
             minute = ours.minute()
-            generation = Generation(ours.data_version(), minute)
+            generation = (ours.data_version(), minute)
             response = None if private else ours.cache.get(key, generation)
             if response is None:
                 values, faults = gather_query(request.query_string, parameters)

@@ -7,7 +7,7 @@ from array import array
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
@@ -30,11 +30,9 @@ FORMS: Final = {"application/json": "json", "text/csv": "csv"}
 Key = tuple[str, ...]
 
 
-class Generation(NamedTuple):
-    """What every cached response depends on: the version of the published data, and the minute."""
-
-    version: int
-    minute: int
+#: What every cached response depends on: the version of the published data, and the minute. A bare
+#: tuple, because making one with names costs each request a microsecond.
+Generation = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +91,7 @@ class ResponseCache:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entries: OrderedDict[Key, tuple[CachedResponse, int]] = OrderedDict()
-        self._generation = Generation(-1, -1)
+        self._generation: Generation = (-1, -1)
         self._bytes = 0
         self._asked = array("q", bytes(8 * _REMEMBERED_KEYS))
         self._hits = self._misses = self._evictions = 0
@@ -151,11 +149,10 @@ def key_of(environ: Mapping[str, str]) -> Key:
     """What a response depends on, and no more: sub-path, path, parameters in any order, form."""
     forms = accepted_forms(environ)
     query = environ.get("QUERY_STRING", "")
-    if query:
-        parts = sorted(query.split("&"))
-        query = "&".join(parts)
-        if any(part.startswith("format=") for part in parts):  # then Accept is not looked at
-            forms = ("", "")
+    if "&" in query:
+        query = "&".join(sorted(query.split("&")))
+    if "format=" in query and (query.startswith("format=") or "&format=" in query):
+        forms = ("", "")  # then Accept is not looked at
     return environ.get("SCRIPT_NAME", ""), environ["PATH_INFO"], query, *forms
 
 

@@ -88,9 +88,9 @@ def test_a_worker_s_memory_is_bounded_whatever_is_asked(one_worker: Service) -> 
 def test_a_worker_s_memory_is_bounded_however_long_it_is_asked(one_worker: Service) -> None:
     (worker,) = one_worker.workers()
     for kind in CHOSEN:
-        send(one_worker, kind, 100, times=2)
+        send(one_worker, kind, 30, times=2)
     before = resident(worker)
     for kind in CHOSEN:
-        send(one_worker, kind, 300 if "bill" in kind else 4000, times=2)
+        send(one_worker, kind, 300 if "bill" in kind else 2000, times=2)
         grown = resident(worker) - before
         assert grown < MAY_GROW, f"{kind}: {grown / MEGABYTE:.1f} MB"

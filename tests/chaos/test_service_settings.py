@@ -119,6 +119,7 @@ def test_a_reload_takes_up_every_setting_and_loses_no_request(  # noqa: PLR0915 
             "OPENWATT_WORKERS": "3",
             "OPENWATT_THREADS": "2",
             "OPENWATT_TRUSTED_PROXIES": "1",
+            "OPENWATT_SUB_PATH": "/electricite",
             "OPENWATT_LIMIT_API": "8000001/minute",
             "OPENWATT_LIMIT_PAGES": "8000002/minute",
             "OPENWATT_LIMIT_BILLS": "800003/minute",
@@ -144,6 +145,7 @@ def test_a_reload_takes_up_every_setting_and_loses_no_request(  # noqa: PLR0915 
         assert limit(service, "/docs") == "8000002"
         assert limit(service, "/") == "800003"
         assert newest_client(service) == "203.0.113.9"
+        assert service.get("/openapi.json").json()["servers"] == [{"url": "/electricite"}]
         wait_until(lambda: metric(service, "openwatt_rate_limiter_degraded") == [1])
         assert service.get("/v1/admin/runs").status == 401
         assert service.get("/v1/admin/runs", headers={"Authorization": f"Bearer {TOKEN}"}).status == 200
@@ -169,6 +171,7 @@ def test_a_reload_takes_up_every_setting_and_loses_no_request(  # noqa: PLR0915 
         wait_until(lambda: metric(service, "openwatt_workers_expected") == [2])
         wait_until(lambda: metric(service, r'openwatt_worker_threads\{state="most"\}') == [8])
         assert limit(service, "/v1/suppliers") == "9000000"
+        assert service.get("/openapi.json").json()["servers"] == [{"url": "/"}]
         assert newest_client(service) == "127.0.0.1"
         assert service.get("/v1/admin/runs").status == 404
         assert service.get("/v1/drills/error", method="POST", headers=drill).status in {404, 405}

@@ -18,7 +18,6 @@ from openwatt.web.response_cache import (
     MAX_BYTES,
     MAX_ENTRIES,
     CachedResponse,
-    Generation,
     Representation,
     ResponseCache,
     accepted_forms,
@@ -29,7 +28,7 @@ from openwatt.web.response_cache import (
 from tests.conftest import NOW, close_app
 
 NOW_S = int(NOW.timestamp()) // 60
-GENERATION = Generation(1, NOW_S)
+GENERATION = (1, NOW_S)
 JSON, CSV, NONE = ("json", "json"), ("json", "csv"), ("", "")
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
@@ -130,14 +129,14 @@ def test_what_is_asked_often_stays_when_others_are_asked_twice() -> None:
 def test_another_minute_or_other_data_empties_the_cache() -> None:
     cache = ResponseCache()
     key = key_of(environ())
-    for generation in (Generation(1, 1), Generation(1, 2), Generation(2, 2), Generation(1, 1)):
+    for generation in ((1, 1), (1, 2), (2, 2), (1, 1)):
         assert cache.get(key, generation) is None
         for number in range(50):
             cache.put((*key, str(number)), generation, response(b"x"))
-        cache.put(key, generation, response(b"%d" % generation.version))
+        cache.put(key, generation, response(b"%d" % generation[0]))
         found = cache.get(key, generation)
         assert found is not None
-        assert found.plain.body == b"%d" % generation.version
+        assert found.plain.body == b"%d" % generation[0]
         assert cache.statistics()["entries"] == 51
 
 
