@@ -4,6 +4,7 @@ import atexit
 import logging
 import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,16 @@ preload_app = True  # workers share what the master has imported
 logger_class = GunicornLogger
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - Gunicorn makes a private file of its own in it
 # The heartbeat of a worker must not wait for a disk.
-worker_tmp_dir = str(_SHARED_MEMORY) if _SHARED_MEMORY.is_dir() else None
+_may_write = _SHARED_MEMORY.is_dir() and os.access(_SHARED_MEMORY, os.W_OK | os.X_OK)
+worker_tmp_dir = str(_SHARED_MEMORY) if _may_write else None
+if worker_tmp_dir is None:
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        sys.exit(
+            f"OpenWatt cannot start: neither {_SHARED_MEMORY} nor /tmp can be written to, where each worker "
+            "needs a file: mount a tmpfs there, or let TMPDIR name a folder that the service may write to"
+        )
 control_socket_disable = True  # one path for every service of a user: two would meet there
 # No client may name another SCRIPT_NAME or PATH_INFO, which could be a 500: see `web.sub_path` instead.
 forwarder_headers = ""

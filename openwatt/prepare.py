@@ -121,7 +121,10 @@ def connect(settings: Settings, *, start: bool = True, patience_s: int = 10) -> 
             connection.close()
             raise
     except psycopg.Error as error:
-        raise DatabaseAwayError(f"the database does not answer: {' '.join(str(error).split())}") from error
+        said = " ".join(str(error).split())
+        if "local user with ID" in said:  # libpq takes the name of whoever connects where none is written
+            said += ": let OPENWATT_DATABASE_URL name the user, as postgresql://user@host/database"
+        raise DatabaseAwayError(f"the database does not answer: {said}") from error
     return connection
 
 

@@ -10,19 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
-import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from tests.log_receivers import free_port, wait_until
-
-_PROGRAM = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+from tests.programs import find_program, require_program
 
 
 @contextmanager
 def pgbouncer(url: str, pool_mode: str, **settings: str | int) -> Iterator[str]:
     """The address of the database `url` behind a PgBouncer of this mode, which ends with the block."""
-    if _PROGRAM is None:
-        pytest.skip("PgBouncer is not installed: apt-get install pgbouncer")
+    require_program("pgbouncer")
     server = conninfo_to_dict(url)
     account = Path(str(server["host"])).stat()  # who may use the socket; PgBouncer refuses to run as root
     folder = Path(tempfile.mkdtemp(prefix="ow-pgbouncer-"))
@@ -43,7 +40,7 @@ def pgbouncer(url: str, pool_mode: str, **settings: str | int) -> Iterator[str]:
         + "".join(f"{name} = {value}\n" for name, value in lines.items())
     )
     process = subprocess.Popen(
-        [_PROGRAM, "-q", folder / "ini"],
+        [str(find_program("pgbouncer")), "-q", folder / "ini"],
         user=account.st_uid if os.geteuid() == 0 else None,
         group=account.st_gid if os.geteuid() == 0 else None,
         extra_groups=[] if os.geteuid() == 0 else None,

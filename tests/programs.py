@@ -21,6 +21,7 @@ PACKAGES: Mapping[str, str] = MappingProxyType(
         "mkfs.ext4": "e2fsprogs",
         "nginx": "nginx-light",
         "openssl": "openssl",
+        "pgbouncer": "pgbouncer",
         "prometheus": "prometheus",
         "prometheus-alertmanager": "prometheus-alertmanager",
         "prometheus-blackbox-exporter": "prometheus-blackbox-exporter",

@@ -1,8 +1,10 @@
 """The commands of an operator: settings, schema, database, metrics."""
 
+import errno
 import os
 import signal
 import socket
+from pathlib import Path
 
 import click
 from rich.table import Table
@@ -79,8 +81,16 @@ def metrics(context: click.Context, *, port: int, host: str) -> None:
     """
     settings = settings_of(context)
     database = Database(locate_database(settings, start=False), most_connections=1)
+    directory = metrics_directory(settings)
     try:
-        server = MetricsServer(port, metrics_directory(settings), collectors(settings, database), host)
+        directory.mkdir(parents=True, exist_ok=True)
+        unreadable = next((path for path in (directory, *directory.iterdir()) if not _readable(path)), None)
+    except OSError as error:
+        raise _unreadable(error.filename, error.strerror) from error
+    if unreadable is not None:
+        raise _unreadable(unreadable, os.strerror(errno.EACCES))
+    try:
+        server = MetricsServer(port, directory, collectors(settings, database), host)
     except OSError as error:
         raise click.ClickException(
             f"port {port} cannot be used: {error.strerror}; try another --port"
@@ -90,6 +100,18 @@ def metrics(context: click.Context, *, port: int, host: str) -> None:
         server.wait()
     finally:
         database.close()
+
+
+def _readable(path: Path) -> bool:
+    """Whether this process may read a file or a folder; one that has just been removed is no hindrance."""
+    return os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)) or not path.exists()
+
+
+def _unreadable(path: object, why: object) -> click.ClickException:
+    return click.ClickException(
+        f"the metrics that the service's workers share cannot be read: {path}: {why}; run this as the user "
+        "of the service, with its OPENWATT_DATA_DIR and OPENWATT_BIND"
+    )
 
 
 COMMANDS: tuple[click.Command, ...] = (migrate, keep_database, show_settings, metrics)

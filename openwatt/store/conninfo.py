@@ -36,7 +36,12 @@ def check_options(url: str) -> None:
         if not text.lstrip("+-").isdigit() or not text.isascii():
             raise OptionError(f"must have a whole number as its option {option}")
     hosts = str(read.get("host") or read.get("hostaddr") or "").count(",") + 1
-    elsewhere = make_conninfo(url, host=",".join([_NO_SOCKETS] * hosts), hostaddr="")
+    elsewhere = make_conninfo(
+        url,
+        host=",".join([_NO_SOCKETS] * hosts),
+        hostaddr="",
+        user=read.get("user") or "anybody",  # else the library looks for the name of whoever runs this
+    )
     said = pq.PGconn.connect_start(elsewhere.encode()).error_message.decode(errors="replace")
     if _NO_SOCKETS not in said:
         named = [option for option in _options() & read.keys() if option in said.replace('"', " ").split()]

@@ -32,6 +32,7 @@ from openwatt.store.embedded_place import (
     make_folder,
     make_private,
     run,
+    shared_memory,
 )
 from openwatt.store.processes import command_of, locked, number_taken, unlock
 
@@ -187,7 +188,7 @@ class EmbeddedPostgres:
             if place.log.stat().st_size > LOG_BYTES:
                 place.log.replace(place.log.with_suffix(".log.1"))
         log = self.place.open(place.log.name)
-        settings = FIXED | {"unix_socket_directories": f'"{place.sockets}"'}
+        settings = FIXED | shared_memory() | {"unix_socket_directories": f'"{place.sockets}"'}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         try:
             said_from = os.fstat(log).st_size
@@ -261,9 +262,10 @@ class EmbeddedPostgres:
         )
         if status:
             shutil.rmtree(being_made, ignore_errors=True)
+            full = "its disk is full: free some of it, or " if "No space left on device" in said else ""
             said = "\n".join(said.splitlines()[-8:])
             raise EmbeddedPostgresError(
-                f"the embedded PostgreSQL could not create its data in {place.folder}; {REMEDY}. "
+                f"the embedded PostgreSQL could not create its data in {place.folder}; {full}{REMEDY}. "
                 f"It said:\n{said}"
             )
         being_made.rename(place.cluster)

@@ -105,6 +105,7 @@ def find_place(wanted: Path, fallback_root: Path, socket_root: Path) -> Place:
     account can enter it, else a folder of its own under `fallback_root`.
     """
     if os.geteuid() != 0:
+        _refuse_unknown_user()
         _refuse_another_owner(wanted / "postgresql")
         return Place(wanted, _sockets(wanted, os.geteuid(), socket_root), None)
     elsewhere = fallback_root.resolve() / f"data-{_digest(wanted)}"
@@ -119,6 +120,18 @@ def find_place(wanted: Path, fallback_root: Path, socket_root: Path) -> Place:
             )
         folder = elsewhere
     return Place(folder, _sockets(folder, account.uid, socket_root), account)
+
+
+def _refuse_unknown_user() -> None:
+    """PostgreSQL's programs ask for the name of whoever starts them, as libpq does."""
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        raise EmbeddedPostgresError(
+            f"the embedded PostgreSQL cannot run as user id {os.geteuid()}, which is not in /etc/passwd: "
+            "add one (useradd, or in a container a user of its image), or set OPENWATT_DATABASE_URL to a "
+            "PostgreSQL of your own"
+        ) from None
 
 
 def make_folder(place: Place) -> None:
@@ -161,6 +174,13 @@ def check_private(folder: Path, account: Account | None) -> None:
     raise EmbeddedPostgresError(
         f"{folder}, where the embedded PostgreSQL's socket goes, {fault}; remove it, or {REMEDY}"
     )
+
+
+def shared_memory() -> dict[str, str]:
+    """The setting by which a server starts where shared memory is read-only: with files of its own."""
+    folder = Path("/dev/shm")  # noqa: S108 - what PostgreSQL uses itself
+    usable = not folder.is_dir() or os.access(folder, os.W_OK)
+    return {} if usable else {"dynamic_shared_memory_type": "mmap"}
 
 
 def bundled() -> Path:
