@@ -6,9 +6,12 @@ from typing import Literal
 from openwatt import __version__
 from openwatt.catalogue.declared import declared_sources
 from openwatt.settings import Settings
+from openwatt.store import pg_tools
 from openwatt.store.backup import newest_backup
 from openwatt.store.database import Database
+from openwatt.store.errors import DatabaseAwayError
 from openwatt.store.runs import ingest_states
+from openwatt.store.server import server_of
 from openwatt.telemetry.disks import DiskCollector
 from openwatt.telemetry.logs import Identity, LogConfig
 from openwatt.telemetry.metrics import BackupCollector, IngestCollector, IngestState
@@ -75,18 +78,24 @@ def collectors(
         disk_collector(settings),
     ]
     if settings.backup_dir is not None:
-        told.append(backup_collector(settings.backup_dir))
+        told.append(backup_collector(settings.backup_dir, database))
     return told
 
 
-def backup_collector(folder: Path) -> BackupCollector:
-    """The newest finished backup of a folder, looked up at each scrape."""
+def backup_collector(folder: Path, database: Database) -> BackupCollector:
+    """The newest finished backup of a folder and the database's server, looked up at each scrape."""
 
     def read() -> tuple[float, int] | None:
         newest = newest_backup(folder)
         return (newest.taken_at.timestamp(), newest.size_bytes) if newest else None
 
-    return BackupCollector(read)
+    def read_supported() -> bool | None:
+        try:
+            return pg_tools.supports(server_of(database).major)
+        except DatabaseAwayError:
+            return None
+
+    return BackupCollector(read, read_supported)
 
 
 def disk_collector(settings: Settings) -> DiskCollector:

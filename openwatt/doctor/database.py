@@ -11,9 +11,10 @@ from openwatt.doctor.findings import BrokenError, UnaskedError, Verdict, counted
 from openwatt.doctor.patient import Patient
 from openwatt.domain.freshness import FRESH_FOR, STALE_AFTER
 from openwatt.prepare import connect
+from openwatt.store import pg_tools
 from openwatt.store.editions import edition_is_loaded
 from openwatt.store.errors import DatabaseAwayError, PoolerError, SchemaError
-from openwatt.store.migrate import check_schema, newest_schema, read_schema
+from openwatt.store.migrate import LEAST_POSTGRESQL, check_schema, newest_schema, read_schema
 from openwatt.store.runs import StoredIngestState, ingest_states
 from openwatt.store.server import server_of
 
@@ -47,6 +48,12 @@ def check_database(patient: Patient) -> Verdict:
             took.append(time.monotonic() - began)
     median = statistics.median(took)
     says = f"PostgreSQL {server.version.split()[0]}, answers in {median * 1000:.1f} ms"
+    if not pg_tools.supports(server.major):
+        raise BrokenError(
+            f"{says}; it can be neither backed up nor restored",
+            f"move to a PostgreSQL from {LEAST_POSTGRESQL} to {pg_tools.NEWEST_POSTGRESQL}, "
+            "or to an OpenWatt that supports this one",
+        )
     if median > SLOWEST_ANSWER_S:
         raise BrokenError(
             says, "bring the database nearer to the service, or relieve its machine: see its load and disk"

@@ -8,9 +8,10 @@ from openwatt.store.database import Database
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredServer:
-    """PostgreSQL's version in its own words, and its clock."""
+    """PostgreSQL's version in its own words, the number of its major version, and its clock."""
 
     version: str
+    major: int
     server_at: dt.datetime
 
 

@@ -320,10 +320,17 @@ class BackupCollector(Collector):
 
     `read` returns when it was taken (Unix time) and its size in bytes, None when there
     is none: the time is then 0, so that a backup that never came is stale too.
+    `read_supported` says whether the database's server can be backed up and restored,
+    None while nobody knows.
     """
 
-    def __init__(self, read: Callable[[], tuple[float, int] | None]) -> None:
+    def __init__(
+        self,
+        read: Callable[[], tuple[float, int] | None],
+        read_supported: Callable[[], bool | None] = lambda: None,
+    ) -> None:
         self._read = read
+        self._read_supported = read_supported
 
     def collect(self) -> Iterable[Metric]:
         """The families, for one scrape."""
@@ -336,6 +343,13 @@ class BackupCollector(Collector):
         yield GaugeMetricFamily(
             "openwatt_backup_size_bytes", "Size of the newest finished backup.", value=size
         )
+        supported = self._read_supported()
+        if supported is not None:
+            yield GaugeMetricFamily(
+                "openwatt_backup_supported",
+                "1 when the database is of a PostgreSQL version that can be backed up and restored, else 0.",
+                value=int(supported),
+            )
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: registration must not read the disk."""

@@ -48,5 +48,5 @@ def declared_families() -> dict[str, bool]:
         *(family for collector in asked for family in collector.collect()),
     ]
     always = {family.name: bool(family.samples) for family in families}
-    sometimes = [*BackupCollector(lambda: None).collect(), files_family(Counter())]
+    sometimes = [*BackupCollector(lambda: None, lambda: True).collect(), files_family(Counter())]
     return always | {family.name: False for family in sometimes}

@@ -8,7 +8,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from openwatt.cli import main
+from openwatt.store import pg_tools
 from openwatt.store.backup import newest_backup
+from openwatt.store.database import Database
 from openwatt.telemetry.metrics import Metrics
 from openwatt.watch import backup_collector
 
@@ -62,12 +64,31 @@ def test_a_file_that_is_not_there_is_said_in_one_sentence(openwatt: Openwatt) ->
     )
 
 
-def test_the_age_of_the_newest_backup_is_a_metric(openwatt: Openwatt, tmp_path: Path) -> None:
+def test_the_age_of_the_newest_backup_is_a_metric(
+    openwatt: Openwatt, tmp_path: Path, filled_url: str, database: Callable[[str], Database]
+) -> None:
     name = "openwatt_backup_last_success_timestamp_seconds"
-    served = Metrics().exposition([backup_collector(tmp_path / "kept")])
+    served = Metrics().exposition([backup_collector(tmp_path / "kept", database(filled_url))])
     assert served.get_sample_value(name) == 0, "a backup that never came is an old one"
     assert openwatt("backup", OPENWATT_BACKUP_DIR=str(tmp_path / "kept")).exit_code == 0
     newest = newest_backup(tmp_path / "kept")
     assert newest is not None
     assert served.get_sample_value(name) == newest.taken_at.timestamp()
     assert served.get_sample_value("openwatt_backup_size_bytes") == newest.size_bytes
+
+
+def test_a_server_that_cannot_be_backed_up_is_seen_before_a_backup_is_missed(
+    tmp_path: Path,
+    filled_url: str,
+    database: Callable[[str], Database],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = "openwatt_backup_supported"
+    served = Metrics().exposition([backup_collector(tmp_path, database(filled_url))])
+    assert served.get_sample_value(name) == 1
+    monkeypatch.setattr(pg_tools, "NEWEST_POSTGRESQL", 17)
+    assert served.get_sample_value(name) == 0
+    away = database("postgresql:///none?host=/nonexistent")
+    served = Metrics().exposition([backup_collector(tmp_path, away)])
+    assert served.get_sample_value(name) is None
+    assert served.get_sample_value("openwatt_backup_size_bytes") == 0

@@ -24,7 +24,7 @@ PARTS = (
 )
 DASHBOARDS = {"openwatt-overview", "openwatt-ingestion", "openwatt-logs", "openwatt-runtime"}
 #: Served where OPENWATT_BACKUP_DIR is set, which the app of these tests has not.
-WITH_BACKUPS = {"openwatt_backup_last_success_timestamp_seconds"}
+WITH_BACKUPS = {"openwatt_backup_last_success_timestamp_seconds", "openwatt_backup_supported"}
 #: Served where workers share files, which the app of these tests does not.
 WITH_WORKERS = {"openwatt_metrics_files"}
 #: What Prometheus, Alertmanager and the blackbox exporter tell of themselves and of what they ask.

@@ -193,7 +193,7 @@ class Scrape(Collector):
         state = IngestState("edf", 1.0, {"published": 1}, 1.0, 0, 86400.0, 0)
         yield from Metrics().registry.collect()
         yield from IngestCollector(lambda: [state]).collect()
-        yield from BackupCollector(lambda: (1.0, 1)).collect()
+        yield from BackupCollector(lambda: (1.0, 1), lambda: True).collect()
         yield from DiskCollector({"data": OPS}).collect()
         yield files_family(Counter())
 

@@ -35,7 +35,7 @@ def test_every_family_that_is_ever_served_is_declared(tmp_path: Path) -> None:
     metrics.registry.register(
         IngestCollector(lambda: [IngestState("x", 1.0, {"published": 1}, 1.0, 0, 1.0, 0)])
     )
-    metrics.registry.register(BackupCollector(lambda: (1.0, 1)))
+    metrics.registry.register(BackupCollector(lambda: (1.0, 1), lambda: True))
     metrics.registry.register(DiskCollector({"data": tmp_path}))
     (tmp_path / "counter_1.a-1.db").touch()
     metrics.registry.register(WorkerFiles(tmp_path))

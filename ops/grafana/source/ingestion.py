@@ -118,12 +118,14 @@ def _tiles() -> list[Json]:
         tile(
             "Last Backup",
             "Âge de la dernière sauvegarde achevée ; l’alerte BackupStale part après 26 heures. "
-            "« never » : il n’y en a aucune, ou OPENWATT_BACKUP_DIR n’est pas réglé.",
-            none_or_age(f"max(openwatt_backup_last_success_timestamp_seconds{{{TARGETS}}})"),
+            "« never » : il n’y en a aucune, ou OPENWATT_BACKUP_DIR n’est pas réglé. « unsupported » : la "
+            "version de PostgreSQL de la base ne se sauvegarde pas (BackupUnsupported).",
+            f"((min(openwatt_backup_supported{{{TARGETS}}}) == 0) - 2) or on() "
+            f"({none_or_age(f'max(openwatt_backup_last_success_timestamp_seconds{{{TARGETS}}})')})",
             unit="s",
             decimals=1,
             steps=((None, GREEN), (26 * 3600, RED)),
-            mappings=[mapped({"-1": ("never", RED)})],
+            mappings=[mapped({"-1": ("never", RED), "-2": ("unsupported", RED)})],
         ),
         tile(
             "Backup Size",
