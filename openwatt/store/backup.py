@@ -20,6 +20,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from openwatt.store import pg_tools
 from openwatt.store.embedded import EmbeddedPostgres
+from openwatt.store.embedded_place import EmbeddedPostgresError
 from openwatt.store.errors import BackupError
 from openwatt.store.migrate import migrate
 from openwatt.store.sql import statement
@@ -29,6 +30,8 @@ _LEAST_FREE_BYTES = 64 * 1024
 _NAME = re.compile(r"openwatt-(\d{8}T\d{6}Z)\.dump")
 _STAMP = "%Y%m%dT%H%M%SZ"
 _LEFT_AFTER_S = 86_400
+#: What the system and PostgreSQL say of a full disk.
+_NO_SPACE = re.compile(r"No space left on device|free disk space")
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,10 +253,28 @@ def _dump(conninfo: str, part: Path) -> tuple[int, dict[str, TableDigest]]:
 
 def _verify(part: Path, held: dict[str, TableDigest], version: int) -> None:
     """Restores a dump into a server of its own, in the way that the dumped server needs, and compares."""
-    with _scratch_server() as conninfo:
-        pg_tools.restore(conninfo, part, server_version=version, jobs=1)
-        with psycopg.connect(conninfo) as connection:
-            _compare(held, _digests(connection))
+    temporary = _temporary_folder()
+    try:
+        with _scratch_server(temporary) as conninfo:
+            pg_tools.restore(conninfo, part, server_version=version, jobs=1)
+            with psycopg.connect(conninfo) as connection:
+                _compare(held, _digests(connection))
+    except (BackupError, EmbeddedPostgresError, psycopg.Error, OSError) as error:
+        if _NO_SPACE.search(str(error)) is None:
+            raise
+        raise BackupError(
+            f"there is no room in {temporary} to restore the dump for trial: "
+            "set TMPDIR to a folder with room for the whole database"
+        ) from error
+
+
+def _temporary_folder() -> Path:
+    """TMPDIR; without it, whichever of /tmp, which may be memory, and /var/tmp has more room."""
+    usual = Path(tempfile.gettempdir())
+    other = Path("/var/tmp")  # noqa: S108  a folder for what is large; a name in it is made by mkdtemp
+    if os.environ.get("TMPDIR") or not os.access(other, os.W_OK | os.X_OK):
+        return usual
+    return max(usual, other, key=lambda folder: shutil.disk_usage(folder).free)
 
 
 def _digests(connection: psycopg.Connection[Any]) -> dict[str, TableDigest]:
@@ -277,9 +298,9 @@ def _compare(dumped: dict[str, TableDigest], restored: dict[str, TableDigest]) -
 
 
 @contextmanager
-def _scratch_server() -> Iterator[str]:
+def _scratch_server(temporary: Path) -> Iterator[str]:
     """An empty PostgreSQL that nobody else knows and that leaves nothing behind."""
-    folder = Path(tempfile.mkdtemp(prefix="openwatt-verify-"))
+    folder = Path(tempfile.mkdtemp(prefix="openwatt-verify-", dir=temporary))
     folder.chmod(0o711)  # an unprivileged account may have to pass through it
     server = EmbeddedPostgres(folder / "data")
     try:
