@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import gunicorn.util
+import gunicorn.workers.base
 
 from openwatt.domain.errors import OpenWattError
 from openwatt.prepare import hold_database, prepare_database, release_database
@@ -17,6 +18,7 @@ from openwatt.settings import SettingsError
 from openwatt.telemetry import worker_slots
 from openwatt.telemetry.gunicorn_logs import GunicornLogger
 from openwatt.telemetry.logs import log_stacks
+from openwatt.web.heartbeat import Heartbeat
 from openwatt.web.problems import write_problem
 from openwatt.web.worker import Worker
 
@@ -60,6 +62,8 @@ graceful_timeout = 30
 
 # Gunicorn has no setting for the form in which it answers requests that never reach the application.
 gunicorn.util.write_error = write_problem
+# Nor one for a heartbeat that needs no disk.
+gunicorn.workers.base.WorkerTmp = Heartbeat
 
 _logger = logging.getLogger("openwatt.gunicorn")
 

@@ -6,6 +6,8 @@ import os
 import struct
 from pathlib import Path
 
+from openwatt.telemetry.reservation import reserve
+
 _MAGIC = b"OWRING1\n"
 _HEADER = struct.Struct("<8sQQQ")  # magic, capacity, head, tail
 _OFFSETS = struct.Struct("<QQ")  # head and tail alone, at byte 16
@@ -40,7 +42,7 @@ class Ring:
         if self._file is not None:
             try:
                 # A hole in a file of a full disk would be a SIGBUS at the first write.
-                os.posix_fallocate(self._file, 0, _DATA + capacity)
+                reserve(self._file, _DATA + capacity)
                 memory = mmap.mmap(self._file, _DATA + capacity)
             except OSError:
                 os.ftruncate(self._file, 0)

@@ -1,6 +1,8 @@
 """A disk that is full, at the start and while requests are answered: nothing stops, every loss is counted."""
 
 import os
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -183,6 +185,25 @@ def test_an_embedded_database_whose_disk_is_full_serves_what_it_can_and_comes_ba
         disk.free()
         wait_until(service.answers)
         assert wait_until(lambda: service.get("/health/ready").status == 200)
+        assert service.end() == 0
+
+
+@pytest.mark.parametrize("options", ["ro", "nr_inodes=1"])
+def test_workers_are_started_and_replaced_without_room_in_shared_memory(
+    home: Home, filled_url: str, options: str
+) -> None:
+    with small_disk(Path("/dev/shm"), 1) as shared_memory:  # noqa: S108 - one of the test's own
+        home.within = shared_memory.within
+        remount = ["mount", "-o", f"remount,{options}", str(shared_memory.path)]
+        subprocess.run([*home.within, *remount], check=True)
+        with pytest.raises(OSError, match=r"Read-only file system|No space left"):
+            (shared_memory.seen / "one-more").touch()
+        service = home.service(OPENWATT_DATABASE_URL=filled_url).ready()
+        killed, other = service.both_workers()
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: killed not in service.workers() and len(service.workers()) == 2)
+        assert other in service.workers()
+        assert service.answers()
         assert service.end() == 0
 
 
