@@ -1,5 +1,8 @@
 """Alive, ready, which code: and what a failure looks like."""
 
+import subprocess
+import sys
+
 import psycopg
 import pytest
 from flask import got_request_exception
@@ -61,3 +64,9 @@ def test_an_unexpected_failure_is_a_problem_that_error_reporting_sees(filled_url
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert "column" not in answer.text  # what failed inside is for the log
     assert len(seen) == 1
+
+
+def test_the_codec_that_every_request_needs_is_there_before_threads_ask_for_it() -> None:
+    code = "import sys; import openwatt.app; print('encodings.idna' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
