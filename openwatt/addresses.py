@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote
 
+from openwatt.store.conninfo import check_options
+
 _SCHEME = re.compile(r"([a-z][a-z+]*)://")
 #: The authority ends at the first of these: RFC 3986, section 3.2.
 _AUTHORITY = re.compile(r"[^/?#]*")
@@ -189,6 +191,17 @@ def parse_dsn(text: str) -> Address:
     return address
 
 
+def parse_database_address(text: str) -> Address:
+    """The address of a PostgreSQL, of several where it has standbys, or of a folder of sockets.
+
+    Raises:
+        ValueError: saying what to write instead; its options are tried with PostgreSQL's library.
+    """
+    address = parse_address(text, "postgresql", "postgres")
+    check_options(address.text)
+    return address
+
+
 def parse_redis_address(text: str) -> Address:
     """The address of Redis: `redis://[[user]:password@]host[:6379][/0]`, rediss, or a unix socket.
 
@@ -199,10 +212,18 @@ def parse_redis_address(text: str) -> Address:
     if address.scheme.endswith("unix"):
         if address.hosts or len(address.path) < 2:
             raise AddressError("must name a socket with three strokes, as unix:///run/redis/redis.sock?db=0")
-        return address
-    _refuse_hosts_but_one(address)
-    if not re.fullmatch(r"/?|/[0-9]{1,6}", address.path):
-        raise AddressError(f"must end like @host:6379/0, with the number of a database; {_SIGNS}")
+    else:
+        _refuse_hosts_but_one(address)
+        if not re.fullmatch(r"/?|/[0-9]{1,6}", address.path):
+            raise AddressError(f"must end like @host:6379/0, with the number of a database; {_SIGNS}")
+    from redis import ConnectionPool  # noqa: PLC0415 - it loads slowly, and most commands need no Redis
+
+    try:  # it connects to nothing, yet refuses what the library does not know
+        ConnectionPool.from_url(address.text.removeprefix("redis+")).make_connection()
+    except Exception:  # noqa: BLE001 - the library raises all kinds, and their texts may hold the password
+        raise AddressError(
+            "must have behind its ? only options of redis-py, as ?db=0 or ?ssl_ca_certs=/etc/ssl/ca.pem"
+        ) from None
     return address
 
 

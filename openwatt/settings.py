@@ -14,16 +14,14 @@ from dotenv import dotenv_values
 
 from openwatt.addresses import (
     Address,
-    AddressError,
-    parse_address,
     parse_bind,
+    parse_database_address,
     parse_dsn,
     parse_log_receiver,
     parse_redis_address,
     parse_web_address,
 )
 from openwatt.domain.errors import OpenWattError
-from openwatt.store.conninfo import check_options
 
 PREFIX = "OPENWATT_"
 _LONGEST_SHOWN = 60
@@ -69,25 +67,6 @@ def _share(text: str) -> float:
 def _address(parse: Callable[[str], Address]) -> Callable[[str], str]:
     """Reads an address and keeps it in the one form that every library reads alike."""
     return lambda text: parse(text).text
-
-
-def _database_address(text: str) -> str:
-    address = parse_address(text, "postgresql", "postgres")
-    check_options(address.text)
-    return address.text
-
-
-def _redis_address(text: str) -> str:
-    address = parse_redis_address(text)
-    from redis import ConnectionPool  # noqa: PLC0415 - it loads slowly, and most commands need no Redis
-
-    try:  # it connects to nothing, yet refuses what the library does not know
-        ConnectionPool.from_url(address.text.removeprefix("redis+")).make_connection()
-    except Exception:  # noqa: BLE001 - the library raises all kinds, and their texts may hold the password
-        raise AddressError(
-            "must have behind its ? only options of redis-py, as ?db=0 or ?ssl_ca_certs=/etc/ssl/ca.pem"
-        ) from None
-    return address.text
 
 
 def _bind(text: str) -> str:
@@ -177,10 +156,12 @@ class Settings:
     database_url: str | None = _setting(
         None,
         "Another PostgreSQL (14 or newer) instead of the embedded one, as postgresql://user@host/database.",
-        _database_address,
+        _address(parse_database_address),
         secret=True,
     )
-    bind: str = _setting("127.0.0.1:8000", "Address and port on which the service listens.", _bind)
+    bind: str = _setting(
+        "127.0.0.1:8000", "Address and port on which the service listens, or a socket as unix:/path.", _bind
+    )
     workers: int = _setting(
         min(_cores() + 1, MOST_USUAL_WORKERS),
         "Worker processes; by default one more than the cores.",
@@ -214,7 +195,7 @@ class Settings:
     redis_url: str | None = _setting(
         None,
         "Redis or Valkey in which all workers count together; without it each counts its share by itself.",
-        _redis_address,
+        _address(parse_redis_address),
         secret=True,
     )
     log_level: str = _setting("INFO", "Least level of what is logged: DEBUG, INFO, WARNING, ERROR.", _level)
