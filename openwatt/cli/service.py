@@ -49,11 +49,14 @@ def keep_database(context: click.Context) -> None:
 
 
 def _tell_systemd(state: str) -> None:
-    """What Type=notify of a unit waits for; nobody is told where systemd did not start us."""
+    """What Type=notify of a unit waits for. A socket that is not for us ends nothing: it may be inherited."""
     address = os.environ.get("NOTIFY_SOCKET")
     if address:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
-            told.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+                told.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+        except OSError as error:
+            click.echo(f"systemd is not notified: NOTIFY_SOCKET ({address}): {error.strerror}", err=True)
 
 
 @click.command("settings")

@@ -1,5 +1,6 @@
 """`openwatt database`: keeps the embedded server up for those who come and go, and leaves in order."""
 
+import select
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -9,10 +10,11 @@ from tests.chaos.running import PROGRAMS, Home, Service
 
 
 @contextmanager
-def kept(home: Home) -> Iterator["subprocess.Popen[str]"]:
+def kept(home: Home, **variables: str) -> Iterator["subprocess.Popen[str]"]:
     """The keeper, as soon as it has said that the server answers."""
     command = [str(PROGRAMS / "openwatt"), "database"]
-    with subprocess.Popen(command, env=home.environment(), stdout=subprocess.PIPE, text=True) as keeper:
+    environment = home.environment(**variables)
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as keeper:
         try:
             assert keeper.stdout is not None
             assert str(home.data / "run") in keeper.stdout.readline()
@@ -29,6 +31,16 @@ def test_commands_find_the_server_and_leave_it_up_until_the_keeper_is_told_to_en
         keeper.send_signal(signal.SIGTERM)
         assert keeper.wait(40) == 143
     assert not home.database_runs()
+
+
+def test_a_socket_of_systemd_that_is_for_somebody_else_ends_nothing(home: Home) -> None:
+    # As in a container whose first process systemd-nspawn started: every process there inherits it.
+    with kept(home, NOTIFY_SOCKET=str(home.folder / "nobody-listens")) as keeper:
+        assert keeper.stdout is not None
+        assert not select.select([keeper.stdout], [], [], 1)[0]
+        assert keeper.poll() is None
+        keeper.send_signal(signal.SIGTERM)
+        assert keeper.wait(40) == 143
 
 
 def test_a_keeper_that_ends_takes_nothing_from_the_service(home: Home) -> None:
