@@ -8,7 +8,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from tests.chaos.running import Home, Service
+from tests.chaos.running import Home, Service, wait_until
 
 OPENWATT = str(Path(sys.executable).with_name("openwatt"))
 
@@ -67,3 +67,44 @@ def test_a_port_that_is_taken_is_said(home: Home, service: Service) -> None:
     assert done.returncode == 1
     assert f"port {service.port} cannot be used" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_damaged_file_of_a_living_worker_costs_neither_scrape_and_its_numbers_come_back(
+    home: Home, service: Service
+) -> None:
+    for _ in range(10):
+        assert service.answers()
+    (folder,) = (home.data / "metrics").iterdir()
+    command = [OPENWATT, "metrics", "--port", "0"]
+    environment = home.environment(OPENWATT_BIND=f"127.0.0.1:{service.port}")
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            address = process.stdout.readline().split()[-1]
+            frozen = service.both_workers()
+            for pid in frozen:
+                os.kill(pid, signal.SIGSTOP)  # so that the worker does not write it again before it is seen
+            try:
+                for file in folder.glob("counter_*-[12].db"):
+                    with file.open("r+b") as opened:
+                        opened.write(b"no header any more")
+                told = scraped(address)
+            finally:
+                for pid in frozen:
+                    os.kill(pid, signal.SIGCONT)
+            assert 'openwatt_metrics_files{state="damaged"} 2.0' in told
+            assert "openwatt_build_info" in told
+
+            def counted() -> int:
+                found = re.findall(
+                    r'^http_requests_total\{.*route="/v1/tariffs",status="200"\} (\d+)',
+                    service.get("/metrics").body.decode(),
+                    re.MULTILINE,
+                )
+                return sum(map(int, found))
+
+            wait_until(lambda: counted() == 10)
+            assert len(list(folder.glob("counter_*.db.damaged"))) == 2
+            assert service.both_workers() == frozen
+        finally:
+            process.send_signal(signal.SIGINT)
