@@ -105,8 +105,9 @@ def find_place(wanted: Path, fallback_root: Path, socket_root: Path) -> Place:
     account can enter it, else a folder of its own under `fallback_root`.
     """
     if os.geteuid() != 0:
-        _refuse_unknown_user()
         _refuse_another_owner(wanted / "postgresql")
+        if not (wanted / "postgresql").exists():
+            _refuse_unknown_user()
         return Place(wanted, _sockets(wanted, os.geteuid(), socket_root), None)
     elsewhere = fallback_root.resolve() / f"data-{_digest(wanted)}"
     kept = next((folder for folder in (wanted, elsewhere) if (folder / "postgresql").exists()), None)
@@ -123,7 +124,7 @@ def find_place(wanted: Path, fallback_root: Path, socket_root: Path) -> Place:
 
 
 def _refuse_unknown_user() -> None:
-    """PostgreSQL's programs ask for the name of whoever starts them, as libpq does."""
+    """Who makes a database must have a name: `initdb` asks the system for it."""
     try:
         pwd.getpwuid(os.geteuid())
     except KeyError:
