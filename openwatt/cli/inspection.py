@@ -7,6 +7,7 @@ import click
 from rich.table import Table
 
 from openwatt.catalogue.references import known_references, shipped_references
+from openwatt.cli.output import write_output
 from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console
 from openwatt.domain.doubts import References
@@ -67,7 +68,7 @@ def inspect(
         print_inspection(inspection, Console())
     if png is not None:
         try:
-            png.write_bytes(draw_pages(document, inspection.reading))
+            write_output(png, draw_pages(document, inspection.reading))
         except UnreadableDocumentError as error:
             click.echo(f"no picture: {error}", err=True)
     ctx.exit(EXIT_STATUS[inspection.outcome])

@@ -1,5 +1,6 @@
 """Where a command's output goes: a file that appears whole or not at all, a device, or standard output."""
 
+import io
 import os
 import stat
 import sys
@@ -7,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 from openwatt.domain.errors import OpenWattError
 
@@ -37,14 +38,39 @@ def open_output(path: str) -> Iterator[TextIO]:
             with target.open("w", encoding="utf-8", newline="") as stream:
                 yield stream
         else:
-            with _written_aside(target) as stream:
-                yield stream
+            with (
+                _written_aside(target) as file,
+                io.TextIOWrapper(file, encoding="utf-8", newline="") as text,
+            ):
+                yield text
+                text.flush()
+                os.fsync(file.fileno())
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def write_output(path: Path, content: bytes) -> None:
+    """Writes a file, whole or not at all, as `open_output` does.
+
+    Raises:
+        OutputError: when it cannot be written.
+    """
+    try:
+        target = path.resolve()
+        if target.exists() and not target.is_file():
+            target.write_bytes(content)
+            return
+        with _written_aside(target) as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+            stream.close()
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}") from error
 
 
 @contextmanager
-def _written_aside(target: Path) -> Iterator[TextIO]:
+def _written_aside(target: Path) -> Iterator[BinaryIO]:
     try:
         mode = stat.S_IMODE(target.stat().st_mode)
     except FileNotFoundError:
@@ -52,10 +78,8 @@ def _written_aside(target: Path) -> Iterator[TextIO]:
         mode = 0o666 & ~mask
     descriptor, aside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.")
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as stream:
+        with os.fdopen(descriptor, "wb") as stream:
             yield stream
-            stream.flush()
-            os.fsync(descriptor)
         Path(aside).chmod(mode)
         Path(aside).replace(target)
     except BaseException:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from openwatt.catalogue.references import known_references
 from openwatt.cli.inspection import print_inspection
+from openwatt.cli.output import write_output
 from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console
 from openwatt.domain.legal_time import PARIS
@@ -210,7 +211,7 @@ def show(
     if content is None and (png or target):
         raise Refused(f"the bytes of run {run_id}'s document are not kept")
     if target is not None and content is not None:
-        target.write_bytes(content)
+        write_output(target, content)
     inspection, beside, differs = None, [], None
     if content is not None and (source := _sources().get(run.source)) is not None:
         today = dt.datetime.now(PARIS).date()
@@ -219,7 +220,7 @@ def show(
         differs = _difference(run, inspection)
     if png is not None and content is not None and inspection is not None:
         try:
-            png.write_bytes(draw_pages(content, inspection.reading))
+            write_output(png, draw_pages(content, inspection.reading))
         except UnreadableDocumentError as error:
             click.echo(f"no picture: {error}", err=True)
     if as_json:

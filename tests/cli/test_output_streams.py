@@ -19,6 +19,7 @@ from openwatt.cli import main
 from openwatt.domain.legal_time import Span
 from openwatt.store.backup import take_backup
 from tests.conftest import Server
+from tests.ingest.drawn_sheets import simple_and_double
 from tests.portfolio.village import WEEK, curve, export
 from tests.store.conftest import kill_servers_under
 
@@ -235,3 +236,36 @@ def test_a_log_that_is_followed_ends_with_its_reader(place: tuple[Path, dict[str
     assert following.stderr is not None
     assert following.stderr.read() == b""
     following.stderr.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "path"),
+    [
+        ("export", "--output", "whole.csv"),
+        ("inspect sheet.pdf", "--png", "whole.png"),
+        ("portfolio homes --power-kva 6 --jobs 2", "--out", "whole.parts.csv"),
+        ("backup", "--dir", "full"),
+    ],
+)
+def test_a_file_for_which_there_is_no_room_is_named_and_leaves_nothing_half_written(
+    place: tuple[Path, dict[str, str]], name: str, option: str, path: str
+) -> None:
+    folder, environment = place
+    (folder / "sheet.pdf").write_bytes(simple_and_double().pdf)
+    before = {file for file in folder.rglob("*") if file.is_file()}
+    # What no process may write beyond stands for the end of a disk; the signal of that limit is ignored.
+    limited = ["/bin/sh", "-c", 'trap "" XFSZ; ulimit -f 1; exec "$@"', "sh"]
+    done = subprocess.run(
+        [*limited, sys.executable, "-m", "openwatt", *name.split(), option, path],
+        cwd=folder,
+        env=environment | {"PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_S,
+    )
+    assert done.returncode == 1, done.stderr
+    said = done.stderr.strip().splitlines()[-1]
+    assert said.startswith("Error: "), done.stderr
+    assert "File too large" in said or "pg_dump failed: status -25" in said  # it has the signal again
+    assert {file for file in folder.rglob("*") if file.is_file()} == before
