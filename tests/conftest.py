@@ -26,6 +26,7 @@ from openwatt.web.answers import Answers
 
 for name in [name for name in os.environ if name.startswith(PREFIX)]:
     del os.environ[name]  # what the developer's shell sets must not steer the tests
+os.umask(0o022)  # the same: the embedded server's account passes through folders that tests make
 
 NOW = dt.datetime(2026, 11, 22, 12, 0, tzinfo=dt.UTC)
 
