@@ -78,7 +78,8 @@ def on_starting(_server: Any) -> None:
         prepare_database(settings)
     except OpenWattError as error:
         sys.exit(f"OpenWatt cannot start: {error}")
-    _logger.info("ready to serve", extra={"peer": f"http://{settings.bind}"})
+    is_tcp = not settings.bind.startswith(("unix:", "fd:"))
+    _logger.info("ready to serve", extra={"peer": f"http://{settings.bind}" if is_tcp else settings.bind})
 
 
 def on_reload(server: Any) -> None:

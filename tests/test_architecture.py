@@ -32,7 +32,6 @@ ONLY_IN = {
     "httpx": {"ingest", "doctor", "drill", "sentry_alerts"},  # who asks other servers; a web worker asks none
     "httpcore": {"ingest"},
     "backoff": {"ingest", "telemetry"},
-    "openpyxl": {"meter"},
     "click": {"cli"},
     "rich": {"cli"},
     "sentry_sdk": {"telemetry"},

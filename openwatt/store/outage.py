@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ logger = logging.getLogger(__name__)
 TRY_EVERY_S = 0.25
 #: Between two complaints that no thread can be started: each reader meets that.
 COMPLAIN_EVERY_S = 60.0
+_NUMBERS = re.compile(r"[0-9]+")
 
 
 class Outage:
@@ -98,7 +100,8 @@ class Outage:
             except Exception as error:
                 foreseen = isinstance(error, psycopg.Error | OpenWattError)
                 new = str(error) if foreseen else f"{type(error).__name__}: {error}"
-                if new != reason:
+                # Process ids and times in it change at each attempt, and are no other reason.
+                if _NUMBERS.sub("", new) != _NUMBERS.sub("", reason):
                     reason = new
                     logger.log(
                         logging.WARNING if foreseen else logging.ERROR,
