@@ -10,11 +10,12 @@ from openwatt.cli import main
 def limit(seconds: int, megabytes: int, cpu_seconds: int = 15) -> None:
     """Bounds this process: when its seconds are over the kernel ends it, whoever still waits for it.
 
-    What it starts has the same bounds of memory and processor time, each process for itself.
+    Its bounds of memory and processor time are soft: the process in which it reads a document
+    sets its own, which are those of a run, and could not go beyond hard ones.
     """
     most = megabytes * 1_000_000
-    resource.setrlimit(resource.RLIMIT_AS, (most, most))
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+    resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, resource.RLIM_INFINITY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.alarm(seconds)
 

@@ -18,8 +18,8 @@ import openwatt
 
 #: How long a request waits for a command; Gunicorn gives a worker that ends 30 s.
 MAX_SECONDS = 25
-#: Of each of its two processes: addresses, of which 190 MB are Python and its libraries, and processor time.
-#: The largest real document (49 pages) needs 100 MB more and 1 s.
+#: Of the command itself: addresses, of which 190 MB are Python and its libraries, and processor time. The
+#: process in which it reads a document has the limits of a run.
 MAX_MEGABYTES = 350
 MAX_CPU_SECONDS = 4
 #: Commands that one worker runs at once.
