@@ -103,8 +103,6 @@ def place(
     )
     record = {"@timestamp": "2026-11-22T12:00:00.000Z", "level": "info", "logger": "a", "event": "request"}
     (folder / "api.log").write_text(f"{json.dumps(record)}\n" * 3)
-    taken = take_backup(url, folder / "backups", keep=3)
-    (folder / "backup.dump").write_bytes(taken.path.read_bytes())
     (folder / "alerts.yaml").write_text(
         (Path(__file__).parents[2] / "ops/sentry/alerts.yaml").read_text("utf-8")
     )
@@ -113,6 +111,9 @@ def place(
             "insert into runs (source, supplier, started_at, finished_at, outcome, detail) "
             "values ('alpiq', 'Alpiq', now(), now(), 'refused', '{\"cadence_days\": 7}')"
         )
+    # After the run was written: a case restores it, and later ones look at the run.
+    taken = take_backup(url, folder / "backups", keep=3)
+    (folder / "backup.dump").write_bytes(taken.path.read_bytes())
     environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENWATT_")}
     environment |= {"OPENWATT_DATABASE_URL": url, "OPENWATT_DRILL_TOKEN": "x" * 32, "COLUMNS": "100"}
     environment["OPENWATT_DATA_DIR"] = str(folder / "data")
