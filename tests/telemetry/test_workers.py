@@ -130,7 +130,7 @@ class Server:
                 stderr=subprocess.STDOUT,
             )
         self.folder, self.out = folder, folder / "out"
-        assert wait_until(self.answers), self.out.read_text()
+        assert wait_until(self.answers, 30), self.out.read_text()
 
     def answers(self) -> bool:
         with contextlib.suppress(OSError):
