@@ -56,7 +56,7 @@ def _importing() -> bool:
     for thread, top in sys._current_frames().items():  # noqa: SLF001 - documented, whatever its name
         frame = None if thread == me else top
         while frame is not None:
-            if frame.f_globals.get("__name__") == "importlib._bootstrap":
+            if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
                 return True
             frame = frame.f_back
     return False
