@@ -4,9 +4,13 @@ import atexit
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
+
+#: A fork waits so long for an import of another thread: one that hangs must not hold up a master.
+_IMPORT_SECONDS: Final = 5.0
 
 
 class Threaded(Protocol):
@@ -46,9 +50,26 @@ def start_thread(run: Callable[[], None], name: str) -> threading.Thread | None:
     return thread
 
 
+def _importing() -> bool:
+    """Whether another thread is importing a module."""
+    me = threading.get_ident()
+    for thread, top in sys._current_frames().items():  # noqa: SLF001 - documented, whatever its name
+        frame = None if thread == me else top
+        while frame is not None:
+            if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+                return True
+            frame = frame.f_back
+    return False
+
+
 def _before_fork() -> None:
     for threaded in list(_followed):
         threaded.reporting.acquire()
+    # The child would have that module half made, with its lock held, for its whole life: a worker in
+    # which `encodings.idna` is so answers 500 to every request, or never.
+    end = time.monotonic() + _IMPORT_SECONDS
+    while _importing() and time.monotonic() < end:
+        time.sleep(0.001)
 
 
 def _after_fork_in_parent() -> None:

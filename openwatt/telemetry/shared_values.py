@@ -75,10 +75,12 @@ def used_bytes(path: Path) -> int:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        size, header = os.fstat(descriptor).st_size, os.read(descriptor, _SIZE.size)
+        # In this order: a file that its process makes or enlarges meanwhile has its length before its header.
+        header = os.read(descriptor, _SIZE.size)
+        size = os.fstat(descriptor).st_size
     finally:
         os.close(descriptor)
-    used = _SIZE.unpack(header)[0] if len(header) == _SIZE.size else size
+    used = _SIZE.unpack(header)[0] if len(header) == _SIZE.size else len(header)
     if used and not _HEADER <= used <= size <= _LARGEST_BYTES:
         raise DamagedFileError(f"{used} bytes are said to be used, of {size}")
     return int(used)

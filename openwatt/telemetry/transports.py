@@ -1,6 +1,7 @@
 """How log lines reach Logstash: JSON lines over TCP, or acknowledged HTTP posts."""
 
 import base64
+import codecs
 import contextlib
 import http.client
 import logging
@@ -11,6 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Final, Protocol
 from urllib.parse import unquote, urlsplit
+
+# What every look-up of a host's name needs: loaded here, not by a thread while its process forks.
+codecs.lookup("idna")
 
 _CONNECT_SECONDS: Final = 2.0
 _STEP_SECONDS: Final = 0.2

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from openwatt.telemetry.shared_values import DamagedFileError, entries
 from tests.log_receivers import Receiver, free_port, on_disk, wait_until
 
 CONF = """
@@ -88,12 +90,27 @@ def tariffs():
 
 Exporter(app, metrics.exposition())
 """
+#: A thread of the master imports, at the time of the first forks, what its workers need.
+IMPORTING = """
+import time
+from openwatt.telemetry import forks
+(here / "slow.py").write_text("import time; time.sleep(0.5); known = 1")
+
+@app.get("/slow")
+def slow():
+    import slow
+    return {"pid": os.getpid(), "known": slow.known}
+
+forks.start_thread(lambda: __import__("slow"), "importing")
+while "slow" not in __import__("sys").modules:
+    time.sleep(0.001)
+"""
 
 
 class Server:
-    def __init__(self, folder: Path, receiver: Receiver, *, preload: bool) -> None:
+    def __init__(self, folder: Path, receiver: Receiver, *, preload: bool, more: str = "") -> None:
         (folder / "conf.py").write_text(CONF)
-        (folder / "application.py").write_text(APPLICATION)
+        (folder / "application.py").write_text(APPLICATION + more)
         self.port = free_port()
         self.pid_file = folder / "pid"
         environ = {"PYTHONPATH": f"{folder}:{Path(__file__).parents[2]}", "LOGSTASH": receiver.url}
@@ -112,8 +129,8 @@ class Server:
                 stdout=out,
                 stderr=subprocess.STDOUT,
             )
-        self.out = folder / "out"
-        assert wait_until(self.answers), self.out.read_text()
+        self.folder, self.out = folder, folder / "out"
+        assert wait_until(self.answers, 30), self.out.read_text()
 
     def answers(self) -> bool:
         with contextlib.suppress(OSError):
@@ -134,6 +151,22 @@ class Server:
                     found[sample.name] = found.get(sample.name, 0) + sample.value
         return found
 
+    def explained(self) -> str:
+        """For a failure: the requests in each file, whatever its name, and what the service complains of."""
+        lines = []
+        for path in sorted((self.folder / "metrics").iterdir()):
+            content = path.read_bytes()
+            with contextlib.suppress(DamagedFileError):
+                requests = {
+                    key: struct.unpack_from("d", content, position)[0]
+                    for key, position in entries(content)
+                    if '"http_requests_total"' in key or '"http_request_duration_seconds_sum"' in key
+                }
+                lines.append(f"{path.name}: {requests}")
+        out = self.out.read_text().splitlines()
+        complaints = [line for line in out if '"level":"error"' in line or line[:1] != "{"]
+        return "\n".join([*lines, f"{len(complaints)} complaints", *complaints[:5]])
+
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
@@ -143,12 +176,13 @@ def receiver() -> Iterator[Receiver]:
 
 
 class Load:
-    """Clients on threads; each counts the answers it got."""
+    """Clients on threads; each counts the answers it got, those that Gunicorn gives for an error apart."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._stop = threading.Event()
         self.answered: list[str] = []
+        self.errors: list[int] = []
         self.failed = 0
         self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(3)]
         for thread in self._threads:
@@ -164,7 +198,10 @@ class Load:
                 connection.request("GET", "/v1/tariffs", headers={"X-Request-ID": request_id})
                 response = connection.getresponse()
                 response.read()
-                self.answered.append(request_id)
+                if response.status == 200:
+                    self.answered.append(request_id)
+                else:
+                    self.errors.append(response.status)
             except (OSError, http.client.HTTPException):
                 self.failed += 1
             finally:
@@ -196,9 +233,11 @@ def test_counters_and_records_stay_exact_while_workers_come_and_go(
         load.stop()
         server.process.terminate()
         server.process.wait(20)
+    assert load.errors == [], server.explained()
     assert booted > 6
     # What a killed worker had counted and not answered is the only difference there can be.
-    assert len(load.answered) <= counted["http_requests_total"] <= len(load.answered) + load.failed
+    requests = counted["http_requests_total"]
+    assert len(load.answered) <= requests <= len(load.answered) + load.failed, server.explained()
     assert counted["http_request_duration_seconds_count"] == counted["http_requests_total"]
     assert counted["openwatt_tariffs_served_total"] >= 3 * len(load.answered)
     assert counted["http_requests_in_progress"] == 1  # the scrape itself
@@ -241,9 +280,10 @@ def test_an_upgrade_of_the_master_goes_on_counting_and_loses_no_record(
             wait_until(lambda: not Path(f"/proc/{new_master}").exists() or _is_zombie(new_master), 20)
         server.process.terminate()
         server.process.wait(20)
-    assert load.failed == 0
-    assert (
-        counted["http_requests_total"] == counted["http_request_duration_seconds_count"] == len(load.answered)
+    assert (load.failed, load.errors) == (0, []), server.explained()
+    requests = counted["http_requests_total"]
+    assert requests == counted["http_request_duration_seconds_count"] == len(load.answered), (
+        server.explained()
     )
     assert counted["openwatt_build_info"] == 1
     told = {
@@ -252,6 +292,26 @@ def test_an_upgrade_of_the_master_goes_on_counting_and_loses_no_record(
         for line in bytes(buffer).splitlines()
     }
     assert set(load.answered) <= told
+
+
+def test_every_worker_works_though_it_was_forked_while_the_master_imported_a_module(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    server = Server(tmp_path, receiver, preload=False, more=IMPORTING)
+    url = f"http://127.0.0.1:{server.port}/slow"
+    try:
+        assert wait_until(lambda: len(server.workers()) == 2)
+        first, second = server.workers()
+        for answering, silent in ((first, second), (second, first)):
+            os.kill(silent, signal.SIGSTOP)
+            with urllib.request.urlopen(url, timeout=5) as response:
+                assert json.load(response) == {"pid": answering, "known": 1}, server.explained()
+            os.kill(silent, signal.SIGCONT)
+    finally:
+        for pid in server.workers():
+            os.kill(pid, signal.SIGCONT)
+        server.process.terminate()
+        server.process.wait(20)
 
 
 def _is_zombie(pid: int) -> bool:
