@@ -225,7 +225,12 @@ def _command_of(pid: int) -> str:
     """The command line of a process; empty when there is none, and for a zombie."""
     if Path("/proc/self/cmdline").exists():  # a small machine has no ps
         with contextlib.suppress(OSError):
-            return Path(f"/proc/{pid}/cmdline").read_text("utf-8", errors="replace").replace("\0", " ")
+            for _ in range(100):
+                command = Path(f"/proc/{pid}/cmdline").read_text("utf-8", errors="replace")
+                state = Path(f"/proc/{pid}/stat").read_text("utf-8", errors="replace").rpartition(")")[2]
+                if command or state.split()[0] == "Z":
+                    return command.replace("\0", " ")
+                time.sleep(0.01)  # a program that is just being loaded has no command line yet
         return ""
     shown = subprocess.run(  # noqa: S603  one number of ours
         ["ps", "-ww", "-o", "stat=,command=", "-p", str(pid)],  # noqa: S607  macOS has no /proc

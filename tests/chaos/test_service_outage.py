@@ -1,5 +1,6 @@
 """What clients see while the database is away, and how soon after it is back."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -97,7 +98,8 @@ def test_a_removed_socket_folder_is_found_again_without_a_restart(home: Home, se
         # Connections that are there go on; each new one needs the socket.
         for pid, parent, _, command in processes():
             if parent == lost and "[local]" in command:
-                os.kill(pid, signal.SIGTERM)
+                with contextlib.suppress(ProcessLookupError):  # it has just ended
+                    os.kill(pid, signal.SIGTERM)
         wait_until(lambda: home.postmaster() not in {0, lost})
         wait_until(lambda: service.answers("/health/ready"))
         before = len(running.answers)
