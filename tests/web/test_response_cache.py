@@ -1,6 +1,7 @@
 """The response cache stays within its bounds whatever is asked, and serves what is asked again."""
 
 import datetime as dt
+import itertools
 import json
 import tracemalloc
 from collections.abc import Iterator, Mapping
@@ -112,6 +113,22 @@ def test_one_off_questions_take_no_memory_and_push_nothing_out() -> None:
     after = cache.statistics()
     assert (after["entries"], after["bytes"], after["evictions"]) == (held["entries"], held["bytes"], 0)
     assert all(ask(cache, key, response(b"")) for key in wanted)
+
+
+def test_keys_whose_hashes_fall_together_are_admitted_all_the_same() -> None:
+    cache = ResponseCache()
+    found: dict[int, list[tuple[str, ...]]] = {}
+    together: list[tuple[str, ...]] = []
+    for number in itertools.count():
+        key = key_of(environ(query=f"supplier={number}"))
+        together = found.setdefault(hash(key) % 8192, [])
+        together.append(key)
+        if len(together) == 3:
+            break
+    for _ in range(2):
+        for key in together:
+            assert not ask(cache, key, response(b"x"))
+    assert all(ask(cache, key, response(b"x")) for key in together)
 
 
 def test_what_is_asked_often_stays_when_others_are_asked_twice() -> None:
