@@ -4,7 +4,7 @@ import datetime as dt
 
 # Werkzeug asks for this codec at each request. Two threads that are the first to ask at once may find
 # it half imported, and Python then remembers that there is none: each answer of the process is a 500.
-import encodings.idna  # noqa: F401
+import encodings.idna  # noqa: F401 - imported for its effect
 from collections.abc import Callable
 
 from flask import Flask, got_request_exception

@@ -47,7 +47,7 @@ def inspect(
 ) -> None:
     """Show what FILE says and every reason not to publish it; nothing is stored.
 
-    It is read within the limits of a run: 20 seconds and 512 MB.
+    It is read within the limits of a run: 20 seconds and 256 MB.
 
     Exit status: 0 a run would publish it, 1 it would refuse it, 2 it is unreadable.
     """

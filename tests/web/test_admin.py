@@ -387,7 +387,7 @@ def test_a_document_is_read_within_the_limits_of_a_run(ask: Ask) -> None:
     with BoundedInspector() as inspector:
         run = inspector.inspect_document(content, load_sources(), shipped_references(), on=NOW.date())
     assert run.outcome == "unreadable"
-    assert "512 MB" in (run.reason or "")
+    assert "256 MB" in (run.reason or "")
     assert (answer.json or {})["reason"] == run.reason
 
 
