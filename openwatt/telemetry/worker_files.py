@@ -45,7 +45,7 @@ class WorkerFiles(Collector):
 
     A file is empty for a moment when it is made, for longer where the disk has no
     room for it; a cold start deletes files between a look and a read. Live gauges of
-    a master that is dead are not told, whoever has its pid now.
+    a master that is dead are left out, whoever has its pid now.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -100,10 +100,9 @@ class WorkerFiles(Collector):
                 self._cannot_read(path, error, states)
                 continue
             if not used:
-                # A master has nothing to tell after its start, and does not ask for room again.
-                told = not name.endswith("-0.db") and not self._is_over(path)
-                states["empty"] += told
-            elif not name.startswith("gauge_live") or self._told(name, lives):
+                # A master has no values after its start, and does not ask for room again.
+                states["empty"] += not name.endswith("-0.db") and not self._is_over(path)
+            elif not name.startswith("gauge_live") or self._is_live(name, lives):
                 yield path
 
     def _is_over(self, path: Path) -> bool:
@@ -114,8 +113,8 @@ class WorkerFiles(Collector):
             return time.time() - path.stat().st_mtime > _DRILL_SECONDS
         return True
 
-    def _told(self, name: str, lives: dict[str, bool]) -> bool:
-        """Whether a live gauge is one; asked once for each master."""
+    def _is_live(self, name: str, lives: dict[str, bool]) -> bool:
+        """Whether the master of a live gauge still runs; each master is looked up once."""
         master = name.rpartition("_")[2].partition("-")[0]
         if master not in lives:
             lives[master] = master_lives(self._directory, name) is not False

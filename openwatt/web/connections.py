@@ -118,6 +118,8 @@ class Connection(TConn):  # type: ignore[misc]  # Gunicorn ships no types
         super().__init__(cfg, ClientSocket(accepted), client, server)
         self.address = address
         """The client address among whose connections it counts; empty where addresses are not counted."""
+        self.peer = counted_address(client)
+        """Who has connected: the client, or a proxy."""
         self.received = bytearray()
         self.since = time.monotonic()
         """When the wait for the present request, or for the reading of its answer, began."""
@@ -174,7 +176,7 @@ class Connection(TConn):  # type: ignore[misc]  # Gunicorn ships no types
         return Arrival.LONG_HEAD if len(received) > MOST_HEAD_BYTES else Arrival.PART
 
     def _look_at_head(self, head: bytes) -> Arrival:
-        length = 0  # also where the parser will refuse what is told
+        length = 0  # also where the parser will refuse the head
         if head.count(b"\r\ncontent-length:") == 1:
             at = head.index(b"\r\ncontent-length:")
             text = head[at + 17 :].partition(b"\r\n")[0].strip()

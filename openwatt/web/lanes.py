@@ -28,9 +28,9 @@ class Lane:
         running = list(self.requests.items())[: self.threads]
         return [conn for conn, since in running if since < latest]
 
-    def count(self, address: str) -> int:
-        """How many requests of a client address there are."""
-        return sum(conn.address == address for conn in self.requests)
+    def count(self, peer: str) -> int:
+        """How many requests of one peer there are."""
+        return sum(conn.peer == peer for conn in self.requests)
 
     @property
     def busy(self) -> int:

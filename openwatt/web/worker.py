@@ -33,7 +33,7 @@ CROWDED_BODY_SECONDS = 10.0
 LINGER_SECONDS, MOST_LINGER_BYTES = 2.0, 16 * 1024 * 1024
 #: What clients of one worker have not read of their answers; above it the slowest are ended.
 MOST_UNSENT_BYTES = 64 * 1024 * 1024
-#: Probes of one address for which there is the thread of probes; more of them are requests like others.
+#: Probes of one peer for which there is the thread of probes; more of them are requests like others.
 MOST_PROBES = 4
 #: Once every thread has been busy for so long and none has become free, the worker serves nobody.
 STUCK_SECONDS = 60.0
@@ -167,7 +167,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
 
     def _hand_over(self, conn: Connection) -> None:
         """Gives a request to a thread, if its client has not too many of them there already."""
-        if conn.arrival is Arrival.PROBE and self._lanes[Arrival.PROBE].count(conn.address) >= MOST_PROBES:
+        if conn.arrival is Arrival.PROBE and self._lanes[Arrival.PROBE].count(conn.peer) >= MOST_PROBES:
             conn.arrival = Arrival.REQUEST
         if conn.arrival is not Arrival.PROBE and (reason := self._too_many(conn)) is not None:
             self._log_too_many(conn)

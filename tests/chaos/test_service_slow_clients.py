@@ -101,6 +101,48 @@ def test_everybody_else_is_answered_at_once(running: Service, who: str) -> None:
             assert worst_seconds(partial(asked, path)) < AT_ONCE_S, path
 
 
+#: 200 clients that send one probe after the other, whatever comes back, for a few seconds.
+FLOOD = """
+import asyncio, sys
+
+async def client(ends):
+    while asyncio.get_running_loop().time() < ends:
+        try:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(sys.argv[1]))
+            while asyncio.get_running_loop().time() < ends:
+                writer.write(b"GET /health HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+                if not await reader.read(4096):
+                    break
+        except OSError:
+            await asyncio.sleep(0.05)
+
+async def flood():
+    ends = asyncio.get_running_loop().time() + float(sys.argv[2])
+    await asyncio.gather(*(client(ends) for _ in range(200)))
+
+asyncio.run(flood())
+"""
+
+
+def test_a_flood_of_probes_delays_none_of_another_peer(home: Home) -> None:
+    service = home.service(OPENWATT_WORKERS="1", OPENWATT_TRUSTED_PROXIES="1").ready()
+    with subprocess.Popen([sys.executable, "-c", FLOOD, str(service.port), "6"]) as flood:
+        wait_until(lambda: metric(service, "openwatt_worker_connections").get("all", 0) > 100)
+
+        def probe() -> float:
+            begun = time.monotonic()
+            with socket.create_connection(
+                ("127.0.0.1", service.port), timeout=PATIENCE_S, source_address=("127.0.0.2", 0)
+            ) as asking:
+                asking.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert asking.recv(4096).startswith(b"HTTP/1.1 200 ")
+            return time.monotonic() - begun
+
+        assert worst_seconds(probe) < AT_ONCE_S
+        assert flood.poll() is None, "the flood has ended before the probes had"
+    assert service.end() == 0
+
+
 def test_an_address_has_a_share_of_the_connections_and_its_idle_ones_give_way(running: Service) -> None:
     before = metric(running, "openwatt_connections_ended_total")
     with clients(running.port, 1_000, b""):
