@@ -1,6 +1,7 @@
 """What PostgreSQL's library says of an address before anything is connected."""
 
 import difflib
+import re
 
 from psycopg import ProgrammingError, pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -47,6 +48,23 @@ def check_options(url: str) -> None:
         named = [option for option in _options() & read.keys() if option in said.replace('"', " ").split()]
         which = f"another value of its option {named[0]}" if len(named) == 1 else "other options"
         raise OptionError(f"must have {which}: PostgreSQL's library refuses it; {_REFERENCE}")
+
+
+def acting_as(role: str, conninfo: str) -> str:
+    """The same address, with sessions that act as a role from their first statement."""
+    escaped = re.sub(r"([\\\s])", r"\\\1", role)
+    given = str(conninfo_to_dict(conninfo).get("options") or "")
+    return make_conninfo(conninfo, options=f"{given} -c role={escaped}".strip())
+
+
+def variables_of(conninfo: str) -> dict[str, str]:
+    """What PostgreSQL's own programs find an address by in their environment, all of its options included."""
+    wanted = conninfo_to_dict(conninfo)
+    return {
+        option.envvar.decode(): str(wanted[keyword])
+        for option in pq.Conninfo.get_defaults()
+        if option.envvar and (keyword := option.keyword.decode()) in wanted
+    }
 
 
 _REFERENCE = (

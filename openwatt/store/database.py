@@ -64,9 +64,12 @@ def _configure(connection: psycopg.Connection[Any]) -> None:
     bind_to_history(connection, READ_DEADLINE_S)
 
 
-def bind_to_history(connection: Connection, statement_timeout_s: float) -> None:
-    """Binds a connection to the role that may only read and insert, where there is one, and to a time."""
-    connection.execute(statement("connection_settings"), {"statement_timeout": f"{statement_timeout_s}s"})
+def bind_to_history(connection: Connection, statement_timeout_s: float) -> bool:
+    """Binds a connection to a time and to the role that may only read and insert; False where it may not."""
+    row = connection.execute(
+        statement("connection_settings"), {"statement_timeout": f"{statement_timeout_s}s"}
+    ).fetchone()
+    return row is not None and row[1] is not None
 
 
 def _open(pool: ConnectionPool[BoundedConnection]) -> None:
