@@ -13,12 +13,21 @@ from psycopg.conninfo import conninfo_to_dict
 
 from openwatt.catalogue.load import load_catalogue
 from openwatt.settings import Settings, SettingsError, variable_of
+from openwatt.store.database import READ_DEADLINE_S, bind_to_history
 from openwatt.store.embedded import EmbeddedPostgres
 from openwatt.store.errors import DatabaseAwayError
 from openwatt.store.migrate import migrate
 from openwatt.store.pooler import check_sessions
+from openwatt.store.refusals import login_refused, refusals
+from openwatt.store.sql import statement
 
 logger = logging.getLogger(__name__)
+
+#: Why a service may work as the user that owns the tables, and the remedy.
+UNBOUND = (
+    "the user of OPENWATT_DATABASE_URL may not take on the role openwatt_writer: let an administrator say "
+    "`create role openwatt_writer nologin` where it is missing, then `grant openwatt_writer to` that user"
+)
 
 
 @functools.cache
@@ -124,7 +133,8 @@ def connect(settings: Settings, *, start: bool = True, patience_s: int = 10) -> 
         said = " ".join(str(error).split())
         if "local user with ID" in said:  # libpq takes the name of whoever connects where none is written
             said += ": let OPENWATT_DATABASE_URL name the user, as postgresql://user@host/database"
-        raise DatabaseAwayError(f"the database does not answer: {said}") from error
+        refused = login_refused(said)
+        raise DatabaseAwayError(refused or f"the database does not answer: {said}") from error
     return connection
 
 
@@ -137,5 +147,10 @@ def prepare_database(settings: Settings) -> None:
     with connect(settings) as connection:
         applied = migrate(connection)
         loaded = load_catalogue(connection)
+        with refusals(connection):  # what a reader's connection would be refused is said here, and once
+            is_bound = bind_to_history(connection, READ_DEADLINE_S)
+            connection.execute(statement("schema_number"))
+    if not is_bound:
+        logger.warning("the history is protected by triggers alone", extra={"reason": UNBOUND})
     if applied or loaded:
         logger.info("database prepared", extra={"migrations": applied, "facts_loaded": loaded})

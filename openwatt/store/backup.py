@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from openwatt.store import pg_tools
+from openwatt.store.conninfo import acting_as
 from openwatt.store.embedded import EmbeddedPostgres
 from openwatt.store.embedded_place import EmbeddedPostgresError
 from openwatt.store.errors import BackupError
@@ -134,9 +135,11 @@ def restore_backup(conninfo: str, file: Path, *, say: Say = lambda _text: None) 
     this code's schema, and the two databases change names: until that instant
     nothing is changed, and afterwards the old one is still there.
 
+    It belongs to whoever owns the old one, and so do its tables: a superuser may restore for its owner.
+
     Raises:
         BackupError: when the file is damaged, or the server is of an unsupported version or does not let us
-            make databases.
+            make databases, or the old one is somebody else's.
         SchemaError: when the backup is of a newer OpenWatt.
     """
     held = _check(file)
@@ -146,9 +149,16 @@ def restore_backup(conninfo: str, file: Path, *, say: Say = lambda _text: None) 
     aside, before = f"{name[:30]}_restored_{stamp}", f"{name[:30]}_before_{stamp}"
     maintenance = make_conninfo(conninfo, dbname="postgres")
     version = _version(maintenance)
+    owners = _owners(conninfo, maintenance, name)
     beside = make_conninfo(conninfo, dbname=aside)
-    _alter(maintenance, "create database {}", aside)
+    if owners is None:
+        _alter(maintenance, "create database {}", aside)
+    else:
+        _alter(maintenance, "create database {} owner {}", aside, owners.database)
     try:
+        if owners is not None:
+            _alter(beside, "grant usage, create on schema public to {}", owners.tables)
+            beside = acting_as(owners.tables, beside)
         say("restoring")
         pg_tools.restore(beside, file, server_version=version, jobs=min(4, os.cpu_count() or 1))
         with psycopg.connect(beside, autocommit=True) as connection:
@@ -165,6 +175,34 @@ def restore_backup(conninfo: str, file: Path, *, say: Say = lambda _text: None) 
             _alter(maintenance, "drop database if exists {} with (force)", aside)
         raise
     return before
+
+
+class _Owners(NamedTuple):
+    """Who owns a database and its tables."""
+
+    database: str
+    tables: str
+
+
+def _owners(conninfo: str, maintenance: str, name: str) -> _Owners | None:
+    """For whom a superuser restores; None where this user restores what is its own."""
+    with psycopg.connect(maintenance, connect_timeout=10) as connection:
+        row = connection.execute(statement("database_owner"), {"database": name}).fetchone()
+        user = connection.info.user
+    if row is None:
+        raise BackupError(f"there is no database {name} on the server: create it, then restore")
+    owner, is_ours, is_superuser = str(row[0]), bool(row[1]), bool(row[2])
+    tables = owner
+    with suppress(psycopg.Error), psycopg.connect(conninfo, connect_timeout=10) as connection:  # if it opens
+        found = connection.execute(statement("tables_owner")).fetchone()
+        tables = owner if found is None else str(found[0])
+    if is_ours and tables == owner:
+        return None
+    if not is_superuser:
+        whose = f"the database {name} is owned by {owner}, its tables by {tables}"
+        remedy = f"restore as {owner}, or as a superuser" if tables == owner else "restore as a superuser"
+        raise BackupError(f"{whose}, and the user {user} would lock them out: {remedy}")
+    return _Owners(owner, tables)
 
 
 def _version(maintenance: str) -> int:

@@ -1,6 +1,7 @@
 """What PostgreSQL's library says of an address before anything is connected."""
 
 import difflib
+import re
 
 from psycopg import ProgrammingError, pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -47,6 +48,47 @@ def check_options(url: str) -> None:
         named = [option for option in _options() & read.keys() if option in said.replace('"', " ").split()]
         which = f"another value of its option {named[0]}" if len(named) == 1 else "other options"
         raise OptionError(f"must have {which}: PostgreSQL's library refuses it; {_REFERENCE}")
+
+
+def preferring(conninfo: str, host: str, port: str) -> str:
+    """The same address, with one of its several servers named first; the order of the others stays.
+
+    Where the order of the servers is not that of the attempts, or the one is not among them,
+    nothing is changed.
+    """
+    wanted = conninfo_to_dict(conninfo)
+    lists = {name: str(wanted[name]).split(",") for name in ("host", "hostaddr", "port") if name in wanted}
+    names = lists.get("host") or lists.get("hostaddr") or []
+    several = {name: each for name, each in lists.items() if len(each) == len(names)}
+    ports = several.get("port", [port] * len(names))
+    if "load_balance_hosts" in wanted or wanted.get("target_session_attrs") == "prefer-standby":
+        return conninfo
+    if len(names) < 2 or (host, port) not in (servers := list(zip(names, ports, strict=True))):
+        return conninfo
+    first = servers.index((host, port))
+    return make_conninfo(
+        conninfo,
+        **{
+            name: ",".join([each[first], *each[:first], *each[first + 1 :]]) for name, each in several.items()
+        },
+    )
+
+
+def acting_as(role: str, conninfo: str) -> str:
+    """The same address, with sessions that act as a role from their first statement."""
+    escaped = re.sub(r"([\\\s])", r"\\\1", role)
+    given = str(conninfo_to_dict(conninfo).get("options") or "")
+    return make_conninfo(conninfo, options=f"{given} -c role={escaped}".strip())
+
+
+def variables_of(conninfo: str) -> dict[str, str]:
+    """What PostgreSQL's own programs find an address by in their environment, all of its options included."""
+    wanted = conninfo_to_dict(conninfo)
+    return {
+        option.envvar.decode(): str(wanted[keyword])
+        for option in pq.Conninfo.get_defaults()
+        if option.envvar and (keyword := option.keyword.decode()) in wanted
+    }
 
 
 _REFERENCE = (

@@ -18,6 +18,7 @@ from psycopg.rows import kwargs_row
 from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from openwatt.store.conninfo import preferring
 from openwatt.store.errors import DatabaseAwayError
 from openwatt.store.outage import Outage
 from openwatt.store.sql import statement
@@ -59,14 +60,12 @@ class BoundedConnection(psycopg.Connection[Any]):
             raise
 
 
-def _configure(connection: psycopg.Connection[Any]) -> None:
-    """Binds a new connection to the role that may only read and insert, where the server has it."""
-    bind_to_history(connection, READ_DEADLINE_S)
-
-
-def bind_to_history(connection: Connection, statement_timeout_s: float) -> None:
-    """Binds a connection to the role that may only read and insert, where there is one, and to a time."""
-    connection.execute(statement("connection_settings"), {"statement_timeout": f"{statement_timeout_s}s"})
+def bind_to_history(connection: Connection, statement_timeout_s: float) -> bool:
+    """Binds a connection to a time and to the role that may only read and insert; False where it may not."""
+    row = connection.execute(
+        statement("connection_settings"), {"statement_timeout": f"{statement_timeout_s}s"}
+    ).fetchone()
+    return row is not None and row[1] is not None
 
 
 def _open(pool: ConnectionPool[BoundedConnection]) -> None:
@@ -106,11 +105,27 @@ class Database:
         self._lock = threading.Lock()
         self._opened: tuple[int, ConnectionPool[BoundedConnection]] | None = None
         self._outage = Outage(self._attempt, self._renew)
+        self._answered: tuple[str, str] | None = None
+        """Host and port of the server that was reached last."""
+
+    def _address(self) -> str:
+        """The address for a new connection. Of several servers, the one reached last is tried first.
+
+        Else each connection would wait for a server that hangs before it comes to the next one,
+        for longer than a reader may.
+        """
+        conninfo = self._locate()
+        return preferring(conninfo, *self._answered) if self._answered else conninfo
+
+    def _configure(self, connection: Connection) -> None:
+        """Binds a new connection to the role that may only read and insert, where the server has it."""
+        bind_to_history(connection, READ_DEADLINE_S)
+        self._answered = connection.info.host, str(connection.info.port)
 
     def _attempt(self) -> None:
         """Raises unless the database answers."""
-        with BoundedConnection.connect(self._locate(), **_CONNECT) as connection:
-            _configure(connection)
+        with BoundedConnection.connect(self._address(), **_CONNECT) as connection:
+            self._configure(connection)
 
     def _renew(self) -> None:
         """Replaces the connections that an outage has left in the pool, broken or not."""
@@ -121,12 +136,12 @@ class Database:
             with self._lock:
                 if self._opened is None or self._opened[0] != os.getpid():
                     pool = ConnectionPool(
-                        self._locate,
+                        self._address,
                         connection_class=BoundedConnection,
                         kwargs=_CONNECT,
                         min_size=0,  # a pool that grows on demand tries again as soon as it is asked again
                         max_size=self._most_connections,
-                        configure=_configure,
+                        configure=self._configure,
                         reconnect_timeout=READ_DEADLINE_S,
                         open=False,
                     )

@@ -74,13 +74,19 @@ def migrate(connection: psycopg.Connection[Any]) -> list[str]:
     processes that start at once one migrates, the others wait and find it done.
 
     Raises:
-        SchemaError: when the database is newer than this code, or its PostgreSQL too old.
+        SchemaError: when the database is newer than this code, its PostgreSQL too old, or its text no UTF-8.
         RefusedError: when the server refuses.
     """
     if connection.info.server_version < LEAST_POSTGRESQL * 10_000:
         raise SchemaError(
             f"PostgreSQL {connection.info.server_version // 10_000} is too old: "
             f"OpenWatt needs {LEAST_POSTGRESQL} or newer"
+        )
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise SchemaError(
+            f"the database {connection.info.dbname} keeps text as {encoding}: make it again by "
+            f"`create database … encoding 'UTF8' template template0`"
         )
     with refusals(connection), connection.transaction():
         connection.execute(statement("schema_lock"))
@@ -93,4 +99,5 @@ def migrate(connection: psycopg.Connection[Any]) -> list[str]:
                 connection.execute(sql)
                 connection.execute(statement("schema_applied"), {"number": number, "name": name})
                 applied.append(f"{number:04}_{name}")
+        connection.execute(statement("grant_writer"))
     return applied

@@ -11,6 +11,7 @@ from typing import IO, Any
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from openwatt.store.conninfo import variables_of
 from openwatt.store.embedded_place import MAJOR, bundled
 from openwatt.store.errors import BackupError
 from openwatt.store.migrate import LEAST_POSTGRESQL
@@ -23,19 +24,6 @@ _REFUSED_BEFORE = 17
 _REFUSED_SETTING = b"SET transaction_timeout = 0;\n"
 _LARGEST_MESSAGE_LINES = 12
 _COPY_BYTES = 1 << 20
-
-_VARIABLES = {
-    "dbname": "PGDATABASE",
-    "host": "PGHOST",
-    "hostaddr": "PGHOSTADDR",
-    "port": "PGPORT",
-    "user": "PGUSER",
-    "password": "PGPASSWORD",
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-}
 
 
 def supports(server_version: int) -> bool:
@@ -148,9 +136,7 @@ def _program(name: str) -> Path:
 
 def _environment(conninfo: str) -> dict[str, str]:
     """Where to connect, and the password: they go to a program by its environment and no process list."""
-    wanted = conninfo_to_dict(conninfo)
-    known = {_VARIABLES[key]: str(wanted[key]) for key in _VARIABLES.keys() & wanted.keys()}
-    return dict(os.environ) | known
+    return dict(os.environ) | variables_of(conninfo)
 
 
 def _run(program: Path, *arguments: str | Path, conninfo: str) -> None:

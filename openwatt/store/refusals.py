@@ -1,12 +1,15 @@
 """What PostgreSQL refuses while a database is made ready, in a sentence with the remedy."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 from psycopg import errors
 
 from openwatt.store.errors import DatabaseAwayError, RefusedError
+from openwatt.store.sql import statement
 
 
 @contextmanager
@@ -23,7 +26,7 @@ def refusals(connection: psycopg.Connection[object]) -> Iterator[None]:
         said = error.diag.message_primary or " ".join(str(error).split())
         user, database = connection.info.user, connection.info.dbname
         if isinstance(error, errors.InsufficientPrivilege):
-            raise RefusedError(f"{_may_not(said, user, database)}") from error
+            raise RefusedError(_may_not(said, user, database, is_owner=_owns_database(connection))) from error
         if isinstance(error, errors.ReadOnlySqlTransaction):
             raise RefusedError(
                 f"the database {database} is read-only ({said}): name the primary server in "
@@ -45,14 +48,46 @@ def refusals(connection: psycopg.Connection[object]) -> Iterator[None]:
         ) from error
 
 
-def _may_not(said: str, user: str, database: str) -> str:
+#: What a server says that is there and lets nobody in, and the remedy. Where its words are not English, they
+#: are shown without one.
+_LOGINS = (
+    (r"permission denied for database", "let its owner say `grant connect on database … to …`"),
+    (r"password authentication failed", "let OPENWATT_DATABASE_URL hold the password of that user"),
+    (r"no password supplied", "let OPENWATT_DATABASE_URL hold the password of that user"),
+    (r'role "[^"]*" (?:does not exist|is not permitted to log in)', "create it by `create role … login`"),
+    (r'database "[^"]*" does not exist', "create it by `create database … owner …`"),
+    (r"no pg_hba\.conf entry", "let this machine in by a line of its pg_hba.conf"),
+)
+
+
+def login_refused(said: str) -> str | None:
+    """What to do where a server has refused a connection in these words; None where it was not reached."""
+    for pattern, remedy in _LOGINS:
+        if re.search(pattern, said):
+            return f"the database's server refuses the connection: {said}: {remedy}"
+    return None
+
+
+def _owns_database(connection: psycopg.Connection[object]) -> bool:
+    """Whether the user owns the database, which without INHERIT lets nobody create tables before 16."""
+    try:
+        row: Any = connection.execute(
+            statement("database_owner"), {"database": connection.info.dbname}
+        ).fetchone()
+    except psycopg.Error:
+        return False
+    return row is not None and bool(row[1])
+
+
+def _may_not(said: str, user: str, database: str, *, is_owner: bool) -> str:
     if said.startswith("permission denied for schema"):
         schema = said.removeprefix("permission denied for schema").strip()
-        return (
-            f"the user {user} may not create tables in the database {database} ({said}): let it own the "
-            f"database, by `alter database {database} owner to {user}`, or say there, as its owner, "
-            f"`grant usage, create on schema {schema} to {user}`"
-        )
+        may_not = f"the user {user} may not create tables in the database {database} ({said}): "
+        grant = f"`grant usage, create on schema {schema} to {user}`"
+        if is_owner:
+            return f"{may_not}say there, as an administrator, {grant}"
+        own = f"`alter database {database} owner to {user}`"
+        return f"{may_not}let it own the database, by {own}, or say there, as its owner, {grant}"
     return (
         f"the user {user} may not change what is in the database {database} ({said}): "
         "let OPENWATT_DATABASE_URL name the user that owns its tables"

@@ -30,6 +30,29 @@ def test_an_older_openwatt_refuses_a_newer_schema(home: Home) -> None:
     assert not home.database_runs()
 
 
+@pytest.mark.parametrize(
+    ("rights", "sentence"),
+    [
+        ("create role guest login", "the user guest may not create tables in the database openwatt ("),
+        (
+            "create role guest login; revoke connect on database openwatt from public",
+            "the database's server refuses the connection: ",
+        ),
+    ],
+)
+def test_a_role_without_rights_is_refused_once_and_at_the_start(
+    empty_home: Home, rights: str, sentence: str
+) -> None:
+    with EmbeddedPostgres(empty_home.data) as postgres:
+        with psycopg.connect(postgres.conninfo()) as connection:
+            connection.execute(rights.encode())
+        url = f"postgresql://guest@/openwatt?host={postgres.place.sockets}"
+        said = _refused(empty_home.service(OPENWATT_DATABASE_URL=url))
+    assert said.count("OpenWatt cannot start: ") == said.count(sentence) == 1
+    assert "`grant " in said
+    assert "does not answer" not in said
+
+
 def test_a_port_that_is_taken_leaves_no_database_running(home: Home) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"

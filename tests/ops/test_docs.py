@@ -15,6 +15,7 @@ from tests.ops.dockerfile import REPOSITORY
 
 #: Each page for operators in French, and the same in English.
 LANGUAGES = [
+    ("base-de-donnees.md", "database.md"),
     ("controle.md", "doctor.md"),
     ("deploiement.md", "deployment.md"),
     ("exercices.md", "exercises.md"),

@@ -220,11 +220,15 @@ def test_a_user_who_may_not_make_databases_is_told_the_remedy(filled_url: str, t
     file = take_backup(filled_url, tmp_path, keep=1).path
     with psycopg.connect(filled_url, autocommit=True) as connection:
         connection.execute("create role backup_guest login")
+        name = connection.info.dbname
+        connection.execute(f"alter database {name} owner to backup_guest".encode())
+        connection.execute("alter table schema_migrations owner to backup_guest")
     try:
         with pytest.raises(BackupError, match="give it CREATEDB"):
             restore_backup(filled_url.replace("user=openwatt", "user=backup_guest"), file)
     finally:
         with psycopg.connect(filled_url, autocommit=True) as connection:
+            connection.execute("reassign owned by backup_guest to openwatt")
             connection.execute("drop role backup_guest")
 
 

@@ -1,6 +1,11 @@
--- Which migrations this database has seen.
-create table if not exists schema_migrations (
-    number     integer primary key,
-    name       text not null,
-    applied_at timestamptz not null default now()
-)
+-- Which migrations this database has seen. Who may not create tables need not: the owner has migrated it before.
+do $$
+begin
+    if to_regclass(quote_ident(current_schema()) || '.schema_migrations') is null then
+        create table schema_migrations (
+            number     integer primary key,
+            name       text not null,
+            applied_at timestamptz not null default now()
+        );
+    end if;
+end $$
