@@ -3,10 +3,13 @@
 import os
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 
 import pytest
 
+#: Where `tests/containers/fetch-debian` unpacks programs of other Debian suites, a folder for each.
+FETCHED = Path(__file__).resolve().parents[1] / "var" / "debian"
 #: Program → package. README and `.ci/run` name the same packages.
 PACKAGES: Mapping[str, str] = MappingProxyType(
     {
@@ -40,6 +43,21 @@ INSTALL = "apt-get install "
 def find_program(name: str) -> str | None:
     """Where a program is, /usr/sbin included, which is not on the path of a Debian user."""
     return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
+
+
+def with_every(name: str) -> pytest.MarkDecorator:
+    """Runs a test with every version of a program that is on the path or was fetched, as its argument."""
+    folders = [Path(folder) for folder in os.environ.get("PATH", os.defpath).split(":") if folder]
+    folders += sorted(FETCHED.glob("*/usr/bin"))
+    found: dict[Path, str] = {}  # one that several folders lead to is run once
+    for path in (folder / name for folder in folders):
+        if path.is_file() and os.access(path, os.X_OK):
+            fetched = FETCHED in path.parents
+            found.setdefault(path.resolve(), path.relative_to(FETCHED).parts[0] if fetched else str(path))
+    versions = [pytest.param(path, id=label) for path, label in found.items()]
+    return pytest.mark.parametrize(
+        name, versions or [pytest.param(Path(name), id="missing", marks=needs_program(name))]
+    )
 
 
 def how_to_get(*names: str) -> str | None:

@@ -1,5 +1,6 @@
 """Prometheus's own tools on the product's rules, and whether every alert is tested in every way."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -7,45 +8,59 @@ import pytest
 
 from ops.monitoring import hurried, render_prometheus
 from tests.ops.rule_files import OPS, RULE_FILES, TEST_FILES, alerts, recorded, rules, seconds, unit_tests
-from tests.programs import needs_program
+from tests.programs import with_every
 
-needs_promtool = needs_program("promtool")
+with_every_promtool = with_every("promtool")
+#: A number in a message, and what it goes through.
+SHOWN = re.compile(r"value\b[^}]*?\| *humanize(?:Percentage)?\b")
 
 
-def promtool(*arguments: str | Path) -> str:
-    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
+def output_of(promtool: Path, *arguments: str | Path) -> str:
+    done = subprocess.run([promtool, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
 
-@needs_promtool
+@with_every_promtool
 @pytest.mark.parametrize("targets", ["native", "containers"])
 @pytest.mark.parametrize("hurry", [1, 20])
-def test_prometheus_accepts_its_configuration(tmp_path: Path, targets: str, hurry: int) -> None:
-    said = promtool("check", "config", render_prometheus(tmp_path, targets=targets, hurry=hurry))
+def test_prometheus_accepts_its_configuration(
+    promtool: Path, tmp_path: Path, targets: str, hurry: int
+) -> None:
+    said = output_of(promtool, "check", "config", render_prometheus(tmp_path, targets=targets, hurry=hurry))
     assert f"{len(RULE_FILES)} rule files found" in said
     assert "does not exist" not in said  # a file of targets that is not there is only warned of
 
 
-@needs_promtool
-def test_prometheus_accepts_the_example_of_remote_write_beside_its_configuration(tmp_path: Path) -> None:
+@with_every_promtool
+def test_prometheus_accepts_the_example_of_remote_write_beside_its_configuration(
+    promtool: Path, tmp_path: Path
+) -> None:
     config = render_prometheus(tmp_path)
     example = (OPS / "prometheus" / "remote_write.example.yml").read_text("utf-8")
     config.write_text(f"{config.read_text('utf-8')}\n{example}", "utf-8")
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "remote_write_password").touch()
-    promtool("check", "config", config)
+    output_of(promtool, "check", "config", config)
 
 
-@needs_promtool
-def test_prometheus_accepts_its_rules() -> None:
-    assert promtool("check", "rules", *RULE_FILES).count("SUCCESS") == len(RULE_FILES)
+@with_every_promtool
+def test_prometheus_accepts_its_rules(promtool: Path) -> None:
+    assert output_of(promtool, "check", "rules", *RULE_FILES).count("SUCCESS") == len(RULE_FILES)
 
 
-@needs_promtool
+@with_every_promtool
 @pytest.mark.parametrize("file", TEST_FILES, ids=lambda file: file.stem)
-def test_the_alerts_do_what_their_unit_tests_say(file: Path) -> None:
-    promtool("test", "rules", file)
+def test_the_alerts_do_what_their_unit_tests_say(promtool: Path, file: Path) -> None:
+    output_of(promtool, "test", "rules", file)
+
+
+def test_a_number_in_a_message_is_rounded_before_it_is_written() -> None:
+    """What a range gives differs in the fourth digit between versions of Prometheus, and helps nobody."""
+    texts = [text for rule in alerts().values() for text in rule["annotations"].values()]
+    shown = [match[0] for text in texts for match in SHOWN.finditer(text)]
+    assert len(shown) > 20
+    assert [each for each in shown if not re.search(r'\| *printf "%\.(0f|2f|2g)" *\|', each)] == []
 
 
 def ways_of(alert: str) -> set[str]:
