@@ -80,8 +80,9 @@ def drill(
     settings = settings_of(context)
     if settings.drill_token is None:
         raise DrillRefusedError(
-            "OPENWATT_DRILL_TOKEN is not set: make one with `openssl rand -hex 32`, give it to the service "
-            "and to this command, and restart the service"
+            "OPENWATT_DRILL_TOKEN is not set: in the containers of ops/stack, `ops/stack drills on` sets it; "
+            "elsewhere give the service and this command the same token of 32 or more random characters, and "
+            "reload the service"
         )
     if settings.environment == "production" and not yes:
         click.confirm("This is production. Provoke faults there?", abort=True, err=True)

@@ -19,7 +19,8 @@ from tests.ops.dockerfile import REPOSITORY, read_dockerfile
 
 OPS = REPOSITORY / "ops"
 STACKS = ("docker-compose.yaml", "docker-compose.monitoring.yaml", "docker-compose.elk.yaml")
-FILES = (*STACKS, "docker-compose.with-elk.yaml")
+START_INTERVALS = "docker-compose.start-intervals.yaml"
+FILES = (*STACKS, "docker-compose.with-elk.yaml", "docker-compose.with-drills.yaml", START_INTERVALS)
 #: Images that write beside their volumes; the files say what.
 NOT_READ_ONLY = {"bugsink", "elasticsearch", "kibana", "logstash"}
 ONE_SHOT = {"setup"}
@@ -229,6 +230,7 @@ def test_the_ports_are_the_guides() -> None:
 def test_every_setting_of_ours_is_one_that_can_be_read(name: str, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     texts = {"DATABASE_URL": "postgresql://h/d", "REDIS_URL": "redis://h", "ADMIN_TOKEN": "0" * 40}
+    texts["DRILL_TOKEN"] = "1" * 40
     for service in read(name)["services"].values():
         ours = {k: str(v) for k, v in service.get("environment", {}).items() if k.startswith(PREFIX)}
         for variable in [variable for variable in ours if variable.endswith("_FILE")]:
@@ -267,6 +269,24 @@ def test_the_service_finds_what_the_image_prepares() -> None:
     mounted = {volume.split(":")[1] for volume in api["volumes"]}
     assert set(json.loads(image.last("VOLUME"))) <= mounted
     assert all(f" {path}" in " ".join(image.values("RUN")) for path in mounted)
+
+
+def test_whatever_make_up_waits_for_is_asked_every_second_while_it_starts() -> None:
+    described = dict(services(read("docker-compose.yaml")))
+    often = read(START_INTERVALS)["services"]
+    assert often.keys() == {name for name, service in described.items() if "profiles" not in service}
+    for name, service in often.items():
+        assert service == {"healthcheck": {"start_interval": "1s"}}
+        # Compose refuses one without the other.
+        assert described[name]["healthcheck"]["start_period"]
+        # Engines that know no start interval wait this long.
+        assert int(described[name]["healthcheck"]["interval"].removesuffix("s")) <= 15
+
+
+def test_the_switch_of_drills_is_a_secret_of_the_service() -> None:
+    service = read("docker-compose.yaml")["services"]["api"]
+    (path,) = read("docker-compose.with-drills.yaml")["services"]["api"]["environment"].values()
+    assert Path(path).name in service["secrets"]
 
 
 def test_services_that_meet_in_one_network_have_different_names() -> None:

@@ -37,7 +37,11 @@ case "$1 $*" in
   "info "*) [ ! -e "$STATES/dead" ] || exit 1 ;;
   "network "*inspect*) [ -e "$STATES/network" ] || exit 1 ;;
   "network "*create*) touch "$STATES/network" ;;
-  "compose "*" up "*) cp "$STATES/$project.0" "$STATES/$project" ;;
+  "compose "*" up "*)
+    cp "$STATES/$project.0" "$STATES/$project"
+    [ ! -e "$STATES/refuses" ] || { cp "$STATES/$project.1" "$STATES/$project"; exit 1; } ;;
+  "logs "*) cat "$STATES/log" ;;
+  "version "*) cat "$STATES/version" ;;
   "compose "*" down") rm -f "$STATES/$project" ;;
   "ps "*)
     project=${*#*project=}; project=${project%% *}
@@ -69,6 +73,8 @@ class Place:
         python.parent.mkdir(parents=True)
         python.symlink_to(sys.executable)
         self.calls_file = folder / "calls"
+        (self.states / "log").write_text("connection refused\n")
+        (self.states / "version").write_text("1.43\n")
         self.engine("docker")
         quick = self.programs / "sleep"
         quick.write_text("#!/bin/sh\nexec /bin/sleep 0.1\n")
@@ -103,7 +109,7 @@ class Place:
 
     def asked(self) -> list[str]:
         """The calls of the last run that change something."""
-        words = (" up ", " down ", " create ", " rm ", " kill ", " exec ", "native")
+        words = (" up ", " down ", " create ", " rm ", " kill ", " stop ", " exec ", "native")
         return [
             line for line in self.calls_file.read_text().splitlines() if any(word in line for word in words)
         ]
@@ -192,6 +198,81 @@ def test_one_that_ends_fails_at_once(place: Place) -> None:
     done = place.stack("up", "elk", WAIT_SECONDS="60")
     assert done.returncode == 1
     assert "setup-1 has ended: Exited (1)" in done.stderr
+
+
+RESTARTING = "postgres-1\tRestarting (1) 2 seconds ago\n"
+
+
+def test_what_compose_could_not_start_is_shown_with_its_log_and_a_remedy(place: Place) -> None:
+    (place.states / "refuses").touch()
+    (place.states / "openwatt.1").write_text(RESTARTING + UP.format(name="api", health="healthy"))
+    (place.states / "log").write_text("initdb: error: this is why\n")
+    done = place.stack("up", "service")
+    assert done.returncode == 1
+    assert (
+        "postgres-1: Restarting (1) 2 seconds ago. It said last:\n  | initdb: error: this is why"
+        in done.stderr
+    )
+    assert "What to do: the lines above say what it lacks; docker logs postgres-1 shows all" in done.stderr
+    assert "api-1" not in done.stderr
+    assert "service did not start" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "remedy"),
+    [
+        ("mkdir: No space left on device", "make room on the disk"),
+        ('password authentication failed for user "openwatt"', "docker volume rm openwatt_postgres"),
+        ("was initialized by PostgreSQL version 17, which is not", "its volume is of another PostgreSQL"),
+        ("OpenWatt cannot start: it cannot use /data", "belongs to another account"),
+        ("bind: address already in use", "another program has the port"),
+    ],
+)
+def test_the_remedy_is_that_of_the_fault(place: Place, said: str, remedy: str) -> None:
+    (place.states / "refuses").touch()
+    (place.states / "openwatt.1").write_text(RESTARTING)
+    (place.states / "log").write_text(f"{said}\n")
+    assert re.search(f"What to do: .*{remedy}", place.stack("up", "service").stderr)
+
+
+@pytest.mark.parametrize(
+    "status", ["Up 3 minutes (unhealthy)", "Restarting (1) 2 seconds ago", "Exited (137) 1 hour ago"]
+)
+def test_after_a_repair_an_old_health_is_not_waited_for(place: Place, status: str) -> None:
+    (place.states / "openwatt").write_text(
+        f"postgres-1\t{status}\n" + UP.format(name="api", health="healthy")
+    )
+    done = place.stack("up", "service")
+    assert done.returncode == 0, done.stderr
+    stopped, *_, started = [line for line in place.asked() if "network" not in line]
+    assert stopped == "docker stop postgres-1 []"
+    assert started.endswith("up --detach --build []")
+
+
+@pytest.mark.parametrize(
+    ("version", "known"), [("1.41", False), ("1.44", True), ("1.47", True), ("2.0", True)]
+)
+def test_start_intervals_are_asked_of_engines_that_know_them(place: Place, version: str, known: bool) -> None:
+    (place.states / "version").write_text(f"{version}\n")
+    place.stack("up", "service")
+    assert ("docker-compose.start-intervals.yaml" in place.asked()[-1]) is known
+    place.engine("podman")
+    place.stack("up", "service", ENGINE="podman")
+    assert "start-intervals" not in place.asked()[-1]
+
+
+def test_drills_are_switched_on_and_off_and_stay_so(place: Place) -> None:
+    with_drills = "--file ops/docker-compose.yaml --file ops/docker-compose.with-drills.yaml"
+    assert "drills are on" in place.stack("drills", "on").stdout
+    assert place.asked() == []
+    place.stack("up", "service")
+    assert with_drills in place.asked()[-1]
+    place.stack("openwatt", "drill", "error")
+    assert f"{with_drills} exec" in place.asked()[-1]
+    done = place.stack("drills", "off")
+    assert "drills are off" in done.stdout
+    assert place.asked() == ["docker compose --file ops/docker-compose.yaml up --detach --no-build []"]
+    assert place.stack("drills", "perhaps").returncode == 2
 
 
 def test_a_command_beside_the_service_is_told_what_runs(place: Place) -> None:
