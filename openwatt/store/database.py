@@ -1,5 +1,6 @@
 """Connections to PostgreSQL: one pool a process, opened at the first use, a deadline on every answer."""
 
+import atexit
 import logging
 import os
 import threading
@@ -147,6 +148,9 @@ class Database:
                     )
                     _open(pool)
                     self._opened = (os.getpid(), pool)
+                    # Since Python 3.13 a thread that lives when the interpreter is taken down is never seen
+                    # to end, and the pool's finalizer would wait 5 seconds for each of its four.
+                    atexit.register(self.close)
         return self._opened[1]
 
     def read(self, name: str, parameters: Mapping[str, object], row: Callable[..., T]) -> list[T]:
@@ -199,6 +203,7 @@ class Database:
 
     def close(self) -> None:
         """Closes this process's pool; a later read opens another."""
+        atexit.unregister(self.close)
         self._outage.forget()
         if self._opened is not None and self._opened[0] == os.getpid():
             self._opened[1].close()
