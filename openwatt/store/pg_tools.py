@@ -136,7 +136,8 @@ def _program(name: str) -> Path:
 
 def _environment(conninfo: str) -> dict[str, str]:
     """Where to connect, and the password: they go to a program by its environment and no process list."""
-    return dict(os.environ) | variables_of(conninfo)
+    # One of several servers that hangs must not hold a program for ever.
+    return {"PGCONNECT_TIMEOUT": "10", **os.environ, **variables_of(conninfo)}
 
 
 def _run(program: Path, *arguments: str | Path, conninfo: str) -> None:
