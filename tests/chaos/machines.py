@@ -91,7 +91,7 @@ _TARIFFS = "/v1/tariffs?on=2025-{month:02}-{day:02}&limit=5"
 class Clients:
     """Clients of the proxy that read, and send what is to be computed, until they are stopped."""
 
-    def __init__(self, proxy: Behind, read: str, clients: int = 4) -> None:
+    def __init__(self, proxy: Behind, clients: int, read: str) -> None:
         self.answers: list[tuple[float, Answer]] = []
         """When each request was begun, and its answer."""
         self._proxy, self._read = proxy, read
@@ -130,9 +130,9 @@ class Clients:
 
 
 @contextmanager
-def clients(proxy: Behind, *, read: str = _TARIFFS) -> Iterator[Clients]:
-    """Clients for the length of a block."""
-    made = Clients(proxy, read)
+def clients(proxy: Behind, number: int, *, read: str = _TARIFFS) -> Iterator[Clients]:
+    """So many clients for the length of a block."""
+    made = Clients(proxy, number, read)
     try:
         yield made
     finally:

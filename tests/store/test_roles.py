@@ -113,6 +113,24 @@ def test_rights_that_are_granted_later_count_at_once_and_those_taken_away_stop_n
         assert made.start(made.url) == WRITER
 
 
+def test_a_database_that_an_older_openwatt_left_without_the_right_is_repaired_at_the_next_start(
+    programs: Programs, conninfo: str
+) -> None:
+    """From PostgreSQL 16 on the user that had made the role was a member that may not take it on."""
+    with shop(conninfo, BY_NAME["owner-createrole"]) as made:
+        assert made.start(made.url) == WRITER
+        newer = programs.version >= 16
+        made.say(f"revoke openwatt_writer from app {'granted by app' if newer else ''}")
+        if newer:
+            with psycopg.connect(made.url) as connection:
+                member = (
+                    "select pg_has_role('openwatt_writer', 'member'), pg_has_role('openwatt_writer', 'set')"
+                )
+                assert connection.execute(member.encode()).fetchone() == (True, False)
+        assert made.read_as(made.url) == OWNER
+        assert made.start(made.url) == WRITER
+
+
 @pytest.fixture(scope="module")
 def backup(server: Server, filled: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A backup that another user has taken, of another server."""
