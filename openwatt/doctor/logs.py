@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from openwatt.doctor.asking import poll, shown
+from msgspec import Struct, field
+
+from openwatt.doctor.asking import poll, shaped, shown
 from openwatt.doctor.findings import BrokenError, UnaskedError, Verdict, asked_for, named, ok
 from openwatt.doctor.patient import SENT_REQUEST, Patient
 from openwatt.doctor.programs import installed, run
@@ -22,6 +24,26 @@ MOST_UNROTATED_BYTES = 100_000_000
 Records = list[dict[str, Any]]
 
 
+class _Hit(Struct):
+    source: dict[str, Any] = field(name="_source")
+
+
+class _Hits(Struct):
+    hits: list[_Hit]
+
+
+class _Search(Struct):
+    hits: _Hits
+
+
+class _LogEvent(Struct):
+    message: str
+
+
+class _LogEvents(Struct):
+    events: list[_LogEvent] | None = None
+
+
 def records_in_file(log: Path, request_id: str) -> Records:
     """The records of a request in the local log, its rotated files included."""
     return list(LogSearch(log, LogQuery(request_id=request_id)).entries())
@@ -34,15 +56,15 @@ def records_in_elasticsearch(patient: Patient, url: str, request_id: str) -> Rec
         UnansweredError: it does not answer, or refuses.
     """
     body = {"size": 100, "query": {"term": {"request_id": request_id}}}
-    told = patient.asker.ask_json(url, f"/{INDICES}/_search", body=body)
-    return [hit["_source"] for hit in told["hits"]["hits"]]
+    told = patient.asker.ask_for(_Search, url, f"/{INDICES}/_search", body=body)
+    return [hit.source for hit in told.hits.hits]
 
 
 def records_in_cloudwatch(group: str, request_id: str, since_s: float) -> Records:
     """The records of a request in CloudWatch, through the AWS command line and its own credentials.
 
     Raises:
-        BrokenError: the command fails.
+        BrokenError: the command fails, or prints something else than events.
     """
     done = run(
         "aws", "logs", "filter-log-events", "--output", "json", "--log-group-name", group,
@@ -51,7 +73,21 @@ def records_in_cloudwatch(group: str, request_id: str, since_s: float) -> Record
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).split())
         raise BrokenError(f"`aws logs filter-log-events` fails: {said[-200:]}")
-    return [json.loads(event["message"]) for event in json.loads(done.stdout or "{}").get("events") or []]
+    try:
+        told = json.loads(done.stdout or "{}")
+    except ValueError:
+        raise BrokenError("`aws logs filter-log-events` prints something else than JSON") from None
+    events = shaped(told, _LogEvents, "`aws logs filter-log-events`").events or []
+    return [record for event in events if (record := _record(event.message)) is not None]
+
+
+def _record(message: str) -> dict[str, Any] | None:
+    """A log record; None for a line that is none, as other programs may write into the same group."""
+    try:
+        found = json.loads(message)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _awaited(patient: Patient, look: Callable[[], Records], every_s: float = 0.25) -> dict[str, Any] | None:
