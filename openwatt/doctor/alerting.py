@@ -1,21 +1,51 @@
 """Alertmanager: it is told, it passes on what matters to somebody, and an alert that always fires arrives."""
 
-import datetime as dt
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import yaml
+from msgspec import Struct
 
-from openwatt.doctor.asking import poll, shown
+from openwatt.doctor.asking import poll, shaped, shown
 from openwatt.doctor.findings import BrokenError, UnaskedError, Verdict, asked_for, named, ok
 from openwatt.doctor.ops import seconds_of
 from openwatt.doctor.patient import Patient
-from openwatt.doctor.prometheus import asked, loaded_alerts
+from openwatt.doctor.prometheus import Build, Rule, asked, loaded_alerts
 
 #: The alert that always fires: where it falls silent, the chain of alerting is broken.
 WATCHDOG = "Watchdog"
 _MATCHER = re.compile(r'([A-Za-z_]\w*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^,"\s}]*))')
+
+
+class _Address(Struct):
+    url: str
+
+
+class _Alertmanagers(Struct, rename="camel"):
+    active_alertmanagers: list[_Address]
+
+
+class _Config(Struct):
+    original: str
+
+
+class Status(Struct, rename="camel"):
+    """What Alertmanager says of itself."""
+
+    version_info: Build
+    config: _Config
+
+
+class _Alert(Struct):
+    labels: dict[str, str]
+
+
+class _Routing(Struct):
+    """What is read of Alertmanager's configuration."""
+
+    route: dict[str, Any]
+    receivers: list[dict[str, Any]]
 
 
 def alertmanager_url(patient: Patient) -> str:
@@ -29,29 +59,46 @@ def alertmanager_url(patient: Patient) -> str:
 
 def check_alertmanager(patient: Patient) -> Verdict:
     """Prometheus has one to send to; the one of the settings is ready."""
-    told = asked(patient, "alertmanagers")["activeAlertmanagers"]
+    told = asked(patient, _Alertmanagers, "alertmanagers").active_alertmanagers
     if not told:
         raise BrokenError(
             "Prometheus knows no Alertmanager", "name it under alerting: in ops/prometheus/prometheus.yml"
         )
     if patient.settings.alertmanager_url is None:
-        return ok(f"Prometheus sends to {named([shown(one['url']) for one in told])}")
-    status = patient.asker.ask_json(patient.settings.alertmanager_url, "/api/v2/status")
-    return ok(f"{shown(patient.settings.alertmanager_url)}, Alertmanager {status['versionInfo']['version']}")
+        return ok(f"Prometheus sends to {named([shown(one.url) for one in told])}")
+    status = status_of(patient, patient.settings.alertmanager_url)
+    return ok(f"{shown(patient.settings.alertmanager_url)}, Alertmanager {status.version_info.version}")
+
+
+def status_of(patient: Patient, url: str) -> Status:
+    """What the Alertmanager of an address says of itself.
+
+    Raises:
+        UnansweredError: it does not answer, or is none.
+    """
+    return patient.asker.ask_for(Status, url, "/api/v2/status")
+
+
+def _routing(patient: Patient, url: str) -> _Routing:
+    """How Alertmanager routes, read of the configuration that it shows."""
+    try:
+        config = yaml.safe_load(status_of(patient, url).config.original)
+    except yaml.YAMLError:
+        config = None
+    return shaped(config, _Routing, f"{shown(url)}/api/v2/status")
 
 
 def check_notifications(patient: Patient) -> Verdict:
     """For each severity of the loaded alerts there is somebody who is told."""
-    status = patient.asker.ask_json(alertmanager_url(patient), "/api/v2/status")
-    config = yaml.safe_load(status["config"]["original"])
-    ways = {one["name"]: _ways(one) for one in config["receivers"]}
+    config = _routing(patient, alertmanager_url(patient))
+    ways = {str(one.get("name")): _ways(one) for one in config.receivers}
     reached: dict[str, set[str]] = {}
     unheard: dict[str, str] = {}
     for name, rules in loaded_alerts(patient).items():
         for rule in rules:
-            labels = {"alertname": name, **rule["labels"]}
+            labels = {"alertname": name, **rule.labels}
             severity = labels.get("severity", "none")
-            receivers = list(receivers_of(config["route"], labels))
+            receivers = list(receivers_of(config.route, labels))
             found = {f"{way} ({receiver})" for receiver in receivers for way in ways.get(receiver, ())}
             reached.setdefault(severity, set()).update(found)
             if not found and name != WATCHDOG:
@@ -106,7 +153,7 @@ def check_watchdog(patient: Patient) -> Verdict:
     rules = loaded_alerts(patient)
     if WATCHDOG not in rules:
         raise BrokenError(f"Prometheus has no alert {WATCHDOG}")
-    if not any(rule["state"] == "firing" for rule in rules[WATCHDOG]):
+    if not any(rule.state == "firing" for rule in rules[WATCHDOG]):
         raise BrokenError(f"{WATCHDOG} does not fire: Prometheus does not evaluate its rules")
     others = _firing(rules)
     besides = f"; firing besides: {named(others)}" if others else "; nothing else does"
@@ -116,7 +163,8 @@ def check_watchdog(patient: Patient) -> Verdict:
     if poll(lambda: _arrived(patient, url), patient.patience_s) is None:
         fires_s = _fires_s(patient, rules[WATCHDOG])
         # What Prometheus tells before it has found Alertmanager is told again after this, and a little.
-        told_again_s = 1.25 * seconds_of(asked(patient, "status/flags")["rules.alert.resend-delay"])
+        flags = asked(patient, dict[str, str], "status/flags")
+        told_again_s = 1.25 * seconds_of(flags.get("rules.alert.resend-delay", "1m"))
         if fires_s < told_again_s:
             raise UnaskedError(
                 f"{WATCHDOG} fires for {fires_s:.0f} s only and has not arrived yet: "
@@ -131,18 +179,19 @@ def check_watchdog(patient: Patient) -> Verdict:
 
 def _arrived(patient: Patient, url: str) -> bool | None:
     query = {"filter": f'alertname="{WATCHDOG}"', "active": "true"}
-    return bool(patient.asker.ask_json(url, "/api/v2/alerts", query=query)) or None
+    found = patient.asker.ask_for(list[_Alert], url, "/api/v2/alerts", query=query)
+    return any(alert.labels.get("alertname") == WATCHDOG for alert in found) or None
 
 
-def _fires_s(patient: Patient, rules: Sequence[Mapping[str, Any]]) -> float:
+def _fires_s(patient: Patient, rules: Sequence[Rule]) -> float:
     """For how long an alert has fired, in seconds."""
-    since = [dt.datetime.fromisoformat(alert["activeAt"]) for rule in rules for alert in rule["alerts"]]
+    since = [alert.active_at for rule in rules for alert in rule.alerts]
     return (patient.now() - min(since)).total_seconds() if since else 0.0
 
 
-def _firing(rules: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+def _firing(rules: Mapping[str, Sequence[Rule]]) -> list[str]:
     return sorted(
         name
         for name, same in rules.items()
-        if name != WATCHDOG and any(rule["state"] == "firing" for rule in same)
+        if name != WATCHDOG and any(rule.state == "firing" for rule in same)
     )

@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote, unquote
 
 import httpx
+import msgspec
 
 from openwatt.addresses import AddressError, parse_address
 from openwatt.doctor.findings import BrokenError
@@ -145,6 +146,27 @@ class Asker:
             return answer.json()
         except ValueError:
             raise UnansweredError(f"{where} answers with something else than JSON") from None
+
+    def ask_for(self, shape: type[T], url: str, path: str = "", **how: Any) -> T:
+        """What a server answers as JSON of a shape: whoever else listens there answers otherwise.
+
+        Raises:
+            UnansweredError: it does not answer, or not with a 200 and JSON of that shape.
+        """
+        return shaped(self.ask_json(url, path, **how), shape, f"{shown(url)}{path.partition('?')[0]}")
+
+
+def shaped(told: object, shape: type[T], where: str) -> T:
+    """What was told as a value of the type that it must have.
+
+    Raises:
+        UnansweredError: it has another one, so somebody else told it.
+    """
+    try:
+        return msgspec.convert(told, shape)
+    except msgspec.ValidationError as error:
+        says = f"{where} answers as another program would: {str(error)[0].lower()}{str(error)[1:]}"
+        raise UnansweredError(says, 200) from None
 
 
 def _in_words(error: httpx.HTTPError) -> str:

@@ -256,6 +256,7 @@ ITEMS: Final = (
         name="limits",
         area="machine",
         check=machine.check_limits,
+        needs=("metrics",),
         remedy="start Redis or Valkey, or mend OPENWATT_REDIS_URL",
     ),
     Item(

@@ -1,18 +1,40 @@
 """Grafana: it runs, has its source of data and the shipped dashboards, and no panel of theirs is empty."""
 
 import re
+from typing import Annotated, Any
 
-from openwatt.doctor.asking import shown
+from msgspec import Meta, Struct
+
+from openwatt.doctor.asking import UnansweredError, shown
 from openwatt.doctor.findings import BrokenError, Verdict, asked_for, counted, named, none_of, ok
-from openwatt.doctor.ops import dashboards, recorded_names
+from openwatt.doctor.ops import Dashboard, dashboards, read_dashboard, recorded_names
 from openwatt.doctor.patient import Patient
-from openwatt.doctor.prometheus import asked, queried
+from openwatt.doctor.prometheus import Build, Matrix, asked, queried
 from openwatt.telemetry.scrape import declared_families
 
 #: The data source that every dashboard names.
 DATASOURCE = "prometheus"
 _COUNTED = ("_total", "_bucket", "_count", "_sum")
 _PROBES = "/metrics|/health.*|/version"
+
+
+class _Health(Struct):
+    database: str
+    version: Annotated[str, Meta(min_length=1)]
+
+
+class _DataSource(Struct):
+    uid: str
+    type: str
+    url: str
+
+
+class _Proxied(Struct):
+    data: Build
+
+
+class _Found(Struct):
+    dashboard: dict[str, Any]
 
 
 def grafana_url(patient: Patient) -> str:
@@ -25,39 +47,76 @@ def grafana_url(patient: Patient) -> str:
 
 
 def check_grafana(patient: Patient) -> Verdict:
-    """It answers, lets us in, and knows where Prometheus is."""
+    """It answers, lets us in, and reaches a Prometheus by its data source."""
     url = grafana_url(patient)
-    health = patient.asker.ask_json(url, "/api/health")
-    if health.get("database") != "ok":
-        raise BrokenError(f"{shown(url)} says that its database is {health.get('database')}")
-    answer = patient.asker.ask(url, f"/api/datasources/uid/{DATASOURCE}")
-    if answer.status_code in {401, 403}:
-        raise BrokenError(
-            f"{shown(url)} refuses the name and password of OPENWATT_GRAFANA_URL",
-            "write them into it as http://name:password@host:3001",
-        )
-    if answer.status_code != 200:
+    health = patient.asker.ask_for(_Health, url, "/api/health")
+    if health.database != "ok":
+        raise BrokenError(f"{shown(url)} says that its database is {health.database}")
+    try:
+        source = patient.asker.ask_for(_DataSource, url, f"/api/datasources/uid/{DATASOURCE}")
+    except UnansweredError as error:
+        if error.status in {401, 403}:
+            raise BrokenError(
+                f"{shown(url)} refuses the name and password of OPENWATT_GRAFANA_URL",
+                "write them into it as http://name:password@host:3001",
+            ) from error
+        if error.status != 404:
+            raise
         raise BrokenError(
             f"{shown(url)} has no data source with the uid {DATASOURCE}",
             "mount ops/grafana/provisioning: it brings the data source",
+        ) from error
+    if (source.uid, source.type) != (DATASOURCE, "prometheus"):
+        raise BrokenError(
+            f"the data source {DATASOURCE} of {shown(url)} is {source.uid}, of the type {source.type}",
+            "mount ops/grafana/provisioning: it brings the data source",
         )
-    return ok(f"{shown(url)}, Grafana {health.get('version', '')}, data source {DATASOURCE}")
+    prometheus = _reached(patient, url, source)
+    return ok(
+        f"{shown(url)}, Grafana {health.version}, data source {DATASOURCE}: "
+        f"Prometheus {prometheus.version} at {shown(source.url)}"
+    )
+
+
+def _reached(patient: Patient, url: str, source: _DataSource) -> Build:
+    """What Grafana itself finds at the address of its data source."""
+    path = f"/api/datasources/proxy/uid/{DATASOURCE}/api/v1/status/buildinfo"
+    try:
+        return patient.asker.ask_for(_Proxied, url, path).data
+    except UnansweredError as error:
+        raise BrokenError(
+            f"Grafana finds no Prometheus at {shown(source.url)}, where its data source looks: {error}",
+            "let PROMETHEUS_URL of ops/grafana/provisioning be Prometheus's address as Grafana sees it",
+        ) from error
 
 
 def check_dashboards(patient: Patient) -> Verdict:
-    """Every shipped dashboard is there, by its uid."""
+    """Every shipped dashboard is there by its uid, with its title and the queries of its panels."""
     shipped = dashboards(patient.ops_folder())
     url = grafana_url(patient)
-    missing = []
-    for dashboard in shipped:
-        answer = patient.asker.ask(url, f"/api/dashboards/uid/{dashboard.uid}")
-        if answer.status_code != 200:
-            missing.append(f"“{dashboard.title}” (uid {dashboard.uid}) answers {answer.status_code}")
+    faults = [fault for dashboard in shipped if (fault := _fault_of(patient, url, dashboard))]
     return none_of(
-        missing,
+        faults,
         "mount ops/grafana/provisioning and ops/grafana/dashboards, or import them by hand",
         lambda: f"{counted(len(shipped), 'dashboard')}: {named([one.title for one in shipped])}",
     )
+
+
+def _fault_of(patient: Patient, url: str, dashboard: Dashboard) -> str | None:
+    """What is wrong with a dashboard in Grafana; None when it is the shipped one."""
+    name = f"“{dashboard.title}” (uid {dashboard.uid})"
+    path = f"/api/dashboards/uid/{dashboard.uid}"
+    try:
+        found = read_dashboard(patient.asker.ask_for(_Found, url, path).dashboard)
+    except UnansweredError as error:
+        return f"{name} answers {error.status}" if error.status not in {None, 200} else f"{name}: {error}"
+    except (AttributeError, KeyError, TypeError):
+        return f"{name}: {shown(url)}{path} answers with something that is no dashboard"
+    if (found.uid, found.title) != (dashboard.uid, dashboard.title):
+        return f"{name} is “{found.title}” (uid {found.uid}) there"
+    if found.panels != dashboard.panels:
+        return f"{name} has other panels there than the shipped one"
+    return None
 
 
 def check_panels(patient: Patient) -> Verdict:
@@ -89,7 +148,7 @@ def _shown_today(patient: Patient, queries: tuple[str, ...]) -> bool:
     """Whether any of them gave something within a day: at night nobody may ask."""
     end = patient.now().timestamp()
     window = {"start": f"{end - 86_400:.0f}", "end": f"{end:.0f}", "step": "600"}
-    return any(asked(patient, "query_range", {"query": query, **window})["result"] for query in queries)
+    return any(asked(patient, Matrix, "query_range", {"query": query, **window}).result for query in queries)
 
 
 def known_names(recorded: set[str]) -> set[str]:

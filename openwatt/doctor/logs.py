@@ -2,11 +2,14 @@
 
 import json
 import re
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from openwatt.doctor.asking import poll, shown
+from msgspec import Struct, field
+
+from openwatt.doctor.asking import poll, shaped, shown
 from openwatt.doctor.findings import BrokenError, UnaskedError, Verdict, asked_for, named, ok
 from openwatt.doctor.patient import SENT_REQUEST, Patient
 from openwatt.doctor.programs import installed, run
@@ -17,9 +20,34 @@ from openwatt.telemetry.search import LogQuery, LogSearch
 INDICES = "openwatt-*"
 #: A log that nobody rotates may grow to this outside production.
 MOST_UNROTATED_BYTES = 100_000_000
+#: What `logrotate -d` says of a rule: its files, as they are written, and when they are rotated.
+_ROTATED = re.compile(
+    r"^rotating pattern: (.+?) (?:forced from|hourly|after \d+ days|weekly|monthly|yearly|\d+ bytes)",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 Records = list[dict[str, Any]]
+
+
+class _Hit(Struct):
+    source: dict[str, Any] = field(name="_source")
+
+
+class _Hits(Struct):
+    hits: list[_Hit]
+
+
+class _Search(Struct):
+    hits: _Hits
+
+
+class _LogEvent(Struct):
+    message: str
+
+
+class _LogEvents(Struct):
+    events: list[_LogEvent] | None = None
 
 
 def records_in_file(log: Path, request_id: str) -> Records:
@@ -34,15 +62,15 @@ def records_in_elasticsearch(patient: Patient, url: str, request_id: str) -> Rec
         UnansweredError: it does not answer, or refuses.
     """
     body = {"size": 100, "query": {"term": {"request_id": request_id}}}
-    told = patient.asker.ask_json(url, f"/{INDICES}/_search", body=body)
-    return [hit["_source"] for hit in told["hits"]["hits"]]
+    told = patient.asker.ask_for(_Search, url, f"/{INDICES}/_search", body=body)
+    return [hit.source for hit in told.hits.hits]
 
 
 def records_in_cloudwatch(group: str, request_id: str, since_s: float) -> Records:
     """The records of a request in CloudWatch, through the AWS command line and its own credentials.
 
     Raises:
-        BrokenError: the command fails.
+        BrokenError: the command fails, or prints something else than events.
     """
     done = run(
         "aws", "logs", "filter-log-events", "--output", "json", "--log-group-name", group,
@@ -51,7 +79,21 @@ def records_in_cloudwatch(group: str, request_id: str, since_s: float) -> Record
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).split())
         raise BrokenError(f"`aws logs filter-log-events` fails: {said[-200:]}")
-    return [json.loads(event["message"]) for event in json.loads(done.stdout or "{}").get("events") or []]
+    try:
+        told = json.loads(done.stdout or "{}")
+    except ValueError:
+        raise BrokenError("`aws logs filter-log-events` prints something else than JSON") from None
+    events = shaped(told, _LogEvents, "`aws logs filter-log-events`").events or []
+    return [record for event in events if (record := _record(event.message)) is not None]
+
+
+def _record(message: str) -> dict[str, Any] | None:
+    """A log record; None for a line that is none, as other programs may write into the same group."""
+    try:
+        found = json.loads(message)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _awaited(patient: Patient, look: Callable[[], Records], every_s: float = 0.25) -> dict[str, Any] | None:
@@ -72,10 +114,11 @@ def check_log_file(patient: Patient) -> Verdict:
     """The record of the request just sent stands in the local file."""
     log = asked_for(patient.settings.log_file, "OPENWATT_LOG_FILE")
     request_id = patient.sent_request()
-    if not log.exists():
-        raise BrokenError(f"there is no file {log}")
-    record = _awaited(patient, lambda: records_in_file(log, request_id))
+    # After a rotation it is this request's record that begins the file.
+    record = _awaited(patient, lambda: records_in_file(log, request_id) if log.exists() else [])
     if record is None:
+        if not log.exists():
+            raise BrokenError(f"there is no file {log}")
         raise BrokenError(f"the record of {SENT_REQUEST} is not in {log}: the service writes another file")
     return _found(record, str(log))
 
@@ -155,24 +198,20 @@ def check_shipping(patient: Patient) -> Verdict:
 
 
 def check_rotation(patient: Patient) -> Verdict:
-    """A rule of logrotate covers the log, and logrotate accepts its rules."""
+    """A rule of logrotate covers the log, and logrotate accepts its rules.
+
+    Between a rotation and the next line there is no such file: whether there should be one is not asked here.
+    """
     log = asked_for(patient.settings.log_file, "OPENWATT_LOG_FILE").resolve()
     remedy = "install ops/logrotate/openwatt as /etc/logrotate.d/openwatt, with this log's path in it"
-    if not log.exists():
-        raise BrokenError(f"there is no file {log}")
     if not installed("logrotate"):
         return _unrotated(patient, log, "logrotate is not installed", "apt-get install logrotate; " + remedy)
     if not patient.logrotate.exists():
         return _unrotated(patient, log, f"{patient.logrotate} is not there", remedy)
     done = run("logrotate", "-d", "--state", "/dev/null", str(patient.logrotate))
     said = done.stdout + done.stderr
-    part = re.search(
-        rf"^considering log {re.escape(str(log))}$(?P<rest>.*?)(?=^considering log |\Z)",
-        said,
-        re.MULTILINE | re.DOTALL,
-    )
     faults = [line for line in said.splitlines() if line.startswith("error:")]
-    if part is None:
+    if not any(_covers(pattern, log) for pattern in _patterns(said)):
         return _unrotated(patient, log, f"no rule of {patient.logrotate} covers {log}", remedy)
     if faults:
         raise BrokenError(
@@ -181,8 +220,25 @@ def check_rotation(patient: Patient) -> Verdict:
     return ok(f"{log} is covered by {patient.logrotate}, which logrotate accepts")
 
 
+def _patterns(said: str) -> Iterator[str]:
+    """The names of files, in the form of a shell's, that logrotate says it rotates."""
+    for names in _ROTATED.findall(said):
+        try:
+            yield from shlex.split(names)
+        except ValueError:  # a quotation mark without its second: logrotate tells of it
+            continue
+
+
+def _covers(pattern: str, log: Path) -> bool:
+    """Whether a rule's name of files is one of the log, by whatever way it comes to its folder."""
+    written = Path(pattern)
+    return written.is_absolute() and (
+        log.match(pattern) or log.match(str(written.parent.resolve() / written.name))
+    )
+
+
 def _unrotated(patient: Patient, log: Path, why: str, remedy: str) -> Verdict:
-    size = log.stat().st_size
+    size = log.stat().st_size if log.exists() else 0
     if patient.in_production or size > MOST_UNROTATED_BYTES:
         raise BrokenError(f"{why}; it has {size / 1e6:.1f} MB", remedy)
     raise UnaskedError(f"{why}; with {size / 1e6:.1f} MB that does no harm yet")

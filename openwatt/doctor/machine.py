@@ -45,10 +45,12 @@ def check_limits(patient: Patient) -> Verdict:
             "what one connection counts another one does not see",
             "let OPENWATT_REDIS_URL name one Redis, not several",
         )
-    try:
-        samples = scraped(patient, patient.url.rstrip("/") + "/metrics")["openwatt_rate_limiter_degraded"]
-    except (BrokenError, KeyError):
-        return ok("counted across connections; whether the service counts there it does not say")
+    samples = scraped(patient, patient.url.rstrip("/") + "/metrics").get("openwatt_rate_limiter_degraded")
+    if not samples:
+        raise BrokenError(
+            f"{shown(patient.url)} does not say whether its workers count in Redis",
+            "give the service's address with --url, or restart it with this code",
+        )
     if any(sample.value for sample in samples):
         raise BrokenError(
             "Redis answers here, and the service counts in its workers' memory",

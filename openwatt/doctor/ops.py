@@ -99,13 +99,21 @@ def dashboards(ops: Path) -> list[Dashboard]:
     found = []
     for path in sorted(folder.glob("*.json")):
         try:
-            told = json.loads(path.read_text("utf-8"))
-            found.append(Dashboard(told["uid"], told["title"], tuple(_panels(told))))
+            found.append(read_dashboard(json.loads(path.read_text("utf-8"))))
         except (ValueError, KeyError) as error:
             raise BrokenError(f"{path} is no dashboard: {error}", "deploy the folder ops anew") from error
     if not found:
         raise BrokenError(f"no dashboard is in {folder}", "deploy the folder ops of this release")
     return found
+
+
+def read_dashboard(told: dict[str, Any]) -> Dashboard:
+    """A dashboard of its JSON, as a file has it and Grafana gives it.
+
+    Raises:
+        KeyError: it has no uid or title.
+    """
+    return Dashboard(str(told["uid"]), str(told["title"]), tuple(_panels(told)))
 
 
 def _panels(dashboard: dict[str, Any]) -> Iterator[Panel]:

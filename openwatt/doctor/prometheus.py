@@ -2,10 +2,12 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal, TypeVar, cast
+
+from msgspec import Meta, Struct
 
 from openwatt import __version__
-from openwatt.doctor.asking import shown
+from openwatt.doctor.asking import shaped, shown
 from openwatt.doctor.findings import (
     BrokenError,
     UnaskedError,
@@ -31,6 +33,83 @@ _LATE_S = 5.0
 P99_OBJECTIVE_S, ERRORS_OBJECTIVE = 1.0, 0.01
 
 
+T = TypeVar("T")
+
+
+class _Answer(Struct):
+    """What every question of the interface is answered in."""
+
+    status: Literal["success"]
+    data: Any
+
+
+class Build(Struct):
+    """Of which version a Prometheus is."""
+
+    version: Annotated[str, Meta(min_length=1)]
+
+
+class _Target(Struct, rename="camel"):
+    labels: dict[str, str]
+    health: str
+    last_error: str
+    scrape_url: str
+    last_scrape: dt.datetime
+    scrape_interval: str
+
+
+class _Targets(Struct, rename="camel"):
+    active_targets: list[_Target]
+
+
+class Firing(Struct, rename="camel"):
+    """One alert of a rule, and since when."""
+
+    active_at: dt.datetime
+
+
+class Rule(Struct, rename="camel"):
+    """One rule that is loaded; what only alerting rules have is empty for the others."""
+
+    name: str
+    health: str
+    last_error: str = ""
+    labels: dict[str, str] = {}
+    duration: float = 0.0
+    state: str = ""
+    alerts: list[Firing] = []
+
+
+class _Group(Struct):
+    rules: list[Rule]
+
+
+class _Groups(Struct):
+    groups: list[_Group]
+
+
+class _Series(Struct):
+    metric: dict[str, str]
+    value: tuple[float, str]
+
+
+class _Vector(Struct, tag_field="resultType", tag="vector"):
+    result: list[_Series]
+
+
+class _Scalar(Struct, tag_field="resultType", tag="scalar"):
+    result: tuple[float, str]
+
+
+_RESULT = cast("type[_Vector | _Scalar]", _Vector | _Scalar)
+
+
+class Matrix(Struct, tag_field="resultType", tag="matrix"):
+    """The series of a range of time."""
+
+    result: list[dict[str, Any]]
+
+
 def prometheus_url(patient: Patient) -> str:
     """Where Prometheus is.
 
@@ -40,21 +119,23 @@ def prometheus_url(patient: Patient) -> str:
     return asked_for(patient.settings.prometheus_url, "OPENWATT_PROMETHEUS_URL")
 
 
-def asked(patient: Patient, path: str, query: Mapping[str, str | int] | None = None) -> Any:
+def asked(patient: Patient, shape: type[T], path: str, query: Mapping[str, str | int] | None = None) -> T:
     """The `data` of an answer of Prometheus's interface.
 
     Raises:
-        UnansweredError: it refuses, or does not answer.
+        UnansweredError: it refuses, does not answer, or is no Prometheus.
     """
-    return patient.asker.ask_json(prometheus_url(patient), f"/api/v1/{path}", query=query)["data"]
+    url = prometheus_url(patient)
+    answer = patient.asker.ask_for(_Answer, url, f"/api/v1/{path}", query=query)
+    return shaped(answer.data, shape, f"{shown(url)}/api/v1/{path}")
 
 
 def queried(patient: Patient, expression: str) -> list[tuple[dict[str, str], float]]:
     """The labels and value of every series that an expression gives now."""
-    found = asked(patient, "query", {"query": expression})
-    if found["resultType"] == "scalar":
-        return [({}, float(found["result"][1]))]
-    return [(series["metric"], float(series["value"][1])) for series in found["result"]]
+    found = asked(patient, _RESULT, "query", {"query": expression})
+    if isinstance(found, _Scalar):
+        return [({}, float(found.result[1]))]
+    return [(series.metric, float(series.value[1])) for series in found.result]
 
 
 def check_prometheus(patient: Patient) -> Verdict:
@@ -62,16 +143,16 @@ def check_prometheus(patient: Patient) -> Verdict:
     answer = patient.asker.ask(prometheus_url(patient), "/-/ready")
     if answer.status_code != 200:
         raise BrokenError(f"{shown(prometheus_url(patient))} is not ready: it answers {answer.status_code}")
-    version = asked(patient, "status/buildinfo")["version"]
-    return ok(f"{shown(prometheus_url(patient))}, Prometheus {version}")
+    build = asked(patient, Build, "status/buildinfo")
+    return ok(f"{shown(prometheus_url(patient))}, Prometheus {build.version}")
 
 
 def check_scrape(patient: Patient) -> Verdict:
     """Its target is up, was read just now, and is this service."""
     targets = [
         target
-        for target in asked(patient, "targets", {"state": "active"})["activeTargets"]
-        if target["labels"].get("job") == JOB
+        for target in asked(patient, _Targets, "targets", {"state": "active"}).active_targets
+        if target.labels.get("job") == JOB
     ]
     if not targets:
         raise BrokenError(
@@ -79,11 +160,11 @@ def check_scrape(patient: Patient) -> Verdict:
             "start it with ops/prometheus/prometheus.yml, or name your own job so",
         )
     for target in targets:
-        if target["health"] != "up":
-            raise BrokenError(f"{target['scrapeUrl']} is {target['health']}: {target['lastError']}")
-        age_s = (patient.now() - dt.datetime.fromisoformat(target["lastScrape"])).total_seconds()
-        if age_s > seconds_of(target["scrapeInterval"]) * _SCRAPES_MISSED + _LATE_S:
-            raise BrokenError(f"{target['scrapeUrl']} was last scraped {age_s:.0f} s ago")
+        if target.health != "up":
+            raise BrokenError(f"{target.scrape_url} is {target.health}: {target.last_error}")
+        age_s = (patient.now() - target.last_scrape).total_seconds()
+        if age_s > seconds_of(target.scrape_interval) * _SCRAPES_MISSED + _LATE_S:
+            raise BrokenError(f"{target.scrape_url} was last scraped {age_s:.0f} s ago")
     builds = {
         (labels.get("version"), labels.get("revision"))
         for labels, value in queried(patient, f'openwatt_build_info{{job="{JOB}"}}')
@@ -98,13 +179,17 @@ def check_scrape(patient: Patient) -> Verdict:
     return ok(f"{counted(len(targets), 'target')} up, build {__version__} ({patient.settings.revision})")
 
 
-def loaded_alerts(patient: Patient) -> dict[str, list[dict[str, Any]]]:
-    """Name → the alerting rules that Prometheus has, in its own words."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for group in asked(patient, "rules", {"type": "alert"})["groups"]:
-        for rule in group["rules"]:
-            found.setdefault(rule["name"], []).append(rule)
+def loaded_alerts(patient: Patient) -> dict[str, list[Rule]]:
+    """Name → the alerting rules that Prometheus has."""
+    found: dict[str, list[Rule]] = {}
+    for rule in _loaded(patient, "alert"):
+        found.setdefault(rule.name, []).append(rule)
     return found
+
+
+def _loaded(patient: Patient, kind: str) -> list[Rule]:
+    groups = asked(patient, _Groups, "rules", {"type": kind}).groups
+    return [rule for group in groups for rule in group.rules]
 
 
 def check_rules(patient: Patient) -> Verdict:
@@ -114,23 +199,19 @@ def check_rules(patient: Patient) -> Verdict:
     faults = []
     written = alert_rules(ops)
     for rule in written:
-        same = [one for one in loaded.get(rule.name, []) if rule.labels.items() <= one["labels"].items()]
+        same = [one for one in loaded.get(rule.name, []) if rule.labels.items() <= one.labels.items()]
         if not same:
             faults.append(f"{rule.name} is not loaded")
-        elif all(abs(one["duration"] - rule.for_s) > 1e-6 for one in same):
-            faults.append(f"{rule.name} waits {same[0]['duration']:g} s instead of {rule.for_s:g}")
-    recording = {
-        rule["name"]
-        for group in asked(patient, "rules", {"type": "record"})["groups"]
-        for rule in group["rules"]
-    }
+        elif all(abs(one.duration - rule.for_s) > 1e-6 for one in same):
+            faults.append(f"{rule.name} waits {same[0].duration:g} s instead of {rule.for_s:g}")
+    recording = {rule.name for rule in _loaded(patient, "record")}
     recorded = recorded_names(ops)
     faults += [f"{name} is not recorded" for name in sorted(recorded - recording)]
     faults += [
-        f"{name} cannot be computed: {rule.get('lastError', '')}"
+        f"{name} cannot be computed: {rule.last_error}"
         for name, rules in sorted(loaded.items())
         for rule in rules
-        if rule["health"] == "err"
+        if rule.health == "err"
     ]
     return none_of(
         faults,

@@ -5,7 +5,10 @@ import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
+from msgspec import Struct
 
 from openwatt import __version__
 from openwatt.addresses import AddressError, parse_address, parse_dsn
@@ -18,6 +21,53 @@ from openwatt.watch import release_of
 _TITLE = "openwatt doctor: a trial, nothing is wrong"
 #: How many of the issues last seen are looked through: a trial is among the newest.
 _ISSUES = 10
+
+
+T = TypeVar("T")
+
+
+class _Taken(Struct):
+    """How Sentry, and whatever speaks as it does, answers an event: with its id."""
+
+    id: str
+
+
+class _Results(Struct, Generic[T]):
+    """A page of Bugsink's interface."""
+
+    results: list[T]
+
+
+class _BugsinkProject(Struct):
+    id: int | str
+    dsn: str
+
+
+class _Issue(Struct):
+    id: str
+
+
+class _Event(Struct):
+    id: str
+    event_id: str
+
+
+class _Content(Struct):
+    data: dict[str, Any]
+
+
+class _Organization(Struct):
+    slug: str
+
+
+class _Project(Struct):
+    id: str
+    slug: str
+    organization: _Organization
+
+
+class _Get(Protocol):
+    def __call__(self, shape: type[T], path: str, **query: str) -> T: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +131,18 @@ def send_event(patient: Patient, dsn: Dsn) -> str:
             429: "the quota of the project is used up",
         }.get(answer.status_code, "it is not what a DSN names")
         raise BrokenError(f"{shown(dsn.base)} refuses events with {answer.status_code}: {why}")
+    if not _is_taken(answer.content, event_id):
+        raise BrokenError(
+            f"{shown(dsn.base)} answers an event as another program would: it does not repeat the event's id"
+        )
     return event_id
+
+
+def _is_taken(content: bytes, event_id: str) -> bool:
+    try:
+        return msgspec.json.decode(content, type=_Taken).id.replace("-", "") == event_id
+    except msgspec.DecodeError:
+        return False
 
 
 def find_event(patient: Patient, url: str, token: str, dsn: Dsn, event_id: str) -> dict[str, Any] | None:
@@ -91,13 +152,13 @@ def find_event(patient: Patient, url: str, token: str, dsn: Dsn, event_id: str) 
         UnansweredError: it does not answer, or refuses the token.
     """
 
-    def get(path: str, **query: str) -> Any:
-        return patient.asker.ask_json(url, path, query=query, token=token)
+    def get(shape: type[T], path: str, **query: str) -> T:
+        return patient.asker.ask_for(shape, url, path, query=query, token=token)
 
     if patient.asker.ask(url, "/api/canonical/0/projects/", token=token).status_code == 404:
         return _find_in_sentry(get, dsn, event_id)
     for event in _newest_in_bugsink(get, url, dsn):
-        if str(event["event_id"]).replace("-", "") == event_id:
+        if event.event_id.replace("-", "") == event_id:
             return _content(get, event)
     return None
 
@@ -109,13 +170,13 @@ def find_report(patient: Patient, url: str, token: str, dsn: Dsn, request_id: st
         UnansweredError: it does not answer, or refuses the token.
     """
 
-    def get(path: str, **query: str) -> Any:
-        return patient.asker.ask_json(url, path, query=query, token=token)
+    def get(shape: type[T], path: str, **query: str) -> T:
+        return patient.asker.ask_for(shape, url, path, query=query, token=token)
 
     if patient.asker.ask(url, "/api/canonical/0/projects/", token=token).status_code == 404:
-        for event in get(f"{_sentry_project(get, dsn)}/events/", full="true"):
-            if {"key": "request_id", "value": request_id} in event.get("tags", []):
-                return dict(event)
+        for report in get(list[dict[str, Any]], f"{_sentry_project(get, dsn)}/events/", full="true"):
+            if {"key": "request_id", "value": request_id} in report.get("tags", []):
+                return report
         return None
     for event in _newest_in_bugsink(get, url, dsn):
         found = _content(get, event)
@@ -124,43 +185,42 @@ def find_report(patient: Patient, url: str, token: str, dsn: Dsn, request_id: st
     return None
 
 
-def _content(get: Any, event: dict[str, Any]) -> dict[str, Any]:
-    found = get(f"/api/canonical/0/events/{event['id']}/")["data"]
-    return found if isinstance(found, dict) else {}
+def _content(get: _Get, event: _Event) -> dict[str, Any]:
+    return get(_Content, f"/api/canonical/0/events/{event.id}/").data
 
 
-def _newest_in_bugsink(get: Any, url: str, dsn: Dsn) -> Iterator[dict[str, Any]]:
-    projects = get("/api/canonical/0/projects/")["results"]
-    ours = [one["id"] for one in projects if parse_address(one["dsn"]).user == dsn.key]
+def _newest_in_bugsink(get: _Get, url: str, dsn: Dsn) -> Iterator[_Event]:
+    projects = get(_Results[_BugsinkProject], "/api/canonical/0/projects/").results
+    ours = [one.id for one in projects if parse_address(one.dsn).user == dsn.key]
     if not ours:
         raise BrokenError(
             f"no project of {shown(url)} has the key of OPENWATT_SENTRY_DSN",
             "let OPENWATT_SENTRY_URL name the server of the DSN, and the token belong to its project",
         )
-    issues = get("/api/canonical/0/issues/", project=str(ours[0]), sort="last_seen", order="desc")["results"]
+    newest = {"project": str(ours[0]), "sort": "last_seen", "order": "desc"}
+    issues = get(_Results[_Issue], "/api/canonical/0/issues/", **newest).results
     for issue in issues[:_ISSUES]:
-        yield from get("/api/canonical/0/events/", issue=str(issue["id"]))["results"]
+        yield from get(_Results[_Event], "/api/canonical/0/events/", issue=issue.id).results
 
 
-def _sentry_project(get: Any, dsn: Dsn) -> str:
-    ours = [one for one in get("/api/0/projects/") if str(one["id"]) == dsn.project]
+def _sentry_project(get: _Get, dsn: Dsn) -> str:
+    ours = [one for one in get(list[_Project], "/api/0/projects/") if one.id == dsn.project]
     if not ours:
         raise BrokenError(
             "the token of OPENWATT_SENTRY_TOKEN sees no project of OPENWATT_SENTRY_DSN",
             "give it the scopes project:read and event:read in the organisation of the project",
         )
-    return f"/api/0/projects/{ours[0]['organization']['slug']}/{ours[0]['slug']}"
+    return f"/api/0/projects/{ours[0].organization.slug}/{ours[0].slug}"
 
 
-def _find_in_sentry(get: Any, dsn: Dsn, event_id: str) -> dict[str, Any] | None:
+def _find_in_sentry(get: _Get, dsn: Dsn, event_id: str) -> dict[str, Any] | None:
     where = f"{_sentry_project(get, dsn)}/events/{event_id}/"
     try:
-        found = get(where)
+        return get(dict[str, Any], where)
     except UnansweredError as error:
         if error.status == 404:
             return None  # not yet
         raise
-    return found if isinstance(found, dict) else {}
 
 
 def check_sentry(patient: Patient) -> Verdict:

@@ -4,6 +4,10 @@ import datetime as dt
 import socket
 import ssl
 import uuid
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
 
 from openwatt import __version__
 from openwatt.addresses import parse_address
@@ -20,11 +24,26 @@ _ASKED_BETWEEN = 8
 _ANEW = {"Connection": "close"}
 
 
+class _Health(Struct):
+    status: Literal["alive"]
+
+
+class _Version(Struct):
+    version: str
+    revision: str | None
+    schema: int
+
+
+class _Readiness(Struct):
+    status: Literal["ready"]
+    data_version: int
+
+
 def check_service(patient: Patient) -> Verdict:
     """It answers, repeats the id of a request, and runs this code."""
     made = f"doctor-{uuid.uuid4()}"
     answer = patient.asker.ask(patient.url, "/health", headers={"X-Request-ID": made})
-    if answer.status_code != 200 or '"alive"' not in answer.text:
+    if answer.status_code != 200 or not _is_alive(answer.content):
         raise BrokenError(
             f"{shown(patient.url)} is not OpenWatt: /health answers {answer.status_code}",
             "give the service's address with --url",
@@ -34,15 +53,23 @@ def check_service(patient: Patient) -> Verdict:
             "the answer does not repeat the X-Request-ID it was asked with",
             "let the proxy before the service pass X-Request-ID on, both ways",
         )
-    told = patient.asker.ask_json(patient.url, "/version")
+    told = patient.asker.ask_for(_Version, patient.url, "/version")
     ours = (__version__, patient.settings.revision, newest_schema())
-    theirs = (told.get("version"), told.get("revision"), told.get("schema"))
+    theirs = (told.version, told.revision, told.schema)
     if theirs != ours:
         raise BrokenError(
             f"it runs {_release(theirs)}, this command is {_release(ours)}",
             "restart the service with the code and settings of this command (HUP, or USR2 for new code)",
         )
     return ok(f"{shown(patient.url)} runs {_release(ours)} and repeats X-Request-ID")
+
+
+def _is_alive(content: bytes) -> bool:
+    try:
+        msgspec.json.decode(content, type=_Health)
+    except msgspec.DecodeError:
+        return False
+    return True
 
 
 def _release(told: tuple[object, object, object]) -> str:
@@ -52,8 +79,8 @@ def _release(told: tuple[object, object, object]) -> str:
 
 def check_ready(patient: Patient) -> Verdict:
     """The service itself reaches the database and knows its schema."""
-    answer = patient.asker.ask_json(patient.url, "/health/ready")
-    return ok(f"/health/ready: data version {answer['data_version']}")
+    answer = patient.asker.ask_for(_Readiness, patient.url, "/health/ready")
+    return ok(f"/health/ready: data version {answer.data_version}")
 
 
 def check_tls(patient: Patient) -> Verdict:
@@ -120,13 +147,19 @@ def check_metrics(patient: Patient) -> Verdict:
             f"two scrapes do not fit together ({seen}): each worker tells its own numbers",
             "start the service with gunicorn.conf.py, which lets the workers share their metrics",
         )
-    builds = {(s.labels.get("version"), s.labels.get("revision")) for s in second["openwatt_build_info"]}
+    builds = _builds(second)
     if builds != {(__version__, patient.settings.revision)}:
         raise BrokenError(
             f"openwatt_build_info names {', '.join(f'{v} ({r})' for v, r in sorted(builds, key=str))}",
             "wait until an upgrade is over, or end the service of another version on the same data folder",
         )
     return ok(f"every family is there; {requests_counted(second):,.0f} requests counted")
+
+
+def _builds(scrape: Scrape) -> set[tuple[str | None, str | None]]:
+    """Version and revision of every build that a scrape names."""
+    samples = scrape.get("openwatt_build_info", [])
+    return {(sample.labels.get("version"), sample.labels.get("revision")) for sample in samples}
 
 
 def _missing(declared: dict[str, bool], scrape: Scrape) -> list[str]:
@@ -163,6 +196,11 @@ def check_metrics_process(patient: Patient) -> Verdict:
                 f"{error}: `openwatt metrics` does not run (outside production it may not)"
             ) from error
         raise
+    if (__version__, patient.settings.revision) not in _builds(told) or not told.get("http_requests"):
+        raise BrokenError(
+            f"{shown(url)} does not tell the numbers of {__version__} ({patient.settings.revision})",
+            "start `openwatt metrics` of this code there, or say where it is: --metrics-url",
+        )
     between = requests_counted(told)
     after = requests_counted(scraped(patient, service))
     if not before <= between <= after:

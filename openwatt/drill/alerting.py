@@ -4,13 +4,38 @@ import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from typing import Any
 
+from msgspec import Struct
+
+from openwatt.doctor.alerting import status_of
 from openwatt.doctor.asking import shown
 from openwatt.doctor.findings import UnaskedError, asked_for
 from openwatt.doctor.ops import seconds_of
 from openwatt.doctor.prometheus import asked
 from openwatt.drill.steps import Course, MissedError, Step
+
+
+class _Alert(Struct):
+    labels: dict[str, str]
+    state: str
+
+
+class _Alerts(Struct):
+    """What Prometheus says of the alerts that are pending or firing."""
+
+    alerts: list[_Alert]
+
+
+class _Receiver(Struct):
+    name: str
+
+
+class _Held(Struct):
+    """An alert that Alertmanager holds."""
+
+    labels: dict[str, str]
+    receivers: list[_Receiver]
+
 
 #: What sending takes after the group is gathered.
 _SENDING_S = 3.0
@@ -19,9 +44,9 @@ _SENDING_S = 3.0
 def state(course: Course, labels: Mapping[str, str]) -> str | None:
     """`pending` or `firing`, the furthest state of the alerts with these labels; None when there is none."""
     states = {
-        alert["state"]
-        for alert in asked(course.patient, "alerts")["alerts"]
-        if labels.items() <= alert["labels"].items()
+        alert.state
+        for alert in asked(course.patient, _Alerts, "alerts").alerts
+        if labels.items() <= alert.labels.items()
     }
     return "firing" if "firing" in states else "pending" if "pending" in states else None
 
@@ -29,17 +54,17 @@ def state(course: Course, labels: Mapping[str, str]) -> str | None:
 def receivers(course: Course, labels: Mapping[str, str]) -> list[str] | None:
     """To whom Alertmanager sends the alerts with these labels; None while it knows of none."""
     url = asked_for(course.patient.settings.alertmanager_url, "OPENWATT_ALERTMANAGER_URL")
-    alerts: list[dict[str, Any]] = course.patient.asker.ask_json(url, "/api/v2/alerts")
-    held = [alert for alert in alerts if labels.items() <= alert["labels"].items()]
+    alerts = course.patient.asker.ask_for(list[_Held], url, "/api/v2/alerts")
+    held = [alert for alert in alerts if labels.items() <= alert.labels.items()]
     if not held:
         return None
-    return sorted({receiver["name"] for alert in held for receiver in alert["receivers"]})
+    return sorted({receiver.name for alert in held for receiver in alert.receivers})
 
 
 def group_wait_s(course: Course) -> float:
     """The longest time that Alertmanager gathers a group before it sends it, in seconds."""
     url = asked_for(course.patient.settings.alertmanager_url, "OPENWATT_ALERTMANAGER_URL")
-    config = course.patient.asker.ask_json(url, "/api/v2/status")["config"]["original"]
+    config = status_of(course.patient, url).config.original
     return max((seconds_of(wait) for wait in re.findall(r"group_wait: *(\w+)", config)), default=30.0)
 
 

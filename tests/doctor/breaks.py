@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -150,9 +151,33 @@ def lost_target(stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def forgotten_dashboard(stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
-    kept, stack.grafana.uids = stack.grafana.uids, set()
+    kept, stack.grafana.dashboards = stack.grafana.dashboards, {}
     yield {}
-    stack.grafana.uids = kept
+    stack.grafana.dashboards = kept
+
+
+def changed_dashboard(**changes: Any) -> Broken:
+    """Grafana has another dashboard under the uid of a shipped one."""
+
+    @contextmanager
+    def broken(stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
+        kept = stack.grafana.dashboards
+        stack.grafana.dashboards = {uid: {**shipped, **changes} for uid, shipped in kept.items()}
+        yield {}
+        stack.grafana.dashboards = kept
+
+    return broken
+
+
+@contextmanager
+def panel_without_metric(stack: WholeStack, folder: Path) -> Iterator[dict[str, Any]]:
+    """A dashboard, shipped and imported, asks for what nobody serves."""
+    path, kept = "grafana/dashboards/test.json", stack.grafana.dashboards
+    ops = stack.changed_ops(folder, path, lambda text: text.replace("openwatt_build_info", "openwatt_built"))
+    changed = json.loads((ops / path).read_text())
+    stack.grafana.dashboards = {changed["uid"]: changed}
+    yield {"ops": ops}
+    stack.grafana.dashboards = kept
 
 
 @contextmanager
@@ -164,9 +189,23 @@ def unwell_grafana(stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]
 
 @contextmanager
 def without_datasource(stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
-    stack.grafana.datasources.clear()
+    kept, stack.grafana.datasources = stack.grafana.datasources, {}
     yield {}
-    stack.grafana.datasources.add("prometheus")
+    stack.grafana.datasources = kept
+
+
+@contextmanager
+def another_datasource(stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
+    stack.grafana.datasources["prometheus"]["type"] = "loki"
+    yield {}
+    stack.grafana.datasources["prometheus"]["type"] = "prometheus"
+
+
+@contextmanager
+def misled_datasource(stack: WholeStack, _folder: Path) -> Iterator[dict[str, Any]]:
+    kept, stack.grafana.proxied = stack.grafana.proxied, {"message": "another program"}
+    yield {}
+    stack.grafana.proxied = kept
 
 
 @contextmanager
@@ -207,7 +246,7 @@ class Break:
 
 DATABASE = {"schema", "catalogue", "sources", "ready"}
 SCRAPED = {"scrape", "baseline", "panels"}
-METRICS = {"metrics-process", "shipping", *SCRAPED}
+METRICS = {"metrics-process", "shipping", "limits", *SCRAPED}
 SERVICE = {"ready", "metrics", "log-file", "elasticsearch", "cloudwatch", *METRICS}
 ALERTING = {"notifications", "watchdog"}
 PROMETHEUS = {"rules", "alertmanager", *SCRAPED, *ALERTING}
@@ -442,6 +481,32 @@ BREAKS = {
         says="uid prometheus",
         mend="provisioning",
     ),
+    "a Grafana whose source is of another kind": Break(
+        another_datasource,
+        fails="grafana",
+        skips={"dashboards"},
+        says="of the type loki",
+        mend="provisioning",
+    ),
+    "a Grafana whose source leads elsewhere": Break(
+        misled_datasource,
+        fails="grafana",
+        skips={"dashboards"},
+        says="finds no Prometheus at http://prometheus:9090",
+        mend="PROMETHEUS_URL",
+    ),
+    "a dashboard of another name": Break(
+        changed_dashboard(title="Mine"),
+        fails="dashboards",
+        says="is “Mine”",
+        mend="provisioning",
+    ),
+    "a dashboard of an older release": Break(
+        changed_dashboard(panels=[]),
+        fails="dashboards",
+        says="other panels",
+        mend="provisioning",
+    ),
     "a dashboard that is not there": Break(
         forgotten_dashboard,
         fails="dashboards",
@@ -449,7 +514,7 @@ BREAKS = {
         mend="provisioning",
     ),
     "a panel that asks for nothing": Break(
-        ops_file("grafana/dashboards/test.json", "openwatt_build_info", "openwatt_built"),
+        panel_without_metric,
         fails="panels",
         says="“build” of “Test”",
         mend="metric or label",

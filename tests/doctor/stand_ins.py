@@ -71,8 +71,13 @@ class Grafana(StandIn):
     """Knows a name and password, a data source and the dashboards of a folder."""
 
     def __init__(self, dashboards: Path, password: str) -> None:
-        self.uids = {json.loads(path.read_text())["uid"] for path in dashboards.glob("*.json")}
-        self.datasources = {"prometheus"}
+        found = [json.loads(path.read_text()) for path in dashboards.glob("*.json")]
+        self.dashboards = {dashboard["uid"]: dashboard for dashboard in found}
+        self.datasources = {
+            "prometheus": {"uid": "prometheus", "type": "prometheus", "url": "http://prometheus:9090"}
+        }
+        self.proxied: dict[str, Any] = {"status": "success", "data": {"version": "3.5.3"}}
+        """What its data source finds at its address."""
         self.health = "ok"
         self._key = "Basic " + base64.b64encode(f"admin:{password}".encode()).decode()
         super().__init__()
@@ -85,8 +90,13 @@ class Grafana(StandIn):
         if headers.get("Authorization") != self._key:
             return in_json(401, {"message": "Invalid username or password"})
         kind, _, uid = path.removeprefix("/api/").rpartition("/")
-        known = {"datasources/uid": self.datasources, "dashboards/uid": self.uids}.get(kind, set())
-        return in_json(200, {"uid": uid}) if uid in known else in_json(404, {"message": "not found"})
+        if path == "/api/datasources/proxy/uid/prometheus/api/v1/status/buildinfo":
+            return in_json(200, self.proxied)
+        if kind == "datasources/uid" and uid in self.datasources:
+            return in_json(200, self.datasources[uid])
+        if kind == "dashboards/uid" and uid in self.dashboards:
+            return in_json(200, {"meta": {"provisioned": True}, "dashboard": self.dashboards[uid]})
+        return in_json(404, {"message": "not found"})
 
 
 class Elasticsearch(StandIn):
