@@ -6,6 +6,7 @@ Everything happens in a copy of the tree; the Compose files in it name other ima
 import argparse
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 import time
@@ -40,12 +41,15 @@ class Transcript:
         """Carries out one step, each line of what it shows indented."""
         began = time.monotonic()
         self.write(f"{title} ...", kept=False)
-        lines = []
-        for line in shown:
-            self.write(f"    {line}", kept=False)
-            lines.append(f"              {line}")
-        self.write(f"ok  {title} ({time.monotonic() - began:.0f} s)")
-        self._lines += lines
+        lines, outcome = [], "FAILED"
+        try:
+            for line in shown:
+                self.write(f"    {line}", kept=False)
+                lines.append(f"              {line}")
+            outcome = "ok"
+        finally:
+            self.write(f"{outcome}  {title} ({time.monotonic() - began:.0f} s)")
+            self._lines += lines
 
     def whole(self) -> str:
         """All of it."""
@@ -56,6 +60,7 @@ def main() -> int:
     """Runs everything, and says how it went."""
     parser = argparse.ArgumentParser(prog="make prove", description=__doc__)
     parser.add_argument("--images", choices=("debian", "real"), default="debian")
+    parser.add_argument("--only", choices=("service", "monitoring"), help="leave the other part out")
     parser.add_argument(
         "--keep-images", action="store_true", help="do not remove the images made for the run"
     )
@@ -71,12 +76,12 @@ def main() -> int:
                 prove(found, folder, transcript, asked)
             finally:
                 clear(found, keep_images=asked.keep_images)
-    except NotShownError as error:
+    except (NotShownError, AssertionError, OSError, subprocess.SubprocessError) as error:
         failed = str(error)
     finally:
         _remove(folder)
     if failed:
-        transcript.write(f"FAILED: {failed}")
+        transcript.write(f"why: {failed}")
     end = "Not all of it holds." if failed else "All of it holds; nothing is left behind."
     whole = f"\nWhat was run on {time.strftime('%Y-%m-%d')}:\n{transcript.whole()}\n{end}\n"
     sys.stdout.write(whole)

@@ -51,9 +51,9 @@ def test_a_stand_in_says_so_in_its_name_and_proves_no_version() -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.name)
 def test_the_linters_find_nothing_in_a_recipe(recipe: Path) -> None:
-    words = [Path(sys.executable).with_name("hadolint"), "--no-color"]
+    words = [str(Path(sys.executable).with_name("hadolint")), "--no-color"]
     words += [word for rule in UNPINNED for word in ("--ignore", rule)]
-    done = subprocess.run([*words, recipe / "Dockerfile"], capture_output=True, text=True, check=False)
+    done = subprocess.run([*words, str(recipe / "Dockerfile")], capture_output=True, text=True, check=False)
     assert done.stdout + done.stderr == ""
     shellcheck = Path(sys.executable).with_name("shellcheck")
     for script in recipe.glob("*.sh"):
