@@ -62,6 +62,10 @@ test: $(VENV)/.dev $(BUGSINK)/.done ## Run every test; T=tests/web runs a part.
 test-fresh: ## Run the tests that start programs in a minimal Debian made on the spot; T= and FRESH="--suite bookworm".
 	JOBS=$(JOBS) PYTEST_ARGS="$(PYTEST_ARGS)" tests/fresh/run $(FRESH) $(T)
 
+.PHONY: prove
+prove: $(VENV)/.dev ## Build, start, break and mend the containers on a real engine; IMAGES=real pulls the makers' images.
+	$(BIN)/python -m tests.containers.prove --images=$(or $(IMAGES),debian) $(PROVE)
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Look for faults of style and form.
 	$(BIN)/ruff check .

@@ -107,13 +107,10 @@ def context() -> list[str]:
 
 
 class Image:
-    """The layers of one build, in memory; `borrow` takes this machine's packages instead of installing."""
+    """The layers of one build, in memory; this machine's packages are borrowed where lines install some."""
 
-    def __init__(
-        self, folder: Path, stages: list[Stage], *, borrow: bool, environment: str = "opt/openwatt"
-    ) -> None:
+    def __init__(self, folder: Path, stages: list[Stage], *, environment: str = "opt/openwatt") -> None:
         self.folder = folder
-        self.borrow = borrow
         self._environment = environment
         self.stages = {stage.name: stage for stage in stages}
         for stage in stages:
@@ -136,9 +133,9 @@ class Image:
                 layer.joinpath(here[1:]).mkdir(parents=True, exist_ok=True)
             elif word == "COPY":
                 self._copy(stage, here, shlex.split(value))
-            elif word == "RUN" and not (self.borrow and " pip " in value):
+            elif word == "RUN" and " pip " not in value:
                 self._run(stage, here, value)
-            if word == "RUN" and " -m venv " in value and self.borrow:
+            if word == "RUN" and " -m venv " in value:
                 self._borrow(layer / self._environment)
 
     def _stand_in_for_base(self, layer: Path) -> None:
@@ -223,7 +220,7 @@ mount -t tmpfs none "$root.extra"; mkdir "$root.extra/opt" "$root.extra/opt/borr
 mount -t overlay overlay -o "lowerdir=$root.extra:$layer:/" "$root"
 mount --rbind /dev "$root/dev"; mount -t tmpfs -o mode=1777 none "$root/dev/shm"
 mount -t proc -o "$PROC" proc "$root/proc"; unset PROC; mount -t tmpfs -o mode=1777 none "$root/tmp"
-[ "$site" = - ] || mount --bind "$site" "$root/opt/borrowed"
+mount --bind "$site" "$root/opt/borrowed"
 for mounted in "$@"; do
   shift; [ "$mounted" != -- ] || break
   mount --bind "${mounted%%=*}" "$root${mounted#*=}"
@@ -254,7 +251,7 @@ class Container:
         self._here = ["env", "--chdir", final.last("WORKDIR")]
         root = Path(tempfile.mkdtemp(prefix="root-", dir=image.folder))
         Path(f"{root}.extra").mkdir()
-        site = str(Path(sys.prefix) / SITE) if image.borrow else "-"
+        site = str(Path(sys.prefix) / SITE)
         mounts = [f"{folder}={path}" for path, folder in volumes.items()]
         self.log = image.folder / f"{root.name}.log"
         with self.log.open("wb") as log:
@@ -325,13 +322,13 @@ class Container:
 
 
 @contextmanager
-def built(text: str, *, borrow: bool, environment: str = "opt/openwatt") -> Iterator[Image]:
+def built(text: str, *, environment: str = "opt/openwatt") -> Iterator[Image]:
     """The image of a Dockerfile for the length of a block."""
     # In memory: a layer may not lie on the file system that it is laid over.
     folder = Path(tempfile.mkdtemp(prefix="openwatt-image-", dir="/dev/shm"))
     folder.chmod(0o755)
     try:
-        yield Image(folder, read_dockerfile(text), borrow=borrow, environment=environment)
+        yield Image(folder, read_dockerfile(text), environment=environment)
     finally:
         shutil.rmtree(folder)
 

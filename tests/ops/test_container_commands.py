@@ -1,19 +1,14 @@
 """The shell lines in the Compose files, run with stand-ins for what their images have."""
 
-import socket
 import subprocess
-import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.chaos.running import free_port, wait_until
 from tests.ops.dockerfile import REPOSITORY
 from tests.ops.test_stack import SHELLCHECK
-from tests.programs import needs_program
 
 OPS = REPOSITORY / "ops"
 AWKWARD = "with 'quotes' and $(signs)"
@@ -84,39 +79,3 @@ def test_a_password_reaches_the_program_and_no_command_line(
         assert yaml.safe_load(kept.read_text()) == {"elasticsearch.password": AWKWARD}
     else:
         assert [line.partition("=")[2] for line in environment] == [AWKWARD]
-
-
-@needs_program("redis-server")
-def test_valkey_asks_for_the_password_that_it_was_told_by_standard_input(tmp_path: Path) -> None:
-    port = free_port()
-    (tmp_path / "valkey_password").write_text("0123456789abcdef\n")
-    described = service("docker-compose.yaml", "valkey")
-    line = described["command"][0].replace("$$", "$").replace("/run/secrets", str(tmp_path))
-    # Debian's Redis understands the same settings; the port is one that is free here.
-    line = line.replace("valkey-server -", "redis-server -").replace(
-        'save ""', f'save ""\nbind 127.0.0.1\nport {port}'
-    )
-    with subprocess.Popen(
-        [*described["entrypoint"], line], cwd=tmp_path, stdout=subprocess.DEVNULL
-    ) as server:
-        try:
-
-            def said(*words: str) -> bytes:
-                with closing(socket.create_connection(("127.0.0.1", port), timeout=5)) as asked:
-                    asked.sendall("".join(f"{word}\r\n" for word in words).encode())
-                    time.sleep(0.05)
-                    return asked.recv(4096)
-
-            def answers() -> bool:
-                try:
-                    return bool(said("PING"))
-                except OSError:
-                    return False
-
-            wait_until(answers)
-            assert said("PING").startswith(b"-NOAUTH")
-            assert said("AUTH 0123456789abcdef").startswith(b"+OK")
-            shown = Path(f"/proc/{server.pid}/cmdline")
-            assert not shown.exists() or b"0123456789abcdef" not in shown.read_bytes()
-        finally:
-            server.terminate()

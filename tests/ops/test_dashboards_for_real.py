@@ -30,7 +30,7 @@ from tests.ops.grafana import (
     variables,
     written,
 )
-from tests.ops.monitoring import needs_monitoring
+from tests.ops.monitoring import Monitoring, needs_monitoring
 
 pytestmark = needs_monitoring
 
@@ -54,28 +54,32 @@ class Seen:
 class Reader:
     """Who looks at the dashboards, with the variables as they open, or others."""
 
-    def __init__(self, busy: Busy) -> None:
-        self.busy = busy
+    busy: Busy
+    """The service that is looked at, where the tests themselves have started it."""
+
+    def __init__(self, watched: Monitoring, view: View = VIEW) -> None:
+        self.watched = watched
+        self.view = view
 
     def choices(self, dashboard: Json) -> tuple[dict[str, str], dict[str, list[str]]]:
         """Each variable's default, and what it offers."""
 
         def values_of(selector: str, label: str) -> list[str]:
-            return list(self.busy.watched.ask(f"label/{label}/values", **{"match[]": selector}))
+            return list(self.watched.ask(f"label/{label}/values", **{"match[]": selector}))
 
-        return chosen(dashboard, values_of, VIEW)
+        return chosen(dashboard, values_of, self.view)
 
     def shown(self, target: Json, values: dict[str, str]) -> list[Seen]:
         """What a query shows; points that are no number are not drawn."""
-        expression = VIEW.interpolated(target["expr"], values)
+        expression = self.view.interpolated(target["expr"], values)
         if target["instant"]:
             found: list[tuple[dict[str, str], list[float]]] = [
-                (labels, [value]) for labels, value in self.busy.watched.query(expression)
+                (labels, [value]) for labels, value in self.watched.query(expression)
             ]
         else:
             found = [
                 (each["metric"], [float(value) for _, value in each["values"]])
-                for each in self.busy.watched.query_range(expression, VIEW.span_s, VIEW.step_s)
+                for each in self.watched.query_range(expression, self.view.span_s, self.view.step_s)
             ]
         drawn = ((labels, [value for value in points if math.isfinite(value)]) for labels, points in found)
         return [
@@ -98,7 +102,9 @@ class Reader:
 @pytest.fixture(scope="module")
 def reader() -> Iterator[Reader]:
     with new_home() as home, busy_service(home, seconds=6) as busy:
-        yield Reader(busy)
+        opened = Reader(busy.watched)
+        opened.busy = busy
+        yield opened
 
 
 @each_dashboard
@@ -202,7 +208,7 @@ def test_the_ingestion_is_told_source_by_source_and_run_by_run(reader: Reader) -
 def test_the_queries_of_the_training_give_something_to_talk_about(reader: Reader) -> None:
     taught = re.findall(r"```promql\n(.*?)```", DOCUMENT.read_text("utf-8"), re.DOTALL)
     assert taught
-    assert [query for query in taught if not reader.busy.watched.query(query)] == []
+    assert [query for query in taught if not reader.watched.query(query)] == []
 
 
 def test_a_chosen_route_is_shown_alone(reader: Reader) -> None:

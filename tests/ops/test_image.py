@@ -26,6 +26,8 @@ from tests.ops.dockerfile import (
     needs_namespaces,
     read_dockerfile,
 )
+from tests.ops.grafana import DASHBOARDS
+from tests.ops.rule_files import RULE_FILES
 
 DOCKERFILE = (REPOSITORY / "ops" / "Dockerfile").read_text()
 HADOLINT = Path(sys.executable).with_name("hadolint")
@@ -97,7 +99,7 @@ def running(image: Image, **environment: str) -> Iterator[tuple[Container, Path]
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[Image]:
-    with built(DOCKERFILE, borrow=True) as made:
+    with built(DOCKERFILE) as made:
         yield made
 
 
@@ -155,11 +157,37 @@ def test_it_serves_with_nothing_but_its_volume_to_write_to(image: Image) -> None
     tell_a_story(image)
 
 
-@pytest.mark.slow
+#: What an item of the doctor reads in the image, where nothing else of the stack runs.
+READ_IN_THE_IMAGE = ("settings", "schema", "catalogue", "runbook", "backup")
+
+
 @needs_namespaces
-def test_the_image_that_installs_everything_itself_does_too() -> None:
-    with built(DOCKERFILE, borrow=False) as made:
-        tell_a_story(made)
+def test_doctor_drill_and_backup_have_in_the_image_what_they_need(image: Image) -> None:
+    settings = {
+        "OPENWATT_WORKERS": "1",
+        "OPENWATT_BACKUP_DIR": "/data/backups",
+        "OPENWATT_ENVIRONMENT": "staging",
+        "OPENWATT_DRILL_TOKEN": "0" * 40,
+    }
+    with running(image, **settings) as (container, _):
+        wait_until(lambda: healthy(container))
+        saved = container.execute("openwatt", "backup")
+        assert saved.returncode == 0, saved.stderr
+        chosen = [word for item in READ_IN_THE_IMAGE for word in ("--only", item)]
+        checked = container.execute("openwatt", "doctor", "--json", *chosen)
+        found = {each["item"]: each for each in json.loads(checked.stdout)["findings"]}
+        assert {name: found[name]["status"] for name in READ_IN_THE_IMAGE} == dict.fromkeys(
+            READ_IN_THE_IMAGE, "ok"
+        ), found
+        drilled = container.execute("openwatt", "drill", "error", "--json", "--yes")
+        assert drilled.returncode == 0, drilled.stderr
+        assert [step["status"] for step in json.loads(drilled.stdout)] == ["ok", "skipped", "skipped"]
+
+
+def test_every_file_of_ops_that_the_product_reads_is_in_the_image() -> None:
+    read = {"runbook.md", "runbook.en.md", *(f"prometheus/rules/{path.name}" for path in RULE_FILES)}
+    read |= {f"grafana/dashboards/{path.name}" for path in DASHBOARDS}
+    assert {f"ops/{name}" for name in read} <= set(context())
 
 
 @needs_namespaces

@@ -131,7 +131,7 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def image() -> Iterator[Image]:
-    with built(MACHINE, borrow=True, environment="opt/openwatt/.venv") as made:
+    with built(MACHINE, environment="opt/openwatt/.venv") as made:
         yield made
 
 
