@@ -62,6 +62,10 @@ test: $(VENV)/.dev $(BUGSINK)/.done ## Run every test; T=tests/web runs a part.
 test-fresh: ## Run the tests that start programs in a minimal Debian made on the spot; T= and FRESH="--suite bookworm".
 	JOBS=$(JOBS) PYTEST_ARGS="$(PYTEST_ARGS)" tests/fresh/run $(FRESH) $(T)
 
+.PHONY: prove-systemd
+prove-systemd: $(VENV)/.dev ## Follow the guide for one small machine under a real systemd; SYSTEMD="--suite trixie".
+	tests/systemd/run $(SYSTEMD)
+
 .PHONY: lint
 lint: $(VENV)/.dev ## Look for faults of style and form.
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""The machine that tests/systemd/run has booted: one for all tests, which follow each other in their order."""
+"""The machine that tests/systemd/run has booted: all tests share it, one after the other."""
 
 import pytest
 

@@ -37,14 +37,28 @@ class Machine(Service):
         self.port = 8000
 
     def run(
-        self, line: str, *, folder: str = "/root", uplink: bool = False, answer: str = "", seconds: float = 120
+        self,
+        line: str,
+        *,
+        folder: str = "/root",
+        uplink: bool = False,
+        answer: str = "",
+        seconds: float = 120,
     ) -> Done:
         """What a command line did there, as root, when it was given an answer on its standard input.
 
         With `uplink` it has the network of the machine around it.
         """
         network = f"/proc/{os.environ['UPLINK_PID'] if uplink else self.pid}/ns/net"
-        entering = ("nsenter", f"--target={self.pid}", "--mount", "--uts", "--ipc", "--pid", f"--net={network}")
+        entering = (
+            "nsenter",
+            f"--target={self.pid}",
+            "--mount",
+            "--uts",
+            "--ipc",
+            "--pid",
+            f"--net={network}",
+        )
         clean = ("env", "-i", *(f"{name}={value}" for name, value in ENVIRONMENT.items()))
         done = subprocess.run(
             [*entering, *clean, "sh", "-c", f"cd {shlex.quote(folder)} && {line}"],
@@ -63,6 +77,10 @@ class Machine(Service):
         assert done.status == 0, done
         return done.output.strip()
 
+    def outside(self, line: str) -> int:
+        """The status of a command line of the machine around it; negative for the signal that ended it."""
+        return subprocess.run(["sh", "-c", line], check=False).returncode
+
     def path(self, name: str) -> Path:
         """A file of the machine."""
         return self.root / name.lstrip("/")
@@ -77,8 +95,10 @@ class Machine(Service):
         return self.run(f"systemctl is-active {unit}").output.strip()
 
     def journal(self, unit: str) -> str:
-        """What a unit has written, the newest lines."""
-        return self.out(f"journalctl --unit={unit} --output=cat --lines=60 --no-pager")
+        """What a unit and systemd have said since its latest start."""
+        invocation = self.shown(unit, "InvocationID")["InvocationID"]
+        ours = f"_SYSTEMD_INVOCATION_ID={invocation} + INVOCATION_ID={invocation}"
+        return self.out(f"journalctl {ours} --output=cat --no-pager")
 
 
 class Guide:
@@ -134,9 +154,16 @@ def command_blocks(page: str) -> dict[tuple[str, int], list[str]]:
     found: dict[tuple[str, int], list[str]] = {}
     for part in re.split(r"^(?=###+ )", section, flags=re.MULTILINE):
         heading = re.sub(r"^(?:#+|\d\.) ", "", part.splitlines()[0])
-        for number, block in enumerate(re.findall(r"^```console\n(.*?)^```", part, re.MULTILINE | re.DOTALL), 1):
+        for number, block in enumerate(
+            re.findall(r"^```console\n(.*?)^```", part, re.MULTILINE | re.DOTALL), 1
+        ):
             lines = block.splitlines()
             assert all(line.startswith("# ") for line in lines), lines
             found[heading, number] = [line.removeprefix("# ") for line in lines]
     assert found
     return found
+
+
+def failed_items(said: str) -> set[str]:
+    """The items that `openwatt doctor` has found in fault."""
+    return set(re.findall(r"^failed +([a-z-]+)", said, re.MULTILINE))
