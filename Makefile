@@ -63,8 +63,12 @@ test-fresh: ## Run the tests that start programs in a minimal Debian made on the
 	JOBS=$(JOBS) PYTEST_ARGS="$(PYTEST_ARGS)" tests/fresh/run $(FRESH) $(T)
 
 .PHONY: prove
-prove: $(VENV)/.dev ## Build, start, break and mend the containers on a real engine; IMAGES=real pulls the makers' images.
+prove: $(VENV)/.dev ## Build, start and break the containers on a real engine; IMAGES=real pulls the makers' images.
 	$(BIN)/python -m tests.containers.prove --images=$(or $(IMAGES),debian) $(PROVE)
+
+.PHONY: prove-systemd
+prove-systemd: $(VENV)/.dev ## Follow the guide for one small machine under a real systemd; SYSTEMD="--suite trixie".
+	tests/systemd/run $(SYSTEMD)
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Look for faults of style and form.

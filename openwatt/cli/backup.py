@@ -77,11 +77,11 @@ def _list(folder: Path, *, as_json: bool) -> None:
     if not found:
         click.echo(f"no backup in {folder}; `openwatt backup` takes one")
         return
-    table = Table("taken at (UTC)", "age", "bytes", Column("file", overflow="fold"))
+    table = Table("taken at (UTC)", "age", "bytes", Column(f"file in {folder}", overflow="fold"))
     for each in found:
         hours = (datetime.now(UTC) - each.taken_at).total_seconds() / 3600
         age = f"{hours:.0f} h" if hours < 48 else f"{hours / 24:.0f} days"
-        table.add_row(f"{each.taken_at:%Y-%m-%d %H:%M:%S}", age, f"{each.size_bytes:,}", str(each.path))
+        table.add_row(f"{each.taken_at:%Y-%m-%d %H:%M:%S}", age, f"{each.size_bytes:,}", each.path.name)
     Console().print(table)
 
 

@@ -194,18 +194,21 @@ def test_every_page_is_there_in_both_languages() -> None:
     assert {path.name for path in DOCS} == {name for pair in LANGUAGES for name in pair}
 
 
-def test_the_line_that_turns_the_block_for_one_machine_on_does_so() -> None:
+def test_the_lines_that_turn_settings_for_one_machine_on_do_so() -> None:
     page = (REPOSITORY / "docs/deployment.md").read_text()
-    (command,) = re.findall(r"^# (sed -i .*) /etc/openwatt/openwatt\.env$", page, re.MULTILINE)
+    block, token = re.findall(r"^# sed -i (.*) /etc/openwatt/openwatt\.env$", page, re.MULTILINE)
     done = subprocess.run(
-        ["sh", "-c", f"{command.replace(' -i', '')} .env.production.example"],
+        ["sh", "-c", f"sed -e {block} -e {token} .env.production.example"],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
         check=True,
     )
     on = re.findall(r"^OPENWATT_(\w+)=", done.stdout, re.MULTILINE)
-    assert on == ["ENVIRONMENT", "LOG_LEVEL", "DATA_DIR", "LOG_FILE", "BACKUP_DIR", "BIND"]
+    assert on == [
+        *("ENVIRONMENT", "LOG_LEVEL", "DATA_DIR", "LOG_FILE", "BACKUP_DIR", "BIND"),
+        "ADMIN_TOKEN_FILE",
+    ]
 
 
 @pytest.mark.parametrize("page", ["deploiement.md", "deployment.md"])

@@ -10,7 +10,7 @@ from tests.ops.dockerfile import REPOSITORY
 UNITS = REPOSITORY / "ops" / "systemd"
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
 #: systemd's own commands are run in a folder that looks like a machine on which we are installed.
-PROGRAMS = ("opt/openwatt/.venv/bin/gunicorn", "opt/openwatt/.venv/bin/openwatt", "bin/kill")
+PROGRAMS = ("opt/openwatt/.venv/bin/gunicorn", "opt/openwatt/.venv/bin/openwatt", "bin/sh")
 
 
 def setting(unit: str, name: str) -> list[str]:
