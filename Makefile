@@ -56,10 +56,10 @@ elk-down: ## Stop them; their data is kept.
 
 .PHONY: test
 test: $(VENV)/.dev $(BUGSINK)/.done ## Run every test; T=tests/web runs a part.
-	$(BIN)/python -m pytest --numprocesses=$(or $(JOBS),auto) $(PYTEST_ARGS) $(T)
+	$(BIN)/python -m pytest --numprocesses=$(or $(JOBS),auto) --dist=worksteal $(PYTEST_ARGS) $(T)
 
 .PHONY: test-fresh
-test-fresh: ## Run the tests that start programs in a minimal Debian made on the spot; T= and FRESH="--suite bookworm".
+test-fresh: ## Run the tests that ask the most of a system in a minimal Debian made on the spot; T= and FRESH="--suite bookworm".
 	JOBS=$(JOBS) PYTEST_ARGS="$(PYTEST_ARGS)" tests/fresh/run $(FRESH) $(T)
 
 .PHONY: prove

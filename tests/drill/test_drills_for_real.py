@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -43,7 +43,7 @@ def service(home: Home, bugsink: Bugsink) -> Iterator[Service]:
 
 @pytest.fixture(scope="module")
 def watched(service: Service) -> Iterator[Monitoring]:
-    with monitoring(service) as running:
+    with monitoring(service, hurry=60) as running:  # what is waited for here is nothing but `for`
         yield running
 
 
@@ -165,7 +165,8 @@ def test_a_drill_fires_its_alert_reaches_people_and_resolves(
         "OPENWATT_ALERTMANAGER_URL": watched.alertmanager_url,
         "OPENWATT_BIND": f"127.0.0.1:{service.port}",
     }
-    with healed(service, watched, alert):
+    # Sound traffic would only make the next burst long: it has to be a share of what was seen.
+    with healed(service, watched, alert) if exercise in {"burst", "slow"} else nullcontext():
         status, steps = drill(service, settings, exercise)
     says = [step["says"] for step in steps]
     assert status == 0, steps
