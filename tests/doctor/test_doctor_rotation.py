@@ -45,7 +45,7 @@ def patient(log: Path, tmp_path: Path) -> Iterator[Patient]:
 def rotate(patient: Patient, log: Path) -> None:
     """Logrotate moves the log away, and leaves the new one to the service."""
     state = log.parent.parent / "state"
-    command = [LOGROTATE, "--force", "--state", state, patient.logrotate]
+    command = [str(LOGROTATE), "--force", "--state", str(state), str(patient.logrotate)]
     subprocess.run(command, capture_output=True, text=True, check=True)
     assert not log.exists()
     assert len(list(log.parent.iterdir())) == 1
