@@ -1,6 +1,7 @@
 """PostgreSQL's own programs that dump and restore, for every server version that OpenWatt works with."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -22,6 +23,9 @@ NEWEST_POSTGRESQL = int(MAJOR)
 #: Servers before 17 refuse this setting, with which pg_restore opens each connection and each script.
 _REFUSED_BEFORE = 17
 _REFUSED_SETTING = b"SET transaction_timeout = 0;\n"
+#: From 17.12 on servers keep this option of each column; older tools dump it, and older servers refuse it.
+_OF_NEWER_MINOR = b"pg_attver="
+_COLUMN_OPTIONS = re.compile(rb"^(ALTER .* ALTER COLUMN .* SET \()(.*)(\);\n)$")
 _LARGEST_MESSAGE_LINES = 12
 _COPY_BYTES = 1 << 20
 
@@ -67,7 +71,7 @@ def restore(conninfo: str, file: Path, *, server_version: int, jobs: int) -> Non
         BackupError: with what the tool said.
     """
     options = ("--exit-on-error", "--no-owner", "--no-privileges")
-    if server_version < _REFUSED_BEFORE:
+    if server_version < _REFUSED_BEFORE or _OF_NEWER_MINOR in _schema_of(file):
         _restore_as_script(conninfo, file, options)
         return
     database = f"--dbname={conninfo_to_dict(conninfo)['dbname']}"
@@ -75,7 +79,7 @@ def restore(conninfo: str, file: Path, *, server_version: int, jobs: int) -> Non
 
 
 def _restore_as_script(conninfo: str, file: Path, options: tuple[str, ...]) -> None:
-    """Lets psql run the script that pg_restore writes, without the setting that the server refuses."""
+    """Lets psql run the script that pg_restore writes, without what the server refuses."""
     pg_restore, psql = _program("pg_restore"), _program("psql")
     environment = _environment(conninfo)
     with tempfile.TemporaryFile() as written_says, tempfile.TemporaryFile() as run_says:
@@ -119,14 +123,27 @@ def _restore_as_script(conninfo: str, file: Path, options: tuple[str, ...]) -> N
 
 
 def _copy_script(script: IO[bytes], into: IO[bytes]) -> None:
-    """Copies a script of pg_restore but for the setting, which stands before anything is made."""
+    """Copies a script of pg_restore but for the setting and the options, which stand before any data."""
     for line in script:
-        if line == _REFUSED_SETTING:
-            break
-        into.write(line)
-        if line.startswith((b"CREATE ", b"COPY ")):
+        if line != _REFUSED_SETTING:
+            into.write(_portable(line))
+        if line.startswith(b"COPY "):
             break
     shutil.copyfileobj(script, into, _COPY_BYTES)
+
+
+def _portable(line: bytes) -> bytes:
+    """A line of a schema without what newer minor releases note of a column."""
+    match = _COLUMN_OPTIONS.match(line)
+    if match is None or _OF_NEWER_MINOR not in match[2]:
+        return line
+    kept = [option for option in match[2].split(b", ") if not option.startswith(_OF_NEWER_MINOR)]
+    return match[1] + b", ".join(kept) + match[3] if kept else b""
+
+
+def _schema_of(file: Path) -> bytes:
+    """The script of a dump without its data."""
+    return _output(_program("pg_restore"), "--schema-only", "--file=-", file, conninfo="")
 
 
 def _program(name: str) -> Path:
@@ -141,17 +158,22 @@ def _environment(conninfo: str) -> dict[str, str]:
 
 
 def _run(program: Path, *arguments: str | Path, conninfo: str) -> None:
+    """Runs a program, which must succeed."""
+    _output(program, *arguments, conninfo=conninfo)
+
+
+def _output(program: Path, *arguments: str | Path, conninfo: str) -> bytes:
+    """What a program has written; it must succeed."""
     done = subprocess.run(  # noqa: S603 - a program of PostgreSQL; paths go in as arguments
         [program, "--no-password", *arguments],
         env=_environment(conninfo),
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        text=True,
-        errors="replace",
         check=False,
     )
     if done.returncode:
-        raise BackupError(_failed(program, done.returncode, done.stderr))
+        raise BackupError(_failed(program, done.returncode, done.stderr.decode(errors="replace")))
+    return done.stdout
 
 
 def _read(stream: IO[bytes]) -> str:

@@ -130,3 +130,27 @@ def test_an_unsupported_server_is_refused_by_name_at_backup_and_at_restore(
     with pytest.raises(BackupError, match=refused):
         restore_backup(filled_url, backup_of_embedded)
     assert drop_kept(filled_url) == []
+
+
+def test_what_a_newer_minor_release_notes_of_its_columns_is_left_out(
+    filled_url: str, clone: Callable[[str], str], tmp_path: Path
+) -> None:
+    """PostgreSQL 17.12 keeps an option `pg_attver` of each column, which other versions refuse."""
+    with psycopg.connect(filled_url) as connection:
+        connection.execute(
+            "update pg_attribute set attoptions = '{pg_attver=26810960}' "
+            "where attrelid in ('tariffs'::regclass, 'runs'::regclass) and attnum > 0"
+        )
+        connection.execute(
+            "update pg_attribute set attoptions = '{n_distinct=5,pg_attver=7}' "
+            "where attrelid = 'documents'::regclass and attname = 'title'"
+        )
+    file = take_backup(filled_url, tmp_path, keep=1).path
+    target = clone("template1")
+    pg_tools.restore(target, file, server_version=18, jobs=1)
+    assert contents(target) == contents(filled_url)
+    with psycopg.connect(target) as connection:
+        kept = connection.execute(
+            "select distinct attoptions from pg_attribute where attoptions is not null"
+        ).fetchall()
+    assert kept == [(["n_distinct=5"],)]
