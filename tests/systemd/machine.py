@@ -215,3 +215,18 @@ def reloaded(machine: Machine) -> None:
     assert before
     machine.out("systemctl reload openwatt")
     wait_until(lambda: workers(machine) and not before & workers(machine), 90)
+
+
+@contextmanager
+def drop_in(machine: Machine, unit: str, text: str) -> Iterator[None]:
+    """A unit with an addition of its operator for the length of a block."""
+    folder = machine.path(f"/etc/systemd/system/{unit}.d")
+    folder.mkdir()
+    (folder / "proof.conf").write_text(text)
+    machine.out("systemctl daemon-reload")
+    try:
+        yield
+    finally:
+        (folder / "proof.conf").unlink()
+        folder.rmdir()
+        machine.out("systemctl daemon-reload")

@@ -4,7 +4,7 @@ import json
 import re
 
 from tests.chaos.running import wait_until
-from tests.systemd.machine import PAGE, Machine, reloaded, set_to
+from tests.systemd.machine import PAGE, Machine, drop_in, reloaded, set_to
 
 MIB = 1024 * 1024
 #: Another client than the machine itself, and where it asks.
@@ -66,4 +66,24 @@ def test_nginx_shows_the_service_below_a_path(machine: Machine) -> None:
         assert client_of(machine, "/v1/tariffs") == CLIENT
         assert 'href="/electricite/' in machine.out(f"{asked}/")
     reloaded(machine)
+
+
+def test_nginx_reaches_the_service_on_a_unix_socket(machine: Machine) -> None:
+    path = "/run/openwatt/openwatt.sock"
+    site = machine.path("/etc/nginx/conf.d/openwatt.conf")
+    site.write_text(site.read_text().replace("http://127.0.0.1:8000/", f"http://unix:{path}:/"))
+    machine.out("systemctl restart nginx")
+    asked = f"curl --silent --interface {CLIENT} http://127.0.0.1:8080/electricite"
+    with (
+        set_to(machine, TRUSTED_PROXIES="1", BIND=f"unix:{path}"),
+        drop_in(machine, "openwatt.socket", block("[Socket]")),
+    ):
+        machine.out("systemctl restart openwatt.socket openwatt")
+        assert '"next":"/electricite/v1/tariffs' in machine.out(f"{asked}/v1/tariffs?limit=1")
+        assert client_of(machine, "/v1/tariffs") == CLIENT
+        assert machine.run("curl --silent http://127.0.0.1:8000/health").status == 7
+        said = machine.run("sudo -u openwatt .venv/bin/openwatt doctor", folder="/opt/openwatt").output
+        assert re.search(f"^ok +service +unix:{path}", said, re.MULTILINE), said
+    machine.out("systemctl restart openwatt.socket openwatt")
+    assert machine.answers()
     machine.out("systemctl disable --now nginx")

@@ -6,8 +6,6 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,25 +13,10 @@ import pytest
 from tests.chaos.running import Load, load, wait_until
 from tests.ingest.drawn_sheets import three_tables_in_cents
 from tests.ops.units import SERVICES, setting
-from tests.systemd.machine import Machine, failed_items, main_pid, reloaded, set_to, workers
+from tests.systemd.machine import Machine, drop_in, failed_items, main_pid, reloaded, set_to, workers
 
 BYTES = {"M": 1024**2, "G": 1024**3}
 ONE_SHOTS = ("openwatt-ingest", "openwatt-backup")
-
-
-@contextmanager
-def drop_in(machine: Machine, unit: str, text: str) -> Iterator[None]:
-    """A unit with an addition of its operator for the length of a block."""
-    folder = machine.path(f"/etc/systemd/system/{unit}.d")
-    folder.mkdir()
-    (folder / "proof.conf").write_text(text)
-    machine.out("systemctl daemon-reload")
-    try:
-        yield
-    finally:
-        (folder / "proof.conf").unlink()
-        folder.rmdir()
-        machine.out("systemctl daemon-reload")
 
 
 def all_answered(running: Load) -> None:
