@@ -2,6 +2,7 @@
 
 import select
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,7 +25,11 @@ def kept(home: Home, **variables: str) -> Iterator["subprocess.Popen[str]"]:
 
 
 def test_commands_find_the_server_and_leave_it_up_until_the_keeper_is_told_to_end(home: Home) -> None:
-    with kept(home) as keeper:
+    told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    told.bind(str(home.folder / "notify"))
+    told.settimeout(40)
+    with told, kept(home, NOTIFY_SOCKET=str(home.folder / "notify")) as keeper:
+        assert told.recv(4096) == b"READY=1"
         first = home.postmaster()
         assert home.command("tariffs", "--on", "2025-09-01").returncode == 0
         assert (home.postmaster(), home.database_runs()) == (first, True)

@@ -1,4 +1,4 @@
-"""The units' programs under the units' own restrictions, with the embedded PostgreSQL."""
+"""What the units forbid their programs, seen in seconds; `make prove-systemd` runs them under systemd."""
 
 import errno
 import json
@@ -13,8 +13,6 @@ from pathlib import Path
 
 import pytest
 
-from openwatt.cli import main
-from tests.chaos.running import wait_until
 from tests.ingest.drawn_sheets import three_tables_in_cents
 from tests.ops.dockerfile import REPOSITORY, Container, Image, built, folder_of, needs_namespaces
 from tests.ops.units import setting
@@ -171,26 +169,6 @@ def test_the_service_serves_from_the_port_it_is_handed_and_tells_when_it_is_read
 
 @needs_systemd
 @needs_namespaces
-def test_the_database_is_kept_up_and_left_in_order(installed: Installed) -> None:
-    with installed.started("openwatt-database.service") as keeper:
-        assert installed.told() == "READY=1", keeper.said()
-        assert (installed.folders["lib"] / "postgresql/postmaster.pid").exists()
-        keeper.signal(signal.SIGTERM)
-        assert keeper.wait() == int(setting("openwatt-database.service", "SuccessExitStatus")[0])
-    assert not (installed.folders["lib"] / "postgresql/postmaster.pid").exists()
-
-
-@needs_systemd
-@needs_namespaces
-def test_the_metrics_process_answers(installed: Installed) -> None:
-    with installed.started("openwatt-metrics.service") as metrics:
-        ask = ASK.replace("8000", "9101").replace("/v1/tariffs?option=BASE&on=2025-09-01&limit=1", "/metrics")
-        wait_until(lambda: metrics.execute("python", "-c", ask).stdout.startswith("200 "))
-
-
-@needs_systemd
-@needs_namespaces
-@pytest.mark.skipif("ingest" not in main.commands, reason="there is no `openwatt ingest` yet")
 def test_a_suppliers_document_is_read_in_the_ingestions_own_bounds(installed: Installed) -> None:
     sheet = three_tables_in_cents()
     (installed.folders["lib"] / "sheet.pdf").write_bytes(sheet.pdf)
@@ -203,7 +181,6 @@ def test_a_suppliers_document_is_read_in_the_ingestions_own_bounds(installed: In
 
 @needs_systemd
 @needs_namespaces
-@pytest.mark.skipif("backup" not in main.commands, reason="there is no `openwatt backup` yet")
 def test_a_backup_is_written_where_the_unit_may_write(installed: Installed) -> None:
     with installed.started("openwatt-backup.service", arguments=("migrate",)) as migration:
         assert migration.wait() == 0, migration.said()

@@ -4,14 +4,16 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import NamedTuple
 
-from tests.chaos.running import REPOSITORY, Service
+from tests.chaos.running import REPOSITORY, Service, wait_until
 
 PAGE = REPOSITORY / "docs" / "deployment.md"
+SETTINGS = "/etc/openwatt/openwatt.env"
 ENVIRONMENT = {
     "DEBIAN_FRONTEND": "noninteractive",
     "HOME": "/root",
@@ -32,7 +34,7 @@ class Machine(Service):
     """The machine, seen from outside; its port 8000 is ours, for this process has its network."""
 
     def __init__(self) -> None:
-        self.pid = int(os.environ["MACHINE_PID"])
+        self.pid = os.environ["MACHINE_PID"]
         self.root = Path(f"/proc/{self.pid}/root")
         self.port = 8000
 
@@ -49,7 +51,24 @@ class Machine(Service):
 
         With `uplink` it has the network of the machine around it.
         """
-        network = f"/proc/{os.environ['UPLINK_PID'] if uplink else self.pid}/ns/net"
+        if uplink:
+            with self._names_from("files dns"):
+                return self._entered(line, folder, os.environ["UPLINK_PID"], answer, seconds)
+        return self._entered(line, folder, self.pid, answer, seconds)
+
+    @contextmanager
+    def _names_from(self, sources: str) -> Iterator[None]:
+        """Names of hosts are looked for there for the length of a block."""
+        file = self.path("/etc/nsswitch.conf")
+        before = file.read_text()
+        file.write_text(re.sub("^hosts:.*", f"hosts: {sources}", before, flags=re.MULTILINE))
+        try:
+            yield
+        finally:
+            file.write_text(before)
+
+    def _entered(self, line: str, folder: str, network_of: str, answer: str, seconds: float) -> Done:
+        network = f"/proc/{network_of}/ns/net"
         entering = (
             "nsenter",
             f"--target={self.pid}",
@@ -167,3 +186,47 @@ def command_blocks(page: str) -> dict[tuple[str, int], list[str]]:
 def failed_items(said: str) -> set[str]:
     """The items that `openwatt doctor` has found in fault."""
     return set(re.findall(r"^failed +([a-z-]+)", said, re.MULTILINE))
+
+
+@contextmanager
+def set_to(machine: Machine, **settings: str) -> Iterator[None]:
+    """Settings added to the file for the length of a block; nothing takes them up by itself."""
+    file = machine.path(SETTINGS)
+    before = file.read_text()
+    file.write_text(before + "".join(f"OPENWATT_{name}={value}\n" for name, value in settings.items()))
+    try:
+        yield
+    finally:
+        file.write_text(before)
+
+
+def main_pid(machine: Machine) -> str:
+    return machine.shown("openwatt", "MainPID")["MainPID"]
+
+
+def workers(machine: Machine) -> set[str]:
+    found = machine.path(f"/proc/{main_pid(machine)}/task/{main_pid(machine)}/children").read_text().split()
+    return {pid for pid in found if "gunicorn" in machine.path(f"/proc/{pid}/cmdline").read_text()}
+
+
+def reloaded(machine: Machine) -> None:
+    """`systemctl reload openwatt`, until the workers of before are gone."""
+    before = workers(machine)
+    assert before
+    machine.out("systemctl reload openwatt")
+    wait_until(lambda: workers(machine) and not before & workers(machine), 90)
+
+
+@contextmanager
+def drop_in(machine: Machine, unit: str, text: str) -> Iterator[None]:
+    """A unit with an addition of its operator for the length of a block."""
+    folder = machine.path(f"/etc/systemd/system/{unit}.d")
+    folder.mkdir()
+    (folder / "proof.conf").write_text(text)
+    machine.out("systemctl daemon-reload")
+    try:
+        yield
+    finally:
+        (folder / "proof.conf").unlink()
+        folder.rmdir()
+        machine.out("systemctl daemon-reload")

@@ -6,8 +6,6 @@ import re
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,55 +13,10 @@ import pytest
 from tests.chaos.running import Load, load, wait_until
 from tests.ingest.drawn_sheets import three_tables_in_cents
 from tests.ops.units import SERVICES, setting
-from tests.systemd.machine import Machine, failed_items
+from tests.systemd.machine import Machine, drop_in, failed_items, main_pid, reloaded, set_to, workers
 
-SETTINGS = "/etc/openwatt/openwatt.env"
 BYTES = {"M": 1024**2, "G": 1024**3}
 ONE_SHOTS = ("openwatt-ingest", "openwatt-backup")
-
-
-@contextmanager
-def set_to(machine: Machine, **settings: str) -> Iterator[None]:
-    """Settings added to the file for the length of a block; nothing takes them up by itself."""
-    file = machine.path(SETTINGS)
-    before = file.read_text()
-    file.write_text(before + "".join(f"OPENWATT_{name}={value}\n" for name, value in settings.items()))
-    try:
-        yield
-    finally:
-        file.write_text(before)
-
-
-@contextmanager
-def drop_in(machine: Machine, unit: str, text: str) -> Iterator[None]:
-    """A unit with an addition of its operator for the length of a block."""
-    folder = machine.path(f"/etc/systemd/system/{unit}.d")
-    folder.mkdir()
-    (folder / "proof.conf").write_text(text)
-    machine.out("systemctl daemon-reload")
-    try:
-        yield
-    finally:
-        (folder / "proof.conf").unlink()
-        folder.rmdir()
-        machine.out("systemctl daemon-reload")
-
-
-def main_pid(machine: Machine) -> str:
-    return machine.shown("openwatt", "MainPID")["MainPID"]
-
-
-def workers(machine: Machine) -> set[str]:
-    found = machine.path(f"/proc/{main_pid(machine)}/task/{main_pid(machine)}/children").read_text().split()
-    return {pid for pid in found if "gunicorn" in machine.path(f"/proc/{pid}/cmdline").read_text()}
-
-
-def reloaded(machine: Machine) -> None:
-    """`systemctl reload openwatt`, until the workers of before are gone."""
-    before = workers(machine)
-    assert before
-    machine.out("systemctl reload openwatt")
-    wait_until(lambda: workers(machine) and not before & workers(machine), 90)
 
 
 def all_answered(running: Load) -> None:
@@ -165,11 +118,13 @@ def test_a_timer_starts_its_service(machine: Machine, name: str) -> None:
     before = len(list(backups.glob("*.dump")))
     assert f"{name}.timer" in machine.out("systemctl list-timers --no-legend")
     soon = "[Timer]\nOnCalendar=\nRandomizedDelaySec=0\nOnActiveSec=1s\n"
+    ended = "ExecMainExitTimestampMonotonic"
+    last = machine.shown(name, ended)
     with drop_in(machine, f"{name}.timer", soon):
         machine.out(f"systemctl restart {name}.timer")
-        names = ("ExecMainStatus", "Result", "ActiveState", "ExecMainExitTimestampMonotonic")
-        wait_until(lambda: machine.shown(name, *names)["ExecMainExitTimestampMonotonic"] != "0", 120)
-        shown = machine.shown(name, *names)
+        wait_until(lambda: machine.shown(name, ended) != last, 120)
+        wait_until(lambda: machine.status(name) == "inactive")
+        shown = machine.shown(name, "ExecMainStatus", "Result", "ActiveState")
     machine.out(f"systemctl restart {name}.timer")
     assert (shown["Result"], shown["ActiveState"], shown["ExecMainStatus"]) == ("success", "inactive", "0")
     if name == "openwatt-ingest":
@@ -249,7 +204,7 @@ def test_debians_logrotate_loses_no_line(machine: Machine) -> None:
 
 def test_a_credential_reaches_the_service_that_the_account_cannot_read(machine: Machine) -> None:
     folder = machine.path("/etc/openwatt/credentials")
-    folder.mkdir(mode=0o700)
+    folder.mkdir(mode=0o700, exist_ok=True)
     token = "fedcba9876543210" * 4
     for name, value in (("admin_token", token), ("sentry_dsn", "http://key@127.0.0.1:9998/1")):
         (folder / name).write_text(value)
