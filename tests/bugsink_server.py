@@ -106,7 +106,7 @@ class Bugsink:
     def _ask(self, path: str, body: bytes | None) -> Any:
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": "application/json"}
         request = urllib.request.Request(self.url + path, body, headers)  # noqa: S310  our own server
-        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
             return json.load(urllib.request.urlopen(request, timeout=10))  # noqa: S310  our own server
         return None
 
