@@ -75,14 +75,15 @@ class Machines:
 
 @contextmanager
 def machines(**settings: str) -> Iterator[Machines]:
-    """Two replicas and the nginx before them; they are ended with the block, with status 0."""
+    """Two replicas and the nginx before them; those that still run end with the block, with status 0."""
     with ExitStack() as stack:
         homes = [stack.enter_context(new_home()) for _ in range(2)]
         made = Machines(homes, settings)
         with made.behind_nginx():
             yield made
         for each in made.replicas:
-            assert each.end() == 0, each.said()
+            if each.process.poll() is None:
+                assert each.end() == 0, each.said()
 
 
 _TARIFFS = "/v1/tariffs?on=2025-{month:02}-{day:02}&limit=5"

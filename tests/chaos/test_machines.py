@@ -110,7 +110,6 @@ def test_limits_are_counted_together_and_neither_a_restart_nor_a_kill_loses_a_re
             restart_each(both, load)
             kill_one(both, load)
             fail_one_worker_of_the_other(both, load)
-        both.start_again(0)
 
 
 @pytest.mark.slow
@@ -175,7 +174,6 @@ def test_prometheus_tells_the_replicas_apart_and_adds_them_up(filled_url: str, t
         wait_until(added_up)
         both.replicas[0].kill()
         wait_until(lambda: [v for _, v in asked.query('up{job="openwatt-api"}')].count(0) == 1)
-        both.start_again(0)
 
 
 class _Prometheus(Monitoring):

@@ -95,6 +95,15 @@ def test_a_database_that_cannot_be_made_ready_says_why(visited: Visited, setting
     assert ": " in said
 
 
+def test_a_server_that_only_reads_is_refused_though_nothing_is_left_to_migrate(visited: Visited) -> None:
+    with psycopg.connect(visited.owner, autocommit=True) as connection:
+        migrate(connection)
+    visited.say(f"alter database {visited.name} set default_transaction_read_only = on")
+    said = refused(visited.owner)
+    assert "is read-only (cannot " in said
+    assert "?target_session_attrs=read-write" in said
+
+
 def test_a_database_without_our_tables_is_not_read(
     visited: Visited, database: Callable[[str], Database]
 ) -> None:

@@ -35,7 +35,7 @@ begin
             select relation.oid::regclass as name, relation.relkind = 'r' and relname <> 'data_version' as is_written,
                    relname = 'fetch_turns' as is_changed
               from pg_class relation
-             where relnamespace = current_schema()::regnamespace and relkind in ('r', 'v')
+             where relnamespace = (select oid from pg_namespace where nspname = current_schema()) and relkind in ('r', 'v')
                and pg_has_role(current_user, relowner, 'usage')
         loop
             if not has_table_privilege('openwatt_writer', ours.name, 'select') then
@@ -48,6 +48,13 @@ begin
                 execute format('grant update on %s to openwatt_writer', ours.name);
             end if;
         end loop;
+        if not exists (select from pg_default_acl
+                        join pg_namespace namespace on namespace.oid = defaclnamespace
+                        where defaclobjtype = 'r' and nspname = current_schema()
+                          and pg_get_userbyid(defaclrole) = current_user) then
+            execute format('alter default privileges in schema %I grant select, insert on tables to openwatt_writer',
+                           current_schema());
+        end if;
     exception
         when insufficient_privilege then
             null;
