@@ -66,6 +66,10 @@ test-fresh: ## Run the tests that ask the most of a system in a minimal Debian m
 prove: $(VENV)/.dev ## Build, start and break the containers on a real engine; IMAGES=real pulls the makers' images.
 	$(BIN)/python -m tests.containers.prove --images=$(or $(IMAGES),debian) $(PROVE)
 
+.PHONY: prove-versions
+prove-versions: $(VENV)/.dev ## Run the tests of monitoring and store with the programs of newer Debian suites.
+	JOBS=$(JOBS) tests/containers/prove-versions
+
 .PHONY: prove-systemd
 prove-systemd: $(VENV)/.dev ## Follow the guide for one small machine under a real systemd; SYSTEMD="--suite trixie".
 	tests/systemd/run $(SYSTEMD)

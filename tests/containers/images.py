@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from tests.containers.engine import HERE, Engine, NotShownError
+from tests.versions import declared, is_of
 
 #: What every image made here is called by; they are removed at the end.
 PREFIX = "openwatt-prove/"
@@ -35,6 +36,16 @@ MADE = (
     Made("alertmanager", "sid", "prom/alertmanager:"),
     Made("blackbox", "sid", "prom/blackbox-exporter:"),
     Made("grafana-stand-in", "trixie", "grafana/grafana:", only_start_order=True),
+)
+#: Recipe → the program of README's table that its image holds.
+PROGRAMS: Mapping[str, str] = MappingProxyType(
+    {
+        "postgres": "PostgreSQL",
+        "valkey": "Valkey",
+        "prometheus": "Prometheus",
+        "alertmanager": "Alertmanager",
+        "blackbox": "blackbox exporter",
+    }
 )
 #: How each program tells its version, in an image of ours and in its makers'.
 VERSIONS: Mapping[str, str] = MappingProxyType(
@@ -119,8 +130,17 @@ def versions(engine: Engine, images: Mapping[str, str]) -> list[str]:
     for name, image in images.items():
         if name in VERSIONS:
             said = engine("run", "--rm", "--entrypoint", "sh", image, "-c", VERSIONS[name])
+            _check_version(name, image, said)
             found.append(f"{name}: {said.splitlines()[-1 if name == 'python' else 0]} ({image})")
     return found
+
+
+def _check_version(recipe: str, image: str, said: str) -> None:
+    """A suite of Debian goes on: the table in README must say what was run."""
+    program = PROGRAMS.get(recipe)
+    version = declared(program, image.rpartition(":")[2]) if program and image.startswith(PREFIX) else None
+    if version is not None and not is_of(version, said):
+        raise NotShownError(f"README's table says {program} {version}, {image} has another: {said.strip()}")
 
 
 def copy_tree(into: Path, revision: str | None = None) -> None:

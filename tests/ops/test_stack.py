@@ -6,6 +6,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -52,6 +53,16 @@ esac
 """
 
 
+def system_without_engines(folder: Path) -> Path:
+    """A folder with the programs of this machine, except for the engines that it may have."""
+    folder.mkdir()
+    for program in (each for place in ("/usr/bin", "/bin") for each in Path(place).iterdir()):
+        if program.name.partition("-")[0] not in {"docker", "podman"}:
+            with suppress(FileExistsError):
+                (folder / program.name).symlink_to(program)
+    return folder
+
+
 class Place:
     """A folder with ops in it, and an engine that records."""
 
@@ -73,6 +84,7 @@ class Place:
         python.parent.mkdir(parents=True)
         python.symlink_to(sys.executable)
         self.calls_file = folder / "calls"
+        self.system = system_without_engines(folder / "system")
         (self.states / "log").write_text("connection refused\n")
         (self.states / "version").write_text("1.43\n")
         self.engine("docker")
@@ -100,7 +112,7 @@ class Place:
         return subprocess.run(
             ["ops/stack", *arguments],
             cwd=self.folder,
-            env={"PATH": f"{self.programs}:/usr/bin:/bin", **variables, **environment},
+            env={"PATH": f"{self.programs}:{self.system}", **variables, **environment},
             capture_output=True,
             text=True,
             timeout=60,
