@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.containers import monitored, service
 from tests.containers.engine import Engine, NotShownError, engine
-from tests.containers.images import MADE, PREFIX, copy_tree, make_images, name_images, versions
+from tests.containers.images import MADE, copy_tree, make_images, name_images, versions
 from tests.containers.place import PORTS, Place
 
 #: Images of the real thing, by what the Compose files call them.
@@ -72,10 +72,12 @@ def main() -> int:
     folder.chmod(0o755)
     try:
         with engine(folder) as found:
+            refuse_others(found)
+            there = image_ids(found)
             try:
                 prove(found, folder, transcript, asked)
             finally:
-                clear(found, keep_images=asked.keep_images)
+                clear(found, there=image_ids(found) if asked.keep_images else there)
     except (NotShownError, AssertionError, OSError, subprocess.SubprocessError) as error:
         failed = str(error)
     finally:
@@ -110,7 +112,6 @@ def refuse_others(found: Engine) -> None:
 
 def prove(found: Engine, folder: Path, transcript: Transcript, asked: argparse.Namespace) -> None:
     """Every step, in the order in which an operator would take them."""
-    refuse_others(found)
     real = asked.images == "real"
     transcript.write(f"engine: {found.version()}, {found('info', '--format', '{{.OperatingSystem}}')}")
     place = Place(folder / "openwatt", found)
@@ -157,7 +158,7 @@ def prove_monitoring(place: Place, transcript: Transcript, *, real: bool) -> Non
     place.stack("down", "monitoring")
     if real:
         transcript.step("the Elastic stack starts and takes the service's log", elk(place))
-    place.engine("rm", "--force", monitored.RECEIVER)
+    place.engine("rm", "--force", "--volumes", monitored.RECEIVER)
 
 
 Step = tuple[str, Callable[[Place], Iterator[str]]]
@@ -212,21 +213,26 @@ def elk(place: Place) -> Iterator[str]:
     place.stack("down", "elk")
 
 
-def clear(found: Engine, *, keep_images: bool) -> None:
-    """Removes every container, volume, network and image that a run makes, whether it ended well or not."""
+def image_ids(found: Engine) -> set[str]:
+    """Every image of the engine, those without a name too."""
+    return set(found("images", "--all", "--quiet", "--no-trunc").split())
+
+
+def clear(found: Engine, *, there: set[str]) -> None:
+    """Removes all that a run has made, however it ended; images but those that were there before."""
     names = found.try_run(found.name, "ps", "--all", "--quiet", "--filter", "name=^openwatt-")[1].split()
     if names:
-        found.try_run(found.name, "rm", "--force", *names)
+        found.try_run(found.name, "rm", "--force", "--volumes", *names)
     volumes = found.try_run(found.name, "volume", "ls", "--quiet", "--filter", "name=openwatt")[1].split()
     if volumes:
         found.try_run(found.name, "volume", "rm", "--force", *volumes)
     found.try_run(found.name, "network", "rm", "openwatt")
-    if keep_images:
-        return
-    listed = found.try_run(found.name, "images", "--format", "{{.Repository}}:{{.Tag}}")[1].splitlines()
-    ours = [name for name in listed if name.startswith((PREFIX, "openwatt:"))]
-    if ours:
-        found.try_run(found.name, "rmi", "--force", *ours)
+    # One is only removed after those that are built on it.
+    left = image_ids(found) - there
+    while left:
+        found.try_run(found.name, "rmi", "--force", *left)
+        now = image_ids(found) - there
+        left = now if now < left else set()
 
 
 def _remove(folder: Path) -> None:
