@@ -36,8 +36,8 @@ def test_a_backup_is_taken_listed_restored_and_the_old_database_dropped(openwatt
     taken = json.loads(done.stdout)
     assert Path(taken["file"]).stat().st_size == taken["size_bytes"]
     assert json.loads(openwatt("backup", "--list", "--json").stdout) == [taken]
-    listed = openwatt("backup", "--list").stdout
-    assert Path(taken["file"]).name in listed
+    listed = openwatt("backup", "--list", COLUMNS="80").stdout
+    assert Path(taken["file"]).name in listed, "a name that is folded cannot be copied"
     assert "0 h" in listed
 
     asked = openwatt("restore", taken["file"], given="n\n")
