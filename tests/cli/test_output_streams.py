@@ -65,7 +65,10 @@ CASES = {
     "metrics": Case(["--port", "0"], stays=True),
     "backup": Case(["--dir", "backups"]),
     "restore": Case(["backup.dump", "--yes"]),
-    "doctor": Case(["--patience", "1", "--only", "service", "--only", "catalogue"], status=1),
+    "doctor": Case(
+        ["--url", "http://127.0.0.1:9", "--patience", "1", "--only", "service", "--only", "catalogue"],
+        status=1,
+    ),
     "drill": Case(["--url", "http://127.0.0.1:9", "--patience", "1"], status=1),
     "sentry-alerts": Case(["--file", "alerts.yaml"], status=1, prints=False),
     "": Case(["--help"]),
