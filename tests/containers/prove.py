@@ -5,6 +5,7 @@ Everything happens in a copy of the tree; the Compose files in it name other ima
 
 import argparse
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -66,6 +67,7 @@ def main() -> int:
     )
     parser.add_argument("--transcript", type=Path, help="also write the transcript into this file")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was made is removed then too
     transcript = Transcript()
     failed = None
     folder = Path(tempfile.mkdtemp(prefix="openwatt-prove-"))
