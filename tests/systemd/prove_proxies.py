@@ -18,7 +18,7 @@ def block(first: str) -> str:
 
 
 def install(machine: Machine, package: str) -> None:
-    done = machine.run(f"apt-get install --no-install-recommends {package}", uplink=True, seconds=600)
+    done = machine.run(f"apt-get --no-install-recommends install {package}", uplink=True, seconds=600)
     assert done.status == 0, done
 
 
