@@ -184,6 +184,21 @@ def test_the_owner_restores_what_another_user_has_backed_up(conninfo: str, backu
         assert made.read_as(made.url) == WRITER
 
 
+@pytest.mark.slow
+def test_a_session_that_the_owner_may_not_end_stops_a_restore_and_changes_nothing(
+    conninfo: str, backup: Path
+) -> None:
+    with shop(conninfo, BY_NAME["owner-createrole"]) as made:
+        made.say("alter role app createdb")
+        assert made.start(made.url) == WRITER
+        with (
+            psycopg.connect(made.admin),
+            pytest.raises(BackupError, match=r"the server refuses: .*is being accessed by other users"),
+        ):
+            restore_backup(made.url, backup)
+        assert made.read_as(made.url) == WRITER
+
+
 def test_a_database_that_is_not_in_utf_8_is_refused(conninfo: str) -> None:
     with shop(conninfo, BY_NAME["owner"]) as made:
         made.say("drop database shop", database="postgres")
