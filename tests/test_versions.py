@@ -28,11 +28,14 @@ def test_a_program_is_of_the_version_that_the_table_says_of_its_debian(root: Pat
     for program, pattern in PROGRAMS.items():
         version = declared(program, suite)
         found = list(root.glob(pattern)) if version else []
-        said = [
-            subprocess.run([path, "--version"], capture_output=True, text=True, check=False) for path in found
-        ]
-        # A program of a system that is no part of this one may need libraries that are not here.
-        texts = [done.stdout + done.stderr for done in said if done.returncode == 0]
+        if program == "PostgreSQL":  # its folder's number says it, where its libraries are not this system's
+            texts = [f"(PostgreSQL) {path.parts[-3]}" for path in found]
+        else:
+            said = [
+                subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
+                for path in found
+            ]
+            texts = [done.stdout + done.stderr for done in said if done.returncode == 0]
         assert not texts or any(is_of(str(version), text) for text in texts), (program, version, texts)
 
 
