@@ -141,3 +141,7 @@ def _started(dockerd: str, folder: Path, environment: dict[str, str]) -> Iterato
     finally:
         process.terminate()
         process.wait(60)
+        # What it leaves mounted would keep the folder from being removed.
+        for line in reversed(Path("/proc/mounts").read_text().splitlines()):
+            if (mounted := line.split()[1]).startswith(f"{folder}/"):
+                subprocess.run(["umount", mounted], check=False)
