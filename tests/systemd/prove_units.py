@@ -138,6 +138,16 @@ def test_a_timer_starts_its_service(machine: Machine, name: str) -> None:
 SHEET = three_tables_in_cents()
 
 
+def run_once(machine: Machine) -> str:
+    """What the unit said; nothing where doctor found more in fault than it must.
+
+    After a restart Prometheus has not yet seen twice what some panels show.
+    """
+    machine.out("systemctl start openwatt-backup")
+    output = machine.journal("openwatt-backup")
+    return output if failed_items(output) <= {"settings", "sources"} else ""
+
+
 @pytest.mark.parametrize(
     ("command", "status", "said"),
     [
@@ -166,13 +176,11 @@ def test_a_command_works_within_the_units_bounds(
     with set_to(machine, DRILL_TOKEN_FILE=secret):
         reloaded(machine)
         with drop_in(machine, "openwatt-backup.service", start):
-            machine.out("systemctl start openwatt-backup")
-            output = machine.journal("openwatt-backup")
+            output = wait_until(lambda: run_once(machine), 180)
             assert machine.shown("openwatt-backup", "ExecMainStatus")["ExecMainStatus"] == str(status), output
     reloaded(machine)
     assert re.search(said, output, re.MULTILINE), output
     assert not re.search("not permitted|Read-only file system", output)
-    assert failed_items(output) <= {"settings", "sources"}, output
 
 
 def lines_of(folder: Path) -> list[dict[str, str]]:
@@ -224,5 +232,8 @@ def test_a_credential_reaches_the_service_that_the_account_cannot_read(machine: 
 
 def test_nothing_has_failed_and_doctor_finds_what_is_missing_alone(machine: Machine) -> None:
     assert machine.out("systemctl --failed --no-legend") == ""
-    said = machine.run("sudo -u openwatt .venv/bin/openwatt doctor", folder="/opt/openwatt").output
-    assert failed_items(said) == {"settings", "sources"}, said
+    doctor = "sudo -u openwatt .venv/bin/openwatt doctor"
+    wait_until(
+        lambda: failed_items(machine.run(doctor, folder="/opt/openwatt").output) == {"settings", "sources"},
+        180,
+    )
