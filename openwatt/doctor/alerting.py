@@ -67,6 +67,7 @@ def check_alertmanager(patient: Patient) -> Verdict:
     if patient.settings.alertmanager_url is None:
         return ok(f"Prometheus sends to {named([shown(one.url) for one in told])}")
     status = status_of(patient, patient.settings.alertmanager_url)
+    _routing(status, patient.settings.alertmanager_url)
     return ok(f"{shown(patient.settings.alertmanager_url)}, Alertmanager {status.version_info.version}")
 
 
@@ -79,10 +80,14 @@ def status_of(patient: Patient, url: str) -> Status:
     return patient.asker.ask_for(Status, url, "/api/v2/status")
 
 
-def _routing(patient: Patient, url: str) -> _Routing:
-    """How Alertmanager routes, read of the configuration that it shows."""
+def _routing(status: Status, url: str) -> _Routing:
+    """How Alertmanager routes, read of the configuration that it shows.
+
+    Raises:
+        UnansweredError: it is no configuration of an Alertmanager.
+    """
     try:
-        config = yaml.safe_load(status_of(patient, url).config.original)
+        config = yaml.safe_load(status.config.original)
     except yaml.YAMLError:
         config = None
     return shaped(config, _Routing, f"{shown(url)}/api/v2/status")
@@ -90,7 +95,8 @@ def _routing(patient: Patient, url: str) -> _Routing:
 
 def check_notifications(patient: Patient) -> Verdict:
     """For each severity of the loaded alerts there is somebody who is told."""
-    config = _routing(patient, alertmanager_url(patient))
+    url = alertmanager_url(patient)
+    config = _routing(status_of(patient, url), url)
     ways = {str(one.get("name")): _ways(one) for one in config.receivers}
     reached: dict[str, set[str]] = {}
     unheard: dict[str, str] = {}
