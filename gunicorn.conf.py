@@ -11,16 +11,16 @@ from typing import Any
 import gunicorn.util
 import gunicorn.workers.base
 
+from openwatt.bootstrap import hold_database, prepare_database, release_database
 from openwatt.domain.errors import OpenWattError
-from openwatt.prepare import hold_database, prepare_database, release_database
 from openwatt.reload import service
 from openwatt.settings import SettingsError
-from openwatt.telemetry import worker_slots
-from openwatt.telemetry.gunicorn_logs import GunicornLogger
-from openwatt.telemetry.logs import log_stacks
-from openwatt.web.heartbeat import Heartbeat
-from openwatt.web.problems import write_problem
-from openwatt.web.worker import Worker
+from openwatt.telemetry.logs.gunicorn import GunicornLogger
+from openwatt.telemetry.logs.handlers import log_stacks
+from openwatt.telemetry.metrics import worker_slots
+from openwatt.web.http.heartbeat import Heartbeat
+from openwatt.web.http.problems import write_problem
+from openwatt.web.http.worker import Worker
 
 # Gunicorn's own way to say the sub-path answers 500 to whatever does not begin with it, probes too.
 if script_name := os.environ.pop("SCRIPT_NAME", "").rstrip("/"):
@@ -38,7 +38,7 @@ settings = serving.settings
 bind = settings.bind
 workers = settings.workers
 threads = settings.threads
-worker_class = "openwatt.web.worker.Worker"
+worker_class = "openwatt.web.http.worker.Worker"
 Worker.trusted_proxies = settings.trusted_proxies
 preload_app = True  # workers share what the master has imported
 logger_class = GunicornLogger

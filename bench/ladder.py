@@ -14,7 +14,7 @@ from statistics import median
 from prometheus_client.parser import text_string_to_metric_families
 
 from openwatt.app import create_app
-from openwatt.prepare import held_database, prepare_database
+from openwatt.bootstrap import held_database, prepare_database
 from openwatt.settings import Settings
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # not bench/: its `requests.py` is not that library

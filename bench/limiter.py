@@ -23,8 +23,8 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # the code beside this file, whatever is installed
 from openwatt.telemetry.context import RequestContext  # noqa: E402  # found by the line above
-from openwatt.telemetry.metrics import Metrics  # noqa: E402  # the same
-from openwatt.web import limits as product  # noqa: E402  # the same
+from openwatt.telemetry.metrics.registry import Metrics  # noqa: E402  # the same
+from openwatt.web.http import rate_limits as product  # noqa: E402  # the same
 
 LIMIT = "900000000/hour"  # never reached: a refusal is cheaper than an answer
 

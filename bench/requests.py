@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from openwatt.app import create_app
-from openwatt.prepare import held_database, prepare_database
+from openwatt.bootstrap import held_database, prepare_database
 from openwatt.settings import Settings
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # not bench/: this file is not the library `requests`

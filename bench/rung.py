@@ -16,10 +16,10 @@ from prometheus_client import CollectorRegistry
 import openwatt.app
 from bench.bare_view import bare_app
 from bench.calls import Case, caller
+from openwatt.observability import telemetry_config
 from openwatt.settings import Settings, read_settings
 from openwatt.telemetry.context import RequestContext
 from openwatt.telemetry.start import Telemetry, start_telemetry
-from openwatt.watch import telemetry_config
 
 
 class Rung(NamedTuple):

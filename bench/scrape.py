@@ -11,9 +11,9 @@ from pathlib import Path
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from openwatt.prepare import held_database, prepare_database
+from openwatt.bootstrap import held_database, prepare_database
 from openwatt.settings import Settings
-from openwatt.telemetry.metrics import exposition_of
+from openwatt.telemetry.metrics.registry import exposition_of
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # not bench/: its `requests.py` is not that library
 from bench.service import PATH, Service, open_folder, progress, running  # noqa: E402  # found by the line above

@@ -5,11 +5,11 @@ import statistics
 import time
 
 from openwatt.catalogue.references import shipped_references
-from openwatt.ingest.bounded import BoundedInspector
-from openwatt.ingest.grid_pdf.apart import read_pages_apart
-from openwatt.ingest.grid_pdf.sheet import read_sheet
-from openwatt.ingest.grid_pdf.words import read_pages
-from openwatt.ingest.sources import load_sources
+from openwatt.ingest.declarations import load_sources
+from openwatt.ingest.readers.grid_pdf.apart import read_pages_apart
+from openwatt.ingest.readers.grid_pdf.sheet import read_sheet
+from openwatt.ingest.readers.grid_pdf.words import read_pages
+from openwatt.ingest.sandbox import BoundedInspector
 from tests.ingest.corpus import SHEETS, cells_of, pdf_of, source_of, truth_of
 
 ROUNDS = 5

@@ -8,7 +8,7 @@ import sys
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from openwatt.prepare import held_database, prepare_database
+from openwatt.bootstrap import held_database, prepare_database
 from openwatt.settings import Settings
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # not bench/: its `requests.py` is not that library

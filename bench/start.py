@@ -89,7 +89,7 @@ def show_memory(data_dir: Path, workers: int) -> None:
 def show_imports(repetitions: int, shown: int) -> None:
     """Prints how long the application's and Gunicorn's imports take, and whose they are."""
     run = [sys.executable, "-c"]
-    target = "import gunicorn.app.wsgiapp, gunicorn.workers.gthread, openwatt.prepare, openwatt.app"
+    target = "import gunicorn.app.wsgiapp, gunicorn.workers.gthread, openwatt.bootstrap, openwatt.app"
     times: dict[str, list[float]] = {"pass": [], target: []}
     for _ in range(repetitions):
         for code, seconds in times.items():

@@ -9,34 +9,34 @@ from collections.abc import Callable
 
 from flask import Flask, got_request_exception
 
+from openwatt.bootstrap import database_environment, locate_database
 from openwatt.catalogue.declared import declared_sources
 from openwatt.comparison.market import StoredMarket
-from openwatt.prepare import database_environment, locate_database
+from openwatt.comparison.source_incidents import KeptTroubles
+from openwatt.observability import PRIVATE_ENDPOINTS, PROBE_ENDPOINTS, collectors, telemetry_config
 from openwatt.settings import Settings, read_settings, read_sub_path
 from openwatt.store.database import Database
 from openwatt.telemetry.context import record_query
-from openwatt.telemetry.exporter import Exporter
+from openwatt.telemetry.metrics.exporter import Exporter
 from openwatt.telemetry.start import Telemetry, running_telemetry
-from openwatt.watch import PRIVATE_ENDPOINTS, PROBE_ENDPOINTS, collectors, telemetry_config
-from openwatt.web.access import Access, register_access
-from openwatt.web.admin import ADMIN_LIMIT, Admin, admin
-from openwatt.web.answers import Answers
-from openwatt.web.api import api
-from openwatt.web.bearer import Bearer
-from openwatt.web.bills import bills
-from openwatt.web.bodies import Request
-from openwatt.web.browser import guard_browser
-from openwatt.web.commands import Commands
-from openwatt.web.drills import drills
-from openwatt.web.front import Front
-from openwatt.web.home_page import home
-from openwatt.web.limits import Limits
-from openwatt.web.pages import pages
-from openwatt.web.probes import probes
-from openwatt.web.problems import register_problems
-from openwatt.web.sub_path import SubPath
-from openwatt.web.troubles import KeptTroubles
-from openwatt.web.uploads import places, return_large_blocks
+from openwatt.web.api.admin import ADMIN_LIMIT, Admin, admin
+from openwatt.web.api.bills import bills
+from openwatt.web.api.command_runs import Commands
+from openwatt.web.api.drills import drills
+from openwatt.web.api.probes import probes
+from openwatt.web.api.v1 import api
+from openwatt.web.http.bearer import Bearer
+from openwatt.web.http.bodies import Request
+from openwatt.web.http.cache_middleware import Front
+from openwatt.web.http.lifecycle import Access, register_access
+from openwatt.web.http.problems import register_problems
+from openwatt.web.http.rate_limits import Limits
+from openwatt.web.http.security_headers import guard_browser
+from openwatt.web.http.sub_path import SubPath
+from openwatt.web.http.uploads import places, return_large_blocks
+from openwatt.web.http.views import Answers
+from openwatt.web.pages.documentation import pages
+from openwatt.web.pages.home import home
 
 #: A question is asked by its address; only a customer's file needs more (`web.bodies`).
 LONGEST_BODY_BYTES = 64 * 1024
@@ -62,7 +62,7 @@ def create_app(
     """
     settings = settings or read_settings()
     telemetry = telemetry or running_telemetry() or Telemetry(telemetry_config(settings, multiprocess=False))
-    app = Flask("openwatt.web", static_url_path="/static")
+    app = Flask("openwatt.web.pages", static_url_path="/static")
     app.request_class = Request
     places.allow(threads=settings.threads)
     return_large_blocks()

@@ -5,11 +5,11 @@ import logging
 from typing import Any
 
 from openwatt.app import create_app
+from openwatt.bootstrap import prepare_database
 from openwatt.domain.errors import OpenWattError
-from openwatt.prepare import prepare_database
+from openwatt.observability import telemetry_config
 from openwatt.settings import Settings, SettingsError, read_settings, setting_fields, variable_of
 from openwatt.telemetry.start import Telemetry, replace_telemetry, start_telemetry
-from openwatt.watch import telemetry_config
 
 _logger = logging.getLogger("openwatt.gunicorn")
 

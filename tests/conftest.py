@@ -20,9 +20,9 @@ from openwatt.app import create_app
 from openwatt.catalogue.load import load_catalogue
 from openwatt.settings import PREFIX, Settings
 from openwatt.store.database import Database
-from openwatt.store.embedded import EmbeddedPostgres
+from openwatt.store.embedded.postgres import EmbeddedPostgres
 from openwatt.store.migrate import migrate
-from openwatt.web.answers import Answers
+from openwatt.web.http.views import Answers
 
 for name in [name for name in os.environ if name.startswith(PREFIX)]:
     del os.environ[name]  # what the developer's shell sets must not steer the tests

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
-from openwatt.telemetry.spool import Spool
+from openwatt.telemetry.shipping.spool import Spool
 from tests.programs import find_program, require_program
 
 #: One is enough (Debian packages `rsyslog` and `syslog-ng-core`; they exclude each other). Neither is

@@ -17,14 +17,15 @@ OURS = {
     "catalogue": {"catalogue", "domain", "store"},
     "comparison": {"comparison", "domain", "catalogue", "meter", "store"},
     "ingest": {"ingest", "domain", "store", "telemetry", "catalogue"},
-    "web": {"web", "domain", "meter", "store", "telemetry", "comparison"},
+    "representations": {"representations", "domain", "store", "comparison"},
+    "web": {"web", "domain", "meter", "store", "telemetry", "comparison", "representations"},
     "portfolio": {"portfolio", "domain", "meter"},
 }
 #: Third parties that only one place may know.
 ONLY_IN = {
     "flask": {"web", "app"},
     "werkzeug": {"web"},
-    "psycopg": {"store", "prepare", "catalogue"},
+    "psycopg": {"store", "bootstrap", "catalogue"},
     "gunicorn": {"web", "telemetry"},
     "psycopg_pool": {"store"},
     "pypdfium2": {"ingest"},

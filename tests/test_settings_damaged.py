@@ -16,10 +16,10 @@ from psycopg.conninfo import conninfo_to_dict
 from sentry_sdk.utils import Dsn
 
 from openwatt.cli import main
+from openwatt.observability import telemetry_config
 from openwatt.settings import PREFIX, Settings, SettingsError, read_settings, setting_fields, variable_of
-from openwatt.telemetry.transports import transport_for
-from openwatt.watch import telemetry_config
-from openwatt.web.limits import redis_storage
+from openwatt.telemetry.shipping.transports import transport_for
+from openwatt.web.http.rate_limits import redis_storage
 from tests.chaos.running import PROGRAMS, REPOSITORY
 
 SECRETS = sorted(variable_of(one.name) for one in setting_fields() if one.metadata["secret"])

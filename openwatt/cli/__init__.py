@@ -26,7 +26,7 @@ from openwatt.cli import (
     tariffs,
 )
 from openwatt.domain.errors import OpenWattError
-from openwatt.telemetry.logs import plain_logs
+from openwatt.telemetry.logs.handlers import plain_logs
 
 _INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
 _TERMINATED = 143  # and of one that SIGTERM ended

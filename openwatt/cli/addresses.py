@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from openwatt.addresses import AddressError, parse_bind, parse_web_address
-from openwatt.doctor.asking import socket_url
+from openwatt.doctor.http_probe import socket_url
 from openwatt.settings import Settings
 
 

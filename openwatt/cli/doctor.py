@@ -13,11 +13,11 @@ import click
 from openwatt import __version__
 from openwatt.cli.addresses import SERVER_ADDRESS, own_address
 from openwatt.cli.findings import Report, as_json, print_items, reporting
-from openwatt.doctor.asking import Asker, shown
 from openwatt.doctor.checklist import ITEMS
-from openwatt.doctor.findings import Finding
+from openwatt.doctor.context import LOGROTATE, METRICS_URL, Patient
+from openwatt.doctor.http_probe import Asker, shown
 from openwatt.doctor.ops import find_ops
-from openwatt.doctor.patient import LOGROTATE, METRICS_URL, Patient
+from openwatt.doctor.results import Finding
 from openwatt.doctor.runner import Item, chosen, examine
 from openwatt.settings import SettingsError, read_settings, variables
 

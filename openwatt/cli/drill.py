@@ -12,8 +12,8 @@ import click
 from openwatt.cli.addresses import SERVER_ADDRESS, own_address
 from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console
-from openwatt.doctor.asking import Asker
-from openwatt.doctor.patient import Patient
+from openwatt.doctor.context import Patient
+from openwatt.doctor.http_probe import Asker
 from openwatt.domain.errors import OpenWattError
 from openwatt.drill.exercises import EXERCISES, Drill
 from openwatt.drill.faults import Provoker

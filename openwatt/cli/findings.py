@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from openwatt.cli.streams import Console
-from openwatt.doctor.findings import Finding, Status, named
+from openwatt.doctor.results import Finding, Status, named
 from openwatt.doctor.runner import Item
 
 _STYLES: Final[Mapping[Status, str]] = {"ok": "green", "failed": "bold red", "skipped": "yellow"}

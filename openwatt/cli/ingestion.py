@@ -19,22 +19,22 @@ import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from openwatt.bootstrap import connect, held_database, prepare_database
 from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console
 from openwatt.domain.legal_time import PARIS
-from openwatt.ingest.agenda import in_order, is_due, why_skipped, with_addresses
-from openwatt.ingest.bounded import BoundedInspector
-from openwatt.ingest.fetch import Fetcher, FetchLimits, user_agent
-from openwatt.ingest.run import SUCCESSES, Ingestion, Look
-from openwatt.ingest.sources import Source, load_sources
-from openwatt.prepare import connect, held_database, prepare_database
+from openwatt.ingest.declarations import Source, load_sources
+from openwatt.ingest.fetching.client import Fetcher, FetchLimits, user_agent
+from openwatt.ingest.pipeline import SUCCESSES, Ingestion, Look
+from openwatt.ingest.sandbox import BoundedInspector
+from openwatt.ingest.schedule import in_order, is_due, why_skipped, with_addresses
+from openwatt.observability import telemetry_config
 from openwatt.settings import Settings
 from openwatt.store.database import bind_to_history
 from openwatt.store.errors import DatabaseAwayError
 from openwatt.store.fetch_turns import INTERVAL_S, take_turn
 from openwatt.store.runs import SourceState, source_states
 from openwatt.telemetry.start import Telemetry, start_telemetry
-from openwatt.watch import telemetry_config
 
 logger = logging.getLogger("openwatt.ingest")
 # It tells of every request; a look has one record, and a failure is in it.

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from openwatt.bootstrap import connect, held_database, prepare_database
 from openwatt.catalogue.references import known_references, shipped_references
 from openwatt.cli.output import write_output
 from openwatt.cli.settings import settings_of
@@ -13,12 +14,11 @@ from openwatt.cli.streams import Console
 from openwatt.domain.doubts import References
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import Tariff
-from openwatt.ingest.bounded import BoundedInspector
-from openwatt.ingest.grid_pdf.picture import draw_pages
+from openwatt.ingest.declarations import SourceError, load_sources
 from openwatt.ingest.inspect import Inspection, as_json
-from openwatt.ingest.sources import SourceError, load_sources
-from openwatt.ingest.unreadable import UnreadableDocumentError
-from openwatt.prepare import connect, held_database, prepare_database
+from openwatt.ingest.readers.grid_pdf.picture import draw_pages
+from openwatt.ingest.readers.unreadable import UnreadableDocumentError
+from openwatt.ingest.sandbox import BoundedInspector
 from openwatt.settings import Settings
 from openwatt.store.tariffs import regulated_history
 

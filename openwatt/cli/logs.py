@@ -11,8 +11,8 @@ import msgspec
 
 from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import check_reader
-from openwatt.telemetry.readable import readable_line
-from openwatt.telemetry.search import LEVELS, LogQuery, LogSearch, parse_since
+from openwatt.telemetry.logs.console_formatter import readable_line
+from openwatt.telemetry.logs.search import LEVELS, LogQuery, LogSearch, parse_since
 
 
 def _moment(_context: click.Context, _parameter: click.Parameter, text: str | None) -> dt.datetime | None:

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from openwatt.bootstrap import held_database, locate_database, prepare_database
 from openwatt.comparison.market import StoredMarket
-from openwatt.prepare import held_database, locate_database, prepare_database
 from openwatt.settings import Settings
 from openwatt.store.database import Database
 

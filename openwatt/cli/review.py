@@ -13,29 +13,29 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
+from openwatt.bootstrap import connect, held_database, locate_database, prepare_database
 from openwatt.catalogue.references import known_references
 from openwatt.cli.inspection import print_inspection
 from openwatt.cli.output import write_output
 from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console
 from openwatt.domain.legal_time import PARIS
-from openwatt.ingest.addresses import check_address
-from openwatt.ingest.approval import approve_run, check_same, read_kept, reject_run
-from openwatt.ingest.grid_pdf.apart import read_pages_apart
-from openwatt.ingest.grid_pdf.picture import draw_pages
+from openwatt.ingest.declarations import Source, SourceError, load_sources
+from openwatt.ingest.fetching.addresses import check_address
+from openwatt.ingest.fetching.unreachable import RefusedAddressError
 from openwatt.ingest.inspect import Inspection
 from openwatt.ingest.quotation import Words, quote, quote_data, words_of_data
-from openwatt.ingest.sources import Source, SourceError, load_sources
-from openwatt.ingest.unreachable import RefusedAddressError
-from openwatt.ingest.unreadable import UnreadableDocumentError
-from openwatt.prepare import connect, held_database, locate_database, prepare_database
+from openwatt.ingest.readers.grid_pdf.apart import read_pages_apart
+from openwatt.ingest.readers.grid_pdf.picture import draw_pages
+from openwatt.ingest.readers.unreadable import UnreadableDocumentError
+from openwatt.ingest.review import approve_run, check_same, read_kept, reject_run
+from openwatt.representations.runs import RunDetail, RunItem
 from openwatt.store.database import Connection, Database, bind_to_history
 from openwatt.store.errors import DecisionError, UnknownRunError
 from openwatt.store.overrides import AddressOverride, overrides_in_force, set_override
 from openwatt.store.reviews import RunFilter, StoredRun, document_of_run, run_numbered, runs_listed
 from openwatt.store.runs import Outcome
 from openwatt.store.tariffs import regulated_history
-from openwatt.web.admin_items import RunDetail, RunItem
 
 LONGEST_NAME, LONGEST_REASON = 100, 1000
 #: Whoever needs an address for longer corrects the source's file.

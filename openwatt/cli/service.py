@@ -9,13 +9,13 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from openwatt.bootstrap import connect, held_database, locate_database
 from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console
-from openwatt.prepare import connect, held_database, locate_database
+from openwatt.observability import collectors, metrics_directory
 from openwatt.store.database import Database
 from openwatt.store.migrate import migrate as migrate_database
-from openwatt.telemetry.metrics_server import MetricsServer
-from openwatt.watch import collectors, metrics_directory
+from openwatt.telemetry.metrics.server import MetricsServer
 
 
 @click.command()

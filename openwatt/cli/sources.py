@@ -9,13 +9,13 @@ from rich import box
 from rich.table import Column, Table
 from rich.text import Text
 
+from openwatt.bootstrap import connect, held_database, prepare_database
 from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console
 from openwatt.domain.freshness import SourceStatus, source_status, trouble_of
 from openwatt.domain.legal_time import PARIS
-from openwatt.ingest.agenda import is_due, why_skipped, with_addresses
-from openwatt.ingest.sources import Source, load_sources
-from openwatt.prepare import connect, held_database, prepare_database
+from openwatt.ingest.declarations import Source, load_sources
+from openwatt.ingest.schedule import is_due, why_skipped, with_addresses
 from openwatt.store.runs import SourceState, source_states
 
 _COLOURS: dict[SourceStatus, str] = {

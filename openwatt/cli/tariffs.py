@@ -11,20 +11,20 @@ import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from openwatt.bootstrap import connect, held_database, locate_database, prepare_database
 from openwatt.catalogue.declared import declared_sources
 from openwatt.cli.output import open_output
 from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console
+from openwatt.comparison.source_incidents import read_troubles
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
-from openwatt.prepare import connect, held_database, locate_database, prepare_database
+from openwatt.representations.csv_rows import csv_lines, to_csv
+from openwatt.representations.tariffs import TariffItem, TempoDayItem
 from openwatt.store.database import Database
 from openwatt.store.export import export_rows, export_size
 from openwatt.store.tariffs import PublishedTariff, TariffFilter, place_of, tariffs_on
 from openwatt.store.tempo import tempo_days
-from openwatt.web.items import TariffItem, TempoDayItem
-from openwatt.web.tables import csv_lines, to_csv
-from openwatt.web.troubles import read_troubles
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 _ROWS_A_READ = 1000

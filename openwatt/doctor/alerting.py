@@ -7,11 +7,11 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
-from openwatt.doctor.asking import poll, shaped, shown
-from openwatt.doctor.findings import BrokenError, UnaskedError, Verdict, asked_for, named, ok
+from openwatt.doctor.context import Patient
+from openwatt.doctor.http_probe import poll, shaped, shown
 from openwatt.doctor.ops import seconds_of
-from openwatt.doctor.patient import Patient
 from openwatt.doctor.prometheus import Build, Rule, asked, loaded_alerts
+from openwatt.doctor.results import BrokenError, UnaskedError, Verdict, asked_for, named, ok
 
 #: The alert that always fires: where it falls silent, the chain of alerting is broken.
 WATCHDOG = "Watchdog"

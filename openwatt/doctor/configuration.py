@@ -3,8 +3,8 @@
 import stat
 from pathlib import Path
 
-from openwatt.doctor.findings import UnaskedError, Verdict, counted, ok
-from openwatt.doctor.patient import Patient
+from openwatt.doctor.context import Patient
+from openwatt.doctor.results import UnaskedError, Verdict, counted, ok
 from openwatt.settings import Settings, setting_fields, variable_of
 
 ENVIRONMENTS = ("development", "staging", "production")

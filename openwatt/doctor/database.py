@@ -4,13 +4,13 @@ import datetime as dt
 import statistics
 import time
 
+from openwatt.bootstrap import connect
 from openwatt.catalogue.declared import declared_sources
 from openwatt.catalogue.load import shipped_edition
 from openwatt.catalogue.shipped import shipped_sources
-from openwatt.doctor.findings import BrokenError, UnaskedError, Verdict, counted, named, ok
-from openwatt.doctor.patient import Patient
+from openwatt.doctor.context import Patient
+from openwatt.doctor.results import BrokenError, UnaskedError, Verdict, counted, named, ok
 from openwatt.domain.freshness import FRESH_FOR, STALE_AFTER
-from openwatt.prepare import connect
 from openwatt.store import pg_tools
 from openwatt.store.editions import edition_is_loaded
 from openwatt.store.errors import DatabaseAwayError, PoolerError, SchemaError

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 
 from msgspec import Meta, Struct
 
-from openwatt.doctor.asking import UnansweredError, shown
-from openwatt.doctor.findings import BrokenError, Verdict, asked_for, counted, named, none_of, ok
+from openwatt.doctor.context import Patient
+from openwatt.doctor.http_probe import UnansweredError, shown
 from openwatt.doctor.ops import Dashboard, dashboards, read_dashboard, recorded_names
-from openwatt.doctor.patient import Patient
 from openwatt.doctor.prometheus import Build, Matrix, asked, queried
-from openwatt.telemetry.scrape import declared_families
+from openwatt.doctor.results import BrokenError, Verdict, asked_for, counted, named, none_of, ok
+from openwatt.telemetry.metrics.scrape import declared_families
 
 #: The data source that every dashboard names.
 DATASOURCE = "prometheus"

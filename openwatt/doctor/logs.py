@@ -9,12 +9,12 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from openwatt.doctor.asking import poll, shaped, shown
-from openwatt.doctor.findings import BrokenError, UnaskedError, Verdict, asked_for, named, ok
-from openwatt.doctor.patient import SENT_REQUEST, Patient
+from openwatt.doctor.context import SENT_REQUEST, Patient
+from openwatt.doctor.http_probe import poll, shaped, shown
 from openwatt.doctor.programs import installed, run
+from openwatt.doctor.results import BrokenError, UnaskedError, Verdict, asked_for, named, ok
 from openwatt.doctor.service import scraped
-from openwatt.telemetry.search import LogQuery, LogSearch
+from openwatt.telemetry.logs.search import LogQuery, LogSearch
 
 #: The daily indices that logstash.conf writes.
 INDICES = "openwatt-*"

@@ -11,15 +11,15 @@ from email.utils import parsedate_to_datetime
 import limits
 from limits.errors import StorageError
 
-from openwatt.doctor.asking import UnansweredError, shown
-from openwatt.doctor.findings import BrokenError, UnaskedError, Verdict, asked_for, counted, named, ok
-from openwatt.doctor.patient import Patient
+from openwatt.doctor.context import Patient
+from openwatt.doctor.http_probe import UnansweredError, shown
 from openwatt.doctor.programs import installed, run
+from openwatt.doctor.results import BrokenError, UnaskedError, Verdict, asked_for, counted, named, ok
 from openwatt.doctor.service import scraped
 from openwatt.domain.errors import OpenWattError
 from openwatt.store.backup import newest_backup
 from openwatt.store.server import server_of
-from openwatt.web.limits import hit_redis, redis_storage
+from openwatt.web.http.rate_limits import hit_redis, redis_storage
 
 #: Redis must answer within the short time that a request waits for it; once in a while it may not.
 _CHANCES = 3

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from openwatt.doctor.findings import BrokenError
+from openwatt.doctor.results import BrokenError
 
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d|w|y)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}

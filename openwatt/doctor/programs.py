@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 
-from openwatt.doctor.findings import BrokenError
+from openwatt.doctor.results import BrokenError
 
 #: None of them asks anything slower than a near server.
 DEADLINE_S = 15.0

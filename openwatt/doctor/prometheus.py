@@ -7,8 +7,10 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 from msgspec import Meta, Struct
 
 from openwatt import __version__
-from openwatt.doctor.asking import shaped, shown
-from openwatt.doctor.findings import (
+from openwatt.doctor.context import Patient
+from openwatt.doctor.http_probe import shaped, shown
+from openwatt.doctor.ops import alert_rules, headings, recorded_names, seconds_of
+from openwatt.doctor.results import (
     BrokenError,
     UnaskedError,
     Verdict,
@@ -18,8 +20,6 @@ from openwatt.doctor.findings import (
     none_of,
     ok,
 )
-from openwatt.doctor.ops import alert_rules, headings, recorded_names, seconds_of
-from openwatt.doctor.patient import Patient
 
 #: The job that scrapes the service, by the name that the operators' guide gives it.
 JOB = "openwatt-api"

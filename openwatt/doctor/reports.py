@@ -12,10 +12,10 @@ from msgspec import Struct
 
 from openwatt import __version__
 from openwatt.addresses import AddressError, parse_address, parse_dsn
-from openwatt.doctor.asking import UnansweredError, poll, shown
-from openwatt.doctor.findings import BrokenError, Verdict, asked_for, ok
-from openwatt.doctor.patient import Patient
-from openwatt.watch import release_of
+from openwatt.doctor.context import Patient
+from openwatt.doctor.http_probe import UnansweredError, poll, shown
+from openwatt.doctor.results import BrokenError, Verdict, asked_for, ok
+from openwatt.observability import release_of
 
 #: Every trial is the same issue, so that none adds to the list of those.
 _TITLE = "openwatt doctor: a trial, nothing is wrong"

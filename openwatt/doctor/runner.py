@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from openwatt.doctor.findings import BrokenError, Finding, UnaskedError, Verdict
-from openwatt.doctor.patient import Patient
+from openwatt.doctor.context import Patient
+from openwatt.doctor.results import BrokenError, Finding, UnaskedError, Verdict
 from openwatt.domain.errors import OpenWattError
 
 Check = Callable[[Patient], Verdict]

@@ -11,11 +11,11 @@ from msgspec import Struct
 
 from openwatt import __version__
 from openwatt.addresses import parse_address
-from openwatt.doctor.asking import ANSWER_S, UnansweredError, shown
-from openwatt.doctor.findings import BrokenError, UnaskedError, Verdict, counted, named, ok
-from openwatt.doctor.patient import METRICS_URL, Patient
+from openwatt.doctor.context import METRICS_URL, Patient
+from openwatt.doctor.http_probe import ANSWER_S, UnansweredError, shown
+from openwatt.doctor.results import BrokenError, UnaskedError, Verdict, counted, named, ok
 from openwatt.store.migrate import newest_schema
-from openwatt.telemetry.scrape import Sample, declared_families, read_scrape
+from openwatt.telemetry.metrics.scrape import Sample, declared_families, read_scrape
 
 #: Authorities renew 30 days before the end; half of that leaves time to mend what failed.
 LEAST_CERTIFICATE_DAYS = 14

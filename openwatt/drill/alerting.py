@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager
 from msgspec import Struct
 
 from openwatt.doctor.alerting import status_of
-from openwatt.doctor.asking import shown
-from openwatt.doctor.findings import UnaskedError, asked_for
+from openwatt.doctor.http_probe import shown
 from openwatt.doctor.ops import seconds_of
 from openwatt.doctor.prometheus import asked
+from openwatt.doctor.results import UnaskedError, asked_for
 from openwatt.drill.steps import Course, MissedError, Step
 
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from openwatt.doctor.findings import BrokenError, UnaskedError
-from openwatt.doctor.patient import Patient
+from openwatt.doctor.context import Patient
 from openwatt.doctor.prometheus import JOB, queried
+from openwatt.doctor.results import BrokenError, UnaskedError
 from openwatt.drill.alerting import follow
 from openwatt.drill.faults import MOST_A_SECOND, THREADS, Provoker, pressure
 from openwatt.drill.full_disk import unfilled_file

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import httpx
 
-from openwatt.doctor.asking import UnansweredError
-from openwatt.doctor.findings import BrokenError
-from openwatt.doctor.patient import Patient
+from openwatt.doctor.context import Patient
+from openwatt.doctor.http_probe import UnansweredError
+from openwatt.doctor.results import BrokenError
 
 #: No drill asks a service more often than this in a second, whatever its traffic.
 MOST_A_SECOND = 20.0

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from openwatt.doctor.findings import BrokenError
+from openwatt.doctor.results import BrokenError
+from openwatt.observability import metrics_directory
 from openwatt.settings import Settings
-from openwatt.telemetry.worker_files import DRILL_FILE
-from openwatt.watch import metrics_directory
+from openwatt.telemetry.metrics.worker_files import DRILL_FILE
 
 
 @contextmanager

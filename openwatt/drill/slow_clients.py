@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import unquote, urlsplit
 
-from openwatt.doctor.findings import BrokenError
+from openwatt.doctor.results import BrokenError
 
 #: A tenth of the connections that one address may have at a worker, and a few a second that are ended.
 CLIENTS = 40

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from openwatt.doctor.findings import BrokenError, UnaskedError
-from openwatt.doctor.patient import Patient
+from openwatt.doctor.context import Patient
+from openwatt.doctor.results import BrokenError, UnaskedError
 
 T = TypeVar("T")
 

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from openwatt.prepare import connect
+from openwatt.bootstrap import connect
 from openwatt.settings import Settings
 from openwatt.store.runs import Outcome, Run, record_run
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from openwatt.doctor.asking import shown
+from openwatt.doctor.http_probe import shown
 from openwatt.doctor.logs import (
     Records,
     records_in_cloudwatch,

@@ -10,12 +10,13 @@ import msgspec
 from openwatt.domain.doubts import Expected, References, find_doubts
 from openwatt.domain.reading import Doubt, Reading
 from openwatt.domain.tariff import Tariff
-from openwatt.ingest import grid_csv, tempo_json
-from openwatt.ingest.grid_pdf.apart import read_pages_apart
-from openwatt.ingest.grid_pdf.sheet import read_sheet
-from openwatt.ingest.grid_pdf.words import Page
-from openwatt.ingest.sources import SignedException, Source, expectations, recognise
-from openwatt.ingest.unreadable import UnreadableDocumentError
+from openwatt.ingest.declarations import SignedException, Source, expectations, recognise
+from openwatt.ingest.readers import cre_csv as grid_csv
+from openwatt.ingest.readers import rte_tempo as tempo_json
+from openwatt.ingest.readers.grid_pdf.apart import read_pages_apart
+from openwatt.ingest.readers.grid_pdf.sheet import read_sheet
+from openwatt.ingest.readers.grid_pdf.words import Page
+from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 
 Outcome = Literal["published", "refused", "unreadable"]
 

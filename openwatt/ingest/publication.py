@@ -11,8 +11,8 @@ from typing import Any
 
 from openwatt import __version__
 from openwatt.domain.tariff import Tariff
+from openwatt.ingest.declarations import Source
 from openwatt.ingest.inspect import Inspection, as_mapping
-from openwatt.ingest.sources import Source
 from openwatt.store.database import Connection
 from openwatt.store.documents import KeptDocument
 from openwatt.store.runs import Origin, Outcome, Run
@@ -22,8 +22,8 @@ from openwatt.store.tempo import ColourObservation, publish_colours
 #: Format → the modules of this package that take figures from a document of it.
 _READERS = {
     "grid_pdf": ("figures.py", "grid_pdf"),
-    "cre_csv": ("grid_csv.py",),
-    "rte_tempo_json": ("tempo_json.py",),
+    "cre_csv": ("cre_csv.py",),
+    "rte_tempo_json": ("rte_tempo.py",),
 }
 _MEDIA_TYPES = {
     "grid_pdf": "application/pdf",
@@ -164,7 +164,7 @@ def _code_of(form: str) -> bytes:
     """A hash of the modules that read a format."""
     hashed = hashlib.sha256()
     for name in _READERS.get(form, ()):
-        for path in _modules(files("openwatt.ingest") / name):
+        for path in _modules(files("openwatt.ingest.readers") / name):
             hashed.update(path.read_bytes())
     return hashed.digest()
 

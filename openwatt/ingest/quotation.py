@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import islice
 
 from openwatt.domain.reading import Doubt, Figure, Line, Reading
-from openwatt.ingest.figures import find_dates, plain
-from openwatt.ingest.grid_pdf.geometry import lines_of
-from openwatt.ingest.grid_pdf.words import Page, Word
+from openwatt.ingest.readers.figures import find_dates, plain
+from openwatt.ingest.readers.grid_pdf.geometry import lines_of
+from openwatt.ingest.readers.grid_pdf.words import Page, Word
 
 #: Lines that are quoted of one doubt at most; whoever wants more has the document.
 MOST_LINES = 8

@@ -20,8 +20,8 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from openwatt.store import pg_tools
 from openwatt.store.conninfo import acting_as
-from openwatt.store.embedded import EmbeddedPostgres
-from openwatt.store.embedded_place import EmbeddedPostgresError
+from openwatt.store.embedded.paths import EmbeddedPostgresError
+from openwatt.store.embedded.postgres import EmbeddedPostgres
 from openwatt.store.errors import BackupError
 from openwatt.store.migrate import migrate
 from openwatt.store.sql import statement

@@ -19,9 +19,9 @@ from psycopg.rows import kwargs_row
 from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
+from openwatt.store.circuit_breaker import Outage
 from openwatt.store.conninfo import preferring
 from openwatt.store.errors import DatabaseAwayError
-from openwatt.store.outage import Outage
 from openwatt.store.sql import statement
 
 T = TypeVar("T")
@@ -29,7 +29,7 @@ T = TypeVar("T")
 #: A reader waits this long for the database in all: the API promises its 503 within 2 s.
 READ_DEADLINE_S = 1.5
 
-#: A connection for work that takes its time, as `openwatt.prepare.connect` opens it.
+#: A connection for work that takes its time, as `openwatt.bootstrap.connect` opens it.
 Connection: TypeAlias = psycopg.Connection[Any]
 
 _CONNECT: dict[str, Any] = {"autocommit": True, "connect_timeout": 2}

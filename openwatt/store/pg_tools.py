@@ -13,7 +13,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from openwatt.store.conninfo import variables_of
-from openwatt.store.embedded_place import MAJOR, bundled
+from openwatt.store.embedded.paths import MAJOR, bundled
 from openwatt.store.errors import BackupError
 from openwatt.store.migrate import LEAST_POSTGRESQL
 

@@ -19,7 +19,7 @@ from sentry_sdk.scrubber import EventScrubber
 from sentry_sdk.utils import event_from_exception
 
 from openwatt.telemetry import context as contexts
-from openwatt.telemetry.cleaner import clean, clean_text
+from openwatt.telemetry.redaction import clean, clean_text
 
 if TYPE_CHECKING:
     from sentry_sdk._types import Event, Hint, MonitorConfig

@@ -4,13 +4,13 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from openwatt.telemetry import worker_slots
-from openwatt.telemetry.logs import LogConfig, install_handlers, make_handlers
-from openwatt.telemetry.metrics import Metrics
+from openwatt.telemetry.logs.handlers import LogConfig, install_handlers, make_handlers
+from openwatt.telemetry.metrics import worker_slots
+from openwatt.telemetry.metrics.registry import Metrics
 from openwatt.telemetry.sentry import ErrorReports, SentryConfig
-from openwatt.telemetry.shipment import ShippingConfig
-from openwatt.telemetry.shipping import Shipper
-from openwatt.telemetry.shipping_handler import ShippingHandler
+from openwatt.telemetry.shipping.handler import ShippingHandler
+from openwatt.telemetry.shipping.options import ShippingConfig
+from openwatt.telemetry.shipping.shipper import Shipper
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,1 +1,1 @@
-"""The HTTP side: the API, its contract and its documentation."""
+"""The HTTP side: the machinery of HTTP, the API and the pages."""

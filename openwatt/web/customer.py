@@ -20,11 +20,11 @@ from openwatt.domain.profiles import PROFILES, last_known_year, profile_curve
 from openwatt.domain.tariff import OPTIONS
 from openwatt.domain.usage import Use, use_of_curve, use_of_registers
 from openwatt.meter.bounds import MeterBoundError, Reached
-from openwatt.web.bill_params import BILL_PARAMETERS
-from openwatt.web.params import LONGEST_QUERY
-from openwatt.web.problems import BadRequestError, Fault
-from openwatt.web.sub_path import address
-from openwatt.web.uploads import read_load_curve
+from openwatt.web.api.bill_params import BILL_PARAMETERS
+from openwatt.web.http.params import LONGEST_QUERY
+from openwatt.web.http.problems import BadRequestError, Fault
+from openwatt.web.http.sub_path import address
+from openwatt.web.http.uploads import read_load_curve
 
 #: What is assumed of a home that does not say its off-peak hours; the answer says so.
 ASSUMED_OFF_PEAK = "22:00-06:00"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psycopg
 
-from openwatt.store.embedded import EmbeddedPostgres
+from openwatt.store.embedded.postgres import EmbeddedPostgres
 from tests.chaos.running import PROGRAMS, Home, Service, wait_until
 
 

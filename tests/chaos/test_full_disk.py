@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from openwatt.telemetry.scrape import read_scrape
+from openwatt.telemetry.metrics.scrape import read_scrape
 from tests.chaos.running import Home, Service, load, new_home, wait_until
 from tests.chaos.small_disk import SmallDisk, small_disk
 

@@ -18,8 +18,8 @@ from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter, R
 from prometheus_client.mmap_dict import MmapedDict
 
 from openwatt.telemetry.context import RequestContext
-from openwatt.telemetry.metrics import Metrics
-from openwatt.web.limits import Limits
+from openwatt.telemetry.metrics.registry import Metrics
+from openwatt.web.http.rate_limits import Limits
 from tests.chaos.running import Home, Service, wait_until
 from tests.redis_server import PASSWORD, Redis, needs_redis
 
@@ -189,8 +189,8 @@ def test_a_hanging_redis_keeps_few_requests_and_none_for_long(
 @pytest.fixture
 def counting(server_of_counts: Redis, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Limits]:
     """Makes limits of this process on the real Redis, patient with a busy machine, which ask again soon."""
-    monkeypatch.setattr("openwatt.web.limits._REDIS_TIMEOUT_S", 5.0)
-    monkeypatch.setattr("openwatt.web.limits._ASK_REDIS_AGAIN_AFTER_S", 0.1)
+    monkeypatch.setattr("openwatt.web.http.rate_limits._REDIS_TIMEOUT_S", 5.0)
+    monkeypatch.setattr("openwatt.web.http.rate_limits._ASK_REDIS_AGAIN_AFTER_S", 0.1)
 
     def of(limit: str, **more: Any) -> Limits:
         given: dict[str, Any] = {"redis_url": server_of_counts.url, "workers": 1} | more

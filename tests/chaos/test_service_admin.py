@@ -50,7 +50,7 @@ def test_a_service_that_is_ended_finishes_what_is_inspected(home: Home) -> None:
     def reading() -> list[int]:
         workers = service.workers()
         found = processes()
-        return [pid for pid, parent, _, said in found if parent in workers and "openwatt.cli.bounded" in said]
+        return [pid for pid, parent, _, said in found if parent in workers and "openwatt.cli.limited" in said]
 
     pids = wait_until(reading)
     assert service.end() == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from openwatt.store.processes import command_of
+from openwatt.store.embedded.processes import command_of
 from tests.chaos.running import ONE_TARIFF, Home, Service, wait_until
 
 

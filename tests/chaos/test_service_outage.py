@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from openwatt.store.embedded import EmbeddedPostgres
+from openwatt.store.embedded.postgres import EmbeddedPostgres
 from tests.chaos.running import Home, Load, Service, load, processes, wait_until
 
 #: The API promises its 503 within 2 s; the rest is for a machine that is busy with other things.

@@ -14,7 +14,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from openwatt.store.embedded import EmbeddedPostgres
+from openwatt.store.embedded.postgres import EmbeddedPostgres
 from tests.chaos.running import PROGRAMS, Home, load, wait_until
 from tests.chaos.test_metrics_command import scraped
 from tests.ingest.command import Command

@@ -5,7 +5,7 @@ import socket
 import psycopg
 import pytest
 
-from openwatt.store.embedded import EmbeddedPostgres
+from openwatt.store.embedded.postgres import EmbeddedPostgres
 from openwatt.store.migrate import newest_schema
 from tests.chaos.running import PATIENCE_S, Home, Service
 

@@ -16,9 +16,9 @@ from typing import Any
 import psycopg
 import pytest
 
+from openwatt.observability import telemetry_config
 from openwatt.reload import AT_A_RESTART, BY_COMMANDS
 from openwatt.settings import read_settings, setting_fields
-from openwatt.watch import telemetry_config
 from tests.chaos.running import ConfiguredService, Home, Load, Service, load, wait_until
 from tests.conftest import Server
 from tests.log_receivers import Receiver

@@ -283,10 +283,10 @@ def test_nothing_of_this_was_a_fault_of_the_service(running: Service) -> None:
 
 def test_a_worker_whose_threads_all_hang_says_so_and_is_replaced() -> None:
     port = free_port()
-    command = [sys.executable, "-m", "gunicorn", "tests.web.hanging:app", "--bind", f"127.0.0.1:{port}"]
+    command = [sys.executable, "-m", "gunicorn", "tests.web.http.hanging:app", "--bind", f"127.0.0.1:{port}"]
     command += [
         "--worker-class",
-        "openwatt.web.worker.Worker",
+        "openwatt.web.http.worker.Worker",
         "--threads",
         "2",
         "--timeout",

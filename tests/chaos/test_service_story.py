@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from openwatt import __version__
-from openwatt.store.embedded import EmbeddedPostgres
+from openwatt.store.embedded.postgres import EmbeddedPostgres
 from tests.bugsink_server import Bugsink
 from tests.chaos.running import Home
 

@@ -8,11 +8,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from openwatt.cli import main
+from openwatt.observability import backup_collector
 from openwatt.store import pg_tools
 from openwatt.store.backup import newest_backup
 from openwatt.store.database import Database
-from openwatt.telemetry.metrics import Metrics
-from openwatt.watch import backup_collector
+from openwatt.telemetry.metrics.registry import Metrics
 
 Openwatt = Callable[..., Result]
 

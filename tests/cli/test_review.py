@@ -252,7 +252,7 @@ def test_a_failure_while_it_publishes_leaves_nothing(
     def fail(*_told: object) -> None:
         raise RuntimeError("the last step fails")
 
-    monkeypatch.setattr("openwatt.ingest.approval.record_decision", fail)
+    monkeypatch.setattr("openwatt.ingest.review.record_decision", fail)
     assert openwatt("approve", run, *WHO).exit_code == 1
     assert counts(connection) == before
 

@@ -22,7 +22,7 @@ from openwatt.store.tariffs import Document, Observation, publish
 from openwatt.store.tempo import ColourObservation, publish_colours
 from tests.conftest import close_app
 from tests.portfolio.village import curve, export
-from tests.web.test_bills_api import send
+from tests.web.api.test_bills import send
 
 #: Days whose Tempo colours the shipped catalogue knows, on both sides of the new tariff's first.
 SPAN = Span(dt.date(2026, 1, 10), dt.date(2026, 1, 24))
@@ -108,7 +108,7 @@ def _ranked(text: str) -> Totals:
 def doors(filled_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Doors]:
     monkeypatch.setenv("OPENWATT_DATABASE_URL", filled_url)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("openwatt.web.answers.VERSION_FOR_S", 0.0)
+    monkeypatch.setattr("openwatt.web.http.views.VERSION_FOR_S", 0.0)
     app = create_app(Settings(database_url=filled_url, workers=1))
     yield Doors(tmp_path, app.test_client())
     close_app(app)

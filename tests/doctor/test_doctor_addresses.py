@@ -6,10 +6,10 @@ from collections.abc import Iterator
 import pytest
 
 from openwatt.cli.addresses import own_address
-from openwatt.doctor.asking import Asker, shown
 from openwatt.doctor.checklist import ITEMS
-from openwatt.doctor.findings import BrokenError, Verdict
-from openwatt.doctor.patient import Patient
+from openwatt.doctor.context import Patient
+from openwatt.doctor.http_probe import Asker, shown
+from openwatt.doctor.results import BrokenError, Verdict
 from openwatt.doctor.runner import Item, examine
 from openwatt.settings import Settings
 from tests.chaos.running import Home, new_home, wait_until

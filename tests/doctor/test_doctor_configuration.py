@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from openwatt.doctor import configuration
-from openwatt.doctor.asking import Asker
-from openwatt.doctor.findings import UnaskedError, Verdict
-from openwatt.doctor.patient import Patient
+from openwatt.doctor.context import Patient
+from openwatt.doctor.http_probe import Asker
+from openwatt.doctor.results import UnaskedError, Verdict
 from openwatt.settings import Settings, read_settings
 
 COMPLETE: dict[str, Any] = {

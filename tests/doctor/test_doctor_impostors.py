@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from openwatt.doctor.asking import Asker
 from openwatt.doctor.checklist import ITEMS
-from openwatt.doctor.findings import Finding
-from openwatt.doctor.patient import Patient
+from openwatt.doctor.context import Patient
+from openwatt.doctor.http_probe import Asker
+from openwatt.doctor.results import Finding
 from openwatt.doctor.runner import Item, examine
 from openwatt.settings import Settings
 from tests.chaos.running import REPOSITORY

@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 import yaml
 
-from openwatt.doctor import alerting, database, grafana, logs, machine, ops, patient, prometheus, service
-from openwatt.doctor.asking import Asker
+from openwatt.doctor import alerting, database, grafana, logs, machine, ops, prometheus, service
+from openwatt.doctor import context as patient
 from openwatt.doctor.checklist import ITEMS
-from openwatt.doctor.findings import BrokenError, UnaskedError
-from openwatt.doctor.patient import Patient
+from openwatt.doctor.context import Patient
+from openwatt.doctor.http_probe import Asker
 from openwatt.doctor.reports import Dsn, find_event
+from openwatt.doctor.results import BrokenError, UnaskedError
 from openwatt.settings import Settings
 from tests.chaos.running import REPOSITORY
 from tests.doctor.stand_ins import StandIn, in_json

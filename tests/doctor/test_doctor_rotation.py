@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from openwatt.doctor import logs
-from openwatt.doctor.asking import Asker
-from openwatt.doctor.findings import BrokenError
-from openwatt.doctor.patient import SENT_REQUEST, Patient
+from openwatt.doctor.context import SENT_REQUEST, Patient
+from openwatt.doctor.http_probe import Asker
+from openwatt.doctor.results import BrokenError
 from openwatt.settings import Settings
 from tests.doctor.stand_ins import StandIn
 from tests.ops.test_logrotate import LOGROTATE, here

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from openwatt.doctor.asking import Asker, UnansweredError
 from openwatt.doctor.checklist import GUIDE, ITEMS
-from openwatt.doctor.findings import BrokenError, Finding, UnaskedError, Verdict, ok
-from openwatt.doctor.patient import Patient
+from openwatt.doctor.context import Patient
+from openwatt.doctor.http_probe import Asker, UnansweredError
+from openwatt.doctor.results import BrokenError, Finding, UnaskedError, Verdict, ok
 from openwatt.doctor.runner import Item, chosen, examine
 from openwatt.domain.errors import OpenWattError
 from openwatt.settings import Settings

@@ -14,11 +14,11 @@ from typing import Any
 import psycopg
 import yaml
 
-from openwatt.doctor.asking import Asker
 from openwatt.doctor.checklist import ITEMS
-from openwatt.doctor.findings import Finding
-from openwatt.doctor.patient import Patient
+from openwatt.doctor.context import Patient
+from openwatt.doctor.http_probe import Asker
 from openwatt.doctor.prometheus import JOB
+from openwatt.doctor.results import Finding
 from openwatt.doctor.runner import chosen, examine
 from openwatt.settings import read_settings
 from tests.bugsink_server import Bugsink

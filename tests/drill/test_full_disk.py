@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from openwatt.doctor.findings import BrokenError
+from openwatt.doctor.results import BrokenError
 from openwatt.drill.full_disk import unfilled_file
+from openwatt.observability import metrics_directory
 from openwatt.settings import Settings
-from openwatt.telemetry.metrics import exposition_of
-from openwatt.telemetry.scrape import read_scrape
-from openwatt.telemetry.worker_files import DRILL_FILE
-from openwatt.watch import metrics_directory
+from openwatt.telemetry.metrics.registry import exposition_of
+from openwatt.telemetry.metrics.scrape import read_scrape
+from openwatt.telemetry.metrics.worker_files import DRILL_FILE
 
 
 def empty_files(folder: Path) -> float:

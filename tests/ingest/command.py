@@ -19,8 +19,8 @@ import json, signal, sys
 from dataclasses import replace
 from functools import partial
 from openwatt.cli import ingestion, main, sources
-from openwatt.ingest.fetch import Fetcher, FetchLimits
-from openwatt.ingest.sources import load_sources
+from openwatt.ingest.fetching.client import Fetcher, FetchLimits
+from openwatt.ingest.declarations import load_sources
 told = json.loads(sys.argv.pop(1))
 described = load_sources()
 ours = {name: replace(described[name], **changes) for name, changes in told["sources"].items()}

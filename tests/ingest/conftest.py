@@ -9,11 +9,11 @@ import psycopg
 import pytest
 
 from openwatt.domain.doubts import References
-from openwatt.ingest.fetch import Fetcher, FetchLimits
-from openwatt.ingest.grid_pdf.words import read_pages
+from openwatt.ingest.declarations import Source, load_sources
+from openwatt.ingest.fetching.client import Fetcher, FetchLimits
 from openwatt.ingest.inspect import Inspection, inspect_document
-from openwatt.ingest.run import Ingestion, Look
-from openwatt.ingest.sources import Source, load_sources
+from openwatt.ingest.pipeline import Ingestion, Look
+from openwatt.ingest.readers.grid_pdf.words import read_pages
 from openwatt.store.database import Database, bind_to_history
 from openwatt.store.runs import SourceState, StoredRun, last_run, source_states
 from openwatt.store.tariffs import PublishedTariff, TariffFilter, tariffs_on

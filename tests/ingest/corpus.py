@@ -9,10 +9,10 @@ from pathlib import Path
 
 from openwatt.catalogue.references import shipped_references
 from openwatt.domain.reading import Line, Reading
-from openwatt.ingest.figures import plain
-from openwatt.ingest.grid_pdf.sheet import read_sheet
-from openwatt.ingest.grid_pdf.words import Page, read_pages
-from openwatt.ingest.sources import Source, load_sources
+from openwatt.ingest.declarations import Source, load_sources
+from openwatt.ingest.readers.figures import plain
+from openwatt.ingest.readers.grid_pdf.sheet import read_sheet
+from openwatt.ingest.readers.grid_pdf.words import Page, read_pages
 from tests.shared_data import SHARED
 
 SOURCES = load_sources()

@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import pairwise
 
-from openwatt.ingest.figures import parse_amount
-from openwatt.ingest.grid_pdf.geometry import PowerColumn, join_ranges, power_columns, value_columns
-from openwatt.ingest.grid_pdf.header import header_words
-from openwatt.ingest.grid_pdf.vocabulary import Kind, Vocabulary, read_anchors
-from openwatt.ingest.grid_pdf.words import Page, Word
+from openwatt.ingest.readers.figures import parse_amount
+from openwatt.ingest.readers.grid_pdf.geometry import PowerColumn, join_ranges, power_columns, value_columns
+from openwatt.ingest.readers.grid_pdf.header import header_words
+from openwatt.ingest.readers.grid_pdf.vocabulary import Kind, Vocabulary, read_anchors
+from openwatt.ingest.readers.grid_pdf.words import Page, Word
 
 
 @dataclass(frozen=True)

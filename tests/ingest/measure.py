@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from openwatt.domain.doubts import find_doubts
 from openwatt.domain.reading import Doubt, Reading
-from openwatt.ingest.grid_pdf.sheet import read_sheet
-from openwatt.ingest.sources import expectations
+from openwatt.ingest.declarations import expectations
+from openwatt.ingest.readers.grid_pdf.sheet import read_sheet
 from tests.ingest.corpus import MISPRINTED, REFERENCES, pages_of, reading_of, source_of
 from tests.ingest.damage import KINDS, damages, grids_of
 

@@ -6,9 +6,9 @@ from functools import cache
 import pytest
 
 from openwatt.catalogue.references import shipped_references
+from openwatt.ingest.declarations import load_sources
 from openwatt.ingest.inspect import Inspection, inspect_document
 from openwatt.ingest.publication import document_of, run_of
-from openwatt.ingest.sources import load_sources
 from openwatt.store.database import Connection
 from openwatt.store.documents import keep_content
 from openwatt.store.runs import record_run

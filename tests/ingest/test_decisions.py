@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from openwatt.ingest.approval import approve_run, reject_run
+from openwatt.ingest.review import approve_run, reject_run
 from tests.ingest.conftest import SOURCES, Desk
 from tests.ingest.drawn_sheets import simple_and_double
-from tests.ingest.test_run import strict
+from tests.ingest.test_pipeline import strict
 
 YELI = "yeli_verte"
 SHEET = simple_and_double().pdf

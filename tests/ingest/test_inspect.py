@@ -10,8 +10,8 @@ from PIL import Image
 
 from openwatt.catalogue.references import shipped_references
 from openwatt.cli.inspection import inspect
+from openwatt.ingest.declarations import SignedException, load_sources
 from openwatt.ingest.inspect import as_json, inspect_document
-from openwatt.ingest.sources import SignedException, load_sources
 from tests.ingest.drawn_sheets import (
     drawn_words,
     gross_and_discounted,

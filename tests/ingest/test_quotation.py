@@ -3,8 +3,8 @@
 import pytest
 
 from openwatt.domain.reading import Doubt
-from openwatt.ingest.grid_pdf.words import Page, Word, read_pages
 from openwatt.ingest.quotation import MOST_LINES, Words, quote, quote_data, words_of_data
+from openwatt.ingest.readers.grid_pdf.words import Page, Word, read_pages
 from tests.ingest.drawn_sheets import simple_and_double
 from tests.ingest.refused_runs import misprinted, read
 

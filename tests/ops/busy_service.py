@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from openwatt.store.embedded import EmbeddedPostgres
+from openwatt.store.embedded.postgres import EmbeddedPostgres
 from tests.chaos.running import ONE_TARIFF, Home, Service, load, wait_until
 from tests.log_receivers import Receiver
 from tests.ops.monitoring import Monitoring, monitoring

@@ -10,7 +10,7 @@ import yaml
 from flask.testing import FlaskClient
 
 from openwatt.cli import main
-from openwatt.telemetry.metrics import DURATION_BUCKETS
+from openwatt.telemetry.metrics.registry import DURATION_BUCKETS
 from tests.ops.rule_files import OPS, alerts, recorded, rules
 
 RUNBOOK = (OPS / "runbook.md").read_text("utf-8")

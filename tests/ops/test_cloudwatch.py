@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import pytest
 
-from openwatt.telemetry.fields import FIELDS
-from openwatt.telemetry.logs import Identity, JsonFormatter
+from openwatt.telemetry.logs.fields import FIELDS
+from openwatt.telemetry.logs.handlers import Identity, JsonFormatter
 from tests.ops import insights_query
 
 CLOUDWATCH = Path(__file__).resolve().parents[2] / "ops" / "cloudwatch"

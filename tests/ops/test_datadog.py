@@ -9,10 +9,10 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from openwatt.telemetry import access
 from openwatt.telemetry import context as contexts
-from openwatt.telemetry.fields import FIELDS
-from openwatt.telemetry.logs import Identity, JsonFormatter
+from openwatt.telemetry.logs import request_record as access
+from openwatt.telemetry.logs.fields import FIELDS
+from openwatt.telemetry.logs.handlers import Identity, JsonFormatter
 
 DATADOG = Path(__file__).resolve().parents[2] / "ops" / "datadog"
 #: What the agent knows for a file and for a rule.

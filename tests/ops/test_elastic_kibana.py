@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from openwatt.telemetry.fields import FIELDS
+from openwatt.telemetry.logs.fields import FIELDS
 from tests.ops import kql
 
 FILE = Path(__file__).resolve().parents[2] / "ops" / "elastic" / "kibana.ndjson"
@@ -142,7 +142,7 @@ RECORDS: Final[dict[str, dict[str, Any]]] = {
     "slow": {"level": "info", "event": "request", "logger": "openwatt.access", "duration_ms": 1000},
     "quick": {"level": "info", "event": "request", "logger": "openwatt.access", "duration_ms": 999.9},
     "asked": {"level": "info", "request_id": "f47ac10b-58cc-4372-a567-0e02b2c3d479", "logger": "x"},
-    "ingested": {"level": "info", "logger": "openwatt.ingest.run", "outcome": "published"},
+    "ingested": {"level": "info", "logger": "openwatt.ingest.pipeline", "outcome": "published"},
     "read": {"level": "warning", "logger": "other", "source": "edf-bleu"},
     "torn": {"level": "warning", "logger": "logstash", "tags": ["_jsonparsefailure"]},
     "refused": {"event": {}, "dead_letter": {"reason": "an object"}},

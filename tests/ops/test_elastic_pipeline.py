@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openwatt.telemetry import context as contexts
-from openwatt.telemetry.fields import EXTRA_FIELDS, FIELDS
-from openwatt.telemetry.logs import Identity, JsonFormatter
+from openwatt.telemetry.logs.fields import EXTRA_FIELDS, FIELDS
+from openwatt.telemetry.logs.handlers import Identity, JsonFormatter
 from tests.ops.elastic_index import Index, RefusedError, Stack, Template
 from tests.ops.logstash_grammar import LogstashConfigError
 from tests.ops.logstash_pipeline import Pipeline

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import yaml
 
-from openwatt.telemetry.fields import FIELDS
-from openwatt.telemetry.logs import Identity, JsonFormatter
-from openwatt.telemetry.shipment import ShippingConfig
-from openwatt.telemetry.shipping import Shipper
+from openwatt.telemetry.logs.fields import FIELDS
+from openwatt.telemetry.logs.handlers import Identity, JsonFormatter
+from openwatt.telemetry.shipping.options import ShippingConfig
+from openwatt.telemetry.shipping.shipper import Shipper
 from tests.chaos.running import Answer, new_home, wait_until
 from tests.log_receivers import Receiver
 from tests.ops.elastic_index import Stack
@@ -135,7 +135,7 @@ def test_all_kinds_of_lines_were_among_them(run: Run) -> None:
         "gunicorn.error",
         "openwatt.gunicorn",
         "openwatt.threads",
-        "openwatt.prepare",
+        "openwatt.bootstrap",
     } <= loggers
     assert {source["level"] for source in run.stack.index.all()} >= {"debug", "info", "critical"}
     assert any("stack_info" in source for source in run.stack.index.all())

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from openwatt.telemetry.fields import EXTRA_FIELDS, FIELDS
+from openwatt.telemetry.logs.fields import EXTRA_FIELDS, FIELDS
 from tests.ops import insights_query, kql, test_datadog, test_elastic_kibana
 
 ROOT = Path(__file__).resolve().parents[2]

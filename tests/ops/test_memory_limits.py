@@ -7,8 +7,8 @@ import yaml
 
 from openwatt.meter.sandbox import SandboxLimits
 from openwatt.settings import MOST_USUAL_WORKERS, read_settings
-from openwatt.web import uploads
-from openwatt.web.bodies import LONGEST_FILE_BODY
+from openwatt.web.http import uploads
+from openwatt.web.http.bodies import LONGEST_FILE_BODY
 from tests.ops.dockerfile import REPOSITORY
 from tests.ops.rule_files import alerts
 from tests.ops.units import setting

@@ -14,7 +14,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from openwatt.settings import read_settings
-from openwatt.store import embedded_place
+from openwatt.store.embedded import paths as embedded_place
 from openwatt.store.migrate import migrate
 from tests.conftest import Server
 from tests.ops.dockerfile import REPOSITORY

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from openwatt.store.embedded import EmbeddedPostgres
-from openwatt.store.processes import command_of
+from openwatt.store.embedded.postgres import EmbeddedPostgres
+from openwatt.store.embedded.processes import command_of
 
 
 def kill_servers_under(folder: Path) -> None:

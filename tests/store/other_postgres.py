@@ -17,8 +17,8 @@ from types import MappingProxyType
 
 import psycopg
 
-from openwatt.store import embedded_place
-from openwatt.store.embedded_place import Account, bundled, find_binaries
+from openwatt.store.embedded import paths as embedded_place
+from openwatt.store.embedded.paths import Account, bundled, find_binaries
 from tests.programs import find_program
 
 _ENVIRONMENT: Mapping[str, str] = MappingProxyType({"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"})

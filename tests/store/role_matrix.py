@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.conninfo import make_conninfo
 
+from openwatt.bootstrap import connect, prepare_database
 from openwatt.domain.errors import OpenWattError
-from openwatt.prepare import connect, prepare_database
 from openwatt.settings import Settings
 from openwatt.store.database import Database, bind_to_history
 from openwatt.store.errors import SchemaError

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 
-from openwatt.prepare import connect, prepare_database
+from openwatt.bootstrap import connect, prepare_database
 from openwatt.settings import Settings
 from openwatt.store.database import Database
 from openwatt.store.errors import PoolerError

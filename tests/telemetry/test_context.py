@@ -3,8 +3,8 @@ import threading
 
 import pytest
 
-from openwatt.telemetry import access
 from openwatt.telemetry import context as contexts
+from openwatt.telemetry.logs import request_record as access
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 

@@ -11,7 +11,7 @@ import sentry_sdk
 from flask import Flask, abort, got_request_exception, request
 
 from openwatt.telemetry import context as contexts
-from openwatt.telemetry.logs import Identity, LogConfig, configure_logs
+from openwatt.telemetry.logs.handlers import Identity, LogConfig, configure_logs
 from openwatt.telemetry.sentry import ErrorReports, SentryConfig
 from tests.bugsink_server import Bugsink
 

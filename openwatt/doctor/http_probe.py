@@ -1,0 +1,197 @@
+"""Asks other servers over HTTP with a short patience; what goes wrong is told in words, without secrets."""
+
+import functools
+import ssl
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import quote, unquote
+
+import httpx
+import msgspec
+
+from openwatt.addresses import AddressError, parse_address
+from openwatt.doctor.results import BrokenError
+
+T = TypeVar("T")
+
+CONNECT_S, ANSWER_S = 2.0, 5.0
+_POLL_S = 0.25
+_SOCKET = "http+unix://"
+_LONGEST_WORDS = 200
+
+
+class UnansweredError(BrokenError):
+    """A server gives no answer, or none that can be used; `status` where it gave one at all."""
+
+    def __init__(self, says: str, status: int | None = None) -> None:
+        self.status = status
+        super().__init__(says)
+
+
+def socket_url(path: str) -> str:
+    """The address of an HTTP server that listens on a unix socket, as an `Asker` takes it."""
+    return f"{_SOCKET}{quote(path, safe='')}"
+
+
+def shown(url: str) -> str:
+    """An address without the name and password that may stand in it, nor its query."""
+    try:
+        base = parse_address(url).base
+    except AddressError:
+        return "what should be an address"
+    return f"unix:{unquote(base.removeprefix(_SOCKET))}" if base.startswith(_SOCKET) else base
+
+
+def poll(asked: Callable[[], T | None], patience_s: float, every_s: float = _POLL_S) -> T | None:
+    """What `asked` gives as soon as it gives something; None when it never does within the patience."""
+    deadline = time.monotonic() + patience_s
+    while (found := asked()) is None and time.monotonic() + every_s < deadline:
+        time.sleep(every_s)
+    return found
+
+
+@functools.cache
+def _trust() -> ssl.SSLContext:
+    """Whom the machine trusts (an authority of one's own too), and what the public trusts."""
+    context = httpx.create_ssl_context()
+    context.load_default_certs()
+    return context
+
+
+class Asker:
+    """A client of HTTP servers that many threads may use together."""
+
+    def __init__(self) -> None:
+        self._client = self._new_client(verify=_trust())
+        self._of_sockets: dict[str, httpx.Client] = {}
+        self._lock = threading.Lock()
+
+    @staticmethod
+    def _new_client(**how: Any) -> httpx.Client:
+        timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
+        return httpx.Client(timeout=timeout, headers={"User-Agent": "openwatt-doctor"}, **how)
+
+    def _route(self, url: str) -> tuple[httpx.Client, str]:
+        """The client that reaches an address, and the address as it takes it."""
+        if not url.startswith(_SOCKET):
+            return self._client, url
+        socket, slash, path = url.removeprefix(_SOCKET).partition("/")
+        with self._lock:
+            if socket not in self._of_sockets:
+                transport = httpx.HTTPTransport(uds=unquote(socket))
+                self._of_sockets[socket] = self._new_client(transport=transport)
+            return self._of_sockets[socket], f"http://localhost{slash}{path}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for client in (self._client, *self._of_sockets.values()):
+            client.close()
+
+    def ask(
+        self,
+        url: str,
+        path: str = "",
+        *,
+        query: Mapping[str, str | int] | None = None,
+        body: object = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        token: str | None = None,
+    ) -> httpx.Response:
+        """The answer of a server, whatever its status; a name and password in the address are used.
+
+        With `body` (sent as JSON) or `content` it is a POST, else a GET.
+
+        Raises:
+            UnansweredError: nothing listens there, or it does not answer in time.
+        """
+        sent = dict(headers or {})
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        try:
+            client, address = self._route((url.rstrip("/") if path else url) + path)
+            return client.request(
+                "GET" if body is None and content is None else "POST",
+                address,
+                params=query,
+                json=body,
+                content=content,
+                headers=sent,
+            )
+        except httpx.HTTPError as error:
+            raise UnansweredError(f"{shown(url)} {_in_words(error)}") from error
+        except httpx.InvalidURL as error:
+            raise UnansweredError(f"{shown(url)} is no address that can be asked") from error
+
+    def ask_json(self, url: str, path: str = "", **how: Any) -> Any:
+        """What a server answers as JSON.
+
+        Raises:
+            UnansweredError: it does not answer, or not with a 200 and JSON.
+        """
+        answer = self.ask(url, path, **how)
+        where = f"{shown(url)}{path.partition('?')[0]}"
+        if not answer.is_success:
+            raise UnansweredError(
+                f"{where} answers {answer.status_code}{_reason(answer)}", answer.status_code
+            )
+        try:
+            return answer.json()
+        except ValueError:
+            raise UnansweredError(f"{where} answers with something else than JSON") from None
+
+    def ask_for(self, shape: type[T], url: str, path: str = "", **how: Any) -> T:
+        """What a server answers as JSON of a shape: whoever else listens there answers otherwise.
+
+        Raises:
+            UnansweredError: it does not answer, or not with a 200 and JSON of that shape.
+        """
+        return shaped(self.ask_json(url, path, **how), shape, f"{shown(url)}{path.partition('?')[0]}")
+
+
+def shaped(told: object, shape: type[T], where: str) -> T:
+    """What was told as a value of the type that it must have.
+
+    Raises:
+        UnansweredError: it has another one, so somebody else told it.
+    """
+    try:
+        return msgspec.convert(told, shape)
+    except msgspec.ValidationError as error:
+        says = f"{where} answers as another program would: {str(error)[0].lower()}{str(error)[1:]}"
+        raise UnansweredError(says, 200) from None
+
+
+def _in_words(error: httpx.HTTPError) -> str:
+    if isinstance(error, httpx.ConnectTimeout):
+        return f"cannot be reached within {CONNECT_S:g} s"
+    if isinstance(error, httpx.TimeoutException):
+        return f"does not answer within {ANSWER_S:g} s"
+    said = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        why = said.partition("verify failed: ")[2].partition(" (_ssl")[0] or "it cannot be verified"
+        return f"has a certificate that is not trusted: {why}"
+    if isinstance(error, httpx.ConnectError):
+        return "refuses connections" if "refused" in said else f"cannot be reached: {said}"
+    return f"breaks off: {said or type(error).__name__}"
+
+
+def _reason(answer: httpx.Response) -> str:
+    """What a server says of its refusal, in the keys that those of the stack use."""
+    if answer.status_code in {401, 403}:
+        return " (the name, password or token is missing or wrong)"
+    try:
+        said = answer.json()
+    except ValueError:
+        return ""
+    for key in ("error", "message", "detail"):
+        if isinstance(said, dict) and isinstance(said.get(key), str):
+            return f": {said[key][:_LONGEST_WORDS]}"
+    return ""

@@ -1,0 +1,139 @@
+"""Which addresses may be asked: public names over https, never a machine of the inside."""
+
+import ipaddress
+import queue
+import re
+import socket
+import threading
+from collections.abc import Callable, Sequence
+
+import httpx
+
+from openwatt.ingest.fetching.unreachable import RefusedAddressError
+
+#: From a host's name and a port to the addresses it has, as text.
+Resolve = Callable[[str, int], Sequence[str]]
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+#: The longest address that is asked; documents have addresses of some hundred signs.
+MAX_LENGTH = 2_000
+
+#: Ends of names that only exist inside (RFC 6761, 6762, 8375, ICANN's reserved `internal`).
+_INSIDE = ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "home.arpa", "localdomain")
+
+_NAME = re.compile(r"([a-z0-9_-]{1,63}\.)+[a-z0-9-]{1,63}")
+
+#: The only block in which public IPv6 addresses are given out (IANA, RFC 4291).
+_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
+#: Blocks in it that carry an IPv4 address of somebody's choice (6to4, Teredo).
+_TUNNELS = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001::/32"))
+#: How a network without IPv4 writes an IPv4 address (NAT64, RFC 6052): it counts as that address.
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+
+
+def is_public(ip: IPAddress) -> bool:
+    """Whether an address belongs to the internet at large: not private, loopback, link-local."""
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is not None:
+            return is_public(ip.ipv4_mapped)
+        if ip in _NAT64:
+            return is_public(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
+        if ip not in _GLOBAL_UNICAST or any(ip in tunnel for tunnel in _TUNNELS):
+            return False
+    return ip.is_global and not (ip.is_private or ip.is_multicast or ip.is_reserved or ip.is_link_local)
+
+
+def check_address(address: str | httpx.URL, *, loopback: bool = False) -> httpx.URL:
+    """The address, parsed once as the client itself reads it, when nothing in it is refused.
+
+    `loopback` is for tests: this machine may be asked, over http and on any port.
+
+    Raises:
+        RefusedAddressError: not https on port 443, a user or password in it, or a host of the inside.
+    """
+    shown = str(address)[:200]
+    if len(str(address)) > MAX_LENGTH:
+        raise RefusedAddressError(f"{shown}… is longer than {MAX_LENGTH} signs")
+    try:
+        url = httpx.URL(address)
+    except (httpx.InvalidURL, ValueError) as error:
+        raise RefusedAddressError(f"{shown!r} is no address: {error}") from error
+    host = url.raw_host.decode("ascii").lower().rstrip(".")
+    if url.userinfo:
+        raise RefusedAddressError(f"the address at {host} holds a user or a password: give one without")
+    if not host or url.scheme not in {"http", "https"}:
+        raise RefusedAddressError(f"{shown!r} is not an address that begins with https://")
+    if not loopback and url.scheme != "https":
+        raise RefusedAddressError(f"{shown} is not encrypted: give its https address")
+    if not loopback and url.port not in {None, 443}:
+        raise RefusedAddressError(f"{shown} asks port {url.port}: documents are only asked on port 443")
+    ip = _written_ip(host)
+    if ip is not None:
+        _check_ip(host, ip, loopback=loopback)
+    elif not (loopback and host == "localhost"):
+        _check_name(host)
+    return url
+
+
+def _written_ip(host: str) -> IPAddress | None:
+    """The IP address that stands where a name could; None for a name."""
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None
+
+
+def _check_ip(host: str, ip: IPAddress, *, loopback: bool) -> None:
+    if not is_public(ip) and not (loopback and ip.is_loopback):
+        raise RefusedAddressError(f"{host} leads to {ip}, which is not a public address")
+
+
+def _check_name(host: str) -> None:
+    """Refuses names of the inside, and numbers that resolvers take for an address (127.1, 0x7f000001)."""
+    last = host.rpartition(".")[2]
+    if "." not in host or any(host.endswith(f".{end}") for end in _INSIDE):
+        raise RefusedAddressError(f"{host} is a name of an inner network: give a public address")
+    if last.isdigit() or last.startswith("0x") or not _NAME.fullmatch(host):
+        raise RefusedAddressError(f"{host} is neither a name nor an address")
+
+
+def resolve(host: str, port: int) -> list[str]:
+    """The addresses that this machine's resolver knows of a host, in its order of preference."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+
+
+def checked_ips(
+    host: str, port: int, *, resolve: Resolve, within_s: float, loopback: bool = False
+) -> list[str]:
+    """The addresses of a host, each checked: to connect to one of them is to connect to what was checked.
+
+    Raises:
+        RefusedAddressError: one of them is not public; a name that leads inside even once is not asked.
+        OSError: the resolver knows no address, or does not answer in time.
+    """
+    ips = [ipaddress.ip_address(text) for text in _in_time(resolve, host, port, within_s)]
+    for ip in ips:
+        _check_ip(host, ip, loopback=loopback)
+    return [str(ip) for ip in ips]
+
+
+def _in_time(resolve: Resolve, host: str, port: int, within_s: float) -> Sequence[str]:
+    """What the resolver answers; it has no time limit of its own that we could set."""
+    answers: queue.SimpleQueue[Sequence[str] | OSError] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(resolve(host, port))
+        except OSError as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, name="resolve", daemon=True).start()
+    try:
+        answer = answers.get(timeout=max(within_s, 0.0))
+    except queue.Empty:
+        raise TimeoutError(f"the name {host} is not resolved in time") from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer

@@ -1,0 +1,346 @@
+"""A document from its address: politely, within limits, and only from where the world can be asked."""
+
+import datetime as dt
+import hashlib
+import logging
+import re
+import ssl
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import backoff
+import httpx
+
+from openwatt import __version__
+from openwatt.ingest.fetching import addresses
+from openwatt.ingest.fetching.addresses import Resolve, check_address
+from openwatt.ingest.fetching.connection import DEADLINE, FAULTS, DeadlineTransport, fault_of
+from openwatt.ingest.fetching.media import MediaKind, media_type_of, seems_whole
+from openwatt.ingest.fetching.retry import RETRIED_STATUSES, PassingError, retry_after_s, waits
+from openwatt.ingest.fetching.unreachable import UnreachableError
+from openwatt.ingest.readers.unreadable import UnreadableDocumentError
+
+logger = logging.getLogger(__name__)
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_ACCEPT: Mapping[MediaKind, str] = {
+    "pdf": "application/pdf, */*;q=0.1",
+    "csv": "text/csv, */*;q=0.1",
+    "json": "application/json, */*;q=0.1",
+}
+#: What a validator may look like: it is kept and sent back, so it is one short line.
+_VALIDATOR = re.compile(r"[ -~]{1,500}")
+
+#: What to do about an answer that will not change by asking again.
+_REMEDIES: Mapping[int, str] = {
+    401: "the document is not for programs: fetch it in a browser and read it with --file",
+    403: "the document is not for programs: fetch it in a browser and read it with --file",
+    404: "the document has moved: give the source its new address",
+    410: "the document is gone: give the source its new address",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchLimits:
+    """What one look at an address may cost.
+
+    `request_seconds` ends one request, from its name's resolution to its last byte,
+    however slowly it comes. After `give_up_seconds`, the turns that were waited for
+    included, no attempt begins, and one that runs ends `request_seconds` later at the
+    latest. A server that asks to wait longer than `longest_retry_after_seconds`, or
+    than is left, is not asked again in this run: earlier than it asks would be impolite.
+    """
+
+    bytes: int = 25_000_000
+    request_seconds: float = 60.0
+    redirects: int = 5
+    attempts: int = 5
+    give_up_seconds: float = 240.0
+    first_wait_seconds: float = 2.0
+    longest_wait_seconds: float = 60.0
+    longest_retry_after_seconds: float = 120.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedDocument:
+    """A document as it was given. `address` is the last of its redirects; `seconds` holds every wait."""
+
+    content: bytes
+    sha256: str
+    media_type: str
+    address: str
+    etag: str | None
+    last_modified: str | None
+    attempts: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotModified:
+    """The server says that the document is the one whose `etag` or `last_modified` it was told."""
+
+    address: str
+    etag: str | None
+    last_modified: str | None
+    attempts: int
+    seconds: float
+
+
+def user_agent(contact: str | None) -> str:
+    """Who asks: OpenWatt, its version, and where its operator can be found when they say so."""
+    return f"OpenWatt/{__version__}" + (f" (+{contact})" if contact else "")
+
+
+class Fetcher:
+    """The one HTTP client of the ingestion.
+
+    `wait_turn` is called with a host's name before every request to it, retries and
+    redirects included, and returns when the host may be asked. `resolve` and
+    `loopback` (ask this machine, over http and any port) exist for tests.
+    """
+
+    def __init__(
+        self,
+        user_agent: str,
+        wait_turn: Callable[[str], None],
+        limits: FetchLimits | None = None,
+        *,
+        clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
+        resolve: Resolve = addresses.resolve,
+        tls: ssl.SSLContext | None = None,
+        loopback: bool = False,
+    ) -> None:
+        self._user_agent = user_agent
+        self._wait_turn = wait_turn
+        self._limits = limits or FetchLimits()
+        self._clock = clock
+        self._loopback = loopback
+        transport = DeadlineTransport(
+            tls=tls or httpx.create_ssl_context(), resolve=resolve, loopback=loopback
+        )
+        self._client = httpx.Client(transport=transport, trust_env=False, timeout=None)  # noqa: S113 - deadline
+
+    def fetch(
+        self,
+        address: str,
+        *,
+        expects: MediaKind,
+        etag: str | None = None,
+        last_modified: str | None = None,
+    ) -> FetchedDocument | NotModified:
+        """The document at an address, or the word that it is still the one last seen.
+
+        Raises:
+            UnreachableError: it could not be had; nothing is known of the document.
+            UnreadableDocumentError: an answer came that is no such document, or beyond a limit.
+        """
+        limits = self._limits
+        start = time.monotonic()
+        ends_at = start + limits.give_up_seconds + limits.request_seconds
+        look = _Look(expects, etag, last_modified, ends_at)
+
+        def too_long(fault: Exception) -> bool:
+            asked = (fault.retry_after_s if isinstance(fault, PassingError) else None) or 0.0
+            left = start + limits.give_up_seconds - time.monotonic()
+            return asked > 0 and asked > min(limits.longest_retry_after_seconds, left)
+
+        retried = backoff.on_exception(
+            waits,
+            PassingError,
+            jitter=None,
+            max_tries=limits.attempts,
+            max_time=limits.give_up_seconds,
+            giveup=too_long,
+            on_backoff=_log_retry,
+            logger=None,
+            first_s=limits.first_wait_seconds,
+            longest_s=limits.longest_wait_seconds,
+        )(self._attempt)
+        try:
+            answer: httpx.Response
+            content: bytes | None
+            answer, content = retried(address, look)
+        except PassingError as fault:
+            raise UnreachableError(_given_up(fault, look)) from fault
+        seconds = time.monotonic() - start
+        found_etag = _validator(answer.headers.get("ETag"))
+        found_modified = _validator(answer.headers.get("Last-Modified"))
+        if content is None:
+            return NotModified(
+                address=str(answer.request.url),
+                etag=found_etag or etag,
+                last_modified=found_modified or last_modified,
+                attempts=look.attempts,
+                seconds=seconds,
+            )
+        return FetchedDocument(
+            content=content,
+            sha256=hashlib.sha256(content).hexdigest(),
+            media_type=media_type_of(content, expects),
+            address=str(answer.request.url),
+            etag=found_etag,
+            last_modified=found_modified,
+            attempts=look.attempts,
+            seconds=seconds,
+        )
+
+    def close(self) -> None:
+        """Ends the client."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _attempt(self, address: str, look: "_Look") -> tuple[httpx.Response, bytes | None]:
+        """One walk from the address through its redirects to an answer; None is the content of a 304."""
+        look.attempts += 1
+        url = check_address(address, loopback=self._loopback)
+        for _ in range(self._limits.redirects + 1):
+            self._wait_turn(url.host)
+            response, content = self._ask(url, look)
+            if response.status_code not in _REDIRECTS:
+                return response, content
+            target = response.headers.get("Location")
+            if not target:
+                raise UnreachableError(
+                    f"{url.host} answers {response.status_code} without saying where to go"
+                )
+            url = check_address(_joined(url, target), loopback=self._loopback)
+        raise UnreachableError(
+            f"more than {self._limits.redirects} redirects, the last to {url}: "
+            "look at the address in a browser and correct it"
+        )
+
+    def _ask(self, url: httpx.URL, look: "_Look") -> tuple[httpx.Response, bytes | None]:
+        """One request and its answer: the content of a 200, None for a redirect or a 304."""
+        headers = {"User-Agent": self._user_agent, "Accept": _ACCEPT[look.expects], "Accept-Encoding": "gzip"}
+        if look.etag:
+            headers["If-None-Match"] = look.etag
+        if look.last_modified:
+            headers["If-Modified-Since"] = look.last_modified
+        start = time.monotonic()
+        deadline = min(start + self._limits.request_seconds, look.ends_at)
+        request = httpx.Request("GET", url, headers=headers, extensions={DEADLINE: deadline})
+        try:
+            response = self._client.send(request, stream=True)
+            try:
+                content = self._content(response, look)
+            finally:
+                response.close()
+        except FAULTS as error:
+            raise fault_of(error, url.host, deadline - start) from error
+        return response, content
+
+    def _content(self, response: httpx.Response, look: "_Look") -> bytes | None:
+        status, host = response.status_code, response.request.url.host
+        if status in _REDIRECTS or (status == 304 and look.conditional):
+            return None
+        if status in RETRIED_STATUSES:
+            asked = retry_after_s(response.headers.get("Retry-After"), self._clock())
+            raise PassingError(f"{host} answers {_status(response)}", retry_after_s=asked)
+        if status != 200:
+            remedy = _REMEDIES.get(status, "look at the address in a browser")
+            raise UnreachableError(f"{host} answers {_status(response)}: {remedy}")
+        announced = response.headers.get("Content-Length", "")
+        if announced.isdigit() and int(announced) > self._limits.bytes:
+            raise UnreadableDocumentError(f"{announced} bytes, the limit is {self._limits.bytes}")
+        content = b"".join(_parts(response, self._limits.bytes))
+        framed = announced or "Transfer-Encoding" in response.headers
+        if not framed and _is_cut(content, look.expects):
+            raise PassingError(f"{host} does not say where its answer ends, and the document is cut short")
+        return content
+
+
+@dataclass(slots=True)
+class _Look:
+    """What one call of `fetch` asks for and has used."""
+
+    expects: MediaKind
+    etag: str | None
+    last_modified: str | None
+    ends_at: float
+    attempts: int = 0
+
+    @property
+    def conditional(self) -> bool:
+        return bool(self.etag or self.last_modified)
+
+
+def _parts(response: httpx.Response, most: int) -> Iterator[bytes]:
+    """The parts of a body without its gzip, of which no more than `most` bytes come in or out.
+
+    Raises:
+        UnreadableDocumentError: more than that, another encoding than was asked for, or gzip that is none.
+        PassingError: the gzip ends before its end.
+    """
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding in {"identity", ""}:
+        yield from _counted(response.iter_raw(), most)
+        return
+    if encoding not in {"gzip", "x-gzip"}:
+        raise UnreadableDocumentError(f"the answer is encoded as {encoding[:40]!r}, which was not asked for")
+    unpacker = zlib.decompressobj(wbits=31)
+
+    def unpacked() -> Iterator[bytes]:
+        for part in _counted(response.iter_raw(), most):
+            # One part may unpack to a thousand times its size: one byte more than allowed is enough to see.
+            yield unpacker.decompress(part, most + 1)
+            if unpacker.unused_data:
+                raise UnreadableDocumentError("the answer goes on behind the end of its gzip")
+
+    try:
+        yield from _counted(unpacked(), most)
+    except zlib.error as error:
+        raise UnreadableDocumentError("the answer says that it is gzip, and is not") from error
+    if not unpacker.eof:
+        raise PassingError(f"{response.request.url.host} ends its answer before the end of its gzip")
+
+
+def _counted(parts: Iterator[bytes], most: int) -> Iterator[bytes]:
+    count = 0
+    for part in parts:
+        count += len(part)
+        if count > most:
+            raise UnreadableDocumentError(f"more than {most} bytes, which is the limit")
+        yield part
+
+
+def _is_cut(content: bytes, expects: MediaKind) -> bool:
+    """Whether what came without a length is the beginning of what is expected, and not its end."""
+    try:
+        media_type_of(content, expects)
+    except UnreadableDocumentError:
+        return False  # something else, which is said later
+    return not seems_whole(content, expects)
+
+
+def _joined(url: httpx.URL, target: str) -> httpx.URL | str:
+    try:
+        return url.join(target)
+    except (httpx.InvalidURL, ValueError):
+        return target  # no address: the check that follows says so
+
+
+def _validator(header: str | None) -> str | None:
+    return header if header and _VALIDATOR.fullmatch(header) else None
+
+
+def _status(response: httpx.Response) -> str:
+    return f"{response.status_code} {response.reason_phrase}".strip()
+
+
+def _given_up(fault: PassingError, look: _Look) -> str:
+    tried = "once" if look.attempts == 1 else f"{look.attempts} times"
+    asked = f", and asks to wait {fault.retry_after_s:.0f} s" if fault.retry_after_s else ""
+    return f"{fault}{asked}; asked {tried}, the next run asks again"
+
+
+def _log_retry(details: Any) -> None:
+    fault = details["exception"]
+    logger.info("fetch tried again", extra={"reason": str(fault)})

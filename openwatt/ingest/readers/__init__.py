@@ -1,0 +1,1 @@
+"""The readers of documents: pure functions from a document to a reading."""

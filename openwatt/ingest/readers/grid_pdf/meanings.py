@@ -1,0 +1,118 @@
+"""What each column of a table means, from its header alone."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from openwatt.domain.reading import Tax
+from openwatt.ingest.readers.grid_pdf.geometry import Column, overlap, share_out
+from openwatt.ingest.readers.grid_pdf.vocabulary import Anchor, Kind, leaves
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a column says: subscription or energy, its tax side, and which register of which option."""
+
+    measure: str | None = None
+    tax: Tax | None = None
+    period: str | None = None
+    season: str | None = None
+    colour: str | None = None
+    option: str | None = None
+
+    @property
+    def register(self) -> str:
+        """The register of an energy column."""
+        if self.season:
+            return self.season
+        if self.colour:
+            return f"{self.colour}_{self.period}"
+        return self.period or "BASE"
+
+
+class HeaderReader:
+    """Shares the anchors of one header out over its columns and keeps what does not fit."""
+
+    def __init__(self, columns: Sequence[Column], anchors: Sequence[Anchor]) -> None:
+        self.columns = columns
+        self.anchors = anchors
+        self.faults: list[str] = []
+        #: The header phrase that gives each column its measure.
+        self.measured: dict[int, Anchor] = {}
+
+    def meanings(self, default_tax: Tax | None) -> list[Meaning]:
+        """One meaning per column, with None for what the header does not say."""
+        everything = list(range(len(self.columns)))
+        measure = self._shared(Kind.MEASURE, everything)
+        if not measure:
+            self.faults.append("no header says which column is the subscription and which the price of a kWh")
+        options = self._options(everything, measure)
+        timed = [i for i in everything if measure.get(i) == "energy" and options.get(i) != "BASE"]
+        tax = self._taxes(everything, default_tax)
+        season = self._shared(Kind.SEASON, timed)
+        period = self._shared(Kind.PERIOD, timed)
+        colour = self._shared(Kind.COLOUR, timed)
+        return [
+            Meaning(measure.get(i), tax.get(i), period.get(i), season.get(i), colour.get(i), options.get(i))
+            for i in everything
+        ]
+
+    def _shared(self, kind: Kind, among: Sequence[int]) -> dict[int, str]:
+        """Each column's value of one kind; empty when the header does not speak of it."""
+        if not among:
+            return {}
+        left, right = self.columns[among[0]].x0 - 60, self.columns[among[-1]].x1 + 60
+        found = leaves([a for a in self.anchors if a.kind is kind and left < a.xc < right])
+        if not found:
+            return {}
+        shares = share_out([self.columns[i] for i in among], found)
+        if shares is None:
+            said = ", ".join(f"« {anchor.text} »" for anchor in found)
+            self.faults.append(f"{len(found)} headers of {kind} ({said}) for {len(among)} columns")
+            return {}
+        if kind is Kind.MEASURE:
+            self.measured = {i: found[share] for i, share in zip(among, shares, strict=True)}
+        return {i: found[share].value for i, share in zip(among, shares, strict=True)}
+
+    def _options(self, everything: Sequence[int], measure: dict[int, str]) -> dict[int, str]:
+        """Which columns belong to Base and which to HP/HC, where both share one column of powers."""
+        names = [a for a in self.anchors if a.kind is Kind.OPTION and a.value in ("BASE", "HPHC")]
+        inside = [a for a in names if self.columns[0].x0 - 60 < a.xc < self.columns[-1].x1 + 60]
+        if {a.value for a in inside} != {"BASE", "HPHC"}:
+            return {}
+        found = leaves(inside)
+        shares = share_out([self.columns[i] for i in everything], found)
+        if shares is None:
+            self.faults.append(f"{len(found)} names of options for {len(everything)} columns")
+            return {}
+        options = {i: found[share].value for i, share in zip(everything, shares, strict=True)}
+        for option in ("BASE", "HPHC"):
+            measures = {measure.get(i) for i in everything if options[i] == option}
+            if measures != {"subscription", "energy"}:
+                return {}
+        return options
+
+    def _taxes(self, everything: Sequence[int], default_tax: Tax | None) -> dict[int, Tax]:
+        """The tax side of each column: the one above it, or the header's only one."""
+        found = [a for a in self.anchors if a.kind is Kind.TAX]
+        said: set[Tax] = {_tax(a) for a in found}
+        if not said and default_tax is not None:
+            said = {default_tax}
+        if len(said) == 1:
+            return dict.fromkeys(everything, said.pop())
+        if not said:
+            self.faults.append("no header says HT or TTC")
+            return {}
+        above = {i: list(self._above(self.columns[i], found)) for i in everything}
+        if all(above.values()):
+            return {i: _tax(max(anchors, key=lambda a: a.yc)) for i, anchors in above.items()}
+        shared = self._shared(Kind.TAX, everything)
+        return {i: "TTC" if value == "TTC" else "HT" for i, value in shared.items()}
+
+    @staticmethod
+    def _above(column: Column, anchors: Sequence[Anchor]) -> Iterator[Anchor]:
+        wide = Column(column.x0 - 4, column.x1 + 4, [])
+        return (anchor for anchor in anchors if overlap(wide, anchor) > 0)
+
+
+def _tax(anchor: Anchor) -> Tax:
+    return "TTC" if anchor.value == "TTC" else "HT"

@@ -1,0 +1,315 @@
+"""A whole sheet: its tables given to offers, composed where prices come in parts, dated, made into lines."""
+
+import datetime as dt
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from itertools import chain
+
+from openwatt.domain.reading import SIDES, SUBSCRIPTION, Doubt, Figure, Line, PrintedDay, Reading, Tax
+from openwatt.domain.tariff import OPTIONS
+from openwatt.ingest.declarations import Offer, Source
+from openwatt.ingest.readers.figures import find_validity
+from openwatt.ingest.readers.grid_pdf.geometry import lines_of, phrases_of
+from openwatt.ingest.readers.grid_pdf.table import Table, read_tables
+from openwatt.ingest.readers.grid_pdf.vocabulary import Vocabulary
+from openwatt.ingest.readers.grid_pdf.words import Page
+
+#: Stands where a document without a source names neither supplier nor offer for the reader.
+UNKNOWN = "(unknown)"
+
+_GENERAL = Source(
+    name="", supplier=UNKNOWN, format="grid_pdf", address=None, cadence_days=1, offers=(Offer(name=UNKNOWN),)
+)
+#: A page with less text than this has its words drawn, not written.
+_MIN_CHARACTERS_PER_PAGE = 80
+#: The sentences by which sheets say that an option, or some powers of it, is closed to new customers.
+_CLOSED = (
+    re.compile(
+        r"puissances? de (?P<low>\d+) a (?P<high>\d+) kva (?:inclus )?de l'option"
+        r" (?P<option>base|heures creuses|tempo)[^.]{0,200}(?:extinction|plus disponibles?)"
+    ),
+    re.compile(
+        r"option (?P<option>base|heures creuses|tempo|ejp) residentiel[\w ]{0,45} en extinction"
+        r" - n'est plus propose"
+        r"(?: - pour les puissances souscrites de (?P<low>\d+) kva inclus a (?P<high>\d+) kva)?"
+    ),
+)
+_OPTION_NAMES = {"base": "BASE", "heures creuses": "HPHC", "tempo": "TEMPO", "ejp": "EJP"}
+_ANNOUNCED = {
+    "BASE": re.compile(r"^option (?:tarifaire )?(?:de )?base\b"),
+    "HPHC": re.compile(r"^option (?:tarifaire )?(?:heures |hp)"),
+    "TEMPO": re.compile(r"^option (?:tarifaire )?tempo\b"),
+    "EJP": re.compile(r"^option (?:tarifaire )?ejp\b"),
+}
+
+
+@dataclass
+class _Dated:
+    """The validity that a page or the whole sheet prints."""
+
+    applies_from: PrintedDay | None
+    applies_to: dt.date | None
+    others: list[str]
+
+
+def read_sheet(pages: Sequence[Page], source: Source | None = None) -> Reading:
+    """What a sheet's words say, with the source's help or with the general vocabulary alone.
+
+    Never raises for what a sheet prints: what cannot be understood is a fault of
+    the reading.
+    """
+    if sum(len(page.text) for page in pages) < _MIN_CHARACTERS_PER_PAGE * len(pages):
+        message = "no text: manual entry (the words are drawn as shapes or images; type the grid as a CSV)"
+        return Reading(lines=(), faults=(Doubt(rule="no-text", message=message, where="whole document"),))
+    return _Sheet(pages, source or _GENERAL).read()
+
+
+class _Sheet:
+    def __init__(self, pages: Sequence[Page], source: Source) -> None:
+        self.pages = pages
+        self.source = source
+        self.faults: list[Doubt] = []
+        self.announced: set[str] = set()
+        self.lines: dict[tuple[str, str, int], Line] = {}
+        self.dates: dict[int | None, _Dated] = {}
+
+    def read(self) -> Reading:
+        wanted = [page for page in self.pages if _is_wanted(page, self.source)]
+        if not wanted:
+            phrases = " or ".join(f"« {phrase} »" for phrase in self.source.page_phrases)
+            self._fault(
+                "phrase-missing", f"no page says {phrases}: is it the right document?", "whole document"
+            )
+        for offer, others in _passes(self.source):
+            own = (offer.column,) if offer and offer.column else ()
+            vocabulary = Vocabulary(own=own, others=(*self.source.decoys, *others))
+            tables = [
+                (page, table)
+                for page in wanted
+                for table in read_tables(
+                    page,
+                    vocabulary,
+                    ignored_mark=self.source.ignored_mark,
+                    default_tax=self.source.default_tax,
+                )
+            ]
+            if self.source.compose:
+                self._compose(self.source.offers[0], tables)
+            else:
+                for page, table in tables:
+                    self._take(offer or self._offer_above(page, table), page, table)
+        for page in wanted:
+            self._announce(page)
+        self._close()
+        order = list(OPTIONS)
+        lines = sorted(
+            self.lines.values(), key=lambda line: (line.offer, order.index(line.option), line.power_kva)
+        )
+        return Reading(lines=tuple(lines), announced=frozenset(self.announced), faults=tuple(self.faults))
+
+    def _fault(self, rule: str, message: str, where: str) -> None:
+        doubt = Doubt(rule=rule, message=message, where=where)
+        if doubt not in self.faults:
+            self.faults.append(doubt)
+
+    def _offer_above(self, page: Page, table: Table) -> Offer | None:
+        """The offer whose title stands nearest above a table; the only one needs no title."""
+        offers = self.source.offers
+        if len(offers) == 1:
+            return offers[0]
+        found = [
+            (word.yc, offer)
+            for offer in offers
+            for word in page.words
+            if word.yc < table.spine.top and word.plain.strip("*.,:«»") == offer.title
+        ]
+        return max(found, key=lambda pair: pair[0])[1] if found else None
+
+    def _dated(self, page: Page) -> _Dated:
+        key = page.number if self.source.date_per_page else None
+        if key not in self.dates:
+            dated = [page] if key else self.pages
+            # In the document's order first; some sheets print the day apart from the words before it.
+            texts = chain((p.text for p in dated), (_in_lines(p) for p in dated))
+            self.dates[key] = _Dated(None, None, [])
+            for text in texts:
+                found = find_validity(text, self.source.date_after)
+                if found[0] is not None:
+                    self.dates[key] = _Dated(*found)
+                    break
+            for other in self.dates[key].others:
+                first = self.dates[key].applies_from
+                printed = first.printed if first else ""
+                self._fault(
+                    "date-doubtful",
+                    f"the sheet gives {printed} and {other}: say in the source which words the day follows",
+                    "whole document",
+                )
+        return self.dates[key]
+
+    def _take(self, offer: Offer | None, page: Page, table: Table) -> None:
+        """The rows of a table as lines of an offer."""
+        first, last = table.spine.rows[0].word.text, table.spine.rows[-1].word.text
+        where = f"page {table.page}, table at {first} … {last} kVA"
+        if offer is None:
+            self._fault("offer-unknown", f"no title of an offer stands above: « {table.header[:80]} »", where)
+            return
+        for fault in (*table.faults, *filter(None, [table.mistitled])):
+            self._fault("layout", fault, where)
+        options = {option for _, option, _, _ in table.cells}
+        if any(name == SUBSCRIPTION for _, _, name, _ in table.cells) and table.yearly is None:
+            self._fault(
+                "layout", "the header does not say whether the subscription is per month or year", where
+            )
+        dated = self._dated(page)
+        self.announced |= table.titles
+        for option in sorted(options):
+            for row, spine_row in enumerate(table.spine.rows):
+                figures = _of_row(table.cells, row, option)
+                if not figures:
+                    continue
+                for power in spine_row.powers.steps():
+                    line = Line(
+                        supplier=self.source.supplier,
+                        offer=offer.name,
+                        option=option,
+                        power_kva=power,
+                        figures=figures,
+                        decoys=_of_row(table.decoys, row, option),
+                        applies_from=dated.applies_from,
+                        applies_to=dated.applies_to,
+                    )
+                    self._add(line, where)
+
+    def _add(self, line: Line, where: str) -> None:
+        key = (line.offer, line.option, line.power_kva)
+        if key in self.lines:
+            self._fault("layout", f"{line.offer} {line.option} is printed in two tables", where)
+        else:
+            self.lines[key] = line
+
+    def _compose(self, offer: Offer, tables: Sequence[tuple[Page, Table]]) -> None:
+        """Prices printed in parts (supply, network, obligations) added up, row by row."""
+        for page, table in tables:
+            for fault in table.faults if not table.cells else ():
+                self._fault("layout", fault, f"page {page.number}")
+        for option, titles in self.source.compose.items():
+            parts = [part for title in titles for part in self._part_titled(title, tables, option)]
+            if len(parts) == len(titles):
+                self._add_up(offer, option, parts)
+
+    def _part_titled(
+        self, title: str, tables: Sequence[tuple[Page, Table]], option: str
+    ) -> list[tuple[Page, Table]]:
+        """The one table under a title, its faults told; none, and a fault, when there is not one."""
+        found = [(page, table) for page, table in tables if title in table.header]
+        if len(found) != 1:
+            self._fault("part-missing", f"{len(found)} tables under « {title} », one is needed", option)
+            return []
+        page, table = found[0]
+        # A part may be titled by the option and have one price for all its hours: no fault here.
+        for fault in table.faults:
+            self._fault("layout", fault, f"page {page.number}, {option}")
+        return found
+
+    def _add_up(self, offer: Offer, option: str, parts: Sequence[tuple[Page, Table]]) -> None:
+        """A line of an option for each row of its first part."""
+        page, first = parts[0]
+        dated = self._dated(page)
+        paying = sum(any(name == SUBSCRIPTION for _, _, name, _ in table.cells) for _, table in parts)
+        for power in (step for row in first.spine.rows for step in row.powers.steps()):
+            figures = _sum_of([_part(table, power, option) for _, table in parts], option, paying)
+            if figures:
+                line = Line(
+                    supplier=self.source.supplier,
+                    offer=offer.name,
+                    option=option,
+                    power_kva=power,
+                    figures=figures,
+                    applies_from=dated.applies_from,
+                    applies_to=dated.applies_to,
+                )
+                self._add(line, f"page {page.number}")
+
+    def _announce(self, page: Page) -> None:
+        """Options that a short phrase of a page names, read or not."""
+        if "option" not in page.text:
+            return
+        for phrase in phrases_of(page.words):
+            if len(phrase.words) <= 8:
+                self.announced.update(
+                    option for option, pattern in _ANNOUNCED.items() if pattern.match(phrase.text)
+                )
+
+    def _close(self) -> None:
+        """Lines that a sentence of the sheet says are no longer sold."""
+        text = " ".join(page.text for page in self.pages)
+        for found in (match for pattern in _CLOSED for match in pattern.finditer(text)):
+            low, high = int(found["low"] or 1), int(found["high"] or 36)
+            for key, line in self.lines.items():
+                if line.option == _OPTION_NAMES[found["option"]] and low <= line.power_kva <= high:
+                    self.lines[key] = replace(line, closed_to_new_customers=True)
+
+
+def _is_wanted(page: Page, source: Source) -> bool:
+    return not source.page_phrases or any(phrase in page.text for phrase in source.page_phrases)
+
+
+def _passes(source: Source) -> Iterator[tuple[Offer | None, tuple[str, ...]]]:
+    """The offer whose columns are read, and the words of the other variants' columns, pass by pass."""
+    columns = [offer for offer in source.offers if offer.column]
+    if not columns:
+        yield None, ()
+    for offer in columns:
+        yield offer, tuple(other.column for other in columns if other is not offer and other.column)
+
+
+def _in_lines(page: Page) -> str:
+    return " ".join(word.plain for line in lines_of(page.words) for word in line)
+
+
+def _of_row(
+    cells: Mapping[tuple[int, str, str, Tax], Figure], row: int, option: str
+) -> dict[tuple[str, Tax], Figure]:
+    return {(name, tax): figure for (r, o, name, tax), figure in cells.items() if r == row and o == option}
+
+
+def _part(table: Table, power: int, option: str) -> dict[tuple[str, Tax], Figure]:
+    """One part's figures at a power; a part without registers counts for every register of the option."""
+    rows = [i for i, row in enumerate(table.spine.rows) if power in row.powers.steps()]
+    figures = {(name, tax): figure for (row, _, name, tax), figure in table.cells.items() if row in rows}
+    for tax in SIDES:
+        whole = figures.pop(("BASE", tax), None)
+        if whole is not None:
+            figures |= {(register, tax): whole for register in OPTIONS[option]}
+    return figures
+
+
+def _sum_of(
+    parts: Sequence[Mapping[tuple[str, Tax], Figure]], option: str, with_subscription: int
+) -> dict[tuple[str, Tax], Figure]:
+    """Figures added over parts; what one part lacks is not read at all.
+
+    `with_subscription` is how many of the parts have a subscription to add.
+    """
+    total: dict[tuple[str, Tax], Figure] = {}
+    for name in (SUBSCRIPTION, *OPTIONS[option]):
+        for tax in SIDES:
+            found = [part[name, tax] for part in parts if (name, tax) in part]
+            needed = with_subscription if name == SUBSCRIPTION else len(parts)
+            if found and len(found) == needed:
+                total[name, tax] = _added(found)
+    return total
+
+
+def _added(parts: Sequence[Figure]) -> Figure:
+    return Figure(
+        amount=sum((part.amount for part in parts), Decimal(0)),
+        printed=" + ".join(part.printed for part in parts),
+        step=max(part.step for part in parts),
+        page=parts[0].page,
+        box=parts[0].box,
+        parts=tuple(parts),
+    )

@@ -1,0 +1,246 @@
+"""What the words of a header mean: measure, tax, register, season, colour, option, whose tariff."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import pairwise
+
+from openwatt.ingest.readers.grid_pdf.geometry import Phrase, overlap, phrases_of
+from openwatt.ingest.readers.grid_pdf.words import Word
+
+
+class Kind(StrEnum):
+    """What a header word says something about."""
+
+    MEASURE = "measure"
+    TAX = "tax"
+    PERIOD = "period"
+    SEASON = "season"
+    COLOUR = "colour"
+    OPTION = "option"
+    OWNER = "owner"
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """A header word with a meaning, and how far the phrase it stands in reaches."""
+
+    kind: Kind
+    value: str
+    x0: float
+    x1: float
+    yc: float
+    height: float
+    text: str
+
+    @property
+    def xc(self) -> float:
+        """The middle, left to right."""
+        return (self.x0 + self.x1) / 2
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The words that tell the offer's own columns from others', beside the general vocabulary."""
+
+    own: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
+
+    def owner(self, word: str) -> str | None:
+        """`own`, `other`, or None when the word says nothing about whose tariff it is."""
+        if any(word.startswith(o) for o in self.others) or _REGULATED.search(word):
+            return "other"
+        if word == "offre" or any(word.startswith(o) for o in self.own):
+            return "own"
+        return None
+
+
+MEASURE_WORDS = re.compile(r"abonnement|kwh|energie|consommation")
+_REGULATED = re.compile(r"\btrve?\b|^reglement|^maxim|^plafond")
+_ENERGY = re.compile(r"^(?:[dl]')?(?:energie|consommation|conso|kwh|kilowatt)|/ ?kwh")
+_TAX = re.compile(r"(?<![a-z])(ttc|htva|htt|ht)(?![a-z])")
+_SEASON = re.compile(r"\b(h[pc][hb])\b")
+_COLOUR = re.compile(r"^(?:jours?-?)?(bleu|blanc|rouge)(?:s|he|hes|es)?$")
+_PERIODS = {"hp": "HP", "hc": "HC", "hsc": "HSC", "pleine": "HP", "normale": "HN", "pointe": "PM"}
+_OPTIONS = {
+    "hp/hc": "HPHC",
+    "hphc": "HPHC",
+    "hc/hp": "HPHC",
+    "base": "BASE",
+    "simple": "BASE",
+    "double": "HPHC",
+    "tempo": "TEMPO",
+    "ejp": "EJP",
+    "week-end": "WEEKEND",
+    "weekend": "WEEKEND",
+    "week-ends": "WEEKEND",
+}
+_PUNCTUATION = "()[].,;:*«»\"'"
+
+
+def _meanings(phrase: Phrase) -> Iterator[tuple[int, Kind, str]]:
+    """Every meaning a phrase carries, with the place of its word."""
+    texts = [word.plain.strip(_PUNCTUATION) for word in phrase.words]
+    subscription = any(name in phrase.text for name in ("abonnement", "prime fixe", "part fixe"))
+    for i, text in enumerate(texts):
+        measure = _measure(texts, i, subscription=subscription)
+        if measure:
+            yield i, Kind.MEASURE, measure
+        if found := _TAX.search(phrase.words[i].plain):
+            yield i, Kind.TAX, "TTC" if found[1] == "ttc" else "HT"
+        if found := _SEASON.search(text):
+            yield i, Kind.SEASON, found[1].upper()
+        elif period := _period(texts, i):
+            yield i, Kind.PERIOD, period
+        elif (found := _COLOUR.match(text)) and texts[i - 1 : i] not in (["tarif"], ["tarifs"]):
+            yield i, Kind.COLOUR, found[1].upper()
+        elif text in _OPTIONS:
+            yield i, Kind.OPTION, _OPTIONS[text]
+
+
+def _measure(texts: Sequence[str], i: int, *, subscription: bool) -> str | None:
+    """Subscription or energy; in a phrase on the subscription, "énergie" is a supplier's name."""
+    text = texts[i]
+    if text.startswith("abonnement") or (text == "fixe" and texts[i - 1 : i] in (["prime"], ["part"])):
+        return "subscription"
+    price = text == "prix" and texts[i + 1 : i + 2] in (["du"], ["par"], ["de"]) and not subscription
+    if price or (_ENERGY.search(text) and not (subscription and text.startswith("energie"))):
+        return "energy"
+    return None
+
+
+def _period(texts: Sequence[str], i: int) -> str | None:
+    """The hours a word names: "creuses" are HC, behind "super" HSC; "sans heures creuses" names none."""
+    text = texts[i]
+    if text.startswith("creuse"):
+        if texts[i - 1 : i] == ["super"]:
+            return "HSC"
+        return None if texts[max(i - 2, 0) : i - 1] == ["sans"] else "HC"
+    for start, period in _PERIODS.items():
+        if text == start or (len(start) > 3 and text.startswith(start)):
+            return period
+    return None
+
+
+def read_anchors(words: Sequence[Word], vocabulary: Vocabulary) -> list[Anchor]:
+    """The anchors of a header's words, phrase by phrase."""
+    phrases = phrases_of(words)
+    anchors = [anchor for phrase in phrases for anchor in _anchors_of(phrase)]
+    anchors += [anchor for phrase in phrases for anchor in read_owners(phrase, vocabulary, phrases)]
+    anchors = _drop_lone_colours(anchors)
+    if any(a.kind is Kind.SEASON for a in anchors):
+        anchors = [a for a in anchors if a.kind is not Kind.PERIOD]
+    return anchors
+
+
+def _anchors_of(phrase: Phrase) -> Iterator[Anchor]:
+    by_kind: dict[Kind, list[tuple[int, str]]] = {}
+    for place, kind, value in _meanings(phrase):
+        by_kind.setdefault(kind, []).append((place, value))
+    periods = by_kind.get(Kind.PERIOD, [])
+    if _names_an_option(phrase, periods):
+        by_kind.pop(Kind.PERIOD)
+        by_kind.setdefault(Kind.OPTION, []).append((periods[0][0], "HPHC"))
+    for kind, places in by_kind.items():
+        found = sorted(places)
+        merged = [found[0]]
+        for place, value in found[1:]:
+            # "Heures Creuses (HC)" and "Prix du kWh" say one thing twice; two columns' words stand apart.
+            near = place - merged[-1][0] <= 2 and kind is Kind.MEASURE and phrase.words[place].plain != "prix"
+            again = value == merged[-1][1] and kind is not Kind.TAX
+            if again and (near or not _apart(phrase, merged[-1][0], place)):
+                continue
+            merged.append((place, value))
+        yield from _spans(phrase, kind, merged)
+
+
+def _apart(phrase: Phrase, first: int, second: int) -> bool:
+    """Whether the gap between two words of a phrase is that of two cells, not of a space."""
+    gaps = [b.x0 - a.x1 for a, b in pairwise(phrase.words[first : second + 1])]
+    return max(gaps, default=0.0) > 0.45 * phrase.words[first].height
+
+
+def _names_an_option(phrase: Phrase, periods: list[tuple[int, str]]) -> bool:
+    """Whether hours in a phrase name the option ("Heures Pleines / Heures Creuses"), not two columns."""
+    values = {value for _, value in periods}
+    if not values <= {"HP", "HC"} or not values:
+        return False
+    texts = [word.plain for word in phrase.words]
+    if any(text.strip(_PUNCTUATION).startswith("option") for text in texts):
+        return True
+    if values != {"HP", "HC"}:
+        return False
+    first, last = periods[0][0], periods[-1][0]
+    between = texts[first : last + 1]
+    if any(text in ("/", "-", "–", "et", "&") or ("/" in text and "kwh" not in text) for text in between):
+        return True
+    return len(periods) == 2 and not _apart(phrase, first, last) and first > 1
+
+
+def _spans(phrase: Phrase, kind: Kind, found: list[tuple[int, str]]) -> Iterator[Anchor]:
+    """One anchor per value; where one kind speaks twice, the phrase is cut at its widest gap between."""
+    words = phrase.words
+    starts = [0]
+    for (a, _), (b, _) in pairwise(found):
+        starts.append(max(range(a + 1, b + 1), key=lambda i: words[i].x0 - words[i - 1].x1))
+    for (_, value), start, stop in zip(found, starts, [*starts[1:], len(words)], strict=True):
+        part = words[start:stop]
+        text = " ".join(word.plain for word in part)
+        height = max(word.height for word in part)
+        yield Anchor(kind, value, part[0].x0, max(w.x1 for w in part), phrase.yc, height, text)
+
+
+def read_owners(phrase: Phrase, vocabulary: Vocabulary, phrases: Sequence[Phrase]) -> Iterator[Anchor]:
+    """Whose tariff a phrase announces; "identique au tarif réglementé" announces nobody's."""
+    found: list[tuple[int, str]] = []
+    for i, word in enumerate(phrase.words):
+        owner = vocabulary.owner(word.plain.strip(_PUNCTUATION))
+        if owner is None:
+            continue
+        above = [
+            other.text
+            for other in phrases
+            if 0 <= phrase.yc - other.yc < 1.6 * word.height and overlap(other, phrase) > 0
+        ]
+        if owner == "other" and any("identique" in text or "indexe" in text for text in above):
+            continue
+        if not (found and found[-1][1] == owner and not _apart(phrase, found[-1][0], i)):
+            found.append((i, owner))
+    if found:
+        yield from _spans(phrase, Kind.OWNER, found)
+
+
+def _drop_lone_colours(anchors: list[Anchor]) -> list[Anchor]:
+    """One colour alone is a name ("Tarif Bleu"), not a Tempo day."""
+    if len({a.value for a in anchors if a.kind is Kind.COLOUR}) >= 2:
+        return anchors
+    return [a for a in anchors if a.kind is not Kind.COLOUR]
+
+
+def leaves(anchors: Sequence[Anchor]) -> list[Anchor]:
+    """Anchors of one kind without those that only repeat, above, what stands below them.
+
+    Neighbours on about one line that say the same and touch are one anchor, as
+    when "Prix du" and "kWh" are wrapped.
+    """
+    kept: list[Anchor] = []
+    for anchor in anchors:
+        below = [b for b in anchors if b.yc > anchor.yc + 1]
+        if any(b.value == anchor.value and overlap(anchor, b) > 0 for b in below):
+            continue
+        kept.append(anchor)
+    kept.sort(key=lambda a: a.xc)
+    joined: list[Anchor] = []
+    for anchor in kept:
+        last = joined[-1] if joined else None
+        if (
+            last is not None
+            and last.value == anchor.value
+            and anchor.x0 < last.x1 + 3
+            and abs(anchor.yc - last.yc) < 2 * anchor.height
+        ):
+            joined[-1] = replace(anchor, x0=min(anchor.x0, last.x0), x1=max(anchor.x1, last.x1))
+        else:
+            joined.append(anchor)
+    return joined

@@ -1,0 +1,195 @@
+"""The words of a PDF with their boxes, within limits that no price sheet reaches."""
+
+import ctypes
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+
+import pypdfium2 as pdfium  # type: ignore[import-untyped]
+import pypdfium2.raw as pdfium_c  # type: ignore[import-untyped]
+
+from openwatt.ingest.readers.figures import plain
+from openwatt.ingest.readers.unreadable import UnreadableDocumentError
+
+MAX_PAGES = 150
+MAX_BYTES = 40_000_000
+MAX_CHARACTERS_PER_PAGE = 60_000
+MAX_CHARACTERS = 600_000
+#: The densest real page has 900 words; what follows grows with the square of this.
+MAX_WORDS_PER_PAGE = 5_000
+
+#: A grid has an amount for each of its four powers or more.
+_MIN_AMOUNTS = 4
+_AMOUNT = re.compile(r"\d[.,]\d\d")
+_NO_CHARACTERS = frozenset((0xFFFE, 0xFFFF, 2))
+_FLAT_CHARACTERS = frozenset(",.'-’")
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a page; its box is in points from the top left corner."""
+
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+    text: str
+
+    @cached_property
+    def plain(self) -> str:
+        """The text as words are compared: lower case, no accents."""
+        return plain(self.text)
+
+    @cached_property
+    def xc(self) -> float:
+        """The middle, left to right."""
+        return (self.x0 + self.x1) / 2
+
+    @cached_property
+    def yc(self) -> float:
+        """The middle, top to bottom."""
+        return (self.y0 + self.y1) / 2
+
+    @cached_property
+    def height(self) -> float:
+        """How tall the line of text is."""
+        return self.y1 - self.y0
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: its number from 1, its size in points and its words in the order of the document.
+
+    A page with too few amounts for a grid has `prose` instead of words: its
+    text is asked for dates and phrases, never for places.
+    """
+
+    number: int
+    width: float
+    height: float
+    words: tuple[Word, ...]
+    prose: str | None = None
+
+    @cached_property
+    def text(self) -> str:
+        """All words in the document's order, as words are compared."""
+        if self.prose is not None:
+            return plain(self.prose)
+        return " ".join(word.plain for word in self.words)
+
+
+def open_pdf(document: bytes) -> pdfium.PdfDocument:
+    """The document opened, or the reason why it is none.
+
+    Raises:
+        UnreadableDocumentError: not a PDF, damaged, locked by a password, or beyond a limit.
+    """
+    if len(document) > MAX_BYTES:
+        raise UnreadableDocumentError(f"{len(document)} bytes, the limit is {MAX_BYTES}")
+    if b"%PDF-" not in document[:1024]:
+        kind = "an HTML page" if b"<html" in document[:2048].lower() else "something else"
+        raise UnreadableDocumentError(f"not a PDF: the bytes are {kind}")
+    try:
+        pdf = pdfium.PdfDocument(document)
+    except pdfium.PdfiumError as error:
+        reason = "locked by a password" if "password" in str(error).lower() else "damaged or cut short"
+        raise UnreadableDocumentError(f"the PDF is {reason}") from error
+    if len(pdf) > MAX_PAGES:
+        pages = len(pdf)
+        pdf.close()
+        raise UnreadableDocumentError(f"{pages} pages, the limit is {MAX_PAGES}")
+    return pdf
+
+
+def read_pages(document: bytes) -> tuple[Page, ...]:
+    """Every page of a PDF with its words.
+
+    Raises:
+        UnreadableDocumentError: see `open_pdf`; also more text than a limit allows.
+    """
+    pdf = open_pdf(document)
+    try:
+        pages: list[Page] = []
+        characters = 0
+        for index in range(len(pdf)):
+            try:
+                page = pdf[index]
+            except pdfium.PdfiumError as error:
+                raise UnreadableDocumentError(f"page {index + 1} cannot be opened") from error
+            text = page.get_textpage()
+            count = pdfium_c.FPDFText_CountChars(text.raw)
+            characters += max(count, 0)
+            if count > MAX_CHARACTERS_PER_PAGE or characters > MAX_CHARACTERS:
+                raise UnreadableDocumentError(f"page {index + 1} holds more text than any price sheet")
+            width, height = page.get_size()
+            raw = text.get_text_range() if count > 0 else ""
+            if len(_AMOUNT.findall(raw)) < _MIN_AMOUNTS:
+                pages.append(Page(index + 1, width, height, (), _one_line(raw)))
+                continue
+            left, _, _, top = page.get_bbox()
+            words = tuple(islice(_words(text, count, left, top), MAX_WORDS_PER_PAGE + 1))
+            if len(words) > MAX_WORDS_PER_PAGE:
+                raise UnreadableDocumentError(f"page {index + 1} holds more words than any price sheet")
+            pages.append(Page(index + 1, width, height, words))
+            text.close()
+            page.close()
+        return tuple(pages)
+    finally:
+        pdf.close()
+
+
+def _one_line(raw: str) -> str:
+    """A page's text without line ends and the marks that stand for no character."""
+    kept = (" " if ord(c) in _NO_CHARACTERS else c for c in raw if not 0xD800 <= ord(c) <= 0xDFFF)
+    return " ".join("".join(kept).split())
+
+
+def _words(text: pdfium.PdfTextPage, count: int, page_left: float, page_top: float) -> Iterator[Word]:
+    """Characters joined into words at white space, jumps and line ends.
+
+    The file counts from the lower left corner of a sheet of which the page is
+    the part between `page_left`, `page_top` and the opposite edges.
+    """
+    raw = text.raw
+    loose = pdfium_c.FS_RECTF()
+    left, right, bottom, top = (ctypes.c_double() for _ in range(4))
+    loose_at = ctypes.byref(loose)
+    get_box = pdfium_c.FPDFText_GetCharBox
+    box_at = tuple(ctypes.byref(side) for side in (left, right, bottom, top))
+    x0 = y0 = x1 = y1 = 0.0
+    letters = ""
+    for index in range(count):
+        code = pdfium_c.FPDFText_GetUnicode(raw, index)
+        # A half of a pair of code units is no character; it must not end in our texts.
+        letter = "\N{REPLACEMENT CHARACTER}" if 0xD800 <= code <= 0xDFFF else chr(code) if code else " "
+        if letter.isspace() or code in _NO_CHARACTERS:
+            if letters:
+                yield Word(x0, y0, x1, y1, letters)
+                letters = ""
+            continue
+        get_box(raw, index, *box_at)
+        a0, a1 = left.value - page_left, right.value - page_left
+        b0, b1 = page_top - top.value, page_top - bottom.value
+        if letters and a1 > a0:
+            # Inside a word the ink is enough: it must stay on the line and follow closely.
+            height = max(y1 - y0, b1 - b0)
+            near = a0 - x1 <= 0.8 * max(3.0, height) and a0 >= x0 - 1
+            if near and min(b1, y1) - max(b0, y0) >= -0.15 * height:
+                x0, y0, x1, y1 = min(x0, a0), min(y0, b0), max(x1, a1), max(y1, b1)
+                letters += letter
+                continue
+        if letters:
+            yield Word(x0, y0, x1, y1, letters)
+        pdfium_c.FPDFText_GetLooseCharBox(raw, index, loose_at)
+        if a1 <= a0:
+            a0, a1 = loose.left - page_left, loose.right - page_left
+        c0, c1 = sorted((page_top - loose.top, page_top - loose.bottom))
+        # Some fonts claim boxes many times taller than their ink: trust the ink then.
+        tall = b1 - b0 > 2 and c1 - c0 > 3.5 * (b1 - b0) and letter not in _FLAT_CHARACTERS
+        x0, x1 = a0, a1
+        y0, y1 = (b0, b1) if tall or c1 - c0 <= 0.5 else (c0, c1)
+        letters = letter
+    if letters:
+        yield Word(x0, y0, x1, y1, letters)

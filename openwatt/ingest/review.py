@@ -1,0 +1,185 @@
+"""A refused document let through by a person: read again, published whole or not at all, in their name."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from openwatt.catalogue.references import known_references
+from openwatt.domain.doubts import References
+from openwatt.domain.legal_time import PARIS
+from openwatt.ingest.declarations import Source
+from openwatt.ingest.inspect import Inspection, as_json
+from openwatt.ingest.publication import publish_inspection, run_of
+from openwatt.ingest.readers.manual_table import is_typed_table, read_typed_table
+from openwatt.ingest.sandbox import BoundedInspector
+from openwatt.store.database import Connection
+from openwatt.store.errors import DecisionError
+from openwatt.store.reviews import (
+    Decision,
+    StoredRun,
+    document_of_run,
+    periods_published_since,
+    record_decision,
+    undecided_run,
+)
+from openwatt.store.runs import record_run
+from openwatt.store.source_locks import source_lock
+from openwatt.store.tariffs import Document, regulated_history, see_document
+
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+def read_kept(
+    content: bytes, source: Source, references: References, *, on: dt.date, origin: str
+) -> Inspection:
+    """A kept document read again as its run read it, behind the limits of every stranger's document."""
+    if origin == "file" and is_typed_table(content):
+        return read_typed_table(content, source, references, on=on)
+    with BoundedInspector() as inspector:
+        return inspector.inspect_document(content, {source.name: source}, references, on=on, name=source.name)
+
+
+def approve_run(
+    connection: Connection,
+    run_id: int,
+    sources: Mapping[str, Source],
+    *,
+    reviewer: str,
+    reason: str,
+    now: Callable[[], dt.datetime],
+) -> dict[str, int]:
+    """Publishes what a refused run has read; returns `published` and the number of the run that did so.
+
+    One transaction holds the tariffs, the run and the decision. The reviewer has seen what
+    the run recorded: when the kept document says anything else by now, or gives one more
+    reason to doubt, nothing is published.
+
+    Raises:
+        UnknownRunError, DecisionError: it cannot be approved as things stand.
+    """
+    with connection.transaction():
+        run = undecided_run(connection, run_id)
+    with source_lock(connection, run.source) as held:
+        if not held:
+            raise DecisionError(f"another process is just at {run.source}: try again in a moment")
+        return _approve(connection, run, sources, reviewer=reviewer, reason=reason, now=now)
+
+
+def _approve(
+    connection: Connection,
+    run: StoredRun,
+    sources: Mapping[str, Source],
+    *,
+    reviewer: str,
+    reason: str,
+    now: Callable[[], dt.datetime],
+) -> dict[str, int]:
+    started_at, run_id = now(), run.run_id
+    source = sources.get(run.source)
+    document = document_of_run(connection, run_id)
+    if source is None:
+        raise DecisionError(
+            f"run {run_id} is of {run.source}, which is no source any more: nothing can read it"
+        )
+    if document is None or document.content is None:
+        raise DecisionError(f"the bytes of run {run_id}'s document are not kept: it cannot be read again")
+    references = known_references(regulated_history(connection))
+    inspection = read_kept(
+        document.content, source, references, on=started_at.astimezone(PARIS).date(), origin=run.origin
+    )
+    check_same(run, inspection)
+    with connection.transaction():
+        undecided_run(connection, run_id)  # whoever was faster has decided
+        _check_newest(connection, run, inspection)
+        decided_at = now()
+        published = publish_inspection(
+            connection, source, inspection, document=document, observed_at=decided_at
+        )
+        published_run = record_run(
+            connection,
+            run_of(
+                source,
+                "published" if published else "unchanged",
+                origin="review",
+                started_at=started_at,
+                finished_at=decided_at,
+                document=document,
+                inspection=inspection,
+                published=published,
+                message=f"run {run_id} approved by {reviewer}: {reason}",
+            ),
+        )
+        _see(connection, document, run)
+        record_decision(
+            connection,
+            Decision(
+                run_id=run_id,
+                decision="approved",
+                reviewer=reviewer,
+                reason=reason,
+                decided_at=decided_at,
+                published_run_id=published_run,
+            ),
+        )
+    return {"published": published, "published_run_id": published_run}
+
+
+def reject_run(connection: Connection, run_id: int, *, reviewer: str, reason: str, at: dt.datetime) -> None:
+    """Leaves a refused run's document unpublished for good.
+
+    Raises:
+        UnknownRunError, DecisionError: it cannot be rejected as things stand.
+    """
+    with connection.transaction():
+        undecided_run(connection, run_id)
+        record_decision(
+            connection,
+            Decision(run_id=run_id, decision="rejected", reviewer=reviewer, reason=reason, decided_at=at),
+        )
+
+
+def _see(connection: Connection, document: Document, run: StoredRun) -> None:
+    """The look that found the document is what its freshness counts from, not the day of the approval."""
+    see_document(connection, document.reference, run.finished_at, run.run_id)
+
+
+def check_same(run: StoredRun, inspection: Inspection) -> None:
+    """Refuses a reading that is not what the run recorded, and its reviewer has seen.
+
+    Raises:
+        DecisionError: saying what differs.
+    """
+    again = f"look at it anew: openwatt review show {run.run_id}"
+    told: dict[str, Any] = _decoder.decode(as_json(inspection))
+    if inspection.outcome == "unreadable":
+        raise DecisionError(f"the document of run {run.run_id} cannot be read any more: {inspection.reason}")
+    if not told["tariffs"] and not told.get("colours"):
+        raise DecisionError(
+            f"nothing was read in the document of run {run.run_id}: there is nothing to publish"
+        )
+    for name in ("tariffs", "colours"):
+        if told.get(name, []) != run.detail.get(name, []):
+            raise DecisionError(
+                f"the document of run {run.run_id} is read otherwise by now ({name} differ): "
+                f"{again}, then reject it and run openwatt ingest {run.source}"
+            )
+    new = [doubt for doubt in told["doubts"] if doubt not in run.detail.get("doubts", [])]
+    if new:
+        raise DecisionError(
+            f"{len(new)} doubts of run {run.run_id} are new since it was refused "
+            f"({'; '.join(doubt['message'] for doubt in new[:3])}): {again}"
+        )
+
+
+def _check_newest(connection: Connection, run: StoredRun, inspection: Inspection) -> None:
+    """Refuses to put figures in front of those that somebody has read of the same period since."""
+    newer = periods_published_since(connection, run.supplier or "", run.finished_at)
+    for tariff in inspection.tariffs():
+        if (tariff.offer, tariff.option, tariff.power_kva, tariff.applies_from) in newer:
+            raise DecisionError(
+                f"{tariff.offer} {tariff.option} {tariff.power_kva} kVA from {tariff.applies_from} was "
+                f"published from a newer document since run {run.run_id}: reject it"
+            )

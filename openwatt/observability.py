@@ -1,0 +1,128 @@
+"""What the settings ask of telemetry, in telemetry's own words."""
+
+from pathlib import Path
+from typing import Literal
+
+from openwatt import __version__
+from openwatt.catalogue.declared import declared_sources
+from openwatt.settings import Settings
+from openwatt.store import pg_tools
+from openwatt.store.backup import newest_backup
+from openwatt.store.database import Database
+from openwatt.store.errors import DatabaseAwayError
+from openwatt.store.runs import ingest_states
+from openwatt.store.server import server_of
+from openwatt.telemetry.logs.handlers import Identity, LogConfig
+from openwatt.telemetry.metrics.disks import DiskCollector
+from openwatt.telemetry.metrics.registry import BackupCollector, IngestCollector, IngestState
+from openwatt.telemetry.sentry import SentryConfig
+from openwatt.telemetry.shipping.options import ShippingConfig
+from openwatt.telemetry.start import TelemetryConfig
+
+PROBE_ENDPOINTS = frozenset({"probes.health", "probes.ready", "probes.version", "prometheus_metrics"})
+PROBE_PATHS = frozenset({"/health", "/health/ready", "/version", "/metrics"})
+#: What is asked there tells of a customer's home: neither error reports nor traces may repeat it.
+PRIVATE_ENDPOINTS = frozenset(
+    {"bills.registers", "bills.compare_file", "bills.compare_kwh", "home.home_page"}
+)
+PRIVATE_PATHS = frozenset({"/v1/registers", "/v1/bills", "/"})
+
+
+def release_of(settings: Settings) -> str:
+    """The same words in logs, in Sentry and in `openwatt_build_info`."""
+    return __version__ if settings.revision == "unknown" else f"{__version__}+{settings.revision}"
+
+
+def metrics_directory(settings: Settings) -> Path:
+    """Where the workers of one service share their metrics; services on other addresses have their own."""
+    return (settings.data_dir / "metrics" / settings.bind.replace(":", "-").replace("/", "-")).resolve()
+
+
+def telemetry_config(
+    settings: Settings, *, multiprocess: bool, stream: Literal["stdout", "stderr", "errors"] = "stdout"
+) -> TelemetryConfig:
+    """The telemetry of a process; `multiprocess` when it shares its metrics with others (Gunicorn)."""
+    identity = Identity(environment=settings.environment, version=release_of(settings))
+    shipping = sentry = None
+    if settings.logstash_url:
+        shipping = ShippingConfig(
+            url=settings.logstash_url,
+            spool=(settings.data_dir / "log-spool").resolve(),
+            spool_bytes=settings.log_spool_mb * 1024 * 1024,
+        )
+    if settings.sentry_dsn:
+        sentry = SentryConfig(
+            dsn=settings.sentry_dsn,
+            release=release_of(settings),
+            environment=settings.environment,
+            traces_sample_rate=settings.sentry_traces_sample_rate,
+            probe_endpoints=PROBE_ENDPOINTS,
+            untraced_paths=PROBE_PATHS | PRIVATE_PATHS,
+        )
+    return TelemetryConfig(
+        logs=LogConfig(identity=identity, level=settings.log_level, file=settings.log_file, stream=stream),
+        version=__version__,
+        revision=settings.revision,
+        shipping=shipping,
+        sentry=sentry,
+        metrics_directory=metrics_directory(settings) if multiprocess else None,
+    )
+
+
+def collectors(
+    settings: Settings, database: Database
+) -> list[IngestCollector | BackupCollector | DiskCollector]:
+    """What is told at each scrape and not counted by a worker: the ingestion's state, backups, disks."""
+    told: list[IngestCollector | BackupCollector | DiskCollector] = [
+        ingest_collector(database),
+        disk_collector(settings),
+    ]
+    if settings.backup_dir is not None:
+        told.append(backup_collector(settings.backup_dir, database))
+    return told
+
+
+def backup_collector(folder: Path, database: Database) -> BackupCollector:
+    """The newest finished backup of a folder and the database's server, looked up at each scrape."""
+
+    def read() -> tuple[float, int] | None:
+        newest = newest_backup(folder)
+        return (newest.taken_at.timestamp(), newest.size_bytes) if newest else None
+
+    def read_supported() -> bool | None:
+        try:
+            return pg_tools.supports(server_of(database).major)
+        except DatabaseAwayError:
+            return None
+
+    return BackupCollector(read, read_supported)
+
+
+def disk_collector(settings: Settings) -> DiskCollector:
+    """The disks of every folder that is written to."""
+    folders = {"data": settings.data_dir}
+    if settings.log_file is not None:
+        folders["log"] = settings.log_file.parent
+    if settings.backup_dir is not None:
+        folders["backups"] = settings.backup_dir
+    return DiskCollector(folders)
+
+
+def ingest_collector(database: Database) -> IngestCollector:
+    """Freshness of the data, asked of the database at each scrape."""
+
+    def read() -> list[IngestState]:
+        return [
+            IngestState(
+                state.source,
+                state.last_success_at,
+                state.runs,
+                last_look_at=state.last_look_at,
+                failures_in_a_row=state.failures_in_a_row,
+                cadence_s=state.cadence_s,
+                reviews_pending=state.reviews_pending,
+            )
+            for state in ingest_states(database, declared_sources())
+        ]
+
+    return IngestCollector(read)

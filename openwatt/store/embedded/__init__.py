@@ -1,0 +1,1 @@
+"""The embedded PostgreSQL: its server, its paths, the processes that hold it."""

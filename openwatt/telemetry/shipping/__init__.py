@@ -1,0 +1,1 @@
+"""The way of a log record to Logstash: a ring in memory, a spool on disk, a transport."""

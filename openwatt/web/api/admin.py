@@ -1,0 +1,242 @@
+"""The admin API: the runs, what a person decides on them, another address, a look at a document.
+
+Whoever has the token may publish prices, so that the routes exist only where a token is set,
+nothing of them is kept by anybody, and what reads or publishes a document runs apart.
+"""
+
+import functools
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import msgspec
+from flask import Blueprint, Response, current_app, request
+from werkzeug.exceptions import NotFound, UnsupportedMediaType
+
+from openwatt.representations.runs import InspectionItem, OverrideDone, RunDetail, RunItem, RunPage
+from openwatt.store.errors import DecisionError
+from openwatt.store.reviews import RunFilter, StoredRun, check_undecided, run_numbered, runs_listed
+from openwatt.web.api.admin_params import (
+    AFTER,
+    DOCUMENT_TYPES,
+    FILE,
+    INSPECT_BODY,
+    MOST_RUN_ID,
+    OUTCOME,
+    OVERRIDE_BODY,
+    RUN_PARAMETERS,
+    SOURCE,
+    UNDECIDED,
+    read_override,
+    unknown_source,
+)
+from openwatt.web.api.command_runs import BusyError, Commands, Done, OvertimeError
+from openwatt.web.http.bearer import Bearer
+from openwatt.web.http.bodies import read_body
+from openwatt.web.http.params import LIMIT, USUAL_ROWS, Parameter, gather_query
+from openwatt.web.http.problems import BadRequestError, Fault, problem
+from openwatt.web.http.views import Described, Question, answers, sent_once
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_INVALID = re.compile(r"Invalid value for '?(?:--)?(?P<name>\w+)'?: (?P<says>.*)")
+
+_logger = logging.getLogger(__name__)
+
+admin = Blueprint("admin", __name__, url_prefix="/v1/admin")
+
+#: Requests of one address: nobody guesses a token at this pace, and no person needs more.
+ADMIN_LIMIT = "60/minute"
+LONGEST_DOCUMENT = 25 * 1024 * 1024
+#: What a form adds around a document.
+_FORM_BYTES = 64 * 1024
+#: Statuses by which the command says that something is refused as things stand, or asked wrongly.
+_REFUSED, _WRONG = 3, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """What the routes need: the token, the commands of this worker, the names of sources."""
+
+    bearer: Bearer
+    commands: Commands
+    sources: frozenset[str]
+
+
+def _ours() -> Admin:
+    return current_app.extensions["openwatt.admin"]  # type: ignore[no-any-return]  # flask types it as Any
+
+
+@admin.before_request
+def _admit() -> Response | None:
+    """Nothing of a request is read before its token was; one answer for whatever is wrong with it."""
+    if _ours().bearer.admits(request.headers.get("Authorization", "")):
+        return None
+    answer = problem(401, "This address asks for the admin token: Authorization: Bearer …")
+    answer.headers["WWW-Authenticate"] = 'Bearer realm="openwatt admin"'
+    return answer
+
+
+@admin.errorhandler(BusyError)
+@admin.errorhandler(OvertimeError)
+def _later(error: Exception) -> Response:
+    detail = "Another document is being read; ask again."
+    if isinstance(error, OvertimeError):
+        detail = "It took too long and was ended. Look at the run before you try again."
+    answer = problem(503, detail)
+    answer.headers["Retry-After"] = "10"
+    return answer
+
+
+@admin.errorhandler(DecisionError)
+def _conflict(error: Exception) -> Response:
+    return problem(409, f"{error}.")
+
+
+def _guarded(
+    *parameters: Parameter,
+    page: type[msgspec.Struct],
+    problems: tuple[int, ...] = (),
+    body: Mapping[str, Any] | None = None,
+) -> Callable[[Callable[..., msgspec.Struct]], Callable[..., Response]]:
+    """Makes a view of a function that says what to answer to the holder of the token; nobody keeps it."""
+
+    def decorate(build: Callable[..., msgspec.Struct]) -> Callable[..., Response]:
+        @functools.wraps(build)
+        def view(**place: Any) -> Response:
+            values, faults = gather_query(request.query_string, parameters)
+            if faults:
+                raise BadRequestError(faults)
+            return sent_once(build(Question(values, answers().clock()), **place), None, None)
+
+        view.described = Described(  # type: ignore[attr-defined]  # for openapi.py
+            parameters, page, None, (401, *problems), kept=False, whole_body=body, guarded=True
+        )
+        return view
+
+    return decorate
+
+
+@admin.get("/runs")
+@_guarded(*RUN_PARAMETERS, page=RunPage)
+def runs(question: Question) -> RunPage:
+    """Runs of the ingestion.
+
+    What came of each look at a source, the newest first. With `undecided`, the refused
+    documents that wait for a person.
+    """
+    limit = question.get(LIMIT, USUAL_ROWS)
+    wanted = RunFilter(question.get(SOURCE), question.get(OUTCOME), question.get(UNDECIDED, False))
+    found = runs_listed(answers().database, wanted, after=question.get(AFTER), limit=limit + 1)
+    following = question.address(after=found[limit - 1].run_id) if len(found) > limit else None
+    return RunPage(runs=[RunItem.of(run) for run in found[:limit]], next=following)
+
+
+@admin.get(f"/runs/<int(min=1,max={MOST_RUN_ID}):run_id>")
+@_guarded(page=RunDetail, problems=(404,))
+def run(_question: Question, run_id: int) -> RunDetail:
+    """One run.
+
+    Everything that it read and doubted, and what was decided.
+    """
+    return RunDetail.of(_run(run_id))
+
+
+def _run(run_id: int) -> StoredRun:
+    found = run_numbered(answers().database, run_id)
+    if found is None:
+        raise NotFound(f"There is no run {run_id}; /v1/admin/runs lists those there are.")
+    return found
+
+
+@admin.post("/overrides")
+@_guarded(page=OverrideDone, problems=(404, 409, 415, 422), body=OVERRIDE_BODY)
+def override(question: Question) -> OverrideDone:
+    """Override what ingestion did.
+
+    `approve` publishes what a refused run has read, after the kept document was read again;
+    `reject` leaves it unpublished for good; `address` asks a source elsewhere until a day,
+    and with a null address at its own again. Each is kept with a name and a reason.
+    """
+    if request.mimetype != "application/json":
+        raise UnsupportedMediaType("This address takes application/json.")
+    values = read_override(request.get_data(cache=False), question.today, _ours().sources)
+    action, reason = values["action"], f"--reason={values['reason']}"
+    answers().database.read_number("data_version")  # a database that is away is a 503, not a broken command
+    if action == "address":
+        where = [values["address"], f"--until={values['until']}"] if "address" in values else ["--undo"]
+        arguments = ["address", values["source"], *where, f"--as={values['author']}", reason]
+    else:
+        check_undecided(_run(values["run_id"]))
+        arguments = [action, str(values["run_id"]), f"--as={values['reviewer']}", reason]
+    done = _ours().commands.run(["review", *arguments, "--json"], uses_database=True)
+    if done.status == _REFUSED:
+        raise DecisionError(done.complaint)
+    if done.status == _WRONG:
+        raise BadRequestError([_fault(done.complaint)])
+    told = _told(done, OverrideDone)
+    extra = {"action": action, "source": values.get("source"), "run": str(values.get("run_id", ""))}
+    _logger.warning("ingestion overridden by hand", extra={k: v for k, v in extra.items() if v})
+    return told
+
+
+@admin.post("/inspect")
+@_guarded(SOURCE, page=InspectionItem, problems=(413, 415, 422), body=INSPECT_BODY)
+def inspect(question: Question) -> InspectionItem:
+    """Inspect a document.
+
+    What a run would read in it and every reason not to publish it, within a run's limits and
+    against the regulated tariff that a run knows. Without `source` it is recognised by its own
+    words. Nothing is stored.
+    """
+    request.max_content_length = LONGEST_DOCUMENT + _FORM_BYTES
+    document, source = _document(question.get(SOURCE))
+    named = [] if source is None else [f"--source={source}"]
+    answers().database.read_number("schema_number")  # away: that is a 503 and no fault of the document
+    done = _ours().commands.run(
+        ["inspect", "/dev/stdin", "--as-run", "--json", *named], given=document, uses_database=True
+    )
+    if done.status == _WRONG and not done.output:
+        raise BadRequestError([_fault(done.complaint)])
+    return _told(done, InspectionItem)
+
+
+def _document(source: str | None) -> tuple[bytes, str | None]:
+    """The document that was sent, alone or in a form, and its source where one is named."""
+    faults: list[Fault] = []
+    if request.mimetype == "multipart/form-data":
+        values, faults = read_body((FILE, SOURCE))
+        document = values.get("file") or b""
+        if source is not None and "source" in values:
+            faults.append(Fault("source", "is given twice"))
+        source = values.get("source", source)
+    elif request.mimetype in DOCUMENT_TYPES:
+        document = request.get_data(cache=False)
+    else:
+        raise UnsupportedMediaType(f"This address takes {', '.join(DOCUMENT_TYPES)} or multipart/form-data.")
+    if not document and not any(fault.parameter == "file" for fault in faults):
+        faults.append(Fault("file", "is empty", of_form=False))
+    if len(document) > LONGEST_DOCUMENT:
+        faults.append(Fault("file", f"is longer than {LONGEST_DOCUMENT} bytes", of_form=False))
+    if source is not None and (fault := unknown_source(source, _ours().sources)):
+        faults.append(fault)
+    if faults:
+        raise BadRequestError(faults)
+    return document, source
+
+
+def _fault(complaint: str) -> Fault:
+    """What the command says of an argument, as a fault of the field that it came from."""
+    if found := _INVALID.fullmatch(complaint):
+        return Fault(found["name"].lower(), found["says"], of_form=False)
+    return Fault("body", complaint, of_form=False)
+
+
+def _told(done: Done, page: type[T]) -> T:
+    """What a command printed; one that printed nothing of the kind has failed."""
+    try:
+        return msgspec.json.decode(done.output, type=page)
+    except msgspec.DecodeError as error:
+        raise RuntimeError(f"the command ended with status {done.status}: {done.complaint[:500]}") from error

@@ -1,0 +1,227 @@
+"""What the admin API is asked: its parameters, and the three actions that override what ingestion did."""
+
+import datetime as dt
+import difflib
+import re
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any, get_args
+from urllib.parse import urlsplit
+
+from openwatt.store.runs import Outcome
+from openwatt.web.http.bodies import decode_object, of_object
+from openwatt.web.http.params import (
+    DAY_SCHEMA,
+    LIMIT,
+    MeaningError,
+    Parameter,
+    one_of,
+    read_day,
+    whole_number,
+)
+from openwatt.web.http.problems import BadRequestError, Fault
+
+#: A run's number, as far as addresses and bodies go: a run a second reaches it in thirty years.
+MOST_RUN_ID = 999_999_999
+_OUTCOMES = get_args(Outcome)
+LONGEST_ADDRESS = 2000
+#: A last label that begins with a digit makes the whole a number to browsers and resolvers.
+_PUBLIC_NAME = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z][a-z0-9-]*")
+_OWN_NETWORK = re.compile(r".*\.(?:localhost|localdomain|local|internal|intranet|lan|home|corp|home\.arpa)")
+_SOURCE_SCHEMA = {"type": "string", "pattern": "^[a-z0-9_]{1,80}$"}
+
+
+def _source(text: str) -> str:
+    if not text.isascii() or not text.replace("_", "a").isalnum() or text != text.lower() or len(text) > 80:
+        raise ValueError("must be the name of a source, such as edf_tarif_bleu")
+    return text
+
+
+def _text(longest: int) -> Any:
+    def read(text: str) -> str:
+        if not text.strip():
+            raise ValueError("says nothing")
+        if len(text) > longest or not text.isprintable():
+            raise ValueError(f"must be one line of at most {longest} signs")
+        return text.strip()
+
+    return read
+
+
+def _address(text: str) -> str:
+    """An address that may be kept for a source. Where its name leads is looked at when it is asked.
+
+    Numbers in the place of a name are refused whatever they are: 127.0.0.1 can be
+    written in a dozen ways, and no supplier publishes at a number.
+    """
+    if len(text) > LONGEST_ADDRESS or not re.fullmatch(r"https://[!-~]+", text):
+        raise ValueError(f"must be an https:// address of at most {LONGEST_ADDRESS} signs")
+    try:
+        parts = urlsplit(text)
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        raise MeaningError("is no address: its host or port cannot be read") from None
+    if "@" in parts.netloc or port not in {None, 443}:
+        raise MeaningError("must hold no user, no password and no port")
+    if not _PUBLIC_NAME.fullmatch(host) or _OWN_NETWORK.fullmatch(host):
+        raise MeaningError("must name a public host such as www.supplier.fr, not a number")
+    return text
+
+
+def _text_schema(longest: int) -> dict[str, object]:
+    return {"type": "string", "minLength": 1, "maxLength": longest, "pattern": r"^[ -~]*[!-~][ -~]*$"}
+
+
+SOURCE = Parameter("source", "Name of the source.", _SOURCE_SCHEMA, _source, "edf_tarif_bleu")
+OUTCOME = Parameter(
+    "outcome", "Only runs with this outcome.", {"type": "string", "enum": list(_OUTCOMES)}, one_of(*_OUTCOMES)
+)
+UNDECIDED = Parameter(
+    "undecided",
+    "Only refused runs that wait for a decision.",
+    {"type": "boolean"},
+    lambda text: one_of("true", "false")(text) == "true",
+    True,
+)
+AFTER = Parameter(
+    "after",
+    "Only runs older than this one: the value found in `next`.",
+    {"type": "integer", "minimum": 1, "maximum": MOST_RUN_ID},
+    whole_number(1, MOST_RUN_ID),
+)
+RUN_PARAMETERS = (SOURCE, OUTCOME, UNDECIDED, AFTER, LIMIT)
+
+_ACTION = Parameter("action", "What is done.", {"type": "string"}, str, required=True)
+_REASON = Parameter("reason", "Why; kept for good.", _text_schema(1000), _text(1000), required=True)
+_DECISION = (
+    _ACTION,
+    Parameter(
+        "run_id",
+        "The refused run.",
+        {"type": "integer", "minimum": 1, "maximum": MOST_RUN_ID},
+        whole_number(1, MOST_RUN_ID),
+        required=True,
+    ),
+    Parameter("reviewer", "Who decides; kept for good.", _text_schema(100), _text(100), required=True),
+    _REASON,
+)
+_UNDO = (
+    _ACTION,
+    Parameter("source", "The source.", _SOURCE_SCHEMA, _source, required=True),
+    Parameter("author", "Who asks for it; kept for good.", _text_schema(100), _text(100), required=True),
+    _REASON,
+)
+_ADDRESS = (
+    *_UNDO,
+    Parameter(
+        "address",
+        "Where the source is asked instead: https, a public host by its name.",
+        {"type": "string", "maxLength": LONGEST_ADDRESS, "pattern": "^https://[!-~]+$"},
+        _address,
+        required=True,
+    ),
+    Parameter("until", "Last day on which it counts.", DAY_SCHEMA, read_day, required=True),
+)
+_FIELDS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
+    {"approve": _DECISION, "reject": _DECISION, "address": _ADDRESS}
+)
+
+
+def unknown_source(name: str, sources: Collection[str]) -> Fault | None:
+    """The fault of a name that is no source's."""
+    if name in sources:
+        return None
+    close = difflib.get_close_matches(name, sources, n=1)
+    hint = f"did you mean {close[0]}?" if close else "`openwatt sources` lists those there are"
+    return Fault("source", f"{name!r} is no source: {hint}", of_form=False)
+
+
+def read_override(body: bytes, today: dt.date, sources: Collection[str]) -> dict[str, Any]:
+    """The values of one action, `action` among them; an `address` that undoes has none.
+
+    Raises:
+        BadRequestError: naming everything that is wrong with it.
+    """
+    told = decode_object(body)
+    action = told.get("action")
+    if not isinstance(action, str) or action not in _FIELDS:
+        is_given = "must be" if "action" in told else "is missing; it is"
+        raise BadRequestError([Fault("action", f"{is_given} one of {', '.join(_FIELDS)}"), *_unknown(told)])
+    fields = _FIELDS[action]
+    if action == "address" and told.get("address", "") is None:
+        fields = _UNDO
+        told = {name: value for name, value in told.items() if name != "address"}
+        if told.get("until", "") is None:
+            del told["until"]
+    values, faults = of_object(told, fields)
+    if values.get("source") is not None and (fault := unknown_source(values["source"], sources)):
+        faults.append(fault)
+    if values.get("until") is not None and values["until"] < today:
+        faults.append(Fault("until", f"is over: today is {today}", of_form=False))
+    if faults:
+        raise BadRequestError(faults)
+    return values
+
+
+def _unknown(told: Mapping[str, Any]) -> list[Fault]:
+    known = {field.name for fields in _FIELDS.values() for field in fields}
+    return [Fault(name[:80], "belongs to no action") for name in told if name not in known]
+
+
+def _shape(
+    actions: list[str], fields: tuple[Parameter, ...], more: Mapping[str, object]
+) -> dict[str, object]:
+    properties: dict[str, object] = {
+        field.name: {"description": field.description, **field.schema} for field in fields
+    }
+    properties["action"] = {"description": _ACTION.description, "type": "string", "enum": actions}
+    required = [*(field.name for field in fields), *(name for name in more if name != "until")]
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": required,
+        "properties": {**properties, **more},
+    }
+
+
+OVERRIDE_BODY: Mapping[str, object] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {
+                "oneOf": [
+                    _shape(["approve", "reject"], _DECISION, {}),
+                    _shape(["address"], _ADDRESS, {}),
+                    _shape(["address"], _UNDO, {"address": {"type": "null"}, "until": {"type": "null"}}),
+                ]
+            },
+            "example": {
+                "action": "reject",
+                "run_id": 12,
+                "reviewer": "A. Dupont",
+                "reason": "The sheet of another offer.",
+            },
+        }
+    },
+}
+
+#: What a document may come as; anything else has no reader.
+DOCUMENT_TYPES = ("application/pdf", "text/csv", "application/json", "application/octet-stream")
+INSPECT_BODY: Mapping[str, object] = {
+    "required": True,
+    "content": {
+        **{kind: {"schema": {"type": "string", "format": "binary"}} for kind in DOCUMENT_TYPES},
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["file"],
+                "properties": {
+                    "file": {"description": "The document.", "type": "string", "format": "binary"},
+                    "source": {"description": "Name of its source.", **_SOURCE_SCHEMA},
+                },
+            }
+        },
+    },
+}
+FILE = Parameter("file", "The document.", {"type": "string"}, str, required=True)

@@ -1,0 +1,203 @@
+"""The fields of a customer's question: the same in an address, in a form and in JSON."""
+
+import datetime as dt
+import gzip
+import re
+from base64 import b64decode, b64encode
+from dataclasses import replace
+from decimal import Decimal
+
+from openwatt.domain.calendar import WEEKDAYS
+from openwatt.domain.errors import OffPeakError
+from openwatt.domain.legal_time import PARIS, minutes_of
+from openwatt.domain.off_peak import OffPeakHours, parse_off_peak_hours
+from openwatt.domain.profiles import PROFILES
+from openwatt.domain.tariff import OPTIONS, REGISTERS
+from openwatt.web.http.params import (
+    DAY_SCHEMA,
+    OFFER,
+    OPTION,
+    POWER_KVA,
+    SUPPLIER,
+    MeaningError,
+    Parameter,
+    one_of,
+    read_day,
+    whole_number,
+)
+
+MOST_KWH = 1_000_000
+_BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$"
+_REGISTER_KWH = rf"({'|'.join(REGISTERS)})=([0-9]{{1,6}}(?:\.[0-9]{{1,3}})?)"
+#: The signs that off-peak hours are written with, in English and in French.
+_HOURS = r"^[ -~éÉà–]{1,100}$"
+_INSTANT = re.compile(
+    r"(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2})(?::\d{2}(?:\.\d+)?)?([Zz]|[+-]\d{2}:\d{2})?)?"
+)
+#: What a file can tell of: no meter of the grid recorded a curve before.
+FIRST_YEAR, LAST_YEAR = 2000, 2100
+
+
+def _file(text: str) -> bytes:
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        raise ValueError("must be the file's bytes in base64") from None
+
+
+def _register_kwh(text: str) -> tuple[str, Decimal]:
+    if not (found := re.fullmatch(_REGISTER_KWH, text, re.ASCII)):
+        raise ValueError("must be a register and its kWh such as HC=1500")
+    return found.group(1), Decimal(found.group(2))
+
+
+def _off_peak(text: str) -> OffPeakHours:
+    if not re.fullmatch(_HOURS, text):
+        raise ValueError("holds other signs than hours are written with, or more than 100")
+    try:
+        return parse_off_peak_hours(text)
+    except OffPeakError as error:
+        raise MeaningError(str(error)) from None
+
+
+def _day(text: str) -> dt.date:
+    day = read_day(text)
+    if not FIRST_YEAR <= day.year < LAST_YEAR:
+        raise MeaningError("is not a day of this century")
+    return day
+
+
+def _minute(text: str) -> int:
+    """An instant in minutes UTC: a day means its beginning in Paris, a time without offset is legal time."""
+    if not (found := _INSTANT.fullmatch(text)) or not text.isascii():
+        raise ValueError("must be a day like 2026-02-01 or an instant like 2026-02-01T08:30:00+01:00")
+    day, clock, offset = found.groups()
+    try:
+        instant = dt.datetime.fromisoformat(f"{day}T{clock or '00:00'}{(offset or '').upper()}")
+    except ValueError:
+        raise MeaningError("is not an instant of the calendar") from None
+    if not FIRST_YEAR <= instant.year < LAST_YEAR:
+        raise MeaningError("is not an instant of this century")
+    return minutes_of(instant if instant.tzinfo else instant.replace(tzinfo=PARIS))
+
+
+#: A winter's day at 500 W, for the documentation.
+_EXAMPLE = b64encode(
+    gzip.compress(
+        b"".join(
+            b"2024-01-%02dT%02d:%02d:00+01:00;500\n" % (10 + n // 48, n % 48 // 2, n % 2 * 30)
+            for n in range(1, 49)
+        ),
+        mtime=0,
+    )
+).decode()
+
+FILE = Parameter(
+    "file",
+    "The meter's file as its maker exports it (CSV, XLSX, JSON; gzip and zip too), up to 32 MB. "
+    "The reader is chosen by what is in it.",
+    {"type": "string", "contentEncoding": "base64", "pattern": _BASE64},
+    _file,
+    _EXAMPLE,
+)
+OFF_PEAK_HOURS = Parameter(
+    "off_peak_hours",
+    "Off-peak hours of the home as the grid operator prints them, such as `22:00-06:00`, `HC (22H30-6H30)` "
+    "or `winter from 2026-12-01 01:00-07:00;14:00-16:00`; of several, the last that applies on a day holds.",
+    {"type": "string", "pattern": _HOURS},
+    _off_peak,
+    "22:30-06:30",
+    most=6,
+)
+CHOSEN_WEEKDAY = Parameter(
+    "chosen_weekday",
+    "The weekday chosen with a week-end offer.",
+    {"type": "string", "enum": list(WEEKDAYS)},
+    lambda text: WEEKDAYS.index(one_of(*WEEKDAYS)(text)),
+)
+#: 22 a season, of ten seasons.
+PEAK_DAYS = Parameter("peak_days", "EJP peak days.", DAY_SCHEMA, _day, most=220)
+HOME = (OFF_PEAK_HOURS, CHOSEN_WEEKDAY, PEAK_DAYS)
+
+REGISTERS_OF = replace(OPTION, description="The option whose registers are wanted.", required=True)
+FROM_INSTANT, TO_INSTANT = (
+    Parameter(
+        name,
+        description,
+        {"anyOf": [DAY_SCHEMA, {"type": "string", "format": "date-time"}]},
+        _minute,
+        example,
+    )
+    for name, description, example in (
+        (
+            "from",
+            "First instant, or a day, which means its beginning; the file's when left out.",
+            "2024-01-10",
+        ),
+        ("to", "First instant after the last; the file's end when left out.", "2024-01-11"),
+    )
+)
+REGISTER_FIELDS = (replace(FILE, required=True), REGISTERS_OF, *HOME, FROM_INSTANT, TO_INSTANT)
+
+KWH = Parameter(
+    "kwh",
+    "Instead of a file: kWh of a year, spread by `profile`.",
+    {"type": "integer", "minimum": 1, "maximum": MOST_KWH},
+    whole_number(1, MOST_KWH, " of kWh"),
+    5000,
+)
+PROFILE = Parameter(
+    "profile",
+    "How `kwh` spread over the year: `base` when left out.",
+    {"type": "string", "enum": list(PROFILES)},
+    one_of(*PROFILES),
+    "electric_heating",
+)
+REGISTER_KWH = Parameter(
+    "register_kwh",
+    "Instead of a file: kWh of a year of each register of one option, as `HP=3000` and `HC=2000`.",
+    {"type": "string", "pattern": f"^{_REGISTER_KWH}$"},
+    _register_kwh,
+    most=max(map(len, OPTIONS.values())),
+)
+PRESENT_OPTION = replace(OPTION, description="Option of the present contract; it is told in detail.")
+PRESENT_SUPPLIER = replace(SUPPLIER, description="Supplier of the present contract; EDF when left out.")
+PRESENT_OFFER = replace(OFFER, description="Offer of the present contract; Tarif Bleu when left out.")
+PRICES = Parameter(
+    "prices",
+    "`then`: prices as they were on each day; `now`, when left out: today's on every day.",
+    {"type": "string", "enum": ["then", "now"]},
+    one_of("then", "now"),
+    "now",
+)
+FROM_DAY = Parameter(
+    "from", "First day; the first whole day of the file when left out.", DAY_SCHEMA, _day, "2025-09-01"
+)
+TO_DAY = Parameter(
+    "to", "The day after the last; that of the file when left out.", DAY_SCHEMA, _day, "2026-09-01"
+)
+DETAILS = Parameter(
+    "details",
+    "Whether the bill of every contract is told by month and register.",
+    {"type": "boolean"},
+    lambda text: one_of("true", "false")(text) == "true",
+)
+BILL_FIELDS = (
+    replace(FILE, example=None),
+    replace(POWER_KVA, required=True),
+    KWH,
+    PROFILE,
+    REGISTER_KWH,
+    *HOME,
+    PRESENT_OPTION,
+    PRESENT_SUPPLIER,
+    PRESENT_OFFER,
+    PRICES,
+    FROM_DAY,
+    TO_DAY,
+    DETAILS,
+)
+#: An address asks for one year, and holds 50 parameters at most.
+BILL_PARAMETERS = tuple(
+    replace(field, most=25) if field is PEAK_DAYS else field for field in BILL_FIELDS if field.name != "file"
+)

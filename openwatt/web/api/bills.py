@@ -1,0 +1,102 @@
+"""What a customer's use would have cost: registers and bills, of a file or of yearly kWh."""
+
+import msgspec
+from flask import Blueprint
+
+from openwatt.domain.answers import coverage_answer, findings_answer, span_answer
+from openwatt.domain.calendar import lay_out
+from openwatt.domain.errors import OpenWattError
+from openwatt.domain.usage import energies_by_register, energies_of_stretches, findings_of_stretches, whole_wh
+from openwatt.representations.bills import BillsPage, RankedItem, RankedRow, RegistersPage
+from openwatt.web.api.bill_params import BILL_FIELDS, BILL_PARAMETERS, REGISTER_FIELDS
+from openwatt.web.customer import MOST_DAYS, answer, compared, home_of, read_customer
+from openwatt.web.http.app_state import stored_market
+from openwatt.web.http.bodies import posted
+from openwatt.web.http.problems import BadRequestError, Fault
+from openwatt.web.http.security_headers import forbid_caching
+from openwatt.web.http.uploads import read_load_curve
+from openwatt.web.http.views import Listing, Question, answered
+
+bills = Blueprint("bills", __name__, url_prefix="/v1")
+bills.after_request(forbid_caching)
+
+PRIVACY = "Nothing of what you sent is stored or logged."
+PRIVACY_OF_ADDRESS = "What you asked stands in the address alone; nothing of it is stored or logged here."
+
+
+@bills.post("/registers")
+@posted(*REGISTER_FIELDS, page=RegistersPage)
+def registers(question: Question) -> RegistersPage:
+    """Registers of a load curve.
+
+    How much of the meter's file ran in each register of an option, in whole Wh, by
+    legal time. A register that nobody can know (a Tempo day without a colour) is
+    counted apart. Nothing of what is sent is stored or logged.
+    """
+    market = stored_market()
+    faults = list(question.faults)
+    values = question.values
+    curve, start_min, end_min = None, values.get("from"), values.get("to")
+    if values.get("file") is not None:
+        try:
+            curve = read_load_curve(values["file"], question.now)
+        except OpenWattError as error:
+            faults.append(Fault("file", str(error), of_form=False))
+    if curve is not None:
+        start_min = curve.start_min if start_min is None else start_min
+        end_min = curve.end_min if end_min is None else end_min
+        if not 0 < end_min - start_min <= MOST_DAYS * 24 * 60:
+            fault = f"the end is to be after the start, and at most {MOST_DAYS} days later"
+            faults.append(Fault("to" if values.get("to") else "from", fault, of_form=False))
+    home = home_of(values, market.colours())
+    calendar = market.calendar_of_option(values["option"]) if values.get("option") else None
+    if calendar is not None and calendar.needs_off_peak_hours and "off_peak_hours" not in values:
+        fault = f"is missing: the home's off-peak hours decide the registers of {calendar.option}"
+        faults.append(Fault("off_peak_hours", fault, of_form=False))
+    if faults or curve is None or calendar is None or start_min is None or end_min is None:
+        raise BadRequestError(faults)
+    timeline = lay_out(calendar, home, start_min, end_min)
+    energies = energies_by_register(curve, timeline)
+    odd = findings_of_stretches(curve, timeline, energies_of_stretches(curve, timeline))
+    told = {
+        "option": calendar.option,
+        "wh": {register: whole_wh(energies[register]) for register in timeline.registers},
+        "unknown_wh": whole_wh(energies.get(None, 0)),
+        "span": span_answer(start_min, end_min),
+        "coverage": coverage_answer(curve.coverage(start_min, end_min)),
+        "findings": findings_answer([*curve.findings, *odd]),
+        "privacy": PRIVACY,
+    }
+    return msgspec.convert(told, RegistersPage)
+
+
+def _ranking(question: Question, privacy: str) -> Listing:
+    market = stored_market()
+    customer = read_customer(question.values, question.faults, market, question.now)
+    told = answer(customer, compared(customer, market), details=question.values.get("details", False))
+    page = msgspec.convert(told | {"privacy": privacy}, BillsPage)
+    return Listing(page, page.ranking, RankedRow)
+
+
+@bills.post("/bills")
+@posted(*BILL_FIELDS, page=BillsPage, row=RankedItem)
+def compare_file(question: Question) -> Listing:
+    """What every contract would have cost.
+
+    The contracts of the home's power, from the cheapest, for what its meter's file
+    tells or for yearly kWh: with and without taxes, beside the regulated tariff of the
+    same option and beside the present contract. With `details`, every bill by month
+    and register. Nothing of what is sent is stored or logged.
+    """
+    return _ranking(question, PRIVACY)
+
+
+@bills.get("/bills")
+@answered(*BILL_PARAMETERS, page=BillsPage, row=RankedItem, problems=(422,), raises_faults=True, private=True)
+def compare_kwh(question: Question) -> Listing:
+    """What every contract would cost for yearly kWh.
+
+    The same without a file, at an address that can be shared: either `kwh`, spread by a
+    `profile`, or `register_kwh`. The answer is the household's own: no cache may keep it.
+    """
+    return _ranking(question, PRIVACY_OF_ADDRESS)

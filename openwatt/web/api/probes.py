@@ -1,0 +1,62 @@
+"""Is it alive, is it ready, which code is it: what load balancers and operators ask.
+
+A worker answers by itself, in a thread that no other request can take (`web.worker`): it knows whether its
+other threads serve, and no client can keep it from saying so.
+"""
+
+from flask import Blueprint, current_app
+from werkzeug.exceptions import ServiceUnavailable
+
+from openwatt import __version__
+from openwatt.representations.tariffs import Health, Readiness, Version
+from openwatt.store.migrate import check_schema, newest_schema
+from openwatt.web.http.views import answers, asked_anew
+from openwatt.web.http.worker import Worker
+
+probes = Blueprint("probes", __name__)
+
+
+def _check_threads() -> None:
+    """Raises while none of this worker's threads becomes free: it lives, and serves nobody."""
+    if Worker.running is not None and Worker.running.is_stuck():
+        raise ServiceUnavailable(
+            "No thread of this worker has become free for a long time. Its master replaces it; where this "
+            "lasts, restart the service."
+        )
+
+
+@probes.get("/health")
+@asked_anew(page=Health, problems=(503,))
+def health() -> Health:
+    """Alive.
+
+    The process answers and its threads serve; 503 when all of them hang. The database is not asked:
+    restarting a service does not mend its database.
+    """
+    _check_threads()
+    return Health(status="alive")
+
+
+@probes.get("/health/ready")
+@asked_anew(page=Readiness, problems=(503,))
+def ready() -> Readiness:
+    """Ready.
+
+    The threads serve, the database answers and has the schema of this code; 503 until then.
+    """
+    _check_threads()
+    database = answers().database
+    schema = database.read_number("schema_number")
+    check_schema(schema)
+    data_version = database.read_number("data_version")
+    return Readiness(status="ready", schema=schema, data_version=data_version)
+
+
+@probes.get("/version")
+@asked_anew(page=Version)
+def version() -> Version:
+    """Version.
+
+    Which code answers.
+    """
+    return Version(version=__version__, revision=current_app.config["REVISION"], schema=newest_schema())

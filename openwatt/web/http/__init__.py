@@ -1,0 +1,1 @@
+"""HTTP itself: the request lifecycle, rate limits, the response cache, problems, bodies, workers."""

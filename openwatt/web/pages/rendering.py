@@ -1,0 +1,152 @@
+"""How a page is made: its language, its frame, what a browser may do with it, and faults told in words."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+from flask import Blueprint, Response, g, render_template, request
+from werkzeug.exceptions import HTTPException, RequestURITooLarge
+
+from openwatt.domain.legal_time import PARIS
+from openwatt.store.errors import DatabaseAwayError, SchemaError
+from openwatt.web.http.params import LONGEST_QUERY, Parameter
+from openwatt.web.http.sub_path import address
+from openwatt.web.http.views import answers
+from openwatt.web.pages.i18n import CODES, LANGUAGES, Language
+
+#: Everything comes from this host and nothing is inline: no script, no style, no picture.
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+#: As long as the answers of the API: freshness is computed again every minute.
+_CACHE_CONTROL = "public, max-age=60"
+_LANG = "lang"
+
+#: The pages for people; `pages` holds it, so that both have one limit.
+site = Blueprint("site", __name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a page was asked: values by parameter name, the texts to show again, and the names at fault."""
+
+    values: dict[str, Any]
+    texts: dict[str, str]
+    faults: frozenset[str]
+
+    def get(self, parameter: Parameter, default: Any = None) -> Any:
+        """The value of a parameter, or `default` where it was left out or at fault."""
+        return self.values.get(parameter.name, default)
+
+
+def read_choices(parameters: Sequence[Parameter]) -> Asked:
+    """The choices in the address of a page.
+
+    Unlike in the API an empty one is left out, because a form sends every field,
+    and an unknown one is no fault, because links carry marks of others.
+
+    Raises:
+        RequestURITooLarge: when nobody could have meant so long a query.
+    """
+    if len(request.query_string) > LONGEST_QUERY:
+        raise RequestURITooLarge
+    given = dict(parse_qsl(request.query_string.decode("utf-8", "replace")))
+    texts = {one.name: given[one.name].strip() for one in parameters if given.get(one.name, "").strip()}
+    values: dict[str, Any] = {}
+    faults: set[str] = set()
+    for parameter in parameters:
+        if parameter.name in texts:
+            try:
+                values[parameter.name] = parameter.read(texts[parameter.name])
+            except ValueError:
+                faults.add(parameter.name)
+    return Asked(values, texts, frozenset(faults))
+
+
+def now() -> dt.datetime:
+    """The instant of this request, in whole minutes, as in the answers of the API."""
+    return answers().clock().replace(second=0, microsecond=0)
+
+
+def today() -> dt.date:
+    """The legal day in France."""
+    return now().astimezone(PARIS).date()
+
+
+def _chosen_language() -> str | None:
+    code = request.args.get(_LANG, "")
+    return code if code in LANGUAGES else None
+
+
+def language() -> Language:
+    """The language of this request: what its address says, else what the browser prefers, else French."""
+    if "language" not in g:
+        code = _chosen_language() or request.accept_languages.best_match(CODES, CODES[0])
+        g.language = LANGUAGES[code]
+    return g.language  # type: ignore[no-any-return]  # flask types it as Any
+
+
+def link(path: str, **query: object) -> str:
+    """The address of a page with some parameters, None left out. A chosen language stays chosen."""
+    chosen = {name: str(value) for name, value in query.items() if value is not None}
+    if _LANG not in query and (code := _chosen_language()):
+        chosen[_LANG] = code
+    return f"{address(path)}?{urlencode(chosen)}" if chosen else address(path)
+
+
+def in_language(code: str) -> str:
+    """The address of this page in another language. What was posted is not in it."""
+    query = dict(parse_qsl(request.query_string.decode("utf-8", "replace")))
+    return f"{address(request.path)}?{urlencode(query | {_LANG: code})}"
+
+
+def show(template: str, *, status: int = 200, keep: bool = True, **facts: object) -> Response:
+    """A page of a template in the language of the request; `keep` lets others keep it for a minute."""
+    ours = language()
+    text = render_template(
+        template,
+        lang=ours,
+        t=ours.say,
+        link=link,
+        address=address,
+        in_language=in_language,
+        chosen_language=_chosen_language(),
+        codes=CODES,
+        **facts,
+    )
+    response = Response(text, status, content_type="text/html; charset=utf-8")
+    response.headers["Content-Security-Policy"] = PAGE_POLICY
+    response.headers["Content-Language"] = ours.code
+    response.headers["Vary"] = "Accept-Language"
+    response.headers["Cache-Control"] = _CACHE_CONTROL if keep and status == 200 else "no-store"
+    return response
+
+
+def _refused(error: HTTPException) -> Response:
+    status = error.code or 500
+    key = getattr(error, "text_key", f"problem.{status}")
+    key = key if key in language().texts else "problem.other"
+    response = show("problem.html", status=status, code=status, explanation=language().say(key))
+    for name, value in error.get_headers():
+        if name == "Retry-After":
+            response.headers[name] = value
+    return response
+
+
+def _database_away(_error: Exception) -> Response:
+    response = show("problem.html", status=503, code=503, explanation=language().say("problem.503"))
+    response.headers["Retry-After"] = "2"
+    return response
+
+
+def tell_in_words(blueprint: Blueprint) -> None:
+    """Makes every error of a blueprint a page."""
+    blueprint.register_error_handler(HTTPException, _refused)
+    blueprint.register_error_handler(DatabaseAwayError, _database_away)
+    blueprint.register_error_handler(SchemaError, _database_away)
+
+
+tell_in_words(site)

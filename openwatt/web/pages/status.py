@@ -1,0 +1,69 @@
+"""The state of the service in plain words: is it whole, how fresh is its data, where does it come from."""
+
+from collections import Counter
+from typing import Any
+
+from flask import Response, current_app
+
+from openwatt import __version__
+from openwatt.comparison.source_incidents import trouble_with
+from openwatt.domain.freshness import DataStatus, data_status
+from openwatt.store.database import Database
+from openwatt.store.documents import documents_seen
+from openwatt.store.errors import DatabaseAwayError, SchemaError
+from openwatt.store.migrate import check_schema
+from openwatt.store.tariffs import TariffFilter, tariffs_on
+from openwatt.store.tempo import tempo_known_to
+from openwatt.web.api.ingest_health import ingest_health
+from openwatt.web.http.app_state import current_troubles
+from openwatt.web.http.views import answers
+from openwatt.web.pages.rendering import now, show, today
+
+_STATUSES: tuple[DataStatus, ...] = ("fresh", "verifying", "stale", "broken")
+#: More contracts than France has; the page counts them all.
+_ALL = 1_000_000
+
+
+def status_page() -> Response:
+    """What everybody may know about the service. It answers without a database too, and says so."""
+    service = {"version": __version__, "revision": current_app.config["REVISION"], "at": now()}
+    database = answers().database
+    try:
+        schema = database.read_number("schema_number")
+        check_schema(schema)
+        data_version = database.read_number("data_version")
+        told = _data(database)
+    except (DatabaseAwayError, SchemaError):
+        response = show(
+            "status.html", status=503, keep=False, away=True, schema=None, data_version=None, **service
+        )
+        response.headers["Retry-After"] = "2"
+        return response
+    return show(
+        "status.html", keep=False, away=False, schema=schema, data_version=data_version, **told, **service
+    )
+
+
+def _data(database: Database) -> dict[str, Any]:
+    """What is told of the data."""
+    on = today()
+    found = tariffs_on(database, TariffFilter(), on=on, limit=_ALL)
+    troubles = current_troubles()
+    counted = Counter(
+        data_status(
+            one.tariff,
+            on=on,
+            last_seen_at=one.last_seen_at,
+            now=now(),
+            trouble=trouble_with(one.tariff, troubles),
+        )
+        for one in found
+    )
+    return {
+        "on": on,
+        "contracts": len(found),
+        "counts": {status: counted[status] for status in _STATUSES},
+        "documents": documents_seen(database),
+        "tempo_known_to": tempo_known_to(database),
+        "ingest": ingest_health(database, current_app.config["SOURCES"], now()),
+    }

@@ -1,0 +1,333 @@
+"""The response cache stays within its bounds whatever is asked, and serves what is asked again."""
+
+import datetime as dt
+import itertools
+import json
+import tracemalloc
+from collections.abc import Iterator, Mapping
+from itertools import permutations
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import pytest
+from flask import Flask
+
+from openwatt.app import create_app
+from openwatt.settings import Settings
+from openwatt.web.http import response_cache
+from openwatt.web.http.response_cache import (
+    MAX_BYTES,
+    MAX_ENTRIES,
+    CachedResponse,
+    Representation,
+    ResponseCache,
+    accepted_forms,
+    footprint,
+    key_of,
+    takes_gzip,
+)
+from tests.conftest import NOW, close_app
+
+NOW_S = int(NOW.timestamp()) // 60
+GENERATION = (1, NOW_S)
+JSON, CSV, NONE = ("json", "json"), ("json", "csv"), ("", "")
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
+def response(body: bytes, *, compressed: bytes | None = None) -> CachedResponse:
+    """A response as the views make it."""
+
+    def represented(data: bytes, etag: str) -> Representation:
+        always = [("Cache-Control", "public, max-age=60"), ("Vary", "Accept"), ("ETag", etag)]
+        return Representation(data, [*always, ("Content-Length", str(len(data)))], always)
+
+    coded = None if compressed is None else represented(compressed, f'"{hash(body)}-gzip"')
+    return CachedResponse(str(hash(body)), represented(body, str(hash(body))), coded, [], "/v1/x", "api.x")
+
+
+def environ(path: str = "/v1/tariffs", query: str = "", **headers: str) -> dict[str, str]:
+    """The part of a WSGI environment that a key is made of."""
+    told = {f"HTTP_{name}": value for name, value in headers.items()}
+    return {"PATH_INFO": path, "QUERY_STRING": query} | told
+
+
+def ask(cache: ResponseCache, key: tuple[str, ...], made: CachedResponse) -> bool:
+    """Asks as a view does; whether the response was there."""
+    if cache.get(key, GENERATION) is not None:
+        return True
+    if cache.admits(key):
+        cache.put(key, GENERATION, made)
+    return False
+
+
+@pytest.mark.parametrize("size", [0, 90, 5000, 80_000])
+@pytest.mark.parametrize("longest", [10, 3900])
+def test_the_size_of_an_entry_is_what_python_allocates_for_it(size: int, longest: int) -> None:
+    cache = ResponseCache()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for number in range(80):
+        key = key_of(environ(query=f"supplier={number:0{longest}}"))
+        cache.put(key, GENERATION, response(b"%d" % number + b"x" * size, compressed=b"y" * (size // 3)))
+    allocated = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    counted = cache.statistics()["bytes"]
+    assert cache.statistics()["entries"] == 80 or size == 80_000
+    # What all entries share is counted in each: the names of headers, for the most part.
+    assert allocated <= counted <= allocated + 80 * 1200
+
+
+@pytest.mark.parametrize("kind", ["tiny", "long keys", "large", "too large"])
+def test_memory_is_bounded_whatever_is_kept(kind: str) -> None:
+    cache = ResponseCache()
+    size = {"tiny": 20, "long keys": 20, "large": 200_000, "too large": MAX_BYTES // 4}[kind]
+    length = 4000 if kind == "long keys" else 10
+    turns = {"tiny": 5000, "long keys": 2500, "large": 200, "too large": 20}[kind]
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for number in range(turns):
+        key = key_of(environ(query=f"supplier={number:0{length}}"))
+        cache.put(key, GENERATION, response(b"%d" % number + b"x" * size))
+        held = cache.statistics()
+        assert held["bytes"] <= MAX_BYTES
+        assert held["entries"] <= MAX_ENTRIES
+    assert tracemalloc.get_traced_memory()[0] - before <= MAX_BYTES * 1.05
+    tracemalloc.stop()
+    assert (held["entries"] == 0) == (kind == "too large")
+
+
+def test_one_off_questions_take_no_memory_and_push_nothing_out() -> None:
+    cache = ResponseCache()
+    wanted = [key_of(environ(query=f"power_kva={power}")) for power in range(1, 37)]
+    for _ in range(2):
+        for key in wanted:
+            ask(cache, key, response(b"x" * 10_000))
+    held = cache.statistics()
+    assert held["entries"] == len(wanted)
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    for number in range(20_000):
+        assert not ask(cache, ("/v1/tariffs", f"supplier={number}", "json", "json"), response(b"x"))
+    assert tracemalloc.get_traced_memory()[0] - before < 10_000
+    tracemalloc.stop()
+    after = cache.statistics()
+    assert (after["entries"], after["bytes"], after["evictions"]) == (held["entries"], held["bytes"], 0)
+    assert all(ask(cache, key, response(b"")) for key in wanted)
+
+
+def test_keys_whose_hashes_fall_together_are_admitted_all_the_same() -> None:
+    cache = ResponseCache()
+    found: dict[int, list[tuple[str, ...]]] = {}
+    together: list[tuple[str, ...]] = []
+    for number in itertools.count():
+        key = key_of(environ(query=f"supplier={number}"))
+        together = found.setdefault(hash(key) % 8192, [])
+        together.append(key)
+        if len(together) == 3:
+            break
+    for _ in range(2):
+        for key in together:
+            assert not ask(cache, key, response(b"x"))
+    assert all(ask(cache, key, response(b"x")) for key in together)
+
+
+def test_what_is_asked_often_stays_when_others_are_asked_twice() -> None:
+    cache = ResponseCache()
+    often = key_of(environ(query="option=BASE"))
+    hits = 0
+    for number in range(1000):
+        hits += ask(cache, often, response(b"x" * 100_000))
+        for _ in range(2):
+            ask(cache, ("/v1/tariffs", f"supplier={number}", "json", "json"), response(b"x" * 50_000))
+    assert hits == 998
+    assert cache.statistics()["evictions"] > 500
+
+
+def test_another_minute_or_other_data_empties_the_cache() -> None:
+    cache = ResponseCache()
+    key = key_of(environ())
+    for generation in ((1, 1), (1, 2), (2, 2), (1, 1)):
+        assert cache.get(key, generation) is None
+        for number in range(50):
+            cache.put((*key, str(number)), generation, response(b"x"))
+        cache.put(key, generation, response(b"%d" % generation[0]))
+        found = cache.get(key, generation)
+        assert found is not None
+        assert found.plain.body == b"%d" % generation[0]
+        assert cache.statistics()["entries"] == 51
+
+
+@pytest.mark.parametrize(
+    ("accept", "forms"),
+    [
+        ("", JSON),
+        ("*/*", JSON),
+        ("application/json", JSON),
+        ("application/*;q=0.2", JSON),
+        (BROWSER, JSON),
+        ("text/csv", ("", "csv")),
+        ("text/*", ("", "csv")),
+        ("application/json;q=0.1, text/csv", CSV),
+        ("*/*;q=0.1, text/csv;q=0.9", CSV),
+        ("text/html", NONE),
+        ("application/json;q=0", NONE),
+        ("?!", NONE),
+        ("a/" + "x" * 1000, JSON),  # nobody means that; HTTP lets a server disregard it
+    ],
+)
+def test_accept_counts_only_by_the_form_it_chooses(accept: str, forms: tuple[str, str]) -> None:
+    assert accepted_forms(environ(ACCEPT=accept)) == forms
+    assert key_of(environ(ACCEPT=accept, query="on=2025-01-01")) == (
+        "",
+        "/v1/tariffs",
+        "on=2025-01-01",
+        *forms,
+    )
+
+
+def test_with_a_format_in_the_address_accept_counts_nothing() -> None:
+    keys = {
+        key_of(environ(query=query, ACCEPT=accept))
+        for query in ("format=csv&on=2025-01-01", "on=2025-01-01&format=csv")
+        for accept in ("", "*/*", "text/csv", "text/html")
+    }
+    assert len(keys) == 1
+    assert key_of(environ(query="offer=format=csv", ACCEPT="text/csv")) != key_of(
+        environ(query="offer=format=csv")
+    )
+
+
+@pytest.mark.parametrize(
+    ("header", "taken"),
+    [
+        ("", False),
+        ("gzip", True),
+        ("br, gzip;q=0.1", True),
+        ("gzip;q=0", False),
+        ("gzip," + "x" * 1000, False),
+    ],
+)
+def test_gzip_is_sent_to_whoever_takes_it(header: str, taken: bool) -> None:  # noqa: FBT001 - a case
+    assert takes_gzip(environ(ACCEPT_ENCODING=header)) is taken
+
+
+@pytest.fixture
+def app(filled_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+    """An app that asks for the data's version once."""
+    monkeypatch.setattr("openwatt.web.http.views.VERSION_FOR_S", 3600.0)
+    app = create_app(
+        Settings(database_url=filled_url, workers=1, limit_bills="12000/minute"), clock=lambda: NOW
+    )
+    yield app
+    close_app(app)
+
+
+@pytest.fixture
+def cache(app: Flask) -> ResponseCache:
+    found = app.extensions["openwatt.answers"].cache
+    assert isinstance(found, ResponseCache)
+    return found
+
+
+def test_every_order_of_the_parameters_is_one_question_with_one_answer(
+    app: Flask, cache: ResponseCache
+) -> None:
+    client = app.test_client()
+    given = {"option": "BASE", "limit": "2", "on": "2025-09-01"}
+    answers = [
+        client.get(f"/v1/tariffs?{urlencode(order)}")
+        for order in permutations(given.items())
+        for _ in range(3)
+    ]
+    assert {answer.status_code for answer in answers} == {200}
+    assert len({answer.data for answer in answers}) == 1
+    assert "next" in json.loads(answers[0].data)
+    held = cache.statistics()
+    assert (held["entries"], held["hits"]) == (1, len(answers) - 2)
+
+
+def test_forms_and_addresses_are_not_mixed_up(app: Flask) -> None:
+    client = app.test_client()
+    for _ in range(4):
+        for accept, wanted in (
+            ("text/csv", "text/csv; charset=utf-8"),
+            ("application/json", "application/json"),
+            ("application/json;q=0.1, text/csv", "text/csv; charset=utf-8"),
+            ("text/html", None),
+        ):
+            answer = client.get("/v1/offers?supplier=EDF", headers={"Accept": accept})
+            assert answer.content_type == (wanted or "application/problem+json")
+            assert answer.status_code == (200 if wanted else 406)
+            other = client.get("/v1/offers?supplier=EDF&format=csv", headers={"Accept": accept})
+            assert other.content_type == "text/csv; charset=utf-8"
+            # There is no CSV of this one.
+            alone = client.get("/v1/health/ingest", headers={"Accept": accept})
+            assert alone.status_code == (200 if "json" in accept else 406)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/v1/offers?supplier={n}", {}),
+        ("/v1/offers?supplier={n}" + quote("é" * 90), {}),
+        ("/v1/offers?supplier=x", {"Accept": "*/*,a/{n}" + "y" * 7900}),
+        ("/v1/offers?supplier=x", {"Accept": "*/*,a/{n}"}),
+        ("/v1/offers?supplier=x", {"Accept-Encoding": "gzip,a{n}" + "y" * 7900}),
+        ("/v1/offers?supplier=x", {"Accept-Language": "fr,a{n}" + "y" * 7900}),
+        ("/v1/offers?x{n}=1", {}),
+        ("/v1/{n}", {}),
+        ("/tariffs?x={n}", {"Accept-Language": "fr,a{n}" + "y" * 7900}),
+        ("/?power_kva=6&kwh={n}", {}),
+        ("/v1/bills?power_kva=6&kwh={n}", {}),
+    ],
+)
+def test_questions_that_nobody_repeats_leave_nothing_in_the_cache(
+    app: Flask, cache: ResponseCache, path: str, headers: Mapping[str, str]
+) -> None:
+    client = app.test_client()
+    for number in range(1000, 1012):
+        answer = client.get(
+            path.format(n=number), headers={name: value.format(n=number) for name, value in headers.items()}
+        )
+        assert answer.status_code in {200, 400, 404}
+    assert cache.statistics()["entries"] <= 1
+
+
+def test_the_metrics_tell_what_the_cache_holds_and_did(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openwatt.web.http.lifecycle._REPORT_EVERY_S", 0.0)
+    registry = app.extensions["openwatt.answers"].metrics.registry
+    monkeypatch.setattr(response_cache, "MAX_ENTRIES", 3)
+
+    def value(name: str, **labels: str) -> float:
+        found = registry.get_sample_value(f"openwatt_response_cache_{name}", labels)
+        assert found is not None
+        return float(found)
+
+    client = app.test_client()
+    for power in (3, 6, 9, 12):
+        for _ in range(3):
+            client.get(f"/v1/tariffs?power_kva={power}")
+    assert (value("lookups_total", result="hit"), value("lookups_total", result="miss")) == (4, 8)
+    assert (value("entries"), value("evictions_total")) == (3, 1)
+    assert 3 * 1000 < value("bytes") < MAX_BYTES
+
+
+def test_a_footprint_counts_what_is_shared_once() -> None:
+    one = "x" * 1000
+    assert footprint((one, one)) < 1200
+    assert footprint([("a", one)]) > 1000
+
+
+def test_the_clock_s_minute_ends_what_is_cached(filled_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("openwatt.web.http.views.VERSION_FOR_S", 3600.0)
+    now = [NOW]
+    app = create_app(Settings(database_url=filled_url, workers=1), clock=lambda: now[0])
+    cache: Any = app.extensions["openwatt.answers"].cache
+    client = app.test_client()
+    for _ in range(2):
+        for _ in range(3):
+            assert client.get("/v1/tariffs?limit=1").status_code == 200
+        now[0] += dt.timedelta(minutes=1)
+    # The question is known: in the next minute its first answer is kept.
+    assert (cache.statistics()["hits"], cache.statistics()["entries"]) == (3, 1)
+    close_app(app)

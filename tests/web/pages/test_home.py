@@ -1,0 +1,173 @@
+"""The front page: a file or kWh in, an answer out, every fault beside its field, nothing kept."""
+
+import io
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from openwatt.app import create_app
+from openwatt.settings import Settings
+from openwatt.web.pages import home as home_page
+from openwatt.web.pages.i18n import LANGUAGES
+from tests.conftest import NOW, close_app
+from tests.shared_data import SHARED, needs_shared_data
+
+CURVE = SHARED / "load_curves" / "Enedis_Conso_Heure_20230809-20240725_1429xxxxxxxxxx.csv"
+PLAIN = {"power_kva": "6", "profile": "base", "prices": "now", "off_peak_hours": "", "present": "", "kwh": ""}
+
+
+def ask(client: FlaskClient, file: bytes | None = None, language: str = "en", **fields: str) -> TestResponse:
+    """Sends the form as a browser does: every field, and the file with or without one."""
+    sent: dict[str, Any] = {**PLAIN, **fields, "file": (io.BytesIO(file or b""), "curve.csv" if file else "")}
+    return client.post(f"/?lang={language}", data=sent, content_type="multipart/form-data")
+
+
+def cells(text: str, name: str) -> list[str]:
+    return re.findall(rf'<td role="cell" class="{name}">(?:<strong>|<span[^>]*>)?([^<]+)', text)
+
+
+def test_typed_kwh_are_answered_with_the_ranking_of_the_api(client: FlaskClient) -> None:
+    answer = ask(client, kwh="4 500", profile="electric_heating", off_peak_hours="23:00-07:00")
+    assert answer.status_code == 200
+    told: Any = client.get(
+        "/v1/bills?kwh=4500&profile=electric_heating&power_kva=6&off_peak_hours=23:00-07:00"
+    ).json
+    ranking = told["ranking"]
+    costs = cells(answer.text, "cost")
+    assert len(costs) == len(ranking) > 20
+    assert costs[:10] == [f"€{line['total_ttc_eur_per_year']:,.2f}" for line in ranking[:10]]
+
+
+def test_an_answer_in_the_address_can_be_shared_and_downloaded(client: FlaskClient) -> None:
+    shared = client.get("/?kwh=4500&power_kva=6&lang=en")
+    assert cells(shared.text, "cost") == cells(ask(client, kwh="4500").text, "cost")
+    table = client.get("/?kwh=4500&power_kva=6&download=csv")
+    assert table.content_type.startswith("text/csv")
+    assert table.headers["Content-Disposition"] == 'attachment; filename="openwatt.csv"'
+    assert len(table.text.splitlines()) == 1 + len(cells(shared.text, "cost"))
+
+
+def test_a_price_that_was_not_seen_lately_is_told_with_a_caution(client: FlaskClient) -> None:
+    now, then = (ask(client, kwh="4500", prices=prices).text for prices in ("now", "then"))
+    # The shipped catalogue is of November 2025 and February 2026, a year and months before the tests' day.
+    assert 'class="caution"' in now
+    assert 'class="badge stale"' in now
+    assert 'class="caution"' not in then
+
+
+def test_what_is_sent_is_kept_by_nobody(client: FlaskClient) -> None:
+    assert client.get("/?kwh=4500&power_kva=6").headers["Cache-Control"] == "private, no-store"
+    assert ask(client, kwh="4500").headers["Cache-Control"] == "private, no-store"
+    assert ask(client, kwh="4500", download="json").headers["Cache-Control"] == "private, no-store"
+
+
+def test_an_error_of_ours_repeats_nothing_of_what_was_sent(
+    shared_app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise ValueError("a home of 4321 kWh")
+
+    monkeypatch.setattr(home_page, "compared", fails)
+    answer = ask(shared_app.test_client(), kwh="4321")
+    assert answer.status_code == 500
+    assert LANGUAGES["en"].texts["problem.500"] in answer.text
+    assert caplog.records
+    assert "4321" not in caplog.text
+
+
+@needs_shared_data
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_meters_file_is_answered_with_every_picture(client: FlaskClient, language: str) -> None:
+    answer = ask(client, CURVE.read_bytes(), language, prices="then", present="EDF~Tarif Bleu~TEMPO")
+    assert answer.status_code == 200, answer.text
+    assert 'class="heat"' in answer.text
+    # Tempo days from 9 August 2023 to 24 July 2024: every red one, and what RTE announced of the others.
+    days = [answer.text.count(f'class="day {colour}"') for colour in ("BLEU", "BLANC", "ROUGE", "unknown")]
+    assert days == [286, 43, 22, 0]
+    assert all(f'class="part {register}"' in answer.text for register in ("ROUGE_HP", "BLEU_HC"))
+    assert LANGUAGES[language].texts["home.yours"] in answer.text
+    assert "1429" not in answer.text
+
+
+@needs_shared_data
+def test_the_columns_of_a_file_add_up_to_its_bill(client: FlaskClient) -> None:
+    fields = {"power_kva": "6", "prices": "then", "option": "TEMPO", "off_peak_hours": "22:00-06:00"}
+    sent = {**fields, "file": (io.BytesIO(CURVE.read_bytes()), "curve.csv")}
+    told: Any = client.post("/v1/bills", data=sent, content_type="multipart/form-data").json
+    (present,) = [line for line in told["ranking"] if line.get("bill")]
+    text = ask(
+        client,
+        CURVE.read_bytes(),
+        prices="then",
+        present="EDF~Tarif Bleu~TEMPO",
+        off_peak_hours="22:00-06:00",
+    ).text
+    table = text.rpartition("Month by month")[2].split("<table")[-1].split("</table>")[0]
+    months = [float(row.split("€")[-1].split("<")[0].replace(",", "")) for row in table.split("</tr>")[1:-1]]
+    assert len(months) == 12
+    assert sum(months) == pytest.approx(present["total_ttc_eur"], abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"kwh": "many"}, "kwh"),
+        ({"kwh": "0"}, "kwh"),
+        ({"kwh": "4500", "power_kva": "99"}, "power_kva"),
+        ({"kwh": "4500", "profile": "castle"}, "profile"),
+        ({"kwh": "4500", "off_peak_hours": "at night"}, "off_peak_hours"),
+        ({"kwh": "4500", "present": "EDF"}, "present"),
+        ({"kwh": "4500", "present": "EDF~Tarif Bleu~NONE"}, "present"),
+        ({"kwh": "4500", "present": "Nobody~Nothing~BASE"}, "present"),
+        ({"kwh": "4500", "prices": "tomorrow"}, "prices"),
+        ({}, "file"),
+    ],
+)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_fault_stands_beside_its_field(
+    client: FlaskClient, language: str, fields: dict[str, str], field: str
+) -> None:
+    answer = ask(client, None, language, **fields)
+    assert answer.status_code in {400, 422}
+    assert re.findall(r'id="(\w+)-fault"', answer.text) == [field]
+    assert f'id="{field}-fault">{LANGUAGES[language].texts[f"fault.{field}"]}' in answer.text
+    assert re.search(rf'id="{field}"[^>]*aria-invalid="true"', answer.text)
+    assert 'id="answer"' not in answer.text
+
+
+def test_what_was_typed_is_not_lost_with_a_fault(client: FlaskClient) -> None:
+    text = ask(client, kwh='<"4500>', off_peak_hours="23:00-07:00", power_kva="9").text
+    assert 'value="&lt;&#34;4500&gt;"' in text
+    assert 'value="23:00-07:00"' in text
+    assert '<option value="9" selected>' in text
+
+
+@pytest.mark.parametrize("file", [b"\0\1\2", b"a;b\n1;2\n", b"PK\3\4rubbish", b"%PDF-1.7", b"\xff" * 5000])
+def test_a_file_that_is_no_load_curve_is_refused_in_words(client: FlaskClient, file: bytes) -> None:
+    answer = ask(client, file)
+    assert answer.status_code == 422
+    assert LANGUAGES["en"].texts["fault.file"] in answer.text
+
+
+def test_a_file_and_kwh_exclude_each_other(client: FlaskClient) -> None:
+    answer = ask(client, b"no curve", kwh="4500")
+    assert set(re.findall(r'id="(\w+)-fault"', answer.text)) == {"file", "kwh"}
+
+
+def test_the_front_page_has_the_limit_of_bills(filled_url: str) -> None:
+    app = create_app(Settings(database_url=filled_url, workers=1, limit_bills="2/hour"), clock=lambda: NOW)
+    assert [app.test_client().get("/").status_code for _ in range(3)] == [200, 200, 429]
+    assert app.test_client().get("/tariffs").status_code == 200
+    close_app(app)
+
+
+def test_too_large_a_file_is_refused_in_words(client: FlaskClient) -> None:
+    head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="curve.csv"\r\n\r\n'
+    body = head + b"0" * (33 * 1024 * 1024) + b"\r\n--x--\r\n"
+    answer = client.post("/?lang=en", data=body, content_type="multipart/form-data; boundary=x")
+    assert answer.status_code == 413
+    assert LANGUAGES["en"].texts["problem.413"] in answer.text
