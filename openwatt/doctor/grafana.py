@@ -131,7 +131,10 @@ def check_panels(patient: Patient) -> Verdict:
                 patient, panel.queries
             ):
                 continue
-            if any(_is_quiet(patient, name) for name in _names_in(panel.queries, known)):
+            # What compares with a time before Prometheus watched has nothing to show either.
+            before = re.search(r" offset \w+", " ".join(panel.queries))
+            at = before[0] if before else ""
+            if any(_is_quiet(patient, name, at) for name in _names_in(panel.queries, known)):
                 waiting += 1
             else:
                 empty.append(f"“{panel.title}” of “{dashboard.title}”")
@@ -161,9 +164,9 @@ def _names_in(queries: tuple[str, ...], known: set[str]) -> set[str]:
     return {word for query in queries for word in re.findall(r"[a-zA-Z_:][\w:]*", query)} & known
 
 
-def _is_quiet(patient: Patient, name: str) -> bool:
-    """Whether nothing is known under a name yet, or nothing but probes was counted under it for a day."""
-    if not queried(patient, f'count({{__name__="{name}"}})'):
+def _is_quiet(patient: Patient, name: str, at: str) -> bool:
+    """Whether nothing was known under a name at a time, or only probes were counted under it for a day."""
+    if not queried(patient, f'count({{__name__="{name}"}}{at})'):
         return True
     if not name.endswith(_COUNTED):
         return False

@@ -32,6 +32,8 @@ http.server.ThreadingHTTPServer(("", 8080), Handler).serve_forever()
 """
 #: The product's own intervals: a scrape every 15 s.
 VIEW = View(span_s=900, step_s=15, scrape_s=15)
+#: The group_interval of tickets in ops/alertmanager/alertmanager.yml: a change of a group is sent that late.
+GROUP_INTERVAL_S = 300
 #: What only goes wrong on a stack without the internet, Grafana and a Sentry; with real images less does.
 EXPECTED_RED = {"settings", "sources", "backup"}
 GRAFANA_STAND_IN_RED = {"grafana", "dashboards"}
@@ -175,7 +177,7 @@ class _Empty:
         return str(self._asked())
 
 
-def _told(place: Place, name: str, status: str) -> bool:
+def _notified(place: Place, name: str, status: str) -> bool:
     """Whether the webhook got an alert in a status."""
     return any(
         (alert["labels"]["alertname"], alert["status"]) == (name, status)
@@ -222,7 +224,11 @@ def is_drilled(place: Place) -> Shown:
         for step in place.openwatt("drill", "disk", "--yes", "--for", "25"):
             must(step["status"] != "failed", f"{step}")
             yield f"{step['after_s']:6.1f} s {step['status']}: {step['says'][:90]}"
-    wait_for(partial(_told, place, "MetricsIncomplete", "firing"), "the webhook is told of it")
-    yield "the webhook was told of MetricsIncomplete"
+    for status, seconds in (("firing", 180), ("resolved", GROUP_INTERVAL_S + 60)):
+        began = time.monotonic()
+        wait_for(
+            partial(_notified, place, "MetricsIncomplete", status), f"the webhook gets {status}", seconds
+        )
+        yield f"the webhook has MetricsIncomplete {status}, after another {time.monotonic() - began:.0f} s"
     place.stack("drills", "off")
     must(get(API, "/v1/drills/error", method="POST")[0] == 404, "without the switch its routes do not exist")
