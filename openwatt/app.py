@@ -108,9 +108,7 @@ def create_app(
         app.register_blueprint(drills(Bearer.of(settings.drill_token)))
     Exporter(app, telemetry.metrics.exposition(collectors(settings, database)))
     app.after_request(guard_browser)
-    app.wsgi_app = Front(  # type: ignore[method-assign]  # Flask's own advice
-        app.wsgi_app, answers, access, telemetry.reports
-    )
+    app.wsgi_app = Front(app, answers, access)  # type: ignore[method-assign]  # Flask's own advice
     if telemetry.reports is not None:
         got_request_exception.connect(telemetry.reports.report_exception, app)
         app.wsgi_app = telemetry.reports.traced(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own advice

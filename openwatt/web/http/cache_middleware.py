@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from openwatt.telemetry.sentry import ErrorReports
+from flask import Flask
+
 from openwatt.web.http.lifecycle import Access
 from openwatt.web.http.security_headers import GUARDS, guard_browser
 from openwatt.web.http.views import Answers
@@ -20,9 +21,9 @@ class Front:
     and there, so that a request is limited, logged and counted alike.
     """
 
-    def __init__(self, flask: Wsgi, answers: Answers, access: Access, reports: ErrorReports | None) -> None:
-        self._flask = flask
-        self._reports = reports
+    def __init__(self, app: Flask, answers: Answers, access: Access) -> None:
+        self._app = app
+        self._next = app.wsgi_app
         self._answers = answers
         self._access = access
 
@@ -30,7 +31,7 @@ class Front:
         """Answers from what is kept, else asks Flask."""
         kept = self._answers.cached(environ) if environ["REQUEST_METHOD"] == "GET" else None
         if kept is None:
-            return self._flask(environ, start_response)
+            return self._next(environ, start_response)
         access = self._access
         context = access.begin(environ, environ["PATH_INFO"], kept.route, kept.endpoint)
         try:
@@ -44,11 +45,9 @@ class Front:
             status, headers, body = kept.answer_to(environ)
             access.finish(context, int(status[:3]), len(body))
             told = [*headers, *GUARDS, *access.limits.told(context), ("X-Request-ID", context.request_id)]
-        except Exception as error:
-            # Gunicorn answers 500 with a problem document; Flask's signal is not there to tell Sentry.
-            if self._reports is not None:
-                self._reports.report_exception(self, error)
-            raise
+        except Exception as error:  # noqa: BLE001 - Flask tells Sentry, logs it and answers 500, as for a view
+            with self._app.request_context(environ):  # its hooks find the request begun, and end it
+                return self._app.handle_exception(error)(environ, start_response)
         finally:
             access.end(context)
         start_response(status, told)

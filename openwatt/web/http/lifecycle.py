@@ -127,9 +127,10 @@ class Access:
             self._report_cache()
 
     def end(self, context: RequestContext) -> None:
-        """Ends a request, answered or not."""
-        self._metrics.in_progress.dec()
-        contexts.end(context)
+        """Ends a request, answered or not. A second call does nothing."""
+        if context.token is not None:
+            self._metrics.in_progress.dec()
+            contexts.end(context)
 
 
 def register_access(app: Flask, access: Access, reports: ErrorReports | None) -> None:

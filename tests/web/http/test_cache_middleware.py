@@ -6,15 +6,16 @@ Flask answers a question twice: a response is cached when it is asked for again.
 import json
 import logging
 from collections.abc import Callable, Iterator
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, got_request_exception
 from flask.testing import FlaskClient
 
 from openwatt.app import create_app
 from openwatt.settings import Settings
 from openwatt.telemetry.logs.handlers import Identity, JsonFormatter
+from openwatt.web.http.response_cache import CachedResponse
 from tests.conftest import NOW, close_app
 
 PATH = "/v1/tariffs?option=TEMPO"
@@ -170,26 +171,32 @@ def test_the_version_of_the_data_is_asked_for_by_flask(
         assert len(by_flask) == asked
 
 
-def test_a_failure_of_the_front_itself_is_reported_and_not_swallowed(
-    shared_app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class Reports:
-        seen: ClassVar[list[BaseException]] = []
-
-        def report_exception(self, _sender: object, exception: BaseException) -> None:
-            self.seen.append(exception)
-
-    client = shared_app.test_client()
-    address = "/v1/tariffs?on=2019-03-03&limit=1"
+def test_a_failure_while_a_cached_response_is_given_keeps_the_request_id(
+    app: Flask, visitor: FlaskClient, by_flask: list[str], lines: Lines, value: Callable[..., float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
     for _ in range(2):
-        assert client.get(address).status_code == 200
-    front = shared_app.wsgi_app
-    monkeypatch.setattr(front, "_reports", Reports())
+        assert visitor.get(PATH).status_code == 200
+    reported: list[BaseException] = []
 
-    def fail(_context: object) -> None:
+    def report(_sender: object, exception: BaseException, **_extra: object) -> None:
+        reported.append(exception)
+
+    def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(front._access.limits, "refusal", fail)  # type: ignore[attr-defined]  # noqa: SLF001 - it must fail
-    with pytest.raises(ZeroDivisionError):
-        client.get(address)
-    assert [type(exception) for exception in Reports.seen] == [ZeroDivisionError]
+    monkeypatch.setattr(CachedResponse, "count", fail)
+    with got_request_exception.connected_to(report, app):
+        answer = visitor.get(PATH, headers={"X-Request-ID": "a-caller.s_ID-1"})
+    assert len(by_flask) == 2, "the response was there before Flask"
+    assert answer.status_code == 500
+    assert answer.content_type == "application/problem+json"
+    assert (answer.json or {})["title"] == "Internal Server Error"
+    assert answer.headers["X-Request-ID"] == "a-caller.s_ID-1"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    record = lines.requests[-1]
+    assert (record["status"], record["request_id"]) == (500, "a-caller.s_ID-1")
+    assert (record["route"], record["level"]) == ("/v1/tariffs", "error")
+    assert [type(exception) for exception in reported] == [ZeroDivisionError]
+    assert value("http_requests_total", method="GET", route="/v1/tariffs", status="500") == 1
+    assert value("http_requests_in_progress") == 0
