@@ -16,7 +16,7 @@ from openwatt.telemetry.logs.handlers import Identity, LogConfig
 from openwatt.telemetry.metrics.disks import DiskCollector
 from openwatt.telemetry.metrics.registry import BackupCollector, IngestCollector, IngestState
 from openwatt.telemetry.sentry import SentryConfig
-from openwatt.telemetry.shipping.options import ShippingConfig
+from openwatt.telemetry.shipping.shipper import ShippingConfig
 from openwatt.telemetry.start import TelemetryConfig
 
 PROBE_ENDPOINTS = frozenset({"probes.health", "probes.ready", "probes.version", "prometheus_metrics"})

@@ -18,7 +18,7 @@ from sentry_sdk.utils import Dsn
 from openwatt.cli import main
 from openwatt.observability import telemetry_config
 from openwatt.settings import PREFIX, Settings, SettingsError, read_settings, setting_fields, variable_of
-from openwatt.telemetry.shipping.transports import transport_for
+from openwatt.telemetry.shipping.transports import Peer
 from openwatt.web.http.rate_limits import redis_storage
 from tests.chaos.running import PROGRAMS, REPOSITORY
 
@@ -110,7 +110,7 @@ def use(read: Settings) -> None:
         Dsn(read.sentry_dsn)
     shipping = telemetry_config(read, multiprocess=True).shipping
     if shipping is not None:
-        transport_for(shipping.url)
+        Peer.of(shipping.url)
     for limit in (read.limit_api, read.limit_bills, read.limit_pages):
         limits.parse(limit)
     if not read.bind.startswith("fd://"):

@@ -8,9 +8,8 @@ from openwatt.telemetry.logs.handlers import LogConfig, install_handlers, make_h
 from openwatt.telemetry.metrics import worker_slots
 from openwatt.telemetry.metrics.registry import Metrics
 from openwatt.telemetry.sentry import ErrorReports, SentryConfig
-from openwatt.telemetry.shipping.handler import ShippingHandler
-from openwatt.telemetry.shipping.options import ShippingConfig
-from openwatt.telemetry.shipping.shipper import Shipper
+from openwatt.telemetry.shipping.handler import LogstashHandler
+from openwatt.telemetry.shipping.shipper import Shipper, ShippingConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +39,9 @@ class Telemetry:
         self.shipper: Shipper | None = None
         further: list[logging.Handler] = []
         if config.shipping is not None:
-            self.shipper = Shipper(config.shipping, on_progress=self.metrics.shipping_reporter())
-            further.append(ShippingHandler(self.shipper))
+            handler = LogstashHandler(config.shipping, on_progress=self.metrics.shipping_reporter())
+            self.shipper = handler.shipper
+            further.append(handler)
         self._handlers = make_handlers(config.logs, *further)
         self.reports: ErrorReports | None = None
         if config.sentry is not None:

@@ -18,8 +18,8 @@ import yaml
 
 from openwatt.telemetry.logs.fields import FIELDS
 from openwatt.telemetry.logs.handlers import Identity, JsonFormatter
-from openwatt.telemetry.shipping.options import ShippingConfig
-from openwatt.telemetry.shipping.shipper import Shipper
+from openwatt.telemetry.shipping.handler import LogstashHandler
+from openwatt.telemetry.shipping.shipper import ShippingConfig
 from tests.chaos.running import Answer, new_home, wait_until
 from tests.log_receivers import Receiver
 from tests.ops.elastic_index import Stack
@@ -177,7 +177,9 @@ def test_records_that_are_posted_one_by_one_or_together_are_all_stored(tmp_path:
 
     server = http.server.HTTPServer(("127.0.0.1", 0), Input)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    shipper = Shipper(ShippingConfig(url=f"http://127.0.0.1:{server.server_port}", spool=tmp_path))
+    shipper = LogstashHandler(
+        ShippingConfig(url=f"http://127.0.0.1:{server.server_port}", spool=tmp_path)
+    ).shipper
     formatter = JsonFormatter(Identity())
     for count in (1, 300):
         for number in range(count):

@@ -15,7 +15,7 @@ from openwatt.telemetry.metrics import worker_slots
 from openwatt.telemetry.metrics.response_cache import ResponseCacheMetrics
 from openwatt.telemetry.metrics.worker_files import WorkerFiles
 from openwatt.telemetry.metrics.worker_metrics import WorkerMetrics
-from openwatt.telemetry.shipping.options import DROP_REASONS, Snapshot
+from openwatt.telemetry.shipping.shipper import DROP_REASONS, Snapshot
 
 #: Edges exactly on the thresholds that alerts and objectives name: 1 s and 2 s. Seconds.
 DURATION_BUCKETS: Final = (

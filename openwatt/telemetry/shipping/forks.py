@@ -1,4 +1,4 @@
-"""Objects with a thread, and what a fork and the end of a process mean to them."""
+"""Fork and exit handlers for objects that own a thread."""
 
 import atexit
 import os
@@ -13,29 +13,29 @@ from typing import Final, Protocol
 _IMPORT_SECONDS: Final = 5.0
 
 
-class Threaded(Protocol):
-    """Something that a thread works for."""
+class ThreadOwner(Protocol):
+    """An object that owns a thread."""
 
     #: Held by the thread while it calls code of others, whose locks a forked child would inherit held.
-    reporting: threading.Lock
+    callback_lock: threading.Lock
 
-    def forget_parent(self) -> None:
-        """Begins anew in a forked child, which has the memory of its parent but not its threads."""
+    def reset_after_fork(self) -> None:
+        """Resets the object in a forked child, which has the memory of its parent but not its threads."""
 
     def close(self) -> None:
-        """Ends in good order."""
+        """Ends the thread."""
 
 
-_followed: "weakref.WeakSet[Threaded]" = weakref.WeakSet()
+_owners: "weakref.WeakSet[ThreadOwner]" = weakref.WeakSet()
 
 
-def follow(threaded: Threaded) -> None:
-    """Keeps an object right across forks, and closes it when the process ends, for as long as it lives."""
-    _followed.add(threaded)
+def register(owner: ThreadOwner) -> None:
+    """Resets an object in forked children and closes it when the process ends, as long as it exists."""
+    _owners.add(owner)
 
 
 def start_thread(run: Callable[[], None], name: str) -> threading.Thread | None:
-    """A running thread, or None where none can be started now, which is to be tried again.
+    """Starts a thread; None where none can be started now, which is to be tried again.
 
     That is so at a limit of the container or the account, and at the end of the interpreter,
     where starting one would wait for ever (3.11).
@@ -63,8 +63,8 @@ def _importing() -> bool:
 
 
 def _before_fork() -> None:
-    for threaded in list(_followed):
-        threaded.reporting.acquire()
+    for owner in list(_owners):
+        owner.callback_lock.acquire()
     # The child would have that module half made, with its lock held, for its whole life: a worker in
     # which `encodings.idna` is so answers 500 to every request, or never.
     end = time.monotonic() + _IMPORT_SECONDS
@@ -73,18 +73,18 @@ def _before_fork() -> None:
 
 
 def _after_fork_in_parent() -> None:
-    for threaded in list(_followed):
-        threaded.reporting.release()
+    for owner in list(_owners):
+        owner.callback_lock.release()
 
 
 def _after_fork_in_child() -> None:
-    for threaded in list(_followed):
-        threaded.forget_parent()
+    for owner in list(_owners):
+        owner.reset_after_fork()
 
 
 def _at_exit() -> None:
-    for threaded in list(_followed):
-        threaded.close()
+    for owner in list(_owners):
+        owner.close()
 
 
 os.register_at_fork(

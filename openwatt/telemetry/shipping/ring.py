@@ -1,4 +1,4 @@
-"""A bounded buffer of log lines in shared memory: it outlives a killed process, and another sends them."""
+"""A bounded ring buffer of log lines in a mapped file, which survives the death of its process."""
 
 import fcntl
 import mmap
@@ -17,7 +17,7 @@ _DATA = 64
 class Ring:
     """Lines that end with a newline, between two offsets that only grow.
 
-    Appending and releasing are its user's to keep apart with a lock; reading what
+    The caller serializes `append` and `release` with a lock; reading what
     lies between the offsets needs none. With a path the memory is that of a file,
     locked for as long as its process lives: `kill -9` loses nothing that was
     appended. Without one, or on a full disk, it is plain memory.
@@ -33,7 +33,7 @@ class Ring:
         _HEADER.pack_into(self._memory, 0, _MAGIC, capacity, 0, 0)
 
     @property
-    def outlives_the_process(self) -> bool:
+    def is_durable(self) -> bool:
         """Whether what is in the ring can be read after this process is gone."""
         return self._durable
 
@@ -52,7 +52,7 @@ class Ring:
         return mmap.mmap(-1, _DATA + capacity)
 
     def append(self, line: bytes) -> bool:
-        """Takes a line that ends with a newline; False when there is no room for it."""
+        """Appends a line that ends with a newline; False when there is no room for it."""
         size, head, tail = len(line), self.head, self.tail
         if tail + size - head > self.capacity:
             return False
@@ -67,7 +67,7 @@ class Ring:
         return True
 
     def read(self, offset: int, limit: int) -> bytes:
-        """Whole lines from an offset on, as many as fit in `limit` bytes (one at least)."""
+        """Returns whole lines from an offset on, as many as fit in `limit` bytes (one at least)."""
         end = self.tail
         chunk = self.between(offset, min(end, offset + limit))
         cut = chunk.rfind(b"\n") + 1
@@ -76,12 +76,12 @@ class Ring:
         return chunk[:cut]
 
     def release(self, offset: int) -> None:
-        """Forgets every line before an offset."""
+        """Removes every line before an offset."""
         self.head = max(self.head, offset)
         _OFFSETS.pack_into(self._memory, 16, self.head, self.tail)
 
     def between(self, start: int, end: int) -> bytes:
-        """What lies between two offsets."""
+        """Returns the bytes between two offsets."""
         first, size = start % self.capacity, end - start
         if first + size <= self.capacity:
             return self._memory[_DATA + first : _DATA + first + size]
@@ -89,7 +89,7 @@ class Ring:
         return self._memory[_DATA + first : _DATA + self.capacity] + self._memory[_DATA : _DATA + rest]
 
     def close(self, *, keep_file: bool = False) -> None:
-        """Lets go of the memory and the lock, and of the file unless it is to be found again."""
+        """Unmaps the memory, releases the lock, and deletes the file unless it is to be adopted."""
         self._memory.close()
         if self._file is not None:
             if not keep_file and self.path is not None:
@@ -97,16 +97,16 @@ class Ring:
             os.close(self._file)
             self._file = None
 
-    def forget(self) -> None:
-        """In a forked child: lets go of the parent's ring without touching what is in it."""
+    def detach(self) -> None:
+        """Unmaps the parent's ring in a forked child, without a change to its content."""
         self._memory.close()
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
 
-def left_in(path: Path) -> bytes:
-    """The lines that a dead process left in its ring; empty when the file holds none."""
+def read_lines(path: Path) -> bytes:
+    """Reads the lines that a dead process left in its ring; empty when the file holds none."""
     content = path.read_bytes()
     if len(content) < _DATA:
         return b""
@@ -118,10 +118,10 @@ def left_in(path: Path) -> bytes:
     return bytes(doubled[first : first + size])
 
 
-def lock(path: Path) -> int | None:
-    """A descriptor that holds a dead process's file for us, or None when its process lives.
+def try_lock(path: Path) -> int | None:
+    """Locks the file of a dead process and returns the descriptor; None when its process lives.
 
-    The lock is flock's: the kernel lets go of it when the last process that holds it dies.
+    The lock is flock's: the kernel releases it when the last process that holds it dies.
     """
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o640)
@@ -138,7 +138,7 @@ def lock(path: Path) -> int | None:
 
 
 def _locked_file(path: str) -> int | None:
-    """Creates a file that nobody sees before it is locked; None when the disk refuses."""
+    """Creates a file and locks it before it gets its name; None when the disk refuses."""
     hidden = f"{path.removesuffix('.ring')}.new"
     try:
         descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o640)

@@ -1,4 +1,4 @@
-"""Log lines kept on disk while Logstash is away, and taken over from processes that died."""
+"""The spool keeps log lines on disk while Logstash is unavailable, and adopts those of dead processes."""
 
 import contextlib
 import os
@@ -20,8 +20,8 @@ class Segment:
     owner: str
 
     def lines(self) -> bytes:
-        """Every line, each with its end."""
-        return ring.left_in(self.path) if self.path.suffix == ".ring" else self.path.read_bytes()
+        """Reads every line, each with its newline."""
+        return ring.read_lines(self.path) if self.path.suffix == ".ring" else self.path.read_bytes()
 
 
 class Spool:
@@ -41,7 +41,7 @@ class Spool:
 
     @property
     def ring_path(self) -> str:
-        """Where this process's ring lies; text, for Python 3.13 makes no more Path while it is ending."""
+        """The path of this process's ring; text, for Python 3.13 makes no more Path while it is ending."""
         return f"{self.directory}/{self.owner}.ring"
 
     @property
@@ -72,12 +72,12 @@ class Spool:
         self.segments.append(segment)
         return segment
 
-    def oldest_beyond_the_limit(self) -> Segment | None:
-        """The segment to give up so that the rest stays within the limit; None when all do."""
+    def oldest_over_limit(self) -> Segment | None:
+        """The segment to drop so that the rest stays within the limit; None when all do."""
         return self.segments[0] if self.size > self.max_bytes else None
 
     def adopt(self) -> list[Segment]:
-        """Takes over what dead processes left, oldest first, and returns it.
+        """Adopts the segments that dead processes left, and returns them.
 
         The owner's ring is the lock: two processes never take the same files.
         """
@@ -86,16 +86,16 @@ class Spool:
         owners |= {name.split(".")[1] for name in names if name.endswith((".lines", ".part"))}
         adopted: list[Segment] = []
         for owner in sorted(owners - {self.owner} - self._claims.keys()):
-            claim = ring.lock(self.directory / f"{owner}.ring")
+            claim = ring.try_lock(self.directory / f"{owner}.ring")
             if claim is not None:
                 self._claims[owner] = claim
-                adopted += self._left_by(owner)
+                adopted += self._segments_of(owner)
         self.segments = sorted(adopted, key=_age) + self.segments
         for owner in list(self._claims):
-            self._let_go(owner)
+            self._release(owner)
         return adopted
 
-    def _left_by(self, owner: str) -> list[Segment]:
+    def _segments_of(self, owner: str) -> list[Segment]:
         left = []
         for path in [*self.directory.glob(f"*.{owner}.lines"), self.directory / f"{owner}.ring"]:
             segment = Segment(path, 0, 0, owner)
@@ -109,7 +109,7 @@ class Spool:
         return left
 
     def discard(self, segment: Segment) -> None:
-        """Deletes a segment that was delivered or given up."""
+        """Deletes a segment that was delivered or dropped."""
         self.segments.remove(segment)
         # A ring is its owner's lock as well: emptied here, deleted with the last of its files.
         with contextlib.suppress(FileNotFoundError):
@@ -117,15 +117,15 @@ class Spool:
                 os.truncate(segment.path, 0)
             else:
                 segment.path.unlink()
-        self._let_go(segment.owner)
+        self._release(segment.owner)
 
-    def _let_go(self, owner: str) -> None:
+    def _release(self, owner: str) -> None:
         if owner in self._claims and all(segment.owner != owner for segment in self.segments):
             (self.directory / f"{owner}.ring").unlink(missing_ok=True)
             os.close(self._claims.pop(owner))
 
     def close(self) -> None:
-        """Lets go of every claim; the files stay for whoever comes next."""
+        """Releases every claim; the files stay for the next process."""
         for claim in self._claims.values():
             os.close(claim)
         self._claims.clear()

@@ -4,23 +4,22 @@ import base64
 import codecs
 import contextlib
 import http.client
-import logging
-import logging.handlers
 import socket
-import ssl
 import time
 from collections.abc import Callable
-from typing import Final, Protocol
+from dataclasses import dataclass, field
+from typing import Final, Protocol, Self
 from urllib.parse import unquote, urlsplit
 
 # What every look-up of a host's name needs: loaded here, not by a thread while its process forks.
 codecs.lookup("idna")
 
-_CONNECT_SECONDS: Final = 2.0
 _STEP_SECONDS: Final = 0.2
-#: A peer that takes nothing for so long is away.
+#: A peer that takes nothing for so long is unavailable.
 STALL_SECONDS: Final = 10.0
 
+#: Opens a connection to the peer: `makeSocket` of the logging handler.
+MakeSocket = Callable[[], socket.socket]
 #: Called while a transport waits; it may raise to give up.
 Idle = Callable[[], None]
 
@@ -29,12 +28,42 @@ class RefusedError(Exception):
     """The peer has read the lines and will never take them as they are: sending them again is no use."""
 
 
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A Logstash address: `tcp://host:port` or `http[s]://[user:password@]host[:8080][/path]`."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str = "/"
+    credentials: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, url: str) -> Self:
+        """The address that a URL states.
+
+        Raises:
+            ValueError: the scheme or the port is missing or unknown.
+        """
+        parts = urlsplit(url)
+        if parts.scheme == "tcp" and parts.hostname and parts.port:
+            return cls("tcp", parts.hostname, parts.port)
+        if parts.scheme in ("http", "https") and parts.hostname:
+            credentials = None
+            if parts.username:
+                credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            return cls(parts.scheme, parts.hostname, parts.port or 8080, parts.path or "/", credentials)
+        raise ValueError(f"a Logstash address is tcp://host:5000 or http://host:8080, not {parts.scheme}://…")
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.host}:{self.port}"
+
+
 class Transport(Protocol):
-    """One peer, spoken to by the shipping thread alone; OSError and HTTPException mean that it is away."""
+    """One peer, used by the shipping thread alone; OSError and HTTPException mean that it is unavailable."""
 
     #: Whether the end of `send` proves that the peer has the lines; if not, `confirm` does.
     acknowledges: bool
-    peer: str
 
     def connect(self) -> None:
         """Opens the connection unless it is open."""
@@ -49,11 +78,8 @@ class Transport(Protocol):
         """Closes the connection at once. Never raises."""
 
 
-class JsonLinesSocketHandler(logging.handlers.SocketHandler):
-    """JSON lines over TCP, where the library's handler would send a pickle whatever its formatter.
-
-    Used by the shipping thread alone, behind the ring: `emit` in a request's
-    thread would block it whenever the peer reads slowly.
+class TcpTransport:
+    """JSON lines over TCP.
 
     TCP says when the peer's machine has our bytes, never that its program has
     read them: those in kernel buffers are lost with the program. There is one
@@ -64,27 +90,22 @@ class JsonLinesSocketHandler(logging.handlers.SocketHandler):
 
     acknowledges = False
 
-    def __init__(self, host: str, port: int) -> None:
-        super().__init__(host, port)
-        self.peer = f"tcp://{host}:{port}"
+    def __init__(self, make_socket: MakeSocket) -> None:
+        self._make_socket = make_socket
         self._stream: socket.socket | None = None
         self._used = False  # something was sent on the open connection
 
-    def makePickle(self, record: logging.LogRecord) -> bytes:  # noqa: N802  the name is the library's
-        """The record as one line of JSON."""
-        return self.format(record).encode() + b"\n"
-
     def connect(self) -> None:
-        """Opens the connection unless it is open; one that the peer closed unused is opened anew."""
+        """Opens the connection unless it is open; one that the peer closed unused is opened again."""
         if self._stream is not None and not self._used and _is_closed(self._stream):
             self.disconnect()
         if self._stream is None:
             self._used = False
-            self._stream = self.makeSocket(timeout=_CONNECT_SECONDS)
+            self._stream = self._make_socket()
             self._stream.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             self._stream.settimeout(_STEP_SECONDS)
 
-    def send(self, lines: bytes, idle: Idle) -> None:  # type: ignore[override]  # ours may raise
+    def send(self, lines: bytes, idle: Idle) -> None:
         """Sends whole lines; a closed connection is noticed first, for one more send to it would succeed."""
         stream = self._opened()
         if _is_closed(stream):
@@ -145,34 +166,32 @@ def _is_closed(stream: socket.socket) -> bool:
     return True
 
 
+class _HttpConnection(http.client.HTTPConnection):
+    """The library's connection over a socket of the logging handler's."""
+
+    def __init__(self, peer: Peer, make_socket: MakeSocket) -> None:
+        super().__init__(peer.host, peer.port)
+        self._make_socket = make_socket
+
+    def connect(self) -> None:
+        """Opens the connection."""
+        self.sock = self._make_socket()
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
 class HttpTransport:
     """Posts to a Logstash `http` input, whose answer acknowledges the records: nothing sent is in doubt."""
 
     acknowledges = True
 
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
-        if parts.hostname is None:
-            raise ValueError(f"no host in {parts.scheme}://…")
-        self.peer = f"{parts.scheme}://{parts.hostname}:{parts.port or 8080}"
-        self._path = parts.path or "/"
+    def __init__(self, peer: Peer, make_socket: MakeSocket) -> None:
+        self._path = peer.path
         self._headers = {"Content-Type": "application/json"}
+        if peer.credentials is not None:
+            credentials = base64.b64encode(peer.credentials.encode()).decode()
+            self._headers["Authorization"] = f"Basic {credentials}"
+        self._connection = _HttpConnection(peer, make_socket)
         self._used = False
-        if parts.username:
-            credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-            self._headers["Authorization"] = f"Basic {base64.b64encode(credentials).decode()}"
-        self._connection: http.client.HTTPConnection
-        if parts.scheme == "https":
-            self._connection = http.client.HTTPSConnection(
-                parts.hostname,
-                parts.port or 8080,
-                timeout=_CONNECT_SECONDS,
-                context=ssl.create_default_context(),
-            )
-        else:
-            self._connection = http.client.HTTPConnection(
-                parts.hostname, parts.port or 8080, timeout=_CONNECT_SECONDS
-            )
 
     def connect(self) -> None:
         """Opens the connection unless it is open."""
@@ -209,7 +228,7 @@ class HttpTransport:
         return response
 
     def confirm(self, idle: Idle) -> None:
-        """The answer to the post has said it already."""
+        """Does nothing: the answer to the post is the confirmation."""
 
     def disconnect(self) -> None:
         """Closes the connection at once."""
@@ -217,15 +236,6 @@ class HttpTransport:
         self._connection.close()
 
 
-def transport_for(url: str) -> Transport:
-    """The transport of `tcp://host:port`, `http://[user:password@]host[:8080][/path]` or the same with https.
-
-    Raises:
-        ValueError: the scheme or the port is missing or unknown.
-    """
-    parts = urlsplit(url)
-    if parts.scheme == "tcp" and parts.hostname and parts.port:
-        return JsonLinesSocketHandler(parts.hostname, parts.port)
-    if parts.scheme in ("http", "https") and parts.hostname:
-        return HttpTransport(url)
-    raise ValueError(f"a Logstash address is tcp://host:5000 or http://host:8080, not {parts.scheme}://…")
+def transport_for(peer: Peer, make_socket: MakeSocket) -> Transport:
+    """The transport that a peer's scheme names."""
+    return TcpTransport(make_socket) if peer.scheme == "tcp" else HttpTransport(peer, make_socket)

@@ -22,7 +22,7 @@ from openwatt.telemetry.metrics.registry import (
     exposition_of,
 )
 from openwatt.telemetry.metrics.server import MetricsServer
-from openwatt.telemetry.shipping.options import DROP_REASONS, Snapshot
+from openwatt.telemetry.shipping.shipper import DROP_REASONS, Snapshot
 
 
 def samples(text: str) -> dict[str, float]:

@@ -52,7 +52,7 @@ from openwatt.telemetry.logs import request_record as access
 from openwatt.telemetry import context as contexts
 from openwatt.telemetry.metrics.exporter import Exporter
 from openwatt.telemetry.logs.handlers import Identity, LogConfig
-from openwatt.telemetry.shipping.options import ShippingConfig
+from openwatt.telemetry.shipping.shipper import ShippingConfig
 from openwatt.telemetry.start import TelemetryConfig, start_telemetry
 
 here = Path(__file__).parent

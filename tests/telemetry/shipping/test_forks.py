@@ -85,7 +85,7 @@ def seen(event, arguments):
 
 sys.addaudithook(seen)
 from openwatt.telemetry.logs.handlers import Identity, LogConfig
-from openwatt.telemetry.shipping.options import ShippingConfig
+from openwatt.telemetry.shipping.shipper import ShippingConfig
 from openwatt.telemetry.start import TelemetryConfig, start_telemetry
 telemetry = start_telemetry(TelemetryConfig(
     logs=LogConfig(identity=Identity()), version="0", revision="0",

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -16,11 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from openwatt.telemetry.shipping.handler import ShippingHandler
-from openwatt.telemetry.shipping.options import ShippingConfig, Snapshot
+from openwatt.telemetry.shipping.handler import LogstashHandler
 from openwatt.telemetry.shipping.ring import Ring
-from openwatt.telemetry.shipping.shipper import Shipper
-from openwatt.telemetry.shipping.transports import STALL_SECONDS, JsonLinesSocketHandler, transport_for
+from openwatt.telemetry.shipping.shipper import Shipper, ShippingConfig, Snapshot
+from openwatt.telemetry.shipping.transports import STALL_SECONDS, Peer
 from tests.log_receivers import (
     BlackHole,
     Receiver,
@@ -31,6 +31,7 @@ from tests.log_receivers import (
     reset_mid_record,
     wait_until,
 )
+from tests.programs import require_program
 
 LINE = '{{"event_id":"{id}","event":"{text}"}}\n'
 
@@ -48,6 +49,11 @@ def config(url: str, spool: Path | None, **changes: float) -> ShippingConfig:
         "adopt_seconds": 0.1,
     } | changes
     return ShippingConfig(url=url, spool=spool, **given)  # type: ignore[arg-type]
+
+
+def shipper_of(shipping: ShippingConfig, on_progress: Callable[[Snapshot], None] | None = None) -> Shipper:
+    """The shipper behind the handler of a configuration, with the handler's sockets."""
+    return LogstashHandler(shipping, on_progress=on_progress).shipper
 
 
 def put(shipper: Shipper, count: int, name: str = "r", rate: float | None = None) -> set[str]:
@@ -89,8 +95,8 @@ def started() -> Iterator[Callable[..., Receiver]]:
 
 
 def test_records_logged_reach_a_third_partys_receiver_as_json(daemon: SyslogDaemon, tmp_path: Path) -> None:
-    shipper = Shipper(config(daemon.url, tmp_path / "spool"))
-    handler = ShippingHandler(shipper)
+    handler = LogstashHandler(config(daemon.url, tmp_path / "spool"))
+    shipper = handler.shipper
     handler.setFormatter(logging.Formatter('{"event_id":"%(message)s"}'))
     for number in range(500):
         handler.handle(logging.LogRecord("test", logging.INFO, "", 0, f"id-{number}", None, None))
@@ -103,8 +109,8 @@ def test_records_logged_reach_a_third_partys_receiver_as_json(daemon: SyslogDaem
 
 
 def test_a_record_waits_for_no_lock_of_the_library_and_passes_its_filters(tmp_path: Path) -> None:
-    shipper = Shipper(config(f"tcp://127.0.0.1:{free_port()}", tmp_path))
-    handler = ShippingHandler(shipper)
+    handler = LogstashHandler(config(f"tcp://127.0.0.1:{free_port()}", tmp_path))
+    shipper = handler.shipper
     handler.addFilter(lambda record: record.getMessage() != "quiet")
     assert handler.lock is not None  # since Python 3.13 the library refuses a handler that has none
 
@@ -120,7 +126,7 @@ def test_a_record_waits_for_no_lock_of_the_library_and_passes_its_filters(tmp_pa
 def test_nothing_is_lost_when_the_receiver_is_killed_and_restarted_under_load(
     daemon: SyslogDaemon, tmp_path: Path
 ) -> None:
-    shipper = Shipper(config(daemon.url, tmp_path / "spool"))
+    shipper = shipper_of(config(daemon.url, tmp_path / "spool"))
     given: set[str] = set()
     for life in range(3):
         given |= put(shipper, 700, f"life{life}", rate=2000)
@@ -140,7 +146,7 @@ def test_a_receiver_that_refuses_leaves_everything_in_the_spool_for_the_next_run
     tmp_path: Path, started: Callable[..., Receiver]
 ) -> None:
     port = free_port()
-    shipper = Shipper(config(f"tcp://127.0.0.1:{port}", tmp_path))
+    shipper = shipper_of(config(f"tcp://127.0.0.1:{port}", tmp_path))
     given = put(shipper, 2000)
     shipper.close()
     snapshot = shipper.snapshot()
@@ -148,7 +154,7 @@ def test_a_receiver_that_refuses_leaves_everything_in_the_spool_for_the_next_run
     assert (snapshot.emitted, snapshot.spooled, snapshot.sent) == (2000, 2000, 0)
 
     receiver = started(None, port)
-    successor = Shipper(config(receiver.url, tmp_path))
+    successor = shipper_of(config(receiver.url, tmp_path))
     successor.put(line("successor"))
     assert successor.flush(10)
     successor.close()
@@ -160,7 +166,7 @@ def test_a_receiver_that_refuses_leaves_everything_in_the_spool_for_the_next_run
 
 def test_a_black_hole_costs_the_logging_thread_nothing(tmp_path: Path) -> None:
     hole = BlackHole()
-    shipper = Shipper(config(hole.url, tmp_path))
+    shipper = shipper_of(config(hole.url, tmp_path))
     waits = []
     for number in range(3000):
         before = time.perf_counter()
@@ -178,7 +184,7 @@ def test_what_a_receiver_that_reads_nothing_was_given_is_not_taken_for_delivered
     tmp_path: Path, started: Callable[..., Receiver]
 ) -> None:
     mute = started(read_nothing)
-    shipper = Shipper(config(mute.url, tmp_path, ring_bytes=4 << 20))
+    shipper = shipper_of(config(mute.url, tmp_path, ring_bytes=4 << 20))
     given = put(shipper, 200)  # all of it fits in the kernel's buffers
     assert wait_until(lambda: shipper.snapshot().connected)
     time.sleep(0.5)
@@ -193,7 +199,7 @@ def test_a_receiver_that_reads_nothing_fills_the_spool_and_not_the_memory(
     tmp_path: Path, started: Callable[..., Receiver]
 ) -> None:
     mute = started(read_nothing)
-    shipper = Shipper(config(mute.url, tmp_path, ring_bytes=512 * 1024))
+    shipper = shipper_of(config(mute.url, tmp_path, ring_bytes=512 * 1024))
     given = set()
     for burst in range(20):
         given |= put(shipper, 400, f"b{burst}")
@@ -209,7 +215,7 @@ def test_a_connection_reset_in_the_middle_of_a_record_loses_none(
     tmp_path: Path, started: Callable[..., Receiver]
 ) -> None:
     receiver = started(reset_mid_record)
-    shipper = Shipper(config(receiver.url, tmp_path))
+    shipper = shipper_of(config(receiver.url, tmp_path))
     given = put(shipper, 500)
     assert shipper.flush(15)
     shipper.close()
@@ -220,7 +226,9 @@ def test_a_connection_reset_in_the_middle_of_a_record_loses_none(
 
 
 def test_without_a_spool_what_does_not_fit_is_dropped_and_counted() -> None:
-    shipper = Shipper(config(f"tcp://127.0.0.1:{free_port()}", None, flush_seconds=0.1, ring_bytes=100_000))
+    shipper = shipper_of(
+        config(f"tcp://127.0.0.1:{free_port()}", None, flush_seconds=0.1, ring_bytes=100_000)
+    )
     put(shipper, 2000)
     before = shipper.snapshot()
     assert before.balanced
@@ -232,7 +240,7 @@ def test_without_a_spool_what_does_not_fit_is_dropped_and_counted() -> None:
 
 
 def test_a_spool_at_its_limit_gives_up_its_oldest_records(tmp_path: Path) -> None:
-    shipper = Shipper(
+    shipper = shipper_of(
         config(f"tcp://127.0.0.1:{free_port()}", tmp_path, spool_bytes=600_000, ring_bytes=256 * 1024)
     )
     for burst in range(12):
@@ -252,13 +260,13 @@ def test_a_spool_at_its_limit_gives_up_its_oldest_records(tmp_path: Path) -> Non
 CHILD = """
 import resource, sys
 from pathlib import Path
-from openwatt.telemetry.shipping.options import ShippingConfig
-from openwatt.telemetry.shipping.shipper import Shipper
+from openwatt.telemetry.shipping.handler import LogstashHandler
+from openwatt.telemetry.shipping.shipper import ShippingConfig
 url, spool, count, limit = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
 if limit:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
-shipper = Shipper(ShippingConfig(url=url, spool=spool, ring_bytes=256 * 1024, flush_seconds=0.5,
-                                 longest_pause_seconds=0.3, confirm_seconds=0.2, adopt_seconds=0.1))
+shipper = LogstashHandler(ShippingConfig(url=url, spool=spool, ring_bytes=256 * 1024, flush_seconds=0.5,
+                                 longest_pause_seconds=0.3, confirm_seconds=0.2, adopt_seconds=0.1)).shipper
 for number in range(count):
     shipper.put(b'{"event_id":"%s-%d","event":"%s"}\\n' % (sys.argv[5].encode(), number, b"x" * 250))
 print("done", flush=True)
@@ -291,7 +299,7 @@ def test_kill_9_of_a_worker_loses_nothing_that_it_logged(daemon: SyslogDaemon, t
     given = {f"c-{number}" for number in range(700)}
 
     daemon.start()
-    survivor = Shipper(config(daemon.url, spool))
+    survivor = shipper_of(config(daemon.url, spool))
     survivor.put(line("survivor"))
     assert survivor.flush(10)
     survivor.close()
@@ -304,7 +312,7 @@ def test_two_processes_never_take_over_the_same_records(
     tmp_path: Path, started: Callable[..., Receiver]
 ) -> None:
     receiver = started()
-    dead = Shipper(config(f"tcp://127.0.0.1:{free_port()}", tmp_path))
+    dead = shipper_of(config(f"tcp://127.0.0.1:{free_port()}", tmp_path))
     given = put(dead, 3000)
     dead.close()
     heirs = [child(receiver.url, tmp_path, 1, name=f"heir{number}") for number in range(3)]
@@ -354,9 +362,9 @@ def test_a_forked_child_ships_on_its_own_and_its_parent_goes_on(
     script = """
 import os, sys
 from pathlib import Path
-from openwatt.telemetry.shipping.options import ShippingConfig
-from openwatt.telemetry.shipping.shipper import Shipper
-shipper = Shipper(ShippingConfig(url=sys.argv[1], spool=Path(sys.argv[2]), flush_seconds=5))
+from openwatt.telemetry.shipping.handler import LogstashHandler
+from openwatt.telemetry.shipping.shipper import ShippingConfig
+shipper = LogstashHandler(ShippingConfig(url=sys.argv[1], spool=Path(sys.argv[2]), flush_seconds=5)).shipper
 for number in range(200):
     shipper.put(b'{"event_id":"parent-%d"}\\n' % number)
 pids = []
@@ -423,7 +431,7 @@ def test_http_sends_each_record_until_it_is_acknowledged(
     logstash: tuple[type[_Logstash], str], tmp_path: Path
 ) -> None:
     handler, url = logstash
-    shipper = Shipper(config(url, tmp_path))
+    shipper = shipper_of(config(url, tmp_path))
     given = put(shipper, 1000)
     shipper.put(b'{"event_id":"bad","event":"poison"}\n')
     given |= put(shipper, 500, "after")
@@ -436,7 +444,7 @@ def test_http_sends_each_record_until_it_is_acknowledged(
 
 def test_the_balance_holds_at_every_instant(tmp_path: Path, started: Callable[..., Receiver]) -> None:
     receiver = started(reset_mid_record)
-    shipper = Shipper(config(receiver.url, tmp_path, spool_bytes=200_000, ring_bytes=100_000))
+    shipper = shipper_of(config(receiver.url, tmp_path, spool_bytes=200_000, ring_bytes=100_000))
     threads = [threading.Thread(target=put, args=(shipper, 2000, f"t{number}", 5000)) for number in range(3)]
     for thread in threads:
         thread.start()
@@ -455,7 +463,7 @@ def test_the_balance_holds_at_every_instant(tmp_path: Path, started: Callable[..
 
 def test_progress_is_reported_once_more_at_the_end(started: Callable[..., Receiver]) -> None:
     reports: list[Snapshot] = []
-    shipper = Shipper(config(started().url, None), on_progress=reports.append)
+    shipper = shipper_of(config(started().url, None), on_progress=reports.append)
     put(shipper, 10)
     shipper.close()
     assert reports[-1].sent == reports[-1].emitted == 10
@@ -465,7 +473,7 @@ def test_records_whose_file_was_deleted_are_counted_as_lost(
     tmp_path: Path, started: Callable[..., Receiver]
 ) -> None:
     port = free_port()
-    shipper = Shipper(config(f"tcp://127.0.0.1:{port}", tmp_path, ring_bytes=100_000))
+    shipper = shipper_of(config(f"tcp://127.0.0.1:{port}", tmp_path, ring_bytes=100_000))
     put(shipper, 300, rate=3000)
     assert wait_until(lambda: shipper.snapshot().spooled > 0)
     put(shipper, 10, "last")
@@ -483,7 +491,7 @@ def test_an_idle_connection_that_the_receiver_closed_is_opened_anew_without_a_wo
     tmp_path: Path, started: Callable[..., Receiver], caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver = started()
-    shipper = Shipper(config(receiver.url, tmp_path))
+    shipper = shipper_of(config(receiver.url, tmp_path))
     put(shipper, 5, "before")
     assert shipper.flush(5)
     receiver.hang_up()
@@ -499,7 +507,7 @@ def test_a_record_that_comes_after_the_end_is_shipped_all_the_same(
     tmp_path: Path, started: Callable[..., Receiver]
 ) -> None:
     receiver = started()
-    shipper = Shipper(config(receiver.url, tmp_path))
+    shipper = shipper_of(config(receiver.url, tmp_path))
     given = put(shipper, 5)
     shipper.close()
     shipper.close()
@@ -514,10 +522,11 @@ def test_a_record_of_an_interpreter_that_is_ending_is_kept_and_does_not_hold_it_
     script = """
 import sys
 from pathlib import Path
-from openwatt.telemetry.shipping.options import ShippingConfig
-from openwatt.telemetry.shipping.shipper import Shipper
+from openwatt.telemetry.shipping.handler import LogstashHandler
+from openwatt.telemetry.shipping.shipper import ShippingConfig
+handler = LogstashHandler(ShippingConfig(url="tcp://127.0.0.1:9", spool=Path(sys.argv[1])))
 class Late:
-    def __del__(self, shipper=Shipper(ShippingConfig(url="tcp://127.0.0.1:9", spool=Path(sys.argv[1])))):
+    def __del__(self, shipper=handler.shipper):
         shipper.put(b'{"event_id":"late"}\\n')
 late = Late()
 """
@@ -541,22 +550,90 @@ def test_a_ring_keeps_lines_whole_across_its_end(tmp_path: Path) -> None:
 
 
 def test_the_socket_handler_sends_json_lines_where_the_librarys_sends_a_pickle() -> None:
-    handler = JsonLinesSocketHandler("127.0.0.1", 1)
+    handler = LogstashHandler(config("tcp://127.0.0.1:1", None))
     handler.setFormatter(logging.Formatter('{"event":"%(message)s"}'))
     record = logging.LogRecord("test", logging.INFO, "", 0, "hello", None, None)
     assert handler.makePickle(record) == b'{"event":"hello"}\n'
 
 
+ROOT = """
+import logging, logging.handlers, sys, threading
+connected_by = set()
+
+def seen(event, arguments):
+    if event == "socket.connect":
+        connected_by.add(threading.current_thread().name)
+
+sys.addaudithook(seen)
+from openwatt.telemetry.logs.handlers import Identity, LogConfig
+from openwatt.telemetry.shipping.shipper import ShippingConfig
+from openwatt.telemetry.start import TelemetryConfig, start_telemetry
+telemetry = start_telemetry(TelemetryConfig(
+    logs=LogConfig(identity=Identity()), version="0", revision="0",
+    shipping=ShippingConfig(url=sys.argv[1], confirm_seconds=0.2)))
+handlers = [one for one in logging.getLogger().handlers if isinstance(one, logging.handlers.SocketHandler)]
+for number in range(100):
+    logging.getLogger("openwatt.test").warning("number %d", number)
+print()
+print([one.shipper.flush(10) for one in handlers], handlers[0].sock, sorted(connected_by))
+"""
+
+
+def test_the_root_loggers_handler_is_the_librarys_and_connects_in_the_shipping_thread() -> None:
+    receiver = Receiver()
+    command = [sys.executable, "-W", "error", "-c", ROOT, receiver.url]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines()[-1] == "[True] None ['log-shipping']"
+    assert done.stderr == ""
+    lines = [json.loads(one) for one in b"".join(map(bytes, receiver.buffers)).splitlines()]
+    assert {one["event"] for one in lines} == {f"number {number}" for number in range(100)}
+    receiver.close()
+
+
+def test_https_posts_over_the_handlers_socket_and_trusts_no_unknown_certificate(
+    logstash: tuple[type[_Logstash], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_program("openssl")
+    files = ["-keyout", str(tmp_path / "key.pem"), "-out", str(tmp_path / "cert.pem")]
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    subprocess.run(["openssl", "req", "-x509", *curve, *subject, *files], check=True, capture_output=True)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    handler, _ = logstash
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    server.socket = tls.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+    url = f"https://127.0.0.1:{server.server_address[1]}"
+    try:
+        wary = shipper_of(config(url, tmp_path / "spool"))
+        given = put(wary, 10, "unknown")
+        assert not wary.flush(1)
+        wary.close()
+        assert handler.received == []
+
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
+        shipper = shipper_of(config(url, tmp_path / "spool"))
+        given |= put(shipper, 100, "known")
+        assert shipper.flush(15)
+        shipper.close()
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert set(handler.received) == given
+
+
 @pytest.mark.parametrize("url", ["udp://h:1", "tcp://h", "h:5000", "tcp://:5000", "http://"])
 def test_an_address_that_is_no_logstash_address_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match="Logstash address"):
-        transport_for(url)
+        Peer.of(url)
 
 
 @pytest.mark.slow
 def test_a_minute_of_chaos_loses_nothing(daemon: SyslogDaemon, tmp_path: Path) -> None:
     spool = tmp_path / "spool"
-    shipper = Shipper(config(daemon.url, spool, ring_bytes=1 << 20))
+    shipper = shipper_of(config(daemon.url, spool, ring_bytes=1 << 20))
     given: set[str] = set()
     end = time.monotonic() + 60
     life = 0
@@ -589,7 +666,7 @@ def test_records_are_shipped_as_soon_as_a_thread_can_be_started(
         raise RuntimeError("can't start new thread")
 
     receiver = Receiver()
-    shipper = Shipper(config(receiver.url, tmp_path))
+    shipper = shipper_of(config(receiver.url, tmp_path))
     with monkeypatch.context() as patched:  # as under pids_limit, TasksMax or RLIMIT_NPROC
         patched.setattr(threading.Thread, "start", refused)
         put(shipper, 3, "early")
@@ -610,7 +687,7 @@ def test_a_failure_to_tell_the_state_does_not_end_shipping(tmp_path: Path) -> No
             raise failures.pop(0)
 
     receiver = Receiver()
-    shipper = Shipper(config(receiver.url, tmp_path), on_progress=told)
+    shipper = shipper_of(config(receiver.url, tmp_path), on_progress=told)
     put(shipper, 1, "first")
     assert wait_until(lambda: not failures)
     put(shipper, 1, "second")
