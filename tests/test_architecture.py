@@ -12,13 +12,14 @@ PACKAGE = ROOT / "openwatt"
 OURS = {
     "domain": {"domain"},
     "telemetry": {"telemetry"},
-    "meter": {"meter", "domain"},
+    "sandbox": set(),
+    "meter": {"meter", "domain", "sandbox"},
     "store": {"store", "domain"},
     "catalogue": {"catalogue", "domain", "store"},
     "comparison": {"comparison", "domain", "catalogue", "meter", "store"},
-    "ingest": {"ingest", "domain", "store", "telemetry", "catalogue"},
+    "ingest": {"ingest", "domain", "store", "telemetry", "catalogue", "sandbox"},
     "representations": {"representations", "domain", "store", "comparison"},
-    "web": {"web", "domain", "meter", "store", "telemetry", "comparison", "representations"},
+    "web": {"web", "domain", "meter", "store", "telemetry", "comparison", "representations", "sandbox"},
     "portfolio": {"portfolio", "domain", "meter"},
 }
 #: Third parties that only one place may know.

@@ -10,7 +10,7 @@ from openwatt.catalogue.load import shipped_edition
 from openwatt.catalogue.shipped import shipped_sources
 from openwatt.doctor.context import Patient
 from openwatt.doctor.results import BrokenError, UnaskedError, Verdict, counted, named, ok
-from openwatt.domain.freshness import FRESH_FOR, STALE_AFTER
+from openwatt.domain.freshness import BROKEN_AFTER, FRESH_FOR, STALE_AFTER
 from openwatt.store import pg_tools
 from openwatt.store.editions import edition_is_loaded
 from openwatt.store.errors import DatabaseAwayError, PoolerError, SchemaError
@@ -22,8 +22,6 @@ from openwatt.store.server import server_of
 SLOWEST_ANSWER_S = 0.2
 #: The regulated tariff changes each 1 February and 1 August: an older catalogue has missed two changes.
 OLDEST_CATALOGUE = dt.timedelta(days=366)
-#: Failures in a row from which a source counts as broken, as for its alert.
-BROKEN_AFTER = 3
 
 
 def check_database(patient: Patient) -> Verdict:

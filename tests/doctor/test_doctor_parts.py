@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 import yaml
 
-from openwatt.doctor import alerting, database, grafana, logs, machine, ops, prometheus, service
+from openwatt.doctor import alerting, grafana, logs, machine, ops, prometheus, service
 from openwatt.doctor import context as patient
 from openwatt.doctor.checklist import ITEMS
 from openwatt.doctor.context import Patient
 from openwatt.doctor.http_probe import Asker
 from openwatt.doctor.reports import Dsn, find_event
 from openwatt.doctor.results import BrokenError, UnaskedError
+from openwatt.domain.freshness import BROKEN_AFTER
 from openwatt.settings import Settings
 from tests.chaos.running import REPOSITORY
 from tests.doctor.stand_ins import StandIn, in_json
@@ -45,7 +46,7 @@ def test_names_are_those_that_prometheus_is_configured_with() -> None:
 def test_thresholds_are_those_of_the_alerts() -> None:
     hours = machine.OLDEST_BACKUP.total_seconds() / 3600
     assert f"time() - max(openwatt_backup_last_success_timestamp_seconds) > {hours:g} * 3600" in RULES
-    assert f"openwatt_ingest_failures_in_a_row) >= {database.BROKEN_AFTER}" in RULES
+    assert f"openwatt_ingest_failures_in_a_row) >= {BROKEN_AFTER}" in RULES
     assert f'le="{prometheus.P99_OBJECTIVE_S:.1f}"' in RULES
 
 
