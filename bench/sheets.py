@@ -6,10 +6,9 @@ import time
 
 from openwatt.catalogue.references import shipped_references
 from openwatt.ingest.declarations import load_sources
-from openwatt.ingest.readers.grid_pdf.apart import read_pages_apart
 from openwatt.ingest.readers.grid_pdf.sheet import read_sheet
 from openwatt.ingest.readers.grid_pdf.words import read_pages
-from openwatt.ingest.sandbox import BoundedInspector
+from openwatt.ingest.sandbox import DocumentSandbox
 from tests.ingest.corpus import SHEETS, cells_of, pdf_of, source_of, truth_of
 
 ROUNDS = 5
@@ -18,13 +17,13 @@ ROUNDS = 5
 def main() -> None:
     """Time every sheet: words, reading, and by the clock what processes of their own take.
 
-    `apart` takes the words of one sheet in a new process; `kept` reads and doubts it
-    in the process that a run keeps for all its documents.
+    `new` takes the words of one sheet in a sandbox of its own; `kept` reads and doubts it
+    in the sandbox that a run keeps for all its documents.
     """
-    columns = ("words", "read", "total", "apart", "kept")
+    columns = ("words", "read", "total", "new", "kept")
     print(f"{'sheet':26} {'pages':>5} {'cells':>5}", *(f"{column:>7}" for column in columns))
     sources, references, today = load_sources(), shipped_references(), dt.date.today()  # noqa: DTZ011 - any day
-    with BoundedInspector() as inspector:
+    with DocumentSandbox() as inspector:
         inspector.inspect_document(b"", sources, references, on=today)  # its start is no sheet's
         for sheet in SHEETS:
             document = pdf_of(sheet).read_bytes()
@@ -36,11 +35,12 @@ def main() -> None:
                 reading = read_sheet(pages, source_of(sheet))
                 done = time.process_time()
                 began = time.perf_counter()
-                read_pages_apart(document)
-                apart = time.perf_counter()
+                with DocumentSandbox() as new:
+                    new.read_pages(document)
+                alone = time.perf_counter()
                 inspector.inspect_document(document, sources, references, on=today)
                 kept = time.perf_counter()
-                taken.append((words - start, done - words, apart - began, kept - apart))
+                taken.append((words - start, done - words, alone - began, kept - alone))
             assert cells_of(reading.lines) == truth_of(sheet).cells
             a, b, c, d = (statistics.median(column) * 1000 for column in zip(*taken, strict=True))
             print(

@@ -19,7 +19,7 @@ _SCOPES: Final = "alerts:read, alerts:write, org:read, project:read and team:rea
 
 
 class SentryAlertsError(OpenWattError):
-    """Sentry's alerts cannot be set: why, and what mends it."""
+    """Sentry's alerts cannot be set: why, and what fixes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

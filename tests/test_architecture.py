@@ -12,13 +12,25 @@ PACKAGE = ROOT / "openwatt"
 OURS = {
     "domain": {"domain"},
     "telemetry": {"telemetry"},
-    "meter": {"meter", "domain"},
+    "public_hosts": set(),
+    "sandbox": set(),
+    "meter": {"meter", "domain", "sandbox"},
     "store": {"store", "domain"},
     "catalogue": {"catalogue", "domain", "store"},
     "comparison": {"comparison", "domain", "catalogue", "meter", "store"},
-    "ingest": {"ingest", "domain", "store", "telemetry", "catalogue"},
+    "ingest": {"ingest", "domain", "store", "telemetry", "catalogue", "public_hosts", "sandbox"},
     "representations": {"representations", "domain", "store", "comparison"},
-    "web": {"web", "domain", "meter", "store", "telemetry", "comparison", "representations"},
+    "web": {
+        "web",
+        "domain",
+        "meter",
+        "store",
+        "telemetry",
+        "comparison",
+        "representations",
+        "public_hosts",
+        "sandbox",
+    },
     "portfolio": {"portfolio", "domain", "meter"},
 }
 #: Third parties that only one place may know.

@@ -273,7 +273,7 @@ PROCESSES: dict[str, tuple[list[str], Mapping[str, str], list[str]]] = {
     "doctor": (
         ["openwatt", "doctor", "--only", "database"],
         {"DATABASE_URL": "postgresql://openwatt:QX@ZJKV[WQ@127.0.0.1:1/openwatt"},
-        ["the database does not answer: ", "mend OPENWATT_DATABASE_URL"],
+        ["the database does not answer: ", "fix OPENWATT_DATABASE_URL"],
     ),
 }  # fmt: skip
 

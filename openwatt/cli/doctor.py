@@ -1,4 +1,4 @@
-"""`openwatt doctor`: is the whole stack really alive, item by item, and what mends what is not?"""
+"""`openwatt doctor`: is the whole stack really alive, item by item, and what fixes what is not?"""
 
 import json
 import logging
@@ -14,11 +14,11 @@ from openwatt import __version__
 from openwatt.cli.addresses import SERVER_ADDRESS, own_address
 from openwatt.cli.findings import Report, as_json, print_items, reporting
 from openwatt.doctor.checklist import ITEMS
-from openwatt.doctor.context import LOGROTATE, METRICS_URL, Patient
-from openwatt.doctor.http_probe import Asker, shown
+from openwatt.doctor.context import LOGROTATE, METRICS_URL, CheckContext
+from openwatt.doctor.http_probe import HttpProbe, safe_url
 from openwatt.doctor.ops import find_ops
-from openwatt.doctor.results import Finding
-from openwatt.doctor.runner import Item, chosen, examine
+from openwatt.doctor.results import CheckResult
+from openwatt.doctor.runner import Item, run_checks, select_items
 from openwatt.settings import SettingsError, read_settings, variables
 
 _NAMES: Final = [item.name for item in ITEMS]
@@ -69,11 +69,11 @@ def doctor(
 ) -> None:
     """Prove that the whole stack works: service, data, monitoring, logs, reports, machine.
 
-    Run it with the service's settings. Each line says ok, failed (and what mends it) or
+    Run it with the service's settings. Each line says ok, failed (and what fixes it) or
     skipped (and why); the exit status is 0 when nothing failed, else 1. It sends the service
     a few requests and Sentry one trial event, and changes nothing.
     """
-    items = chosen(ITEMS, only)
+    items = select_items(ITEMS, only)
     if only_list:
         print_items(items)
         return
@@ -96,7 +96,7 @@ def _look(
     ops: Path | None,
     logrotate: Path,
     patience: float,
-) -> tuple[dict[str, str], list[Finding]]:
+) -> tuple[dict[str, str], list[CheckResult]]:
     """What was examined and what was found; settings that cannot be read hold up everything."""
     about = {"version": __version__}
     environ = variables()
@@ -108,26 +108,26 @@ def _look(
         for finding in findings:
             report.found(finding)
         return about, findings
-    with Asker() as asker:
-        patient = Patient(
+    with HttpProbe() as http:
+        context = CheckContext(
             settings=settings,
             environ=environ,
-            asker=asker,
+            http=http,
             url=url or own_address(settings),
             metrics_url=metrics_url,
             ops=ops or find_ops(Path.cwd()),
             logrotate=logrotate,
             patience_s=patience,
         )
-        about |= {"service": shown(patient.url), "environment": settings.environment}
+        about |= {"service": safe_url(context.url), "environment": settings.environment}
         report.begin(about)
-        return about, examine(patient, items, report.found)
+        return about, run_checks(context, items, report.found)
 
 
-def _without_settings(item: Item, error: SettingsError) -> Finding:
+def _without_settings(item: Item, error: SettingsError) -> CheckResult:
     if item.name == "settings":
-        return Finding(item.name, "failed", str(error), item.remedy, 0.0)
-    return Finding(item.name, "skipped", "because settings failed", "", 0.0)
+        return CheckResult(item.name, "failed", str(error), item.remedy, 0.0)
+    return CheckResult(item.name, "skipped", "because settings failed", "", 0.0)
 
 
 @contextmanager

@@ -12,11 +12,11 @@ import click
 from openwatt.cli.addresses import SERVER_ADDRESS, own_address
 from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console
-from openwatt.doctor.context import Patient
-from openwatt.doctor.http_probe import Asker
+from openwatt.doctor.context import CheckContext
+from openwatt.doctor.http_probe import HttpProbe
 from openwatt.domain.errors import OpenWattError
 from openwatt.drill.exercises import EXERCISES, Drill
-from openwatt.drill.faults import Provoker
+from openwatt.drill.faults import FaultInjector
 from openwatt.drill.steps import Step
 
 _COLOURS = {"ok": "green", "failed": "red", "skipped": "yellow"}
@@ -90,21 +90,21 @@ def drill(
     until = time.time() + minutes * 60
     console = Console(stderr=as_json, highlight=False)
     steps = []
-    with Asker() as asker:
-        patient = Patient(
+    with HttpProbe() as http:
+        checked = CheckContext(
             settings=settings,
             environ=os.environ,
-            asker=asker,
+            http=http,
             url=url or own_address(settings),
             ops=_ops_folder(),
             patience_s=patience,
         )
-        drill_of = Drill(patient, Provoker(patient, settings.drill_token, until))
+        drill_of = Drill(checked, FaultInjector(checked, settings.drill_token, until))
         # Closed whatever happens to our output: what was provoked ends with it.
         with closing(drill_of.steps(names)) as seen, console.status("provoking ..."):
             for step in seen:
                 steps.append(step)
-                _show(console, step, patient)
+                _show(console, step, checked)
     if as_json:
         click.echo(json.dumps([asdict(step) for step in steps], indent=1))
     if any(step.status == "failed" for step in steps):
@@ -116,13 +116,13 @@ def _ops_folder() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def _show(console: Console, step: Step, patient: Patient) -> None:
+def _show(console: Console, step: Step, context: CheckContext) -> None:
     colour = _COLOURS[step.status]
-    says = patient.discreet(step.says)
+    says = context.discreet(step.says)
     console.print(f"{step.after_s:7.1f} s  [{colour}]{step.status:7}[/]  {step.exercise}: ", end="")
     console.print(says, markup=False)
     if step.remedy:
-        console.print(f"{'':20}mend it: {step.remedy}", markup=False)
+        console.print(f"{'':20}fix: {step.remedy}", markup=False)
 
 
 COMMANDS: tuple[click.Command, ...] = (drill,)

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from openwatt.cli.streams import Console
-from openwatt.doctor.results import Finding, Status, named
+from openwatt.doctor.results import CheckResult, Status, join_names
 from openwatt.doctor.runner import Item
 
 _STYLES: Final[Mapping[Status, str]] = {"ok": "green", "failed": "bold red", "skipped": "yellow"}
@@ -30,10 +30,10 @@ class Report:
         self.items = {item.name: item for item in items}
         self.widest = max(len(item.name) for item in items)
         self._ahead = [item.name for item in items]
-        self._there: dict[str, Finding] = {}
+        self._there: dict[str, CheckResult] = {}
         self._area = ""
 
-    def found(self, finding: Finding) -> None:
+    def found(self, finding: CheckResult) -> None:
         """Takes one finding."""
         self._there[finding.item] = finding
         while self._ahead and self._ahead[0] in self._there:
@@ -51,25 +51,25 @@ class Report:
     def begin_area(self, area: str) -> None:
         """Heads the items of an area."""
 
-    def show(self, finding: Finding) -> None:
+    def show(self, finding: CheckResult) -> None:
         """Shows one finding."""
 
     def wait_for(self, names: Sequence[str]) -> None:
         """Says which items are still looked at."""
 
-    def end(self, findings: Sequence[Finding], seconds: float) -> None:
+    def end(self, findings: Sequence[CheckResult], seconds: float) -> None:
         """Sums up."""
 
 
 class PlainReport(Report):
     """For pipes and files: one line an item, never broken, so that it can be searched."""
 
-    def show(self, finding: Finding) -> None:
+    def show(self, finding: CheckResult) -> None:
         """Shows one finding."""
-        mend = f"; to mend it: {finding.remedy}" if finding.remedy else ""
-        click.echo(f"{finding.status:<7}  {finding.item:<{self.widest}}  {finding.says}{mend}")
+        fix = f"; fix: {finding.remedy}" if finding.remedy else ""
+        click.echo(f"{finding.status:<7}  {finding.item:<{self.widest}}  {finding.says}{fix}")
 
-    def end(self, findings: Sequence[Finding], seconds: float) -> None:
+    def end(self, findings: Sequence[CheckResult], seconds: float) -> None:
         """Sums up."""
         click.echo(_sum(findings, seconds))
 
@@ -93,7 +93,7 @@ class TerminalReport(Report):
         """Heads the items of an area."""
         self._console.print(Text(f"\n{area}", "bold"))
 
-    def show(self, finding: Finding) -> None:
+    def show(self, finding: CheckResult) -> None:
         """Shows one finding: what it says stays in its column however often it is broken."""
         grid = Table.grid(padding=(0, 2))
         grid.add_column(width=len("skipped"))
@@ -107,10 +107,10 @@ class TerminalReport(Report):
 
     def wait_for(self, names: Sequence[str]) -> None:
         """Says which items are still looked at."""
-        waiting = f"looking at {named(names, 3)}" if names else ""
+        waiting = f"looking at {join_names(names, 3)}" if names else ""
         self._bar.update(self._task, completed=len(self.items) - len(names), description=waiting)
 
-    def end(self, findings: Sequence[Finding], seconds: float) -> None:
+    def end(self, findings: Sequence[CheckResult], seconds: float) -> None:
         """Sums up."""
         self._bar.stop()
         counts = Counter(finding.status for finding in findings)
@@ -119,11 +119,11 @@ class TerminalReport(Report):
         )
 
 
-def _sum(findings: Sequence[Finding], seconds: float) -> str:
+def _sum(findings: Sequence[CheckResult], seconds: float) -> str:
     counts = Counter(finding.status for finding in findings)
     told = ", ".join(f"{counts[status]} {status}" for status in _STYLES if counts[status])
-    broken = named([finding.item for finding in findings if finding.status == "failed"], 8)
-    return f"{told} in {seconds:.1f} s" + (f"; mend: {broken}" if broken else "")
+    broken = join_names([finding.item for finding in findings if finding.status == "failed"], 8)
+    return f"{told} in {seconds:.1f} s" + (f"; to fix: {broken}" if broken else "")
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def reporting(items: Sequence[Item], *, as_json: bool) -> Iterator[Report]:
 
 
 def as_json(
-    about: Mapping[str, str], items: Sequence[Item], findings: Sequence[Finding], seconds: float
+    about: Mapping[str, str], items: Sequence[Item], findings: Sequence[CheckResult], seconds: float
 ) -> dict[str, Any]:
     """What was found, for programs."""
     by_name = {item.name: item for item in items}

@@ -26,7 +26,7 @@ from openwatt.domain.legal_time import PARIS
 from openwatt.ingest.declarations import Source, load_sources
 from openwatt.ingest.fetching.client import Fetcher, FetchLimits, user_agent
 from openwatt.ingest.pipeline import SUCCESSES, Ingestion, Look
-from openwatt.ingest.sandbox import BoundedInspector
+from openwatt.ingest.sandbox import DocumentSandbox
 from openwatt.ingest.schedule import in_order, is_due, why_skipped, with_addresses
 from openwatt.observability import telemetry_config
 from openwatt.settings import Settings
@@ -133,7 +133,7 @@ def ingest(
         )
     )
     try:
-        with held_database(settings), _ended_by_signal(), BoundedInspector() as inspector:
+        with held_database(settings), _ended_by_signal(), DocumentSandbox() as inspector:
             prepare_database(settings)
             round_ = _Round(settings, sources, inspector, telemetry, dry_run=dry_run)
             if every:
@@ -208,7 +208,7 @@ class _Round:
         self,
         settings: Settings,
         sources: Mapping[str, Source],
-        inspector: BoundedInspector,
+        inspector: DocumentSandbox,
         telemetry: Telemetry,
         *,
         dry_run: bool,

@@ -18,7 +18,7 @@ from openwatt.ingest.declarations import SourceError, load_sources
 from openwatt.ingest.inspect import Inspection, as_json
 from openwatt.ingest.readers.grid_pdf.picture import draw_pages
 from openwatt.ingest.readers.unreadable import UnreadableDocumentError
-from openwatt.ingest.sandbox import BoundedInspector
+from openwatt.ingest.sandbox import DocumentSandbox
 from openwatt.settings import Settings
 from openwatt.store.tariffs import regulated_history
 
@@ -60,7 +60,7 @@ def inspect(
     document = file.read_bytes()
     today = dt.datetime.now(PARIS).date()
     references = _stored_references(settings_of(ctx)) if as_run else shipped_references()
-    with BoundedInspector() as inspector:
+    with DocumentSandbox() as inspector:
         inspection = inspector.inspect_document(document, sources, references, on=today, name=name)
     if as_text:
         click.echo(as_json(inspection).decode())

@@ -7,7 +7,7 @@ import sys
 from openwatt.cli import main
 
 
-def limit(seconds: int, megabytes: int, cpu_seconds: int = 15) -> None:
+def limit(seconds: int, megabytes: int, cpu_seconds: int) -> None:
     """Bounds this process: when its seconds are over the kernel ends it, whoever still waits for it.
 
     Its bounds of memory and processor time are soft: the process in which it reads a document

@@ -25,10 +25,10 @@ from openwatt.ingest.fetching.addresses import check_address
 from openwatt.ingest.fetching.unreachable import RefusedAddressError
 from openwatt.ingest.inspect import Inspection
 from openwatt.ingest.quotation import Words, quote, quote_data, words_of_data
-from openwatt.ingest.readers.grid_pdf.apart import read_pages_apart
 from openwatt.ingest.readers.grid_pdf.picture import draw_pages
 from openwatt.ingest.readers.unreadable import UnreadableDocumentError
-from openwatt.ingest.review import approve_run, check_same, read_kept, reject_run
+from openwatt.ingest.review import approve_run, check_same, read_again, reject_run
+from openwatt.ingest.sandbox import DocumentSandbox
 from openwatt.representations.runs import RunDetail, RunItem
 from openwatt.store.database import Connection, Database, bind_to_history
 from openwatt.store.errors import DecisionError, UnknownRunError
@@ -215,8 +215,9 @@ def show(
     inspection, beside, differs = None, [], None
     if content is not None and (source := _sources().get(run.source)) is not None:
         today = dt.datetime.now(PARIS).date()
-        inspection = read_kept(content, source, references, on=today, origin=run.origin)
-        beside = _beside(content, inspection)
+        with DocumentSandbox() as sandbox:
+            inspection = read_again(sandbox, content, source, references, on=today, origin=run.origin)
+            beside = _beside(sandbox, content, inspection)
         differs = _difference(run, inspection)
     if png is not None and content is not None and inspection is not None:
         try:
@@ -242,7 +243,7 @@ def _difference(run: StoredRun, inspection: Inspection) -> str | None:
     return None
 
 
-def _beside(content: bytes, inspection: Inspection) -> list[dict[str, Any]]:
+def _beside(sandbox: DocumentSandbox, content: bytes, inspection: Inspection) -> list[dict[str, Any]]:
     """Each doubt with the lines of the document at its place."""
     doubts = inspection.doubts
     if inspection.by_hand or (inspection.source and inspection.source.format != "grid_pdf"):
@@ -251,7 +252,7 @@ def _beside(content: bytes, inspection: Inspection) -> list[dict[str, Any]]:
     elif inspection.outcome == "unreadable":
         return []
     else:
-        words = Words(read_pages_apart(content))
+        words = Words(sandbox.read_pages(content))
         quoted = [quote(doubt, inspection.reading, words) for doubt in doubts]
     return [
         {

@@ -7,11 +7,11 @@ from typing import Any
 import yaml
 from msgspec import Struct
 
-from openwatt.doctor.context import Patient
-from openwatt.doctor.http_probe import poll, shaped, shown
+from openwatt.doctor.context import CheckContext
+from openwatt.doctor.http_probe import decode_as, poll, safe_url
 from openwatt.doctor.ops import seconds_of
-from openwatt.doctor.prometheus import Build, Rule, asked, loaded_alerts
-from openwatt.doctor.results import BrokenError, UnaskedError, Verdict, asked_for, named, ok
+from openwatt.doctor.prometheus import Build, Rule, get_data, loaded_alerts
+from openwatt.doctor.results import CheckFailedError, CheckSkippedError, Verdict, join_names, ok, required
 
 #: The alert that always fires: where it falls silent, the chain of alerting is broken.
 WATCHDOG = "Watchdog"
@@ -48,59 +48,59 @@ class _Routing(Struct):
     receivers: list[dict[str, Any]]
 
 
-def alertmanager_url(patient: Patient) -> str:
+def alertmanager_url(context: CheckContext) -> str:
     """Where Alertmanager is.
 
     Raises:
-        UnaskedError: nobody says.
+        CheckSkippedError: nobody says.
     """
-    return asked_for(patient.settings.alertmanager_url, "OPENWATT_ALERTMANAGER_URL")
+    return required(context.settings.alertmanager_url, "OPENWATT_ALERTMANAGER_URL")
 
 
-def check_alertmanager(patient: Patient) -> Verdict:
+def check_alertmanager(context: CheckContext) -> Verdict:
     """Prometheus has one to send to; the one of the settings is ready."""
-    told = asked(patient, _Alertmanagers, "alertmanagers").active_alertmanagers
+    told = get_data(context, _Alertmanagers, "alertmanagers").active_alertmanagers
     if not told:
-        raise BrokenError(
+        raise CheckFailedError(
             "Prometheus knows no Alertmanager", "name it under alerting: in ops/prometheus/prometheus.yml"
         )
-    if patient.settings.alertmanager_url is None:
-        return ok(f"Prometheus sends to {named([shown(one.url) for one in told])}")
-    status = status_of(patient, patient.settings.alertmanager_url)
-    _routing(status, patient.settings.alertmanager_url)
-    return ok(f"{shown(patient.settings.alertmanager_url)}, Alertmanager {status.version_info.version}")
+    if context.settings.alertmanager_url is None:
+        return ok(f"Prometheus sends to {join_names([safe_url(one.url) for one in told])}")
+    status = status_of(context, context.settings.alertmanager_url)
+    _routing(status, context.settings.alertmanager_url)
+    return ok(f"{safe_url(context.settings.alertmanager_url)}, Alertmanager {status.version_info.version}")
 
 
-def status_of(patient: Patient, url: str) -> Status:
+def status_of(context: CheckContext, url: str) -> Status:
     """What the Alertmanager of an address says of itself.
 
     Raises:
-        UnansweredError: it does not answer, or is none.
+        ProbeError: it does not answer, or is none.
     """
-    return patient.asker.ask_for(Status, url, "/api/v2/status")
+    return context.http.request_as(Status, url, "/api/v2/status")
 
 
 def _routing(status: Status, url: str) -> _Routing:
     """How Alertmanager routes, read of the configuration that it shows.
 
     Raises:
-        UnansweredError: it is no configuration of an Alertmanager.
+        ProbeError: it is no configuration of an Alertmanager.
     """
     try:
         config = yaml.safe_load(status.config.original)
     except yaml.YAMLError:
         config = None
-    return shaped(config, _Routing, f"{shown(url)}/api/v2/status")
+    return decode_as(config, _Routing, f"{safe_url(url)}/api/v2/status")
 
 
-def check_notifications(patient: Patient) -> Verdict:
+def check_notifications(context: CheckContext) -> Verdict:
     """For each severity of the loaded alerts there is somebody who is told."""
-    url = alertmanager_url(patient)
-    config = _routing(status_of(patient, url), url)
+    url = alertmanager_url(context)
+    config = _routing(status_of(context, url), url)
     ways = {str(one.get("name")): _ways(one) for one in config.receivers}
     reached: dict[str, set[str]] = {}
     unheard: dict[str, str] = {}
-    for name, rules in loaded_alerts(patient).items():
+    for name, rules in loaded_alerts(context).items():
         for rule in rules:
             labels = {"alertname": name, **rule.labels}
             severity = labels.get("severity", "none")
@@ -108,11 +108,11 @@ def check_notifications(patient: Patient) -> Verdict:
             found = {f"{way} ({receiver})" for receiver in receivers for way in ways.get(receiver, ())}
             reached.setdefault(severity, set()).update(found)
             if not found and name != WATCHDOG:
-                unheard[name] = f"{name} ({severity}) ends at {named(receivers)}, which tells nobody"
+                unheard[name] = f"{name} ({severity}) ends at {join_names(receivers)}, which tells nobody"
     if not reached:
-        raise BrokenError("Prometheus has no alert that could be told")
+        raise CheckFailedError("Prometheus has no alert that could be told")
     if unheard:
-        raise BrokenError(named(list(unheard.values()), 2))
+        raise CheckFailedError(join_names(list(unheard.values()), 2))
     told = "; ".join(
         f"{severity} by {', '.join(sorted(by)) or 'nobody: the Watchdog is watched by no one'}"
         for severity, by in sorted(reached.items())
@@ -154,45 +154,45 @@ def _holds(found: str, sign: str, value: str) -> bool:
     return same is not sign.startswith("!")
 
 
-def check_watchdog(patient: Patient) -> Verdict:
+def check_watchdog(context: CheckContext) -> Verdict:
     """The alert that always fires does so, and has come through to Alertmanager."""
-    rules = loaded_alerts(patient)
+    rules = loaded_alerts(context)
     if WATCHDOG not in rules:
-        raise BrokenError(f"Prometheus has no alert {WATCHDOG}")
+        raise CheckFailedError(f"Prometheus has no alert {WATCHDOG}")
     if not any(rule.state == "firing" for rule in rules[WATCHDOG]):
-        raise BrokenError(f"{WATCHDOG} does not fire: Prometheus does not evaluate its rules")
+        raise CheckFailedError(f"{WATCHDOG} does not fire: Prometheus does not evaluate its rules")
     others = _firing(rules)
-    besides = f"; firing besides: {named(others)}" if others else "; nothing else does"
-    url = patient.settings.alertmanager_url
+    besides = f"; firing besides: {join_names(others)}" if others else "; nothing else does"
+    url = context.settings.alertmanager_url
     if url is None:
         return ok(f"{WATCHDOG} fires in Prometheus{besides}")
-    if poll(lambda: _arrived(patient, url), patient.patience_s) is None:
-        fires_s = _fires_s(patient, rules[WATCHDOG])
+    if poll(lambda: _arrived(context, url), context.patience_s) is None:
+        fires_s = _fires_s(context, rules[WATCHDOG])
         # What Prometheus tells before it has found Alertmanager is told again after this, and a little.
-        flags = asked(patient, dict[str, str], "status/flags")
+        flags = get_data(context, dict[str, str], "status/flags")
         told_again_s = 1.25 * seconds_of(flags.get("rules.alert.resend-delay", "1m"))
         if fires_s < told_again_s:
-            raise UnaskedError(
+            raise CheckSkippedError(
                 f"{WATCHDOG} fires for {fires_s:.0f} s only and has not arrived yet: "
                 f"look again in {told_again_s - fires_s:.0f} s"
             )
-        raise BrokenError(
-            f"{WATCHDOG} fires in Prometheus and does not arrive at {shown(url)}",
+        raise CheckFailedError(
+            f"{WATCHDOG} fires in Prometheus and does not arrive at {safe_url(url)}",
             "let both name the same Alertmanager: alerting: in prometheus.yml, OPENWATT_ALERTMANAGER_URL",
         )
     return ok(f"{WATCHDOG} fires and has arrived in Alertmanager{besides}")
 
 
-def _arrived(patient: Patient, url: str) -> bool | None:
+def _arrived(context: CheckContext, url: str) -> bool | None:
     query = {"filter": f'alertname="{WATCHDOG}"', "active": "true"}
-    found = patient.asker.ask_for(list[_Alert], url, "/api/v2/alerts", query=query)
+    found = context.http.request_as(list[_Alert], url, "/api/v2/alerts", query=query)
     return any(alert.labels.get("alertname") == WATCHDOG for alert in found) or None
 
 
-def _fires_s(patient: Patient, rules: Sequence[Rule]) -> float:
+def _fires_s(context: CheckContext, rules: Sequence[Rule]) -> float:
     """For how long an alert has fired, in seconds."""
     since = [alert.active_at for rule in rules for alert in rule.alerts]
-    return (patient.now() - min(since)).total_seconds() if since else 0.0
+    return (context.now() - min(since)).total_seconds() if since else 0.0
 
 
 def _firing(rules: Mapping[str, Sequence[Rule]]) -> list[str]:

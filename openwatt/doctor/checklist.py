@@ -75,7 +75,7 @@ ITEMS: Final = (
         name="database",
         area="data",
         check=database.check_database,
-        remedy="start PostgreSQL, or mend OPENWATT_DATABASE_URL",
+        remedy="start PostgreSQL, or fix OPENWATT_DATABASE_URL",
     ),
     Item(
         name="schema",
@@ -125,7 +125,7 @@ ITEMS: Final = (
         area="monitoring",
         check=prometheus.check_prometheus,
         guide=(_MONITORING,),
-        remedy="`make monitoring-up`, or mend OPENWATT_PROMETHEUS_URL",
+        remedy="`make monitoring-up`, or fix OPENWATT_PROMETHEUS_URL",
     ),
     Item(
         name="scrape",
@@ -149,7 +149,7 @@ ITEMS: Final = (
         check=alerting.check_alertmanager,
         guide=(_ALERTS,),
         needs=("prometheus",),
-        remedy="`make monitoring-up`, or mend OPENWATT_ALERTMANAGER_URL",
+        remedy="`make monitoring-up`, or fix OPENWATT_ALERTMANAGER_URL",
     ),
     Item(
         name="notifications",
@@ -187,7 +187,7 @@ ITEMS: Final = (
         area="monitoring",
         check=grafana.check_grafana,
         guide=(_MONITORING,),
-        remedy="`make monitoring-up`, or mend OPENWATT_GRAFANA_URL",
+        remedy="`make monitoring-up`, or fix OPENWATT_GRAFANA_URL",
     ),
     Item(
         name="dashboards",
@@ -220,7 +220,7 @@ ITEMS: Final = (
         check=logs.check_shipping,
         guide=(_ARRIVE,),
         needs=("metrics",),
-        remedy="start Logstash (`make elk-up`), or mend OPENWATT_LOGSTASH_URL",
+        remedy="start Logstash (`make elk-up`), or fix OPENWATT_LOGSTASH_URL",
     ),
     Item(
         name="elasticsearch",
@@ -228,7 +228,7 @@ ITEMS: Final = (
         check=logs.check_elasticsearch,
         guide=_READ_LOGS,
         needs=("service",),
-        remedy="`make elk-up`, or mend OPENWATT_ELASTICSEARCH_URL; see the logs of Logstash",
+        remedy="`make elk-up`, or fix OPENWATT_ELASTICSEARCH_URL; see the logs of Logstash",
     ),
     Item(
         name="cloudwatch",
@@ -257,7 +257,7 @@ ITEMS: Final = (
         area="machine",
         check=machine.check_limits,
         needs=("metrics",),
-        remedy="start Redis or Valkey, or mend OPENWATT_REDIS_URL",
+        remedy="start Redis or Valkey, or fix OPENWATT_REDIS_URL",
     ),
     Item(
         name="disk",

@@ -3,8 +3,8 @@
 import stat
 from pathlib import Path
 
-from openwatt.doctor.context import Patient
-from openwatt.doctor.results import UnaskedError, Verdict, counted, ok
+from openwatt.doctor.context import CheckContext
+from openwatt.doctor.results import CheckSkippedError, Verdict, ok, quantity
 from openwatt.settings import Settings, setting_fields, variable_of
 
 ENVIRONMENTS = ("development", "staging", "production")
@@ -12,18 +12,18 @@ ENVIRONMENTS = ("development", "staging", "production")
 ENGINE_SECRETS = Path("/run/secrets")
 
 
-def check_settings(patient: Patient) -> Verdict:
-    """Every setting can be used (or there were no patient), and in production none is missing or a slip."""
-    faults = list(_faults(patient.settings))
+def check_settings(context: CheckContext) -> Verdict:
+    """Every setting can be used (or there were no context), and in production none is missing or a slip."""
+    faults = list(_faults(context.settings))
     if faults:
-        return Verdict("failed", "; ".join(says for says, _ in faults), "; ".join(mend for _, mend in faults))
+        return Verdict("failed", "; ".join(says for says, _ in faults), "; ".join(fix for _, fix in faults))
     default = Settings()
-    chosen = sum(getattr(patient.settings, f.name) != getattr(default, f.name) for f in setting_fields())
-    return ok(f"{patient.settings.environment}; {counted(chosen, 'setting')} beside the defaults")
+    changed = sum(getattr(context.settings, f.name) != getattr(default, f.name) for f in setting_fields())
+    return ok(f"{context.settings.environment}; {quantity(changed, 'setting')} beside the defaults")
 
 
 def _faults(settings: Settings) -> list[tuple[str, str]]:
-    """What is wrong, and what mends it."""
+    """What is wrong, and what fixes it."""
     found = []
     if settings.environment not in ENVIRONMENTS:
         found.append(
@@ -67,13 +67,13 @@ def _faults(settings: Settings) -> list[tuple[str, str]]:
     return found
 
 
-def check_secret_files(patient: Patient) -> Verdict:
+def check_secret_files(context: CheckContext) -> Verdict:
     """Files of secrets, `.env` too when it holds one: owner and group read them, the owner alone writes."""
-    files = patient.secret_files()
+    files = context.secret_files()
     if _holds_secret(Path(".env")):
         files[".env"] = Path(".env")
     if not files:
-        raise UnaskedError("no secret stands in a file")
+        raise CheckSkippedError("no secret stands in a file")
     faults, wrong = [], []
     for name, path in files.items():
         mode = path.stat().st_mode
@@ -86,7 +86,7 @@ def check_secret_files(patient: Patient) -> Verdict:
             wrong.append(str(path))
     if faults:
         return Verdict("failed", "; ".join(faults), f"chmod 600 {' '.join(wrong)}")
-    return ok(f"{counted(len(files), 'file')}, closed to other users")
+    return ok(f"{quantity(len(files), 'file')}, closed to other users")
 
 
 def _holds_secret(env_file: Path) -> bool:

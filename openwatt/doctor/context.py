@@ -11,8 +11,8 @@ from pathlib import Path
 
 from openwatt.addresses import AddressError, parse_address
 from openwatt.bootstrap import locate_database
-from openwatt.doctor.http_probe import Asker
-from openwatt.doctor.results import UnaskedError
+from openwatt.doctor.http_probe import HttpProbe
+from openwatt.doctor.results import CheckSkippedError
 from openwatt.settings import Settings, setting_fields, variable_of
 from openwatt.store.database import Database
 from openwatt.telemetry.redaction import FILTERED, clean_text
@@ -28,13 +28,13 @@ _LONGEST_WORD = 12
 
 
 @dataclass(kw_only=True)
-class Patient:
+class CheckContext:
     """One installation. `patience_s` is how long what was sent is looked for before it counts as lost."""
 
     settings: Settings
     environ: Mapping[str, str]
     """The variables that the settings were read from: they name the files of secrets."""
-    asker: Asker
+    http: HttpProbe
     url: str = "http://127.0.0.1:8000"
     metrics_url: str | None = None
     ops: Path | None = None
@@ -53,17 +53,17 @@ class Patient:
         """The id of one real request, sent to the service when first asked for; its log record is looked for.
 
         Raises:
-            UnaskedError: this service's log would not tell of it.
-            UnansweredError: the service does not answer.
+            CheckSkippedError: this service's log would not tell of it.
+            ProbeError: the service does not answer.
         """
         with self._lock:
             if self._sent is None:
                 if self.settings.log_level not in {"DEBUG", "INFO"}:
-                    raise UnaskedError(
+                    raise CheckSkippedError(
                         f"OPENWATT_LOG_LEVEL is {self.settings.log_level}: a request leaves no record"
                     )
                 made = f"doctor-{uuid.uuid4()}"
-                self.asker.ask(self.url, SENT_REQUEST, headers={"X-Request-ID": made})
+                self.http.request(self.url, SENT_REQUEST, headers={"X-Request-ID": made})
                 self._sent = made
             return self._sent
 
@@ -80,10 +80,10 @@ class Patient:
         """The folder `ops` that ships beside the product.
 
         Raises:
-            UnaskedError: it is not there.
+            CheckSkippedError: it is not there.
         """
         if self.ops is None:
-            raise UnaskedError("there is no folder ops/ here or beside the code: name it with --ops")
+            raise CheckSkippedError("there is no folder ops/ here or beside the code: name it with --ops")
         return self.ops
 
     def without_secrets(self, text: str) -> str:

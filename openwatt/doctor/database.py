@@ -8,9 +8,9 @@ from openwatt.bootstrap import connect
 from openwatt.catalogue.declared import declared_sources
 from openwatt.catalogue.load import shipped_edition
 from openwatt.catalogue.shipped import shipped_sources
-from openwatt.doctor.context import Patient
-from openwatt.doctor.results import BrokenError, UnaskedError, Verdict, counted, named, ok
-from openwatt.domain.freshness import FRESH_FOR, STALE_AFTER
+from openwatt.doctor.context import CheckContext
+from openwatt.doctor.results import CheckFailedError, CheckSkippedError, Verdict, join_names, ok, quantity
+from openwatt.domain.freshness import BROKEN_AFTER, FRESH_FOR, STALE_AFTER
 from openwatt.store import pg_tools
 from openwatt.store.editions import edition_is_loaded
 from openwatt.store.errors import DatabaseAwayError, PoolerError, SchemaError
@@ -22,24 +22,22 @@ from openwatt.store.server import server_of
 SLOWEST_ANSWER_S = 0.2
 #: The regulated tariff changes each 1 February and 1 August: an older catalogue has missed two changes.
 OLDEST_CATALOGUE = dt.timedelta(days=366)
-#: Failures in a row from which a source counts as broken, as for its alert.
-BROKEN_AFTER = 3
 
 
-def check_database(patient: Patient) -> Verdict:
+def check_database(context: CheckContext) -> Verdict:
     """It answers, and soon."""
     try:
-        connect(patient.settings, start=False, patience_s=2).close()
+        connect(context.settings, start=False, patience_s=2).close()
     except DatabaseAwayError as error:
-        if patient.settings.database_url:
+        if context.settings.database_url:
             raise
-        raise BrokenError(
+        raise CheckFailedError(
             "the embedded PostgreSQL does not run", "start the service: it starts its PostgreSQL with it"
         ) from error
     except PoolerError as error:
         says, _, remedy = str(error).partition(": ")
-        raise BrokenError(says, remedy) from error
-    with patient.database() as database:
+        raise CheckFailedError(says, remedy) from error
+    with context.database() as database:
         server = server_of(database)
         took = []
         for _ in range(5):
@@ -49,52 +47,52 @@ def check_database(patient: Patient) -> Verdict:
     median = statistics.median(took)
     says = f"PostgreSQL {server.version.split()[0]}, answers in {median * 1000:.1f} ms"
     if not pg_tools.supports(server.major):
-        raise BrokenError(
+        raise CheckFailedError(
             f"{says}; it can be neither backed up nor restored",
             f"move to a PostgreSQL from {LEAST_POSTGRESQL} to {pg_tools.NEWEST_POSTGRESQL}, "
             "or to an OpenWatt that supports this one",
         )
     if median > SLOWEST_ANSWER_S:
-        raise BrokenError(
+        raise CheckFailedError(
             says, "bring the database nearer to the service, or relieve its machine: see its load and disk"
         )
     return ok(says)
 
 
-def check_migrations(patient: Patient) -> Verdict:
+def check_migrations(context: CheckContext) -> Verdict:
     """The database has the schema of this code, no older and no newer one."""
-    with patient.database() as database:
+    with context.database() as database:
         try:
             check_schema(read_schema(database))
         except SchemaError as error:
             says, _, remedy = str(error).partition(": ")
-            raise BrokenError(says, remedy) from error
+            raise CheckFailedError(says, remedy) from error
     return ok(f"schema {newest_schema()}, which is this code's")
 
 
-def check_catalogue(patient: Patient) -> Verdict:
+def check_catalogue(context: CheckContext) -> Verdict:
     """The edition that ships with this code is loaded, and not too old."""
-    with connect(patient.settings, start=False, patience_s=2) as connection, connection.transaction():
+    with connect(context.settings, start=False, patience_s=2) as connection, connection.transaction():
         loaded = edition_is_loaded(connection, shipped_edition())
     if not loaded:
-        raise BrokenError("the catalogue of this code is not loaded")
+        raise CheckFailedError("the catalogue of this code is not loaded")
     newest = max(source.seen_on for source in shipped_sources())
-    age = patient.now().date() - newest
+    age = context.now().date() - newest
     if age > OLDEST_CATALOGUE:
-        raise BrokenError(
+        raise CheckFailedError(
             f"its newest figure was read on {newest}, {age.days} days ago",
             "deploy a newer release: its catalogue has the tariffs published since",
         )
-    return ok(f"loaded; its newest figure was read on {newest}, {counted(age.days, 'day')} ago")
+    return ok(f"loaded; its newest figure was read on {newest}, {quantity(age.days, 'day')} ago")
 
 
-def check_sources(patient: Patient) -> Verdict:
+def check_sources(context: CheckContext) -> Verdict:
     """Every declared source that is looked at was read without fault in time."""
-    with patient.database() as database:
+    with context.database() as database:
         states = ingest_states(database, declared_sources())
     if not states:
-        raise UnaskedError("no source was ever looked at: the shipped catalogue stands alone")
-    now = patient.now().timestamp()
+        raise CheckSkippedError("no source was ever looked at: the shipped catalogue stands alone")
+    now = context.now().timestamp()
     stale = []
     for state in states:
         if state.last_success_at is None:
@@ -104,11 +102,13 @@ def check_sources(patient: Patient) -> Verdict:
         elif (age_s := now - state.last_success_at) > _oldest_s(state):
             stale.append(f"{state.source} (read {age_s / 86_400:.0f} days ago)")
     if stale:
-        raise BrokenError(f"{len(stale)} of {counted(len(states), 'source')} stale or broken: {named(stale)}")
+        raise CheckFailedError(
+            f"{len(stale)} of {quantity(len(states), 'source')} stale or broken: {join_names(stale)}"
+        )
     fresh = sum(now - (state.last_success_at or 0) <= FRESH_FOR.total_seconds() for state in states)
     waiting = sum(state.reviews_pending for state in states)
-    besides = f"; {counted(waiting, 'refused document')} to be decided on" if waiting else ""
-    return ok(f"{fresh} of {counted(len(states), 'source')} read within {FRESH_FOR.days} days{besides}")
+    besides = f"; {quantity(waiting, 'refused document')} to be decided on" if waiting else ""
+    return ok(f"{fresh} of {quantity(len(states), 'source')} read within {FRESH_FOR.days} days{besides}")
 
 
 def _oldest_s(state: StoredIngestState) -> float:

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from openwatt.addresses import AddressError, parse_address
-from openwatt.doctor.results import BrokenError
+from openwatt.doctor.results import CheckFailedError
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ _SOCKET = "http+unix://"
 _LONGEST_WORDS = 200
 
 
-class UnansweredError(BrokenError):
+class ProbeError(CheckFailedError):
     """A server gives no answer, or none that can be used; `status` where it gave one at all."""
 
     def __init__(self, says: str, status: int | None = None) -> None:
@@ -32,11 +32,11 @@ class UnansweredError(BrokenError):
 
 
 def socket_url(path: str) -> str:
-    """The address of an HTTP server that listens on a unix socket, as an `Asker` takes it."""
+    """The address of an HTTP server that listens on a unix socket, as an `HttpProbe` takes it."""
     return f"{_SOCKET}{quote(path, safe='')}"
 
 
-def shown(url: str) -> str:
+def safe_url(url: str) -> str:
     """An address without the name and password that may stand in it, nor its query."""
     try:
         base = parse_address(url).base
@@ -61,7 +61,7 @@ def _trust() -> ssl.SSLContext:
     return context
 
 
-class Asker:
+class HttpProbe:
     """A client of HTTP servers that many threads may use together."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class Asker:
         for client in (self._client, *self._of_sockets.values()):
             client.close()
 
-    def ask(
+    def request(
         self,
         url: str,
         path: str = "",
@@ -110,7 +110,7 @@ class Asker:
         With `body` (sent as JSON) or `content` it is a POST, else a GET.
 
         Raises:
-            UnansweredError: nothing listens there, or it does not answer in time.
+            ProbeError: nothing listens there, or it does not answer in time.
         """
         sent = dict(headers or {})
         if token is not None:
@@ -126,47 +126,47 @@ class Asker:
                 headers=sent,
             )
         except httpx.HTTPError as error:
-            raise UnansweredError(f"{shown(url)} {_in_words(error)}") from error
+            raise ProbeError(f"{safe_url(url)} {_in_words(error)}") from error
         except httpx.InvalidURL as error:
-            raise UnansweredError(f"{shown(url)} is no address that can be asked") from error
+            raise ProbeError(f"{safe_url(url)} is no address that can be asked") from error
 
-    def ask_json(self, url: str, path: str = "", **how: Any) -> Any:
+    def request_json(self, url: str, path: str = "", **how: Any) -> Any:
         """What a server answers as JSON.
 
         Raises:
-            UnansweredError: it does not answer, or not with a 200 and JSON.
+            ProbeError: it does not answer, or not with a 200 and JSON.
         """
-        answer = self.ask(url, path, **how)
-        where = f"{shown(url)}{path.partition('?')[0]}"
+        answer = self.request(url, path, **how)
+        where = f"{safe_url(url)}{path.partition('?')[0]}"
         if not answer.is_success:
-            raise UnansweredError(
-                f"{where} answers {answer.status_code}{_reason(answer)}", answer.status_code
-            )
+            raise ProbeError(f"{where} answers {answer.status_code}{_reason(answer)}", answer.status_code)
         try:
             return answer.json()
         except ValueError:
-            raise UnansweredError(f"{where} answers with something else than JSON") from None
+            raise ProbeError(f"{where} answers with something else than JSON") from None
 
-    def ask_for(self, shape: type[T], url: str, path: str = "", **how: Any) -> T:
+    def request_as(self, shape: type[T], url: str, path: str = "", **how: Any) -> T:
         """What a server answers as JSON of a shape: whoever else listens there answers otherwise.
 
         Raises:
-            UnansweredError: it does not answer, or not with a 200 and JSON of that shape.
+            ProbeError: it does not answer, or not with a 200 and JSON of that shape.
         """
-        return shaped(self.ask_json(url, path, **how), shape, f"{shown(url)}{path.partition('?')[0]}")
+        return decode_as(
+            self.request_json(url, path, **how), shape, f"{safe_url(url)}{path.partition('?')[0]}"
+        )
 
 
-def shaped(told: object, shape: type[T], where: str) -> T:
+def decode_as(told: object, shape: type[T], where: str) -> T:
     """What was told as a value of the type that it must have.
 
     Raises:
-        UnansweredError: it has another one, so somebody else told it.
+        ProbeError: it has another one, so somebody else told it.
     """
     try:
         return msgspec.convert(told, shape)
     except msgspec.ValidationError as error:
         says = f"{where} answers as another program would: {str(error)[0].lower()}{str(error)[1:]}"
-        raise UnansweredError(says, 200) from None
+        raise ProbeError(says, 200) from None
 
 
 def _in_words(error: httpx.HTTPError) -> str:

@@ -9,11 +9,11 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from openwatt.doctor.context import SENT_REQUEST, Patient
-from openwatt.doctor.http_probe import poll, shaped, shown
-from openwatt.doctor.programs import installed, run
-from openwatt.doctor.results import BrokenError, UnaskedError, Verdict, asked_for, named, ok
-from openwatt.doctor.service import scraped
+from openwatt.doctor.context import SENT_REQUEST, CheckContext
+from openwatt.doctor.http_probe import decode_as, poll, safe_url
+from openwatt.doctor.programs import is_installed, run
+from openwatt.doctor.results import CheckFailedError, CheckSkippedError, Verdict, join_names, ok, required
+from openwatt.doctor.service import scrape_metrics
 from openwatt.telemetry.logs.search import LogQuery, LogSearch
 
 #: The daily indices that logstash.conf writes.
@@ -55,14 +55,14 @@ def records_in_file(log: Path, request_id: str) -> Records:
     return list(LogSearch(log, LogQuery(request_id=request_id)).entries())
 
 
-def records_in_elasticsearch(patient: Patient, url: str, request_id: str) -> Records:
+def records_in_elasticsearch(context: CheckContext, url: str, request_id: str) -> Records:
     """The records of a request in Elasticsearch.
 
     Raises:
-        UnansweredError: it does not answer, or refuses.
+        ProbeError: it does not answer, or refuses.
     """
     body = {"size": 100, "query": {"term": {"request_id": request_id}}}
-    told = patient.asker.ask_for(_Search, url, f"/{INDICES}/_search", body=body)
+    told = context.http.request_as(_Search, url, f"/{INDICES}/_search", body=body)
     return [hit.source for hit in told.hits.hits]
 
 
@@ -70,7 +70,7 @@ def records_in_cloudwatch(group: str, request_id: str, since_s: float) -> Record
     """The records of a request in CloudWatch, through the AWS command line and its own credentials.
 
     Raises:
-        BrokenError: the command fails, or prints something else than events.
+        CheckFailedError: the command fails, or prints something else than events.
     """
     done = run(
         "aws", "logs", "filter-log-events", "--output", "json", "--log-group-name", group,
@@ -78,12 +78,12 @@ def records_in_cloudwatch(group: str, request_id: str, since_s: float) -> Record
     )  # fmt: skip
     if done.returncode:
         said = " ".join((done.stderr or done.stdout).split())
-        raise BrokenError(f"`aws logs filter-log-events` fails: {said[-200:]}")
+        raise CheckFailedError(f"`aws logs filter-log-events` fails: {said[-200:]}")
     try:
         told = json.loads(done.stdout or "{}")
     except ValueError:
-        raise BrokenError("`aws logs filter-log-events` prints something else than JSON") from None
-    events = shaped(told, _LogEvents, "`aws logs filter-log-events`").events or []
+        raise CheckFailedError("`aws logs filter-log-events` prints something else than JSON") from None
+    events = decode_as(told, _LogEvents, "`aws logs filter-log-events`").events or []
     return [record for event in events if (record := _record(event.message)) is not None]
 
 
@@ -96,7 +96,9 @@ def _record(message: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _awaited(patient: Patient, look: Callable[[], Records], every_s: float = 0.25) -> dict[str, Any] | None:
+def _awaited(
+    context: CheckContext, look: Callable[[], Records], every_s: float = 0.25
+) -> dict[str, Any] | None:
     """The canonical record of the request just sent, or what else has come of it; None when nothing has.
 
     A request may leave more records than that one, for instance that Redis does not answer.
@@ -107,47 +109,49 @@ def _awaited(patient: Patient, look: Callable[[], Records], every_s: float = 0.2
         seen[:] = look()
         return next((record for record in seen if record.get("event") == "request"), None)
 
-    return poll(canonical, patient.patience_s, every_s) or next(iter(seen), None)
+    return poll(canonical, context.patience_s, every_s) or next(iter(seen), None)
 
 
-def check_log_file(patient: Patient) -> Verdict:
+def check_log_file(context: CheckContext) -> Verdict:
     """The record of the request just sent stands in the local file."""
-    log = asked_for(patient.settings.log_file, "OPENWATT_LOG_FILE")
-    request_id = patient.sent_request()
+    log = required(context.settings.log_file, "OPENWATT_LOG_FILE")
+    request_id = context.sent_request()
     # After a rotation it is this request's record that begins the file.
-    record = _awaited(patient, lambda: records_in_file(log, request_id) if log.exists() else [])
+    record = _awaited(context, lambda: records_in_file(log, request_id) if log.exists() else [])
     if record is None:
         if not log.exists():
-            raise BrokenError(f"there is no file {log}")
-        raise BrokenError(f"the record of {SENT_REQUEST} is not in {log}: the service writes another file")
+            raise CheckFailedError(f"there is no file {log}")
+        raise CheckFailedError(
+            f"the record of {SENT_REQUEST} is not in {log}: the service writes another file"
+        )
     return _found(record, str(log))
 
 
-def check_elasticsearch(patient: Patient) -> Verdict:
+def check_elasticsearch(context: CheckContext) -> Verdict:
     """The record of the request just sent can be searched in Elasticsearch."""
-    url = asked_for(patient.settings.elasticsearch_url, "OPENWATT_ELASTICSEARCH_URL")
-    request_id = patient.sent_request()
-    record = _awaited(patient, lambda: records_in_elasticsearch(patient, url, request_id))
+    url = required(context.settings.elasticsearch_url, "OPENWATT_ELASTICSEARCH_URL")
+    request_id = context.sent_request()
+    record = _awaited(context, lambda: records_in_elasticsearch(context, url, request_id))
     if record is None:
-        raise BrokenError(
-            f"the record of {SENT_REQUEST} has not come into {INDICES} of {shown(url)} "
-            f"within {patient.patience_s:g} s",
+        raise CheckFailedError(
+            f"the record of {SENT_REQUEST} has not come into {INDICES} of {safe_url(url)} "
+            f"within {context.patience_s:g} s",
         )
-    return _found(record, shown(url))
+    return _found(record, safe_url(url))
 
 
-def check_cloudwatch(patient: Patient) -> Verdict:
+def check_cloudwatch(context: CheckContext) -> Verdict:
     """The record of the request just sent can be searched in CloudWatch."""
-    group = asked_for(patient.settings.cloudwatch_log_group, "OPENWATT_CLOUDWATCH_LOG_GROUP")
-    if not installed("aws"):
-        raise UnaskedError("the AWS command line is not installed: CloudWatch cannot be asked")
-    request_id = patient.sent_request()
-    since_s = patient.now().timestamp() - 3600
+    group = required(context.settings.cloudwatch_log_group, "OPENWATT_CLOUDWATCH_LOG_GROUP")
+    if not is_installed("aws"):
+        raise CheckSkippedError("the AWS command line is not installed: CloudWatch cannot be asked")
+    request_id = context.sent_request()
+    since_s = context.now().timestamp() - 3600
     # The agent sends every few seconds, and each look is a process: no need to look more often.
-    record = _awaited(patient, lambda: records_in_cloudwatch(group, request_id, since_s), every_s=1.0)
+    record = _awaited(context, lambda: records_in_cloudwatch(group, request_id, since_s), every_s=1.0)
     if record is None:
-        raise BrokenError(
-            f"the record of {SENT_REQUEST} has not come into {group} within {patient.patience_s:g} s"
+        raise CheckFailedError(
+            f"the record of {SENT_REQUEST} has not come into {group} within {context.patience_s:g} s"
         )
     return _found(record, group)
 
@@ -158,18 +162,19 @@ def _found(record: dict[str, Any], where: str) -> Verdict:
     if record.get("path") != SENT_REQUEST:
         lacking = ["path"]
     if lacking:
-        raise BrokenError(
-            f"{where} holds another record of the request than the service's (missing: {named(lacking)})",
+        raise CheckFailedError(
+            f"{where} holds another record of the request than the service's "
+            f"(missing: {join_names(lacking)})",
             "let nothing between the service and its reader rename or cut fields",
         )
     return ok(f"{SENT_REQUEST} sent and found again in {where}")
 
 
-def check_shipping(patient: Patient) -> Verdict:
+def check_shipping(context: CheckContext) -> Verdict:
     """Log records reach Logstash: somebody is connected, nothing was lost, nothing piles up."""
-    url = asked_for(patient.settings.logstash_url, "OPENWATT_LOGSTASH_URL")
-    patient.sent_request()
-    scrape = scraped(patient, patient.url.rstrip("/") + "/metrics")
+    url = required(context.settings.logstash_url, "OPENWATT_LOGSTASH_URL")
+    context.sent_request()
+    scrape = scrape_metrics(context, context.url.rstrip("/") + "/metrics")
 
     def sum_of(name: str) -> float:
         return sum(sample.value for sample in scrape.get(f"openwatt_log_{name}", []))
@@ -181,43 +186,43 @@ def check_shipping(patient: Patient) -> Verdict:
     }
     if dropped:
         reasons = ", ".join(f"{count:g} {reason}" for reason, count in sorted(dropped.items()))
-        raise BrokenError(
+        raise CheckFailedError(
             f"log records were lost: {reasons}",
-            "mend the receiver, raise OPENWATT_LOG_SPOOL_MB, then restart the service to count anew",
+            "fix the receiver, raise OPENWATT_LOG_SPOOL_MB, then restart the service to count anew",
         )
     if not sum_of("shipping_connected"):
-        raise BrokenError(
-            f"no worker is connected to {shown(url)}; {sum_of('shipping_spooled_records'):g} wait on disk"
+        raise CheckFailedError(
+            f"no worker is connected to {safe_url(url)}; {sum_of('shipping_spooled_records'):g} wait on disk"
         )
     if spooled := sum_of("shipping_spooled_records"):
-        raise BrokenError(
-            f"{spooled:g} records wait on disk for {shown(url)}",
+        raise CheckFailedError(
+            f"{spooled:g} records wait on disk for {safe_url(url)}",
             "look at what Logstash itself logs: it is too slow",
         )
-    return ok(f"{sum_of('records_sent'):,.0f} records sent to {shown(url)}, none lost")
+    return ok(f"{sum_of('records_sent'):,.0f} records sent to {safe_url(url)}, none lost")
 
 
-def check_rotation(patient: Patient) -> Verdict:
+def check_rotation(context: CheckContext) -> Verdict:
     """A rule of logrotate covers the log, and logrotate accepts its rules.
 
     Between a rotation and the next line there is no such file: whether there should be one is not asked here.
     """
-    log = asked_for(patient.settings.log_file, "OPENWATT_LOG_FILE").resolve()
+    log = required(context.settings.log_file, "OPENWATT_LOG_FILE").resolve()
     remedy = "install ops/logrotate/openwatt as /etc/logrotate.d/openwatt, with this log's path in it"
-    if not installed("logrotate"):
-        return _unrotated(patient, log, "logrotate is not installed", "apt-get install logrotate; " + remedy)
-    if not patient.logrotate.exists():
-        return _unrotated(patient, log, f"{patient.logrotate} is not there", remedy)
-    done = run("logrotate", "-d", "--state", "/dev/null", str(patient.logrotate))
+    if not is_installed("logrotate"):
+        return _unrotated(context, log, "logrotate is not installed", "apt-get install logrotate; " + remedy)
+    if not context.logrotate.exists():
+        return _unrotated(context, log, f"{context.logrotate} is not there", remedy)
+    done = run("logrotate", "-d", "--state", "/dev/null", str(context.logrotate))
     said = done.stdout + done.stderr
     faults = [line for line in said.splitlines() if line.startswith("error:")]
     if not any(_covers(pattern, log) for pattern in _patterns(said)):
-        return _unrotated(patient, log, f"no rule of {patient.logrotate} covers {log}", remedy)
+        return _unrotated(context, log, f"no rule of {context.logrotate} covers {log}", remedy)
     if faults:
-        raise BrokenError(
-            f"logrotate refuses: {faults[0].removeprefix('error: ')}", f"mend {patient.logrotate}"
+        raise CheckFailedError(
+            f"logrotate refuses: {faults[0].removeprefix('error: ')}", f"fix {context.logrotate}"
         )
-    return ok(f"{log} is covered by {patient.logrotate}, which logrotate accepts")
+    return ok(f"{log} is covered by {context.logrotate}, which logrotate accepts")
 
 
 def _patterns(said: str) -> Iterator[str]:
@@ -237,8 +242,8 @@ def _covers(pattern: str, log: Path) -> bool:
     )
 
 
-def _unrotated(patient: Patient, log: Path, why: str, remedy: str) -> Verdict:
+def _unrotated(context: CheckContext, log: Path, why: str, remedy: str) -> Verdict:
     size = log.stat().st_size if log.exists() else 0
-    if patient.in_production or size > MOST_UNROTATED_BYTES:
-        raise BrokenError(f"{why}; it has {size / 1e6:.1f} MB", remedy)
-    raise UnaskedError(f"{why}; with {size / 1e6:.1f} MB that does no harm yet")
+    if context.in_production or size > MOST_UNROTATED_BYTES:
+        raise CheckFailedError(f"{why}; it has {size / 1e6:.1f} MB", remedy)
+    raise CheckSkippedError(f"{why}; with {size / 1e6:.1f} MB that does no harm yet")

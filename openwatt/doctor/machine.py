@@ -11,11 +11,19 @@ from email.utils import parsedate_to_datetime
 import limits
 from limits.errors import StorageError
 
-from openwatt.doctor.context import Patient
-from openwatt.doctor.http_probe import UnansweredError, shown
-from openwatt.doctor.programs import installed, run
-from openwatt.doctor.results import BrokenError, UnaskedError, Verdict, asked_for, counted, named, ok
-from openwatt.doctor.service import scraped
+from openwatt.doctor.context import CheckContext
+from openwatt.doctor.http_probe import ProbeError, safe_url
+from openwatt.doctor.programs import is_installed, run
+from openwatt.doctor.results import (
+    CheckFailedError,
+    CheckSkippedError,
+    Verdict,
+    join_names,
+    ok,
+    quantity,
+    required,
+)
+from openwatt.doctor.service import scrape_metrics
 from openwatt.domain.errors import OpenWattError
 from openwatt.store.backup import newest_backup
 from openwatt.store.server import server_of
@@ -33,26 +41,28 @@ MOST_OFF_DATABASE_S = 2.0
 MOST_OFF_PEER_S = 5.0
 
 
-def check_limits(patient: Patient) -> Verdict:
+def check_limits(context: CheckContext) -> Verdict:
     """What one connection counts in Redis another one sees, and no worker counts for itself."""
-    url = patient.settings.redis_url
+    url = context.settings.redis_url
     if url is None:
-        if patient.settings.workers == 1:
+        if context.settings.workers == 1:
             return ok("one worker counts for itself: there is nobody to share with")
-        raise UnaskedError("OPENWATT_REDIS_URL is not set: each worker counts its share")
+        raise CheckSkippedError("OPENWATT_REDIS_URL is not set: each worker counts its share")
     if _refused(url) != [False, False, True]:
-        raise BrokenError(
+        raise CheckFailedError(
             "what one connection counts another one does not see",
             "let OPENWATT_REDIS_URL name one Redis, not several",
         )
-    samples = scraped(patient, patient.url.rstrip("/") + "/metrics").get("openwatt_rate_limiter_degraded")
+    samples = scrape_metrics(context, context.url.rstrip("/") + "/metrics").get(
+        "openwatt_rate_limiter_degraded"
+    )
     if not samples:
-        raise BrokenError(
-            f"{shown(patient.url)} does not say whether its workers count in Redis",
+        raise CheckFailedError(
+            f"{safe_url(context.url)} does not say whether its workers count in Redis",
             "give the service's address with --url, or restart it with this code",
         )
     if any(sample.value for sample in samples):
-        raise BrokenError(
+        raise CheckFailedError(
             "Redis answers here, and the service counts in its workers' memory",
             "give the service the same OPENWATT_REDIS_URL; it asks again every 5 s",
         )
@@ -67,27 +77,27 @@ def _refused(url: str, chances: int = _CHANCES) -> list[bool]:
         return [hit_redis(redis_storage(url), two_an_hour, key) > 0 for _ in range(3)]
     except StorageError as error:
         if chances == 1:
-            raise BrokenError(f"Redis does not answer: {error.storage_error}") from None
+            raise CheckFailedError(f"Redis does not answer: {error.storage_error}") from None
         return _refused(url, chances - 1)
 
 
-def check_backup(patient: Patient) -> Verdict:
+def check_backup(context: CheckContext) -> Verdict:
     """The newest backup is from today, and not empty."""
-    folder = asked_for(patient.settings.backup_dir, "OPENWATT_BACKUP_DIR")
+    folder = required(context.settings.backup_dir, "OPENWATT_BACKUP_DIR")
     backup = newest_backup(folder)
     if backup is None:
-        raise BrokenError(f"there is no backup in {folder}")
-    age = patient.now() - backup.taken_at
+        raise CheckFailedError(f"there is no backup in {folder}")
+    age = context.now() - backup.taken_at
     hours = age.total_seconds() / 3600
     says = f"{backup.path.name}, {hours:.0f} h old, {backup.size_bytes / 1e6:.1f} MB"
     if age > OLDEST_BACKUP or not backup.size_bytes:
-        raise BrokenError(says)
+        raise CheckFailedError(says)
     return ok(says)
 
 
-def check_disk(patient: Patient) -> Verdict:
+def check_disk(context: CheckContext) -> Verdict:
     """Where data, log records and backups are written there is room, and inodes, for what may come."""
-    settings = patient.settings
+    settings = context.settings
     spool = settings.workers * settings.log_spool_mb * 1_000_000 if settings.logstash_url else 0
     folders = {"data": (settings.data_dir, spool)}
     if settings.log_file is not None:
@@ -105,15 +115,15 @@ def check_disk(patient: Patient) -> Verdict:
             why = " with the log spool" if reserved else ""
             faults.append(f"{there} ({name}) has {free / 1e9:.1f} GB free, {least / 1e9:.1f} are needed{why}")
         elif room.f_files and room.f_favail < room.f_files * LEAST_FREE_SHARE:
-            faults.append(f"{there} ({name}) has {counted(room.f_favail, 'inode')} left")
+            faults.append(f"{there} ({name}) has {quantity(room.f_favail, 'inode')} left")
     if faults:
-        raise BrokenError("; ".join(faults))
+        raise CheckFailedError("; ".join(faults))
     return ok(", ".join(seen))
 
 
-def check_clock(patient: Patient) -> Verdict:
+def check_clock(context: CheckContext) -> Verdict:
     """This machine's time is that of the database and of the servers around, and something keeps it so."""
-    offsets = dict(_offsets(patient))
+    offsets = dict(_offsets(context))
     kept = _keeper()
     wrong = [
         f"{peer} is {abs(off):.1f} s {'ahead' if off > 0 else 'behind'}"
@@ -121,54 +131,54 @@ def check_clock(patient: Patient) -> Verdict:
         if abs(off) > most
     ]
     if wrong:
-        raise BrokenError(
-            named(wrong), "let both keep their time by NTP: timedatectl set-ntp true, or chrony"
+        raise CheckFailedError(
+            join_names(wrong), "let both keep their time by NTP: timedatectl set-ntp true, or chrony"
         )
     if kept is False:
-        raise BrokenError("no NTP server keeps this machine's time")
+        raise CheckFailedError("no NTP server keeps this machine's time")
     if not offsets and kept is None:
-        raise UnaskedError(
+        raise CheckSkippedError(
             "neither a database nor another server nor an NTP service can be asked for the time"
         )
     by = "kept by NTP" if kept else "no NTP service to ask"
     if not offsets:
         return ok(by)
     furthest = max((off for off, _ in offsets.values()), key=abs)
-    return ok(f"{counted(len(offsets), 'other clock')} asked, {abs(furthest):.1f} s off at most; {by}")
+    return ok(f"{quantity(len(offsets), 'other clock')} get_data, {abs(furthest):.1f} s off at most; {by}")
 
 
-def _offsets(patient: Patient) -> Iterator[tuple[str, tuple[float, float]]]:
+def _offsets(context: CheckContext) -> Iterator[tuple[str, tuple[float, float]]]:
     """Whose time is how many seconds ahead of ours, and how many it may be; who is silent is left out."""
     try:
-        with patient.database() as database:
-            before = patient.now()
+        with context.database() as database:
+            before = context.now()
             server_at = server_of(database).server_at
-            middle = before + (patient.now() - before) / 2
+            middle = before + (context.now() - before) / 2
         yield "the database", ((server_at - middle).total_seconds(), MOST_OFF_DATABASE_S)
     except OpenWattError:
         pass
-    ours = patient.settings
+    ours = context.settings
     peers = (ours.prometheus_url, ours.grafana_url, ours.elasticsearch_url, ours.sentry_url)
-    for peer in (f"{patient.url.rstrip('/')}/health", *(one for one in peers if one)):
+    for peer in (f"{context.url.rstrip('/')}/health", *(one for one in peers if one)):
         try:
-            before = patient.now()
-            told = patient.asker.ask(peer).headers.get("Date")
-            middle = before + (patient.now() - before) / 2
+            before = context.now()
+            told = context.http.request(peer).headers.get("Date")
+            middle = before + (context.now() - before) / 2
             if told:
                 # Whole seconds, cut off: on the average half of one is missing.
                 at = parsedate_to_datetime(told) + dt.timedelta(seconds=0.5)
-                yield shown(peer), ((at - middle).total_seconds(), MOST_OFF_PEER_S)
-        except (UnansweredError, ValueError):
+                yield safe_url(peer), ((at - middle).total_seconds(), MOST_OFF_PEER_S)
+        except (ProbeError, ValueError):
             continue
 
 
 def _keeper() -> bool | None:
     """Whether an NTP service keeps the time; None where none can be asked (a container has its host's)."""
-    if installed("chronyc"):
+    if is_installed("chronyc"):
         done = run("chronyc", "-n", "tracking")
         if done.returncode == 0:
             return re.search(r"^Leap status\s*:\s*Normal$", done.stdout, re.MULTILINE) is not None
-    if installed("timedatectl"):
+    if is_installed("timedatectl"):
         done = run("timedatectl", "show", "--property=NTPSynchronized", "--value")
         if done.returncode == 0 and done.stdout.strip() in {"yes", "no"}:
             return done.stdout.strip() == "yes"

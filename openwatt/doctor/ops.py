@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from openwatt.doctor.results import BrokenError
+from openwatt.doctor.results import CheckFailedError
 
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d|w|y)")
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, "y": 31_536_000}
@@ -60,7 +60,7 @@ def _rules(ops: Path) -> Iterator[dict[str, Any]]:
     folder = ops / "prometheus" / "rules"
     files = sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")])
     if not files:
-        raise BrokenError(f"no rules are in {folder}", "deploy the folder ops of this release")
+        raise CheckFailedError(f"no rules are in {folder}", "deploy the folder ops of this release")
     for path in files:
         for group in (_yaml(path) or {}).get("groups") or []:
             yield from group.get("rules") or []
@@ -70,7 +70,7 @@ def alert_rules(ops: Path) -> list[AlertRule]:
     """Every alert that must be loaded.
 
     Raises:
-        BrokenError: the files are not there or cannot be read.
+        CheckFailedError: the files are not there or cannot be read.
     """
     return [
         AlertRule(
@@ -93,7 +93,7 @@ def dashboards(ops: Path) -> list[Dashboard]:
     """Every dashboard that must be in Grafana.
 
     Raises:
-        BrokenError: there is none, or one cannot be read.
+        CheckFailedError: there is none, or one cannot be read.
     """
     folder = ops / "grafana" / "dashboards"
     found = []
@@ -101,9 +101,11 @@ def dashboards(ops: Path) -> list[Dashboard]:
         try:
             found.append(read_dashboard(json.loads(path.read_text("utf-8"))))
         except (ValueError, KeyError) as error:
-            raise BrokenError(f"{path} is no dashboard: {error}", "deploy the folder ops anew") from error
+            raise CheckFailedError(
+                f"{path} is no dashboard: {error}", "deploy the folder ops anew"
+            ) from error
     if not found:
-        raise BrokenError(f"no dashboard is in {folder}", "deploy the folder ops of this release")
+        raise CheckFailedError(f"no dashboard is in {folder}", "deploy the folder ops of this release")
     return found
 
 
@@ -152,7 +154,7 @@ def _yaml(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BrokenError(f"{path} cannot be read: {error}", "deploy the folder ops anew") from error
+        raise CheckFailedError(f"{path} cannot be read: {error}", "deploy the folder ops anew") from error
 
 
 def headings(page: Path) -> set[str]:

@@ -4,7 +4,7 @@ import os
 import shutil
 import subprocess
 
-from openwatt.doctor.results import BrokenError
+from openwatt.doctor.results import CheckFailedError
 
 #: None of them asks anything slower than a near server.
 DEADLINE_S = 15.0
@@ -15,7 +15,7 @@ def _path() -> str:
     return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 
-def installed(program: str) -> bool:
+def is_installed(program: str) -> bool:
     """Whether a program is on this machine."""
     return shutil.which(program, path=_path()) is not None
 
@@ -24,7 +24,7 @@ def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """What an installed program did, in English.
 
     Raises:
-        BrokenError: it does not end in time.
+        CheckFailedError: it does not end in time.
     """
     found = shutil.which(program, path=_path()) or program
     try:
@@ -39,4 +39,4 @@ def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
             env=os.environ | {"LC_ALL": "C"},
         )
     except subprocess.TimeoutExpired:
-        raise BrokenError(f"`{program}` does not end within {DEADLINE_S:g} s") from None
+        raise CheckFailedError(f"`{program}` does not end within {DEADLINE_S:g} s") from None

@@ -7,18 +7,18 @@ from typing import Annotated, Any, Literal, TypeVar, cast
 from msgspec import Meta, Struct
 
 from openwatt import __version__
-from openwatt.doctor.context import Patient
-from openwatt.doctor.http_probe import shaped, shown
+from openwatt.doctor.context import CheckContext
+from openwatt.doctor.http_probe import decode_as, safe_url
 from openwatt.doctor.ops import alert_rules, headings, recorded_names, seconds_of
 from openwatt.doctor.results import (
-    BrokenError,
-    UnaskedError,
+    CheckFailedError,
+    CheckSkippedError,
     Verdict,
-    asked_for,
-    counted,
-    named,
+    join_names,
     none_of,
     ok,
+    quantity,
+    required,
 )
 
 #: The job that scrapes the service, by the name that the operators' guide gives it.
@@ -110,92 +110,96 @@ class Matrix(Struct, tag_field="resultType", tag="matrix"):
     result: list[dict[str, Any]]
 
 
-def prometheus_url(patient: Patient) -> str:
+def prometheus_url(context: CheckContext) -> str:
     """Where Prometheus is.
 
     Raises:
-        UnaskedError: nobody says.
+        CheckSkippedError: nobody says.
     """
-    return asked_for(patient.settings.prometheus_url, "OPENWATT_PROMETHEUS_URL")
+    return required(context.settings.prometheus_url, "OPENWATT_PROMETHEUS_URL")
 
 
-def asked(patient: Patient, shape: type[T], path: str, query: Mapping[str, str | int] | None = None) -> T:
+def get_data(
+    context: CheckContext, shape: type[T], path: str, query: Mapping[str, str | int] | None = None
+) -> T:
     """The `data` of an answer of Prometheus's interface.
 
     Raises:
-        UnansweredError: it refuses, does not answer, or is no Prometheus.
+        ProbeError: it refuses, does not answer, or is no Prometheus.
     """
-    url = prometheus_url(patient)
-    answer = patient.asker.ask_for(_Answer, url, f"/api/v1/{path}", query=query)
-    return shaped(answer.data, shape, f"{shown(url)}/api/v1/{path}")
+    url = prometheus_url(context)
+    answer = context.http.request_as(_Answer, url, f"/api/v1/{path}", query=query)
+    return decode_as(answer.data, shape, f"{safe_url(url)}/api/v1/{path}")
 
 
-def queried(patient: Patient, expression: str) -> list[tuple[dict[str, str], float]]:
+def query_now(context: CheckContext, expression: str) -> list[tuple[dict[str, str], float]]:
     """The labels and value of every series that an expression gives now."""
-    found = asked(patient, _RESULT, "query", {"query": expression})
+    found = get_data(context, _RESULT, "query", {"query": expression})
     if isinstance(found, _Scalar):
         return [({}, float(found.result[1]))]
     return [(series.metric, float(series.value[1])) for series in found.result]
 
 
-def check_prometheus(patient: Patient) -> Verdict:
+def check_prometheus(context: CheckContext) -> Verdict:
     """It is ready to be asked."""
-    answer = patient.asker.ask(prometheus_url(patient), "/-/ready")
+    answer = context.http.request(prometheus_url(context), "/-/ready")
     if answer.status_code != 200:
-        raise BrokenError(f"{shown(prometheus_url(patient))} is not ready: it answers {answer.status_code}")
-    build = asked(patient, Build, "status/buildinfo")
-    return ok(f"{shown(prometheus_url(patient))}, Prometheus {build.version}")
+        raise CheckFailedError(
+            f"{safe_url(prometheus_url(context))} is not ready: it answers {answer.status_code}"
+        )
+    build = get_data(context, Build, "status/buildinfo")
+    return ok(f"{safe_url(prometheus_url(context))}, Prometheus {build.version}")
 
 
-def check_scrape(patient: Patient) -> Verdict:
+def check_scrape(context: CheckContext) -> Verdict:
     """Its target is up, was read just now, and is this service."""
     targets = [
         target
-        for target in asked(patient, _Targets, "targets", {"state": "active"}).active_targets
+        for target in get_data(context, _Targets, "targets", {"state": "active"}).active_targets
         if target.labels.get("job") == JOB
     ]
     if not targets:
-        raise BrokenError(
+        raise CheckFailedError(
             f"Prometheus has no target of the job {JOB}",
             "start it with ops/prometheus/prometheus.yml, or name your own job so",
         )
     for target in targets:
         if target.health != "up":
-            raise BrokenError(f"{target.scrape_url} is {target.health}: {target.last_error}")
-        age_s = (patient.now() - target.last_scrape).total_seconds()
+            raise CheckFailedError(f"{target.scrape_url} is {target.health}: {target.last_error}")
+        age_s = (context.now() - target.last_scrape).total_seconds()
         if age_s > seconds_of(target.scrape_interval) * _SCRAPES_MISSED + _LATE_S:
-            raise BrokenError(f"{target.scrape_url} was last scraped {age_s:.0f} s ago")
+            raise CheckFailedError(f"{target.scrape_url} was last scraped {age_s:.0f} s ago")
     builds = {
         (labels.get("version"), labels.get("revision"))
-        for labels, value in queried(patient, f'openwatt_build_info{{job="{JOB}"}}')
+        for labels, value in query_now(context, f'openwatt_build_info{{job="{JOB}"}}')
         if value
     }
-    if (__version__, patient.settings.revision) not in builds:
+    if (__version__, context.settings.revision) not in builds:
         seen = ", ".join(f"{version} ({revision})" for version, revision in sorted(builds, key=str)) or "none"
-        raise BrokenError(
-            f"no build it sees is {__version__} ({patient.settings.revision}): {seen}",
+        raise CheckFailedError(
+            f"no build it sees is {__version__} ({context.settings.revision}): {seen}",
             "let its job scrape this service: see the targets in ops/prometheus",
         )
-    return ok(f"{counted(len(targets), 'target')} up, build {__version__} ({patient.settings.revision})")
+    return ok(f"{quantity(len(targets), 'target')} up, build {__version__} ({context.settings.revision})")
 
 
-def loaded_alerts(patient: Patient) -> dict[str, list[Rule]]:
+def loaded_alerts(context: CheckContext) -> dict[str, list[Rule]]:
     """Name → the alerting rules that Prometheus has."""
     found: dict[str, list[Rule]] = {}
-    for rule in _loaded(patient, "alert"):
+    for rule in _loaded(context, "alert"):
         found.setdefault(rule.name, []).append(rule)
     return found
 
 
-def _loaded(patient: Patient, kind: str) -> list[Rule]:
-    groups = asked(patient, _Groups, "rules", {"type": kind}).groups
+def _loaded(context: CheckContext, kind: str) -> list[Rule]:
+    groups = get_data(context, _Groups, "rules", {"type": kind}).groups
     return [rule for group in groups for rule in group.rules]
 
 
-def check_rules(patient: Patient) -> Verdict:
+def check_rules(context: CheckContext) -> Verdict:
     """Every shipped rule is loaded as it is written, and every loaded one can be computed."""
-    ops = patient.ops_folder()
-    loaded = loaded_alerts(patient)
+    ops = context.ops_folder()
+    loaded = loaded_alerts(context)
     faults = []
     written = alert_rules(ops)
     for rule in written:
@@ -204,7 +208,7 @@ def check_rules(patient: Patient) -> Verdict:
             faults.append(f"{rule.name} is not loaded")
         elif all(abs(one.duration - rule.for_s) > 1e-6 for one in same):
             faults.append(f"{rule.name} waits {same[0].duration:g} s instead of {rule.for_s:g}")
-    recording = {rule.name for rule in _loaded(patient, "record")}
+    recording = {rule.name for rule in _loaded(context, "record")}
     recorded = recorded_names(ops)
     faults += [f"{name} is not recorded" for name in sorted(recorded - recording)]
     faults += [
@@ -217,14 +221,14 @@ def check_rules(patient: Patient) -> Verdict:
         faults,
         "name ops/prometheus/rules in Prometheus's rule_files and reload it",
         lambda: (
-            f"{counted(len(written), 'alert')} and {len(recorded)} recorded series, all loaded and healthy"
+            f"{quantity(len(written), 'alert')} and {len(recorded)} recorded series, all loaded and healthy"
         ),
     )
 
 
-def check_runbook(patient: Patient) -> Verdict:
+def check_runbook(context: CheckContext) -> Verdict:
     """Every shipped alert names a heading of the runbook that is there."""
-    ops = patient.ops_folder()
+    ops = context.ops_folder()
     faults = []
     pages: dict[str, set[str]] = {}
     rules = alert_rules(ops)
@@ -245,36 +249,36 @@ def check_runbook(patient: Patient) -> Verdict:
     return none_of(
         faults,
         "write what to do under a heading of the alert's name, and name it in runbook_url",
-        lambda: f"{counted(len(rules), 'alert')}, each with its heading in {named(sorted(pages))}",
+        lambda: f"{quantity(len(rules), 'alert')}, each with its heading in {join_names(sorted(pages))}",
     )
 
 
-def check_baseline(patient: Patient) -> Verdict:
+def check_baseline(context: CheckContext) -> Verdict:
     """What the last hour's traffic was like, held against the objectives."""
     job = f'job="{JOB}"'
-    rate = _number(patient, f"sum(rate(http_requests_total{{{job}}}[1h]))")
+    rate = _number(context, f"sum(rate(http_requests_total{{{job}}}[1h]))")
     if not rate:
-        raise UnaskedError("Prometheus has seen no request within the last hour")
+        raise CheckSkippedError("Prometheus has seen no request within the last hour")
     quantiles = [
         _number(
-            patient,
+            context,
             f"histogram_quantile({q}, sum by (le) (rate(http_request_duration_seconds_bucket{{{job}}}[1h])))",
         )
         for q in (0.5, 0.99)
     ]
-    errors = _number(patient, f'sum(rate(http_requests_total{{{job},status=~"5.."}}[1h]))') / rate
+    errors = _number(context, f'sum(rate(http_requests_total{{{job},status=~"5.."}}[1h]))') / rate
     says = (
         f"within 1 h: {rate:.3g} requests/s, P50 {quantiles[0] * 1000:.0f} ms, "
         f"P99 {quantiles[1] * 1000:.0f} ms, errors {errors:.2%}"
     )
     if quantiles[1] >= P99_OBJECTIVE_S or errors >= ERRORS_OBJECTIVE:
-        raise BrokenError(
+        raise CheckFailedError(
             f"{says}; the objectives are P99 < {P99_OBJECTIVE_S:g} s, errors < {ERRORS_OBJECTIVE:.0%}"
         )
     return ok(says)
 
 
-def _number(patient: Patient, expression: str) -> float:
+def _number(context: CheckContext, expression: str) -> float:
     """The one value of an expression; 0 when it gives nothing or what is no number."""
-    values = [value for _, value in queried(patient, expression) if value == value]  # noqa: PLR0124 - NaN is not itself
+    values = [value for _, value in query_now(context, expression) if value == value]  # noqa: PLR0124 - NaN is not itself
     return values[0] if values else 0.0

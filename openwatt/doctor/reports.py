@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from openwatt import __version__
 from openwatt.addresses import AddressError, parse_address, parse_dsn
-from openwatt.doctor.context import Patient
-from openwatt.doctor.http_probe import UnansweredError, poll, shown
-from openwatt.doctor.results import BrokenError, Verdict, asked_for, ok
+from openwatt.doctor.context import CheckContext
+from openwatt.doctor.http_probe import ProbeError, poll, safe_url
+from openwatt.doctor.results import CheckFailedError, Verdict, ok, required
 from openwatt.observability import release_of
 
 #: Every trial is the same issue, so that none adds to the list of those.
@@ -83,38 +83,38 @@ class Dsn:
         """The parts of a DSN's text.
 
         Raises:
-            BrokenError: it is not one.
+            CheckFailedError: it is not one.
         """
         try:
             address = parse_dsn(text)
         except AddressError as error:
             says, _, remedy = str(error).partition("; ")
-            raise BrokenError(f"OPENWATT_SENTRY_DSN is no DSN: it {says}", remedy) from None
+            raise CheckFailedError(f"OPENWATT_SENTRY_DSN is no DSN: it {says}", remedy) from None
         base, _, project = address.base.rpartition("/")
         return cls(base, str(address.user), project)
 
 
-def send_event(patient: Patient, dsn: Dsn) -> str:
+def send_event(context: CheckContext, dsn: Dsn) -> str:
     """Sends a trial as Sentry's own libraries send errors; its id.
 
     Raises:
-        BrokenError: the server does not take it.
+        CheckFailedError: the server does not take it.
     """
     event_id = uuid.uuid4().hex
     event = {
         "event_id": event_id,
-        "timestamp": patient.now().isoformat(),
+        "timestamp": context.now().isoformat(),
         "platform": "python",
         "level": "info",
         "logger": "openwatt.doctor",
         "message": _TITLE,
         "fingerprint": ["openwatt doctor"],
-        "release": release_of(patient.settings),
-        "environment": patient.settings.environment,
+        "release": release_of(context.settings),
+        "environment": context.settings.environment,
     }
     header = {"event_id": event_id, "sent_at": dt.datetime.now(dt.UTC).isoformat()}
     lines = (header, {"type": "event"}, event)
-    answer = patient.asker.ask(
+    answer = context.http.request(
         f"{dsn.base}/api/{dsn.project}/envelope/",
         content=b"\n".join(json.dumps(line).encode() for line in lines),
         headers={
@@ -130,10 +130,11 @@ def send_event(patient: Patient, dsn: Dsn) -> str:
             404: "there is no such project",
             429: "the quota of the project is used up",
         }.get(answer.status_code, "it is not what a DSN names")
-        raise BrokenError(f"{shown(dsn.base)} refuses events with {answer.status_code}: {why}")
+        raise CheckFailedError(f"{safe_url(dsn.base)} refuses events with {answer.status_code}: {why}")
     if not _is_taken(answer.content, event_id):
-        raise BrokenError(
-            f"{shown(dsn.base)} answers an event as another program would: it does not repeat the event's id"
+        raise CheckFailedError(
+            f"{safe_url(dsn.base)} answers an event as another program would: "
+            "it does not repeat the event's id"
         )
     return event_id
 
@@ -145,17 +146,17 @@ def _is_taken(content: bytes, event_id: str) -> bool:
         return False
 
 
-def find_event(patient: Patient, url: str, token: str, dsn: Dsn, event_id: str) -> dict[str, Any] | None:
+def find_event(context: CheckContext, url: str, token: str, dsn: Dsn, event_id: str) -> dict[str, Any] | None:
     """What a server holds of an event, asked of Bugsink's or of Sentry's interface.
 
     Raises:
-        UnansweredError: it does not answer, or refuses the token.
+        ProbeError: it does not answer, or refuses the token.
     """
 
     def get(shape: type[T], path: str, **query: str) -> T:
-        return patient.asker.ask_for(shape, url, path, query=query, token=token)
+        return context.http.request_as(shape, url, path, query=query, token=token)
 
-    if patient.asker.ask(url, "/api/canonical/0/projects/", token=token).status_code == 404:
+    if context.http.request(url, "/api/canonical/0/projects/", token=token).status_code == 404:
         return _find_in_sentry(get, dsn, event_id)
     for event in _newest_in_bugsink(get, url, dsn):
         if event.event_id.replace("-", "") == event_id:
@@ -163,17 +164,19 @@ def find_event(patient: Patient, url: str, token: str, dsn: Dsn, event_id: str) 
     return None
 
 
-def find_report(patient: Patient, url: str, token: str, dsn: Dsn, request_id: str) -> dict[str, Any] | None:
+def find_report(
+    context: CheckContext, url: str, token: str, dsn: Dsn, request_id: str
+) -> dict[str, Any] | None:
     """The newest event of a request, by its tag `request_id`; asked as `find_event` asks.
 
     Raises:
-        UnansweredError: it does not answer, or refuses the token.
+        ProbeError: it does not answer, or refuses the token.
     """
 
     def get(shape: type[T], path: str, **query: str) -> T:
-        return patient.asker.ask_for(shape, url, path, query=query, token=token)
+        return context.http.request_as(shape, url, path, query=query, token=token)
 
-    if patient.asker.ask(url, "/api/canonical/0/projects/", token=token).status_code == 404:
+    if context.http.request(url, "/api/canonical/0/projects/", token=token).status_code == 404:
         for report in get(list[dict[str, Any]], f"{_sentry_project(get, dsn)}/events/", full="true"):
             if {"key": "request_id", "value": request_id} in report.get("tags", []):
                 return report
@@ -193,8 +196,8 @@ def _newest_in_bugsink(get: _Get, url: str, dsn: Dsn) -> Iterator[_Event]:
     projects = get(_Results[_BugsinkProject], "/api/canonical/0/projects/").results
     ours = [one.id for one in projects if parse_address(one.dsn).user == dsn.key]
     if not ours:
-        raise BrokenError(
-            f"no project of {shown(url)} has the key of OPENWATT_SENTRY_DSN",
+        raise CheckFailedError(
+            f"no project of {safe_url(url)} has the key of OPENWATT_SENTRY_DSN",
             "let OPENWATT_SENTRY_URL name the server of the DSN, and the token belong to its project",
         )
     newest = {"project": str(ours[0]), "sort": "last_seen", "order": "desc"}
@@ -206,7 +209,7 @@ def _newest_in_bugsink(get: _Get, url: str, dsn: Dsn) -> Iterator[_Event]:
 def _sentry_project(get: _Get, dsn: Dsn) -> str:
     ours = [one for one in get(list[_Project], "/api/0/projects/") if one.id == dsn.project]
     if not ours:
-        raise BrokenError(
+        raise CheckFailedError(
             "the token of OPENWATT_SENTRY_TOKEN sees no project of OPENWATT_SENTRY_DSN",
             "give it the scopes project:read and event:read in the organisation of the project",
         )
@@ -217,29 +220,30 @@ def _find_in_sentry(get: _Get, dsn: Dsn, event_id: str) -> dict[str, Any] | None
     where = f"{_sentry_project(get, dsn)}/events/{event_id}/"
     try:
         return get(dict[str, Any], where)
-    except UnansweredError as error:
+    except ProbeError as error:
         if error.status == 404:
             return None  # not yet
         raise
 
 
-def check_sentry(patient: Patient) -> Verdict:
+def check_sentry(context: CheckContext) -> Verdict:
     """The server takes an event, and shows it."""
-    settings = patient.settings
-    dsn = Dsn.read(asked_for(settings.sentry_dsn, "OPENWATT_SENTRY_DSN"))
-    event_id = send_event(patient, dsn)
+    settings = context.settings
+    dsn = Dsn.read(required(settings.sentry_dsn, "OPENWATT_SENTRY_DSN"))
+    event_id = send_event(context, dsn)
     if settings.sentry_url is None or settings.sentry_token is None:
         return ok(
-            f"{shown(dsn.base)} took the event {event_id[:8]} "
+            f"{safe_url(dsn.base)} took the event {event_id[:8]} "
             "(not read back: OPENWATT_SENTRY_URL or _TOKEN is not set)"
         )
     url, token = settings.sentry_url, settings.sentry_token
-    event = poll(lambda: find_event(patient, url, token, dsn, event_id), patient.patience_s, every_s=0.5)
+    event = poll(lambda: find_event(context, url, token, dsn, event_id), context.patience_s, every_s=0.5)
     if event is None:
-        raise BrokenError(
-            f"{shown(dsn.base)} took an event, {shown(url)} does not show it within {patient.patience_s:g} s",
+        raise CheckFailedError(
+            f"{safe_url(dsn.base)} took an event, "
+            f"{safe_url(url)} does not show it within {context.patience_s:g} s",
             "let the server's workers run (Bugsink: bugsink-runsnappea), "
             "and let OPENWATT_SENTRY_URL name the server of the DSN",
         )
-    by = "" if shown(url) == shown(dsn.base) else f" by {shown(url)}"
-    return ok(f"{shown(dsn.base)} took an event, which was read back{by}")
+    by = "" if safe_url(url) == safe_url(dsn.base) else f" by {safe_url(url)}"
+    return ok(f"{safe_url(dsn.base)} took an event, which was read back{by}")

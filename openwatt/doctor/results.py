@@ -1,4 +1,4 @@
-"""What a look at one part of the stack found: well, broken and how to mend it, or not looked at and why."""
+"""What a look at one part of the stack found: well, broken and how to fix it, or not looked at and why."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check says; of a failure also what mends it."""
+    """What a check says; of a failure also what fixes it."""
 
     status: Status
     says: str
@@ -21,7 +21,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One item's verdict, with the seconds that it took."""
 
     item: str
@@ -31,7 +31,7 @@ class Finding:
     seconds: float
 
 
-class BrokenError(OpenWattError):
+class CheckFailedError(OpenWattError):
     """A check found its part broken, deep inside; without a `remedy` that of the item holds."""
 
     def __init__(self, says: str, remedy: str = "") -> None:
@@ -39,7 +39,7 @@ class BrokenError(OpenWattError):
         super().__init__(says)
 
 
-class UnaskedError(OpenWattError):
+class CheckSkippedError(OpenWattError):
     """A check cannot look at its part, and that is nobody's fault: the reason stands in the message."""
 
 
@@ -48,24 +48,24 @@ def ok(says: str) -> Verdict:
     return Verdict("ok", says)
 
 
-def asked_for(value: T | None, variable: str) -> T:
+def required(value: T | None, variable: str) -> T:
     """A setting that a check needs.
 
     Raises:
-        UnaskedError: it is not set, so there is nothing to look at.
+        CheckSkippedError: it is not set, so there is nothing to look at.
     """
     if value is None:
-        raise UnaskedError(f"{variable} is not set")
+        raise CheckSkippedError(f"{variable} is not set")
     return value
 
 
-def named(names: Sequence[str], most: int = 4) -> str:
+def join_names(names: Sequence[str], most: int = 4) -> str:
     """A few names, and how many more there are."""
     listed = ", ".join(names[:most])
     return listed if len(names) <= most else f"{listed} and {len(names) - most} more"
 
 
-def counted(number: int, word: str, words: str = "") -> str:
+def quantity(number: int, word: str, words: str = "") -> str:
     """`1 alert`, `2 alerts`."""
     return f"{number} {word if number == 1 else words or word + 's'}"
 
@@ -73,5 +73,5 @@ def counted(number: int, word: str, words: str = "") -> str:
 def none_of(faults: Sequence[str], remedy: str, otherwise: Callable[[], str]) -> Verdict:
     """Well when there is no fault, else broken with the first of them."""
     if faults:
-        return Verdict("failed", named(faults), remedy)
+        return Verdict("failed", join_names(faults), remedy)
     return ok(otherwise())

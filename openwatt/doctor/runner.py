@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from openwatt.doctor.context import Patient
-from openwatt.doctor.results import BrokenError, Finding, UnaskedError, Verdict
+from openwatt.doctor.context import CheckContext
+from openwatt.doctor.results import CheckFailedError, CheckResult, CheckSkippedError, Verdict
 from openwatt.domain.errors import OpenWattError
 
-Check = Callable[[Patient], Verdict]
+Check = Callable[[CheckContext], Verdict]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +19,7 @@ class Item:
     """One line of the doctor's list.
 
     `guide` are the lines of the operators' guide's checklist that it makes executable;
-    `needs` the items without which it says nothing of its own; `remedy` mends what
+    `needs` the items without which it says nothing of its own; `remedy` fixes what
     breaks where the check itself knows nothing better.
     """
 
@@ -32,7 +32,7 @@ class Item:
     deadline_s: float = 15.0
 
 
-def chosen(items: Sequence[Item], names: Sequence[str]) -> list[Item]:
+def select_items(items: Sequence[Item], names: Sequence[str]) -> list[Item]:
     """The named items and all that they need, in the order of the list; every item when none is named."""
     by_name = {item.name: item for item in items}
     wanted: set[str] = set()
@@ -45,9 +45,9 @@ def chosen(items: Sequence[Item], names: Sequence[str]) -> list[Item]:
     return [item for item in items if item.name in wanted]
 
 
-def examine(
-    patient: Patient, items: Sequence[Item], found: Callable[[Finding], None] = lambda _finding: None
-) -> list[Finding]:
+def run_checks(
+    context: CheckContext, items: Sequence[Item], found: Callable[[CheckResult], None] = lambda _finding: None
+) -> list[CheckResult]:
     """The findings in the order of the items; `found` is called with each as soon as it is there.
 
     It is called in the thread of the caller, who gets what it raises: an output that
@@ -56,13 +56,13 @@ def examine(
     A check that raises, or says nothing until its deadline, has failed by itself and holds
     up no other. An item whose needed one failed is skipped and names the one that failed first.
     """
-    findings: Mapping[str, Future[Finding]] = {item.name: Future() for item in items}
-    done: queue.SimpleQueue[Finding] = queue.SimpleQueue()
+    findings: Mapping[str, Future[CheckResult]] = {item.name: Future() for item in items}
+    done: queue.SimpleQueue[CheckResult] = queue.SimpleQueue()
 
     def look(item: Item) -> None:
         finding = _held_up(item, [findings[name].result() for name in item.needs])
         if finding is None:
-            finding = _looked(patient, item)
+            finding = _looked(context, item)
         findings[item.name].set_result(finding)
         done.put(finding)
 
@@ -73,44 +73,44 @@ def examine(
     return [findings[item.name].result() for item in items]
 
 
-def _held_up(item: Item, needed: Sequence[Finding]) -> Finding | None:
+def _held_up(item: Item, needed: Sequence[CheckResult]) -> CheckResult | None:
     """Why an item is not looked at, when one that it needs is not well."""
     for other in needed:
         if other.status != "ok":
             says = f"because {other.item} failed" if other.status == "failed" else other.says
-            return Finding(item.name, "skipped", says, "", 0.0)
+            return CheckResult(item.name, "skipped", says, "", 0.0)
     return None
 
 
-def _looked(patient: Patient, item: Item) -> Finding:
+def _looked(context: CheckContext, item: Item) -> CheckResult:
     began = time.monotonic()
     verdict: Future[Verdict] = Future()
     threading.Thread(
-        target=lambda: verdict.set_result(_checked(patient, item)),
+        target=lambda: verdict.set_result(_checked(context, item)),
         name=f"doctor-{item.name}-check",
         daemon=True,
     ).start()
     try:
-        told = verdict.result(item.deadline_s + patient.patience_s)
+        told = verdict.result(item.deadline_s + context.patience_s)
     except TimeoutError:
-        told = Verdict("failed", f"the check was not done within {item.deadline_s + patient.patience_s:g} s")
+        told = Verdict("failed", f"the check was not done within {item.deadline_s + context.patience_s:g} s")
     # That of the item is the same for everybody: there is no secret in it, whatever word a password is.
-    remedy = (patient.without_secrets(told.remedy) or item.remedy) if told.status == "failed" else ""
-    return Finding(
+    remedy = (context.without_secrets(told.remedy) or item.remedy) if told.status == "failed" else ""
+    return CheckResult(
         item.name,
         told.status,
-        patient.discreet(told.says),
+        context.discreet(told.says),
         remedy,
         round(time.monotonic() - began, 3),
     )
 
 
-def _checked(patient: Patient, item: Item) -> Verdict:
+def _checked(context: CheckContext, item: Item) -> Verdict:
     try:
-        return item.check(patient)
-    except UnaskedError as error:
+        return item.check(context)
+    except CheckSkippedError as error:
         return Verdict("skipped", str(error))
-    except BrokenError as error:
+    except CheckFailedError as error:
         return Verdict("failed", str(error), error.remedy)
     except OpenWattError as error:
         return Verdict("failed", str(error))

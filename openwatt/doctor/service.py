@@ -11,13 +11,13 @@ from msgspec import Struct
 
 from openwatt import __version__
 from openwatt.addresses import parse_address
-from openwatt.doctor.context import METRICS_URL, Patient
-from openwatt.doctor.http_probe import ANSWER_S, UnansweredError, shown
-from openwatt.doctor.results import BrokenError, UnaskedError, Verdict, counted, named, ok
+from openwatt.doctor.context import METRICS_URL, CheckContext
+from openwatt.doctor.http_probe import ANSWER_S, ProbeError, safe_url
+from openwatt.doctor.results import CheckFailedError, CheckSkippedError, Verdict, join_names, ok, quantity
 from openwatt.store.migrate import newest_schema
 from openwatt.telemetry.metrics.scrape import Sample, declared_families, read_scrape
 
-#: Authorities renew 30 days before the end; half of that leaves time to mend what failed.
+#: Authorities renew 30 days before the end; half of that leaves time to fix what failed.
 LEAST_CERTIFICATE_DAYS = 14
 #: Several new connections, so that more than one worker answers.
 _ASKED_BETWEEN = 8
@@ -39,29 +39,29 @@ class _Readiness(Struct):
     data_version: int
 
 
-def check_service(patient: Patient) -> Verdict:
+def check_service(context: CheckContext) -> Verdict:
     """It answers, repeats the id of a request, and runs this code."""
     made = f"doctor-{uuid.uuid4()}"
-    answer = patient.asker.ask(patient.url, "/health", headers={"X-Request-ID": made})
+    answer = context.http.request(context.url, "/health", headers={"X-Request-ID": made})
     if answer.status_code != 200 or not _is_alive(answer.content):
-        raise BrokenError(
-            f"{shown(patient.url)} is not OpenWatt: /health answers {answer.status_code}",
+        raise CheckFailedError(
+            f"{safe_url(context.url)} is not OpenWatt: /health answers {answer.status_code}",
             "give the service's address with --url",
         )
     if answer.headers.get("X-Request-ID") != made:
-        raise BrokenError(
+        raise CheckFailedError(
             "the answer does not repeat the X-Request-ID it was asked with",
             "let the proxy before the service pass X-Request-ID on, both ways",
         )
-    told = patient.asker.ask_for(_Version, patient.url, "/version")
-    ours = (__version__, patient.settings.revision, newest_schema())
+    told = context.http.request_as(_Version, context.url, "/version")
+    ours = (__version__, context.settings.revision, newest_schema())
     theirs = (told.version, told.revision, told.schema)
     if theirs != ours:
-        raise BrokenError(
+        raise CheckFailedError(
             f"it runs {_release(theirs)}, this command is {_release(ours)}",
             "restart the service with the code and settings of this command (HUP, or USR2 for new code)",
         )
-    return ok(f"{shown(patient.url)} runs {_release(ours)} and repeats X-Request-ID")
+    return ok(f"{safe_url(context.url)} runs {_release(ours)} and repeats X-Request-ID")
 
 
 def _is_alive(content: bytes) -> bool:
@@ -77,17 +77,17 @@ def _release(told: tuple[object, object, object]) -> str:
     return f"{version} (revision {revision}, schema {schema})"
 
 
-def check_ready(patient: Patient) -> Verdict:
+def check_ready(context: CheckContext) -> Verdict:
     """The service itself reaches the database and knows its schema."""
-    answer = patient.asker.ask_for(_Readiness, patient.url, "/health/ready")
+    answer = context.http.request_as(_Readiness, context.url, "/health/ready")
     return ok(f"/health/ready: data version {answer.data_version}")
 
 
-def check_tls(patient: Patient) -> Verdict:
+def check_tls(context: CheckContext) -> Verdict:
     """The certificate is trusted, names this host, and lasts."""
-    address = parse_address(patient.url)
+    address = parse_address(context.url)
     if address.scheme != "https" or address.host is None:
-        raise UnaskedError(f"{shown(patient.url)} is not https")
+        raise CheckSkippedError(f"{safe_url(context.url)} is not https")
     try:
         with (
             socket.create_connection((address.host, address.port or 443), ANSWER_S) as plain,
@@ -95,65 +95,67 @@ def check_tls(patient: Patient) -> Verdict:
         ):
             ends = ssl.cert_time_to_seconds(str((secured.getpeercert() or {})["notAfter"]))
     except ssl.SSLCertVerificationError as error:
-        raise BrokenError(f"the certificate is not trusted: {error.verify_message}") from error
+        raise CheckFailedError(f"the certificate is not trusted: {error.verify_message}") from error
     except OSError as error:
-        raise BrokenError(f"{shown(patient.url)}: no TLS connection: {error.strerror or error}") from error
+        raise CheckFailedError(
+            f"{safe_url(context.url)}: no TLS connection: {error.strerror or error}"
+        ) from error
     ends_at = dt.datetime.fromtimestamp(ends, dt.UTC)
-    days = (ends_at - patient.now()).days
-    says = f"the certificate ends on {ends_at.date()}, in {counted(days, 'day')}"
+    days = (ends_at - context.now()).days
+    says = f"the certificate ends on {ends_at.date()}, in {quantity(days, 'day')}"
     if days < LEAST_CERTIFICATE_DAYS:
-        raise BrokenError(says)
+        raise CheckFailedError(says)
     return ok(says)
 
 
 Scrape = dict[str, list[Sample]]
 
 
-def scraped(patient: Patient, url: str) -> Scrape:
+def scrape_metrics(context: CheckContext, url: str) -> Scrape:
     """What `/metrics` says, asked on a connection of its own.
 
     Raises:
-        BrokenError: it does not answer, or not in Prometheus's form.
+        CheckFailedError: it does not answer, or not in Prometheus's form.
     """
-    answer = patient.asker.ask(url, headers=_ANEW | {"Accept": "text/plain"})
+    answer = context.http.request(url, headers=_ANEW | {"Accept": "text/plain"})
     if answer.status_code != 200:
-        raise UnansweredError(f"{shown(url)} answers {answer.status_code}")
+        raise ProbeError(f"{safe_url(url)} answers {answer.status_code}")
     try:
         return read_scrape(answer.text)
     except ValueError as error:
-        raise BrokenError(f"{shown(url)} is not in Prometheus's text format: {error}") from error
+        raise CheckFailedError(f"{safe_url(url)} is not in Prometheus's text format: {error}") from error
 
 
-def requests_counted(scrape: Scrape) -> float:
+def count_requests(scrape: Scrape) -> float:
     """All requests that a service has counted."""
     return sum(s.value for s in scrape.get("http_requests", []) if s.name == "http_requests_total")
 
 
-def check_metrics(patient: Patient) -> Verdict:
+def check_metrics(context: CheckContext) -> Verdict:
     """Every family is there, and every worker tells the numbers of all."""
-    url = patient.url.rstrip("/") + "/metrics"
-    first = scraped(patient, url)
+    url = context.url.rstrip("/") + "/metrics"
+    first = scrape_metrics(context, url)
     declared = declared_families()
     missing = _missing(declared, first)
     for _ in range(_ASKED_BETWEEN):
-        patient.asker.ask(patient.url, "/health", headers=_ANEW)
-    second = scraped(patient, url)
+        context.http.request(context.url, "/health", headers=_ANEW)
+    second = scrape_metrics(context, url)
     if missing:
-        raise BrokenError(f"missing: {named(missing)}")
-    grown = requests_counted(second) - requests_counted(first)
+        raise CheckFailedError(f"missing: {join_names(missing)}")
+    grown = count_requests(second) - count_requests(first)
     if grown < _ASKED_BETWEEN or (fallen := _fallen(first, second)):
-        seen = f"{grown:g} of {_ASKED_BETWEEN} requests" if grown < _ASKED_BETWEEN else named(fallen)
-        raise BrokenError(
+        seen = f"{grown:g} of {_ASKED_BETWEEN} requests" if grown < _ASKED_BETWEEN else join_names(fallen)
+        raise CheckFailedError(
             f"two scrapes do not fit together ({seen}): each worker tells its own numbers",
             "start the service with gunicorn.conf.py, which lets the workers share their metrics",
         )
     builds = _builds(second)
-    if builds != {(__version__, patient.settings.revision)}:
-        raise BrokenError(
+    if builds != {(__version__, context.settings.revision)}:
+        raise CheckFailedError(
             f"openwatt_build_info names {', '.join(f'{v} ({r})' for v, r in sorted(builds, key=str))}",
             "wait until an upgrade is over, or end the service of another version on the same data folder",
         )
-    return ok(f"every family is there; {requests_counted(second):,.0f} requests counted")
+    return ok(f"every family is there; {count_requests(second):,.0f} requests counted")
 
 
 def _builds(scrape: Scrape) -> set[tuple[str | None, str | None]]:
@@ -183,31 +185,31 @@ def _fallen(first: Scrape, second: Scrape) -> list[str]:
     ]
 
 
-def check_metrics_process(patient: Patient) -> Verdict:
+def check_metrics_process(context: CheckContext) -> Verdict:
     """The separate process serves the same numbers, so that a saturated service is still seen."""
-    url = patient.metrics_url or METRICS_URL
-    service = patient.url.rstrip("/") + "/metrics"
-    before = requests_counted(scraped(patient, service))
+    url = context.metrics_url or METRICS_URL
+    service = context.url.rstrip("/") + "/metrics"
+    before = count_requests(scrape_metrics(context, service))
     try:
-        told = scraped(patient, url)
-    except UnansweredError as error:
-        if patient.metrics_url is None and not patient.in_production:
-            raise UnaskedError(
+        told = scrape_metrics(context, url)
+    except ProbeError as error:
+        if context.metrics_url is None and not context.in_production:
+            raise CheckSkippedError(
                 f"{error}: `openwatt metrics` does not run (outside production it may not)"
             ) from error
         raise
-    if (__version__, patient.settings.revision) not in _builds(told) or not told.get("http_requests"):
-        raise BrokenError(
-            f"{shown(url)} does not tell the numbers of {__version__} ({patient.settings.revision})",
+    if (__version__, context.settings.revision) not in _builds(told) or not told.get("http_requests"):
+        raise CheckFailedError(
+            f"{safe_url(url)} does not tell the numbers of {__version__} ({context.settings.revision})",
             "start `openwatt metrics` of this code there, or say where it is: --metrics-url",
         )
-    between = requests_counted(told)
-    after = requests_counted(scraped(patient, service))
+    between = count_requests(told)
+    after = count_requests(scrape_metrics(context, service))
     if not before <= between <= after:
-        raise BrokenError(
-            f"{shown(url)} counts {between:g} requests while the service counts {before:g} to {after:g}: "
+        raise CheckFailedError(
+            f"{safe_url(url)} counts {between:g} requests while the service counts {before:g} to {after:g}: "
             "it watches another service",
             "start `openwatt metrics` with the settings of the service: "
             "OPENWATT_DATA_DIR and OPENWATT_BIND must be the same",
         )
-    return ok(f"{shown(url)} tells the service's own numbers")
+    return ok(f"{safe_url(url)} tells the service's own numbers")

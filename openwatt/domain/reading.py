@@ -13,6 +13,9 @@ Tax = Literal["HT", "TTC"]
 #: Both tax sides, in the order in which sheets print them.
 SIDES: tuple[Tax, ...] = ("HT", "TTC")
 
+#: The largest document that is fetched, taken from a request or read; the largest real one has 1 MB.
+MAX_DOCUMENT_BYTES = 25 * 1024 * 1024
+
 #: The name of the subscription among the meanings of a line's figures; the others are registers.
 SUBSCRIPTION = "subscription"
 

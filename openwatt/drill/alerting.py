@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager
 from msgspec import Struct
 
 from openwatt.doctor.alerting import status_of
-from openwatt.doctor.http_probe import shown
+from openwatt.doctor.http_probe import safe_url
 from openwatt.doctor.ops import seconds_of
-from openwatt.doctor.prometheus import asked
-from openwatt.doctor.results import UnaskedError, asked_for
-from openwatt.drill.steps import Course, MissedError, Step
+from openwatt.doctor.prometheus import get_data
+from openwatt.doctor.results import CheckSkippedError, required
+from openwatt.drill.steps import DrillRun, Step, StepFailedError
 
 
 class _Alert(Struct):
@@ -41,81 +41,79 @@ class _Held(Struct):
 _SENDING_S = 3.0
 
 
-def state(course: Course, labels: Mapping[str, str]) -> str | None:
+def state(run: DrillRun, labels: Mapping[str, str]) -> str | None:
     """`pending` or `firing`, the furthest state of the alerts with these labels; None when there is none."""
     states = {
         alert.state
-        for alert in asked(course.patient, _Alerts, "alerts").alerts
+        for alert in get_data(run.context, _Alerts, "alerts").alerts
         if labels.items() <= alert.labels.items()
     }
     return "firing" if "firing" in states else "pending" if "pending" in states else None
 
 
-def receivers(course: Course, labels: Mapping[str, str]) -> list[str] | None:
+def receivers(run: DrillRun, labels: Mapping[str, str]) -> list[str] | None:
     """To whom Alertmanager sends the alerts with these labels; None while it knows of none."""
-    url = asked_for(course.patient.settings.alertmanager_url, "OPENWATT_ALERTMANAGER_URL")
-    alerts = course.patient.asker.ask_for(list[_Held], url, "/api/v2/alerts")
+    url = required(run.context.settings.alertmanager_url, "OPENWATT_ALERTMANAGER_URL")
+    alerts = run.context.http.request_as(list[_Held], url, "/api/v2/alerts")
     held = [alert for alert in alerts if labels.items() <= alert.labels.items()]
     if not held:
         return None
     return sorted({receiver.name for alert in held for receiver in alert.receivers})
 
 
-def group_wait_s(course: Course) -> float:
+def group_wait_s(run: DrillRun) -> float:
     """The longest time that Alertmanager gathers a group before it sends it, in seconds."""
-    url = asked_for(course.patient.settings.alertmanager_url, "OPENWATT_ALERTMANAGER_URL")
-    config = status_of(course.patient, url).config.original
+    url = required(run.context.settings.alertmanager_url, "OPENWATT_ALERTMANAGER_URL")
+    config = status_of(run.context, url).config.original
     return max((seconds_of(wait) for wait in re.findall(r"group_wait: *(\w+)", config)), default=30.0)
 
 
-def follow(
-    course: Course, labels: Mapping[str, str], fault: AbstractContextManager[object]
-) -> Iterator[Step]:
+def follow(run: DrillRun, labels: Mapping[str, str], fault: AbstractContextManager[object]) -> Iterator[Step]:
     """The steps of an alert around a fault that lasts as long as the block.
 
     The times of the first steps count from the fault's beginning, those of the last from its end.
 
     Raises:
-        MissedError: a step did not come in time; the fault is over then.
+        StepFailedError: a step did not come in time; the fault is over then.
     """
     name = labels["alertname"]
-    if state(course, labels) is not None:
-        raise MissedError(
-            course.missed(
-                f"{name} is {state(course, labels)} before anything was provoked",
+    if state(run, labels) is not None:
+        raise StepFailedError(
+            run.failed(
+                f"{name} is {state(run, labels)} before anything was provoked",
                 "that is no drill: see its heading in ops/runbook.md, then drill again",
             )
         )
     rules = f"look at the rule's own expression in Prometheus, and at the heading {name} in ops/runbook.md"
     with fault:
-        course.again()
-        course.wait(lambda: state(course, labels), f"{name} pending in Prometheus", rules)
-        yield course.seen(f"{name} is pending")
-        course.wait(
-            lambda: True if state(course, labels) == "firing" else None,
+        run.again()
+        run.wait(lambda: state(run, labels), f"{name} pending in Prometheus", rules)
+        yield run.passed(f"{name} is pending")
+        run.wait(
+            lambda: True if state(run, labels) == "firing" else None,
             f"{name} firing in Prometheus",
             f"{rules}; a longer --for leaves it more time",
         )
-        yield course.seen(f"{name} is firing")
+        yield run.passed(f"{name} is firing")
         try:
-            found = course.wait(
-                lambda: receivers(course, labels),
+            found = run.wait(
+                lambda: receivers(run, labels),
                 f"{name} in Alertmanager",
                 "let Prometheus know where Alertmanager is: `openwatt doctor` says more",
                 seconds=120,
             )
-            yield course.seen(
-                f"{name} is in Alertmanager ({shown(course.patient.settings.alertmanager_url or '')}), "
+            yield run.passed(
+                f"{name} is in Alertmanager ({safe_url(run.context.settings.alertmanager_url or '')}), "
                 f"which sends it to: {', '.join(found) or 'nobody'}"
             )
             # An alert that ends before its group was sent is never told to anybody.
-            time.sleep(max(0.0, min(group_wait_s(course) + _SENDING_S, course.left_s())))
-        except UnaskedError as error:
-            yield course.skipped(f"Alertmanager: {error}")
-    course.again()
-    course.wait(
-        lambda: True if state(course, labels) is None else None,
+            time.sleep(max(0.0, min(group_wait_s(run) + _SENDING_S, run.left_s())))
+        except CheckSkippedError as error:
+            yield run.skipped(f"Alertmanager: {error}")
+    run.again()
+    run.wait(
+        lambda: True if state(run, labels) is None else None,
         f"{name} resolved",
         "the fault is over and the alert is not: look at the rule's expression in Prometheus",
     )
-    yield course.seen(f"{name} is resolved")
+    yield run.passed(f"{name} is resolved")

@@ -6,14 +6,14 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from openwatt.doctor.context import Patient
-from openwatt.doctor.prometheus import JOB, queried
-from openwatt.doctor.results import BrokenError, UnaskedError
+from openwatt.doctor.context import CheckContext
+from openwatt.doctor.prometheus import JOB, query_now
+from openwatt.doctor.results import CheckFailedError, CheckSkippedError
 from openwatt.drill.alerting import follow
-from openwatt.drill.faults import MOST_A_SECOND, THREADS, Provoker, pressure
+from openwatt.drill.faults import MOST_A_SECOND, THREADS, FaultInjector, pressure
 from openwatt.drill.full_disk import unfilled_file
 from openwatt.drill.slow_clients import CLIENTS, slow_clients
-from openwatt.drill.steps import Course, MissedError, Step
+from openwatt.drill.steps import DrillRun, Step, StepFailedError
 from openwatt.drill.stopped_ingestion import SOURCE, stopped_ingestion
 from openwatt.drill.traces import trace
 
@@ -29,114 +29,114 @@ _PROBES, _PROBE_S = 10, 1.0
 _MOST_SLOW_A_SECOND = THREADS / _SLOW_S
 
 
-def error(course: Course, provoker: Provoker) -> Iterator[Step]:
+def error(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
     """One unhandled exception, from its answer to its log record and its error report (scenario 1)."""
-    request_id, answer = provoker.ask("error")
+    request_id, answer = injector.inject("error")
     if answer.status_code != 500 or answer.headers.get("X-Request-ID") != request_id:
-        raise MissedError(
-            course.missed(
+        raise StepFailedError(
+            run.failed(
                 f"the service answers {answer.status_code}, id {answer.headers.get('X-Request-ID')}",
                 "let every proxy before the service pass X-Request-ID and errors on as they are",
             )
         )
-    yield course.seen(f"the service answers 500, X-Request-ID {request_id}")
-    yield from trace(course, request_id, reported=True)
+    yield run.passed(f"the service answers 500, X-Request-ID {request_id}")
+    yield from trace(run, request_id, reported=True)
 
 
-def slow(course: Course, provoker: Provoker) -> Iterator[Step]:
+def slow(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
     """Answers of 3 s until HighLatency fires, and its end (scenario 2)."""
-    request_id, answer = provoker.ask("slow", seconds=1)
+    request_id, answer = injector.inject("slow", seconds=1)
     if answer.status_code != 204:
-        raise MissedError(
-            course.missed(
+        raise StepFailedError(
+            run.failed(
                 f"the service answers {answer.status_code} instead of being slow",
                 "let no other drill run at the same time",
             )
         )
-    yield course.seen(f"the service answers after 1 s, X-Request-ID {request_id}")
-    yield from trace(course, request_id, reported=False)
-    rate = _rate(course, _SLOW_SHARE, _MOST_SLOW_A_SECOND)
-    yield course.seen(f"provoking {rate:.2g} answers of {_SLOW_S} s a second")
+    yield run.passed(f"the service answers after 1 s, X-Request-ID {request_id}")
+    yield from trace(run, request_id, reported=False)
+    rate = _rate(run, _SLOW_SHARE, _MOST_SLOW_A_SECOND)
+    yield run.passed(f"provoking {rate:.2g} answers of {_SLOW_S} s a second")
     yield from follow(
-        course,
+        run,
         {"alertname": "HighLatency"},
-        pressure(lambda: provoker.ask("slow", seconds=_SLOW_S), rate, provoker.until),
+        pressure(lambda: injector.inject("slow", seconds=_SLOW_S), rate, injector.until),
     )
 
 
-def burst(course: Course, provoker: Provoker) -> Iterator[Step]:
+def burst(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
     """Errors among the answers until HighErrorRate fires, and its end (scenario 3)."""
-    request_id, _ = provoker.ask("error")
-    yield course.seen(f"the first of them, X-Request-ID {request_id}")
-    yield from trace(course, request_id, reported=True)
+    request_id, _ = injector.inject("error")
+    yield run.passed(f"the first of them, X-Request-ID {request_id}")
+    yield from trace(run, request_id, reported=True)
     reported = iter(range(_REPORTED_ERRORS))
     lock = threading.Lock()
 
     def provoke() -> None:
         with lock:
             fault = "error" if next(reported, None) is not None else "unavailable"
-        provoker.ask(fault)
+        injector.inject(fault)
 
-    rate = _rate(course, _BURST_SHARE, MOST_A_SECOND)
-    yield course.seen(
+    rate = _rate(run, _BURST_SHARE, MOST_A_SECOND)
+    yield run.passed(
         f"provoking {rate:.2g} errors a second, of which the first {_REPORTED_ERRORS} are reported"
     )
-    yield from follow(course, {"alertname": "HighErrorRate"}, pressure(provoke, rate, provoker.until))
+    yield from follow(run, {"alertname": "HighErrorRate"}, pressure(provoke, rate, injector.until))
 
 
-def ingestion(course: Course, provoker: Provoker) -> Iterator[Step]:
+def ingestion(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
     """A source that has not been read for a month, until IngestionStale fires, and its end."""
-    patient = provoker.patient
+    context = injector.context
 
     @contextmanager
     def fault() -> Iterator[None]:
-        with stopped_ingestion(patient.settings):
+        with stopped_ingestion(context.settings):
             yield
 
-    yield course.seen(f"the source `{SOURCE}` is written down as last read 30 days ago")
-    yield from follow(course, {"alertname": "IngestionStale", "source": SOURCE}, fault())
+    yield run.passed(f"the source `{SOURCE}` is written down as last read 30 days ago")
+    yield from follow(run, {"alertname": "IngestionStale", "source": SOURCE}, fault())
 
 
-def disk(course: Course, provoker: Provoker) -> Iterator[Step]:
+def disk(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
     """A file of the metrics as a full disk leaves it, until MetricsIncomplete fires, and its end."""
-    patient = provoker.patient
+    context = injector.context
 
     @contextmanager
     def fault() -> Iterator[None]:
-        with unfilled_file(patient.settings):
+        with unfilled_file(context.settings):
             yield
 
-    yield course.seen("a file of the metrics is made and not filled; no disk is")
-    yield from follow(course, {"alertname": "MetricsIncomplete", "state": "empty"}, fault())
+    yield run.passed("a file of the metrics is made and not filled; no disk is")
+    yield from follow(run, {"alertname": "MetricsIncomplete", "state": "empty"}, fault())
 
 
-def clients(course: Course, provoker: Provoker) -> Iterator[Step]:
+def clients(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
     """Clients that never finish their request: everybody else is answered, SlowClients fires, and its end."""
-    patient = provoker.patient
-    provoker.ask("unavailable")  # the service agrees to be drilled
-    with slow_clients(patient.url, provoker.until):
+    context = injector.context
+    injector.inject("unavailable")  # the service agrees to be drilled
+    with slow_clients(context.url, injector.until):
         worst_s = 0.0
         for _ in range(_PROBES):
             began = time.monotonic()
-            patient.asker.ask(patient.url, "/health")
+            context.http.request(context.url, "/health")
             worst_s = max(worst_s, time.monotonic() - began)
         says = f"{CLIENTS} clients hold half a request each; /health answers within {worst_s * 1000:.0f} ms"
         if worst_s > _PROBE_S:
-            raise MissedError(
-                course.missed(says, "see ServiceSaturated in ops/runbook.md: the machine is busy")
+            raise StepFailedError(
+                run.failed(says, "see ServiceSaturated in ops/runbook.md: the machine is busy")
             )
-        yield course.seen(says)
-    yield from follow(course, {"alertname": "SlowClients"}, slow_clients(patient.url, provoker.until))
+        yield run.passed(says)
+    yield from follow(run, {"alertname": "SlowClients"}, slow_clients(context.url, injector.until))
 
 
-def _rate(course: Course, share: float, most: float) -> float:
+def _rate(run: DrillRun, share: float, most: float) -> float:
     """Faults a second that are a share of all traffic; what Prometheus has not seen counts as none."""
-    seen = queried(course.patient, f'sum(rate(http_requests_total{{job="{JOB}"}}[5m]))')
+    seen = query_now(run.context, f'sum(rate(http_requests_total{{job="{JOB}"}}[5m]))')
     traffic = seen[0][1] if seen and seen[0][1] > 0 else 0.0
     rate = max(_LEAST_A_SECOND, traffic * share / (1 - share))
     if rate > most:
-        raise MissedError(
-            course.missed(
+        raise StepFailedError(
+            run.failed(
                 f"{traffic:.0f} requests a second would need {rate:.2g} faults a second; a drill provokes at "
                 f"most {most:.2g} of these",
                 "drill when there is less traffic, or on a replica of its own",
@@ -145,7 +145,7 @@ def _rate(course: Course, share: float, most: float) -> float:
     return rate
 
 
-Exercise = Callable[[Course, Provoker], Iterator[Step]]
+Exercise = Callable[[DrillRun, FaultInjector], Iterator[Step]]
 
 EXERCISES: dict[str, Exercise] = {
     "error": error,
@@ -161,18 +161,18 @@ EXERCISES: dict[str, Exercise] = {
 class Drill:
     """Some exercises, one after the other, within one time."""
 
-    patient: Patient
-    provoker: Provoker
+    context: CheckContext
+    injector: FaultInjector
 
     def steps(self, names: list[str]) -> Generator[Step, None, None]:
         """Every step as it is seen; what goes wrong ends its exercise and not the drill."""
         for name in names:
-            course = Course(name, self.patient, self.provoker.until)
+            run = DrillRun(name, self.context, self.injector.until)
             try:
-                yield from EXERCISES[name](course, self.provoker)
-            except MissedError as missed:
+                yield from EXERCISES[name](run, self.injector)
+            except StepFailedError as missed:
                 yield missed.step
-            except UnaskedError as error:
-                yield course.skipped(str(error))
-            except BrokenError as error:
-                yield course.missed(str(error), error.remedy or "see `openwatt doctor`")
+            except CheckSkippedError as error:
+                yield run.skipped(str(error))
+            except CheckFailedError as error:
+                yield run.failed(str(error), error.remedy or "see `openwatt doctor`")

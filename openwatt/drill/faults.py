@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import httpx
 
-from openwatt.doctor.context import Patient
-from openwatt.doctor.http_probe import UnansweredError
-from openwatt.doctor.results import BrokenError
+from openwatt.doctor.context import CheckContext
+from openwatt.doctor.http_probe import ProbeError
+from openwatt.doctor.results import CheckFailedError
 
 #: No drill asks a service more often than this in a second, whatever its traffic.
 MOST_A_SECOND = 20.0
@@ -20,23 +20,23 @@ THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Provoker:
+class FaultInjector:
     """Asks a service for its faults, with the token and the drill's end."""
 
-    patient: Patient
+    context: CheckContext
     token: str
     until: float
 
-    def ask(self, fault: str, **query: str | int) -> tuple[str, httpx.Response]:
+    def inject(self, fault: str, **query: str | int) -> tuple[str, httpx.Response]:
         """The request id and the answer of one provoked fault.
 
         Raises:
-            BrokenError: the service does not know drills, or refuses this one; the remedy says why.
-            UnansweredError: it does not answer.
+            CheckFailedError: the service does not know drills, or refuses this one; the remedy says why.
+            ProbeError: it does not answer.
         """
         made = f"drill-{uuid.uuid4()}"
-        answer = self.patient.asker.ask(
-            self.patient.url,
+        answer = self.context.http.request(
+            self.context.url,
             f"/v1/drills/{fault}",
             query=query,
             content=b"",
@@ -44,12 +44,12 @@ class Provoker:
             token=self.token,
         )
         if answer.status_code == 404:
-            raise BrokenError(
+            raise CheckFailedError(
                 "the service knows no drills",
                 "set OPENWATT_DRILL_TOKEN for the service too, and restart it",
             )
         if answer.status_code in {401, 403}:
-            raise BrokenError(
+            raise CheckFailedError(
                 f"the service refuses the drill: {answer.json().get('detail', answer.status_code)}",
                 "give this command the OPENWATT_DRILL_TOKEN of the service, and set both clocks right",
             )
@@ -72,7 +72,7 @@ def pressure(provoke: Callable[[], object], per_second: float, until: float) -> 
             asked_at = time.monotonic()
             try:
                 provoke()
-            except (BrokenError, UnansweredError):
+            except (CheckFailedError, ProbeError):
                 stop.wait(1.0)
             stop.wait(max(0.0, pause - (time.monotonic() - asked_at)))
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from openwatt.doctor.results import BrokenError
+from openwatt.doctor.results import CheckFailedError
 from openwatt.observability import metrics_directory
 from openwatt.settings import Settings
 from openwatt.telemetry.metrics.worker_files import DRILL_FILE
@@ -16,14 +16,14 @@ def unfilled_file(settings: Settings) -> Iterator[None]:
     It holds nothing and takes no figure from anybody; should it be left, it counts for an hour at most.
 
     Raises:
-        BrokenError: no service of these settings has written metrics on this machine.
+        CheckFailedError: no service of these settings has written metrics on this machine.
     """
     folder = metrics_directory(settings)
     file = folder / DRILL_FILE
     try:
         file.touch()
     except OSError as error:
-        raise BrokenError(
+        raise CheckFailedError(
             f"{folder} cannot be written to: {error.strerror}",
             "drill on the service's machine, with its account, its OPENWATT_DATA_DIR and its OPENWATT_BIND",
         ) from None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import unquote, urlsplit
 
-from openwatt.doctor.results import BrokenError
+from openwatt.doctor.results import CheckFailedError
 
 #: A tenth of the connections that one address may have at a worker, and a few a second that are ended.
 CLIENTS = 40
@@ -46,10 +46,10 @@ def slow_clients(url: str, until: float) -> Iterator[None]:
     """Within the block some clients hold half a request each; whoever is ended comes again.
 
     Raises:
-        BrokenError: the service cannot be reached without a proxy that would wait for whole requests.
+        CheckFailedError: the service cannot be reached without a proxy that would wait for whole requests.
     """
     if urlsplit(url).scheme not in {"http", "http+unix"}:
-        raise BrokenError(
+        raise CheckFailedError(
             f"a proxy stands before {urlsplit(url).scheme}: it would never pass half a request on",
             "give the service's own address with --url http://127.0.0.1:8000",
         )
@@ -59,7 +59,9 @@ def slow_clients(url: str, until: float) -> Iterator[None]:
     except OSError as error:
         for client in clients:
             client.close()
-        raise BrokenError(f"the service takes no connections: {error}", "see `openwatt doctor`") from None
+        raise CheckFailedError(
+            f"the service takes no connections: {error}", "see `openwatt doctor`"
+        ) from None
     over = threading.Event()
 
     def hold() -> None:

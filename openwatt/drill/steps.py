@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
-from openwatt.doctor.context import Patient
-from openwatt.doctor.results import BrokenError, UnaskedError
+from openwatt.doctor.context import CheckContext
+from openwatt.doctor.results import CheckFailedError, CheckSkippedError
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ class Step:
     remedy: str = ""
 
 
-class MissedError(Exception):
+class StepFailedError(Exception):
     """A step that was waited for never came; the exercise ends there."""
 
     def __init__(self, step: Step) -> None:
@@ -33,11 +33,11 @@ class MissedError(Exception):
 
 
 @dataclass
-class Course:
-    """The course of one exercise: its clock, and its end, which nothing outlives."""
+class DrillRun:
+    """The run of one exercise: its clock, and its end, which nothing outlives."""
 
     exercise: str
-    patient: Patient
+    context: CheckContext
     until: float
     """The Unix time after which nothing is provoked or waited for."""
     began: float = field(default_factory=time.monotonic)
@@ -46,7 +46,7 @@ class Course:
         """Seconds until the drill's end."""
         return self.until - time.time()
 
-    def seen(self, says: str) -> Step:
+    def passed(self, says: str) -> Step:
         """A step that came."""
         return Step(self.exercise, says, "ok", time.monotonic() - self.began)
 
@@ -54,8 +54,8 @@ class Course:
         """A step that nobody can see here, and why."""
         return Step(self.exercise, says, "skipped", time.monotonic() - self.began)
 
-    def missed(self, says: str, remedy: str) -> Step:
-        """A step that did not come, and what mends that."""
+    def failed(self, says: str, remedy: str) -> Step:
+        """A step that did not come, and what fixes that."""
         return Step(self.exercise, says, "failed", time.monotonic() - self.began, remedy)
 
     def again(self) -> None:
@@ -74,7 +74,7 @@ class Course:
         """What `asked` gives as soon as it gives something.
 
         Raises:
-            MissedError: it gave nothing in `seconds`, or until the drill's end.
+            StepFailedError: it gave nothing in `seconds`, or until the drill's end.
         """
         deadline = time.monotonic() + min(self.left_s(), self.left_s() if seconds is None else seconds)
         last = ""
@@ -83,8 +83,8 @@ class Course:
                 if (found := asked()) is not None:
                     return found
                 last = ""
-            except (BrokenError, UnaskedError) as error:
+            except (CheckFailedError, CheckSkippedError) as error:
                 last = f" ({error})"
             if time.monotonic() + every_s > deadline:
-                raise MissedError(self.missed(f"{what}: not seen in time{last}", remedy))
+                raise StepFailedError(self.failed(f"{what}: not seen in time{last}", remedy))
             time.sleep(every_s)

@@ -1,7 +1,7 @@
 """What a document says and every reason not to publish it."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,9 +13,8 @@ from openwatt.domain.tariff import Tariff
 from openwatt.ingest.declarations import SignedException, Source, expectations, recognise
 from openwatt.ingest.readers import cre_csv as grid_csv
 from openwatt.ingest.readers import rte_tempo as tempo_json
-from openwatt.ingest.readers.grid_pdf.apart import read_pages_apart
 from openwatt.ingest.readers.grid_pdf.sheet import read_sheet
-from openwatt.ingest.readers.grid_pdf.words import Page
+from openwatt.ingest.readers.grid_pdf.words import read_pages
 from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 
 Outcome = Literal["published", "refused", "unreadable"]
@@ -52,14 +51,13 @@ def inspect_document(
     *,
     on: dt.date,
     name: str | None = None,
-    read_pdf: Callable[[bytes], tuple[Page, ...]] = read_pages_apart,
 ) -> Inspection:
     """Read a document with its source and doubt it, on a day (for exceptions that end).
 
     Without a name the source is recognised by the document's own words; where
     none is, the general vocabulary reads it, and it stays refused for want of a
-    source. A PDF's words are taken in a process apart, unless another `read_pdf` is
-    given by who is in one already. Raises KeyError when the name is no source.
+    source. It reads in this process: what comes from outside is read by
+    `openwatt.ingest.sandbox`. Raises KeyError when the name is no source.
     """
     source = sources[name] if name is not None else _source_of_data(document, sources)
     try:
@@ -72,7 +70,7 @@ def inspect_document(
         if source is not None and source.format == "cre_csv":
             reading = grid_csv.read_csv(document, source)
         else:
-            pages = read_pdf(document)
+            pages = read_pages(document)
             source = source or recognise(" ".join(page.text for page in pages), sources.values())
             reading = read_sheet(pages, source)
     except UnreadableDocumentError as error:

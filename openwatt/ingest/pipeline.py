@@ -53,7 +53,7 @@ class Fetches(Protocol):
 
 
 class Inspects(Protocol):
-    """What reads a document within limits: `openwatt.ingest.sandbox.BoundedInspector`."""
+    """What reads a document within limits: `openwatt.ingest.sandbox.DocumentSandbox`."""
 
     def inspect_document(
         self,

@@ -14,7 +14,7 @@ from openwatt.ingest.declarations import Source
 from openwatt.ingest.inspect import Inspection, as_json
 from openwatt.ingest.publication import publish_inspection, run_of
 from openwatt.ingest.readers.manual_table import is_typed_table, read_typed_table
-from openwatt.ingest.sandbox import BoundedInspector
+from openwatt.ingest.sandbox import DocumentSandbox
 from openwatt.store.database import Connection
 from openwatt.store.errors import DecisionError
 from openwatt.store.reviews import (
@@ -32,14 +32,19 @@ from openwatt.store.tariffs import Document, regulated_history, see_document
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
 
-def read_kept(
-    content: bytes, source: Source, references: References, *, on: dt.date, origin: str
+def read_again(
+    sandbox: DocumentSandbox,
+    content: bytes,
+    source: Source,
+    references: References,
+    *,
+    on: dt.date,
+    origin: str,
 ) -> Inspection:
-    """A kept document read again as its run read it, behind the limits of every stranger's document."""
+    """Reads a stored document again, as its run did."""
     if origin == "file" and is_typed_table(content):
         return read_typed_table(content, source, references, on=on)
-    with BoundedInspector() as inspector:
-        return inspector.inspect_document(content, {source.name: source}, references, on=on, name=source.name)
+    return sandbox.inspect_document(content, {source.name: source}, references, on=on, name=source.name)
 
 
 def approve_run(
@@ -87,9 +92,9 @@ def _approve(
     if document is None or document.content is None:
         raise DecisionError(f"the bytes of run {run_id}'s document are not kept: it cannot be read again")
     references = known_references(regulated_history(connection))
-    inspection = read_kept(
-        document.content, source, references, on=started_at.astimezone(PARIS).date(), origin=run.origin
-    )
+    today = started_at.astimezone(PARIS).date()
+    with DocumentSandbox() as sandbox:
+        inspection = read_again(sandbox, document.content, source, references, on=today, origin=run.origin)
     check_same(run, inspection)
     with connection.transaction():
         undecided_run(connection, run_id)  # whoever was faster has decided

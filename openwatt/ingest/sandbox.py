@@ -1,6 +1,5 @@
-"""Reading a stranger's document in a process of its own, which time and memory limits can end."""
+"""A process of its own that reads a document which others wrote, within limits of time and memory."""
 
-import contextlib
 import datetime as dt
 import io
 import logging
@@ -10,32 +9,30 @@ import pickle
 import resource
 import signal
 import struct
-import subprocess
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import IO, Any, Self
 
 import msgspec
 
-import openwatt
 from openwatt.domain.doubts import References
 from openwatt.domain.reading import Doubt, Reading
 from openwatt.ingest.declarations import Source
 from openwatt.ingest.inspect import Inspection, Outcome, inspect_document
-from openwatt.ingest.readers.grid_pdf.words import read_pages
+from openwatt.ingest.readers.grid_pdf.words import Page, read_pages
 from openwatt.ingest.readers.rte_tempo import TempoReading
+from openwatt.ingest.readers.unreadable import UnreadableDocumentError
+from openwatt.sandbox import SandboxProcess, limit_resources, read_exactly
 
 logger = logging.getLogger(__name__)
 
 #: How long a process may take to be ready on a busy machine: that is not the document's fault.
 _START_SECONDS = 60.0
-#: The largest real answer has 1 MB; what comes back is a stranger's too.
+#: The largest real answer has 1 MB; a reader that was taken over could send anything.
 _MAX_ANSWER_BYTES = 64_000_000
 
 _LENGTH = struct.Struct(">I")
@@ -43,7 +40,9 @@ _LENGTH = struct.Struct(">I")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadingLimits:
-    """What one document may cost; a process reads `documents` of them, then another takes its place.
+    """How much reading one document may cost.
+
+    A process reads `documents` of them, then another takes its place.
 
     The memory is that of all addresses, of which 44 MB are Python and its libraries: the
     largest real document (49 pages, 0.3 s of processor time) needs 7 MB more. With the
@@ -61,11 +60,11 @@ class ReaderStartError(RuntimeError):
     """The process that reads documents does not start; no document has anything to do with it."""
 
 
-class BoundedInspector:
-    """`inspect_document`, whatever the document does to its reader.
+class DocumentSandbox:
+    """Reads documents, whatever they do to their reader.
 
     One process is started with the first document and reads those that follow; it
-    is replaced when a document has ended it. A thread at a time may use it.
+    is replaced when a document has ended it. One thread at a time may use it.
     """
 
     def __init__(self, limits: ReadingLimits | None = None) -> None:
@@ -90,27 +89,50 @@ class BoundedInspector:
         named = None if name is None else sources[name]
         if self._process is not None and not self._process.knows(sources, references):
             self.close()
+        try:
+            return self._ask(sources, references, (document, on, name)).inspection(sources)
+        except _EndedError as ended:
+            return Inspection(
+                source=named, outcome="unreadable", reading=Reading(lines=()), reason=str(ended)
+            )
+
+    def read_pages(self, document: bytes) -> tuple[Page, ...]:
+        """As the function of this name in `openwatt.ingest.readers.grid_pdf.words`.
+
+        Raises:
+            UnreadableDocumentError: as there, and when a limit or a crash ended the process.
+            ReaderStartError: no process can be started.
+        """
+        if self._process is not None and not self._process.is_usable():
+            self.close()
+        try:
+            answer = self._ask({}, None, (document, None, None))
+        except _EndedError as ended:
+            raise UnreadableDocumentError(str(ended)) from ended
+        if answer.reason is not None:
+            raise UnreadableDocumentError(answer.reason)
+        return answer.pages
+
+    def _ask(
+        self, sources: Mapping[str, Source], references: References | None, question: "_Question"
+    ) -> "_Answer":
+        """The answer of the process, which is started where there is none."""
         if self._process is None:
             self._process = _Process(self._limits, sources, references)
         process = self._process
         try:
-            answer = process.read(document, on, name)
-        except _EndedError as ended:
-            self.close()
-            return Inspection(
-                source=named, outcome="unreadable", reading=Reading(lines=()), reason=str(ended)
-            )
+            answer = process.ask(question)
         except BaseException:
-            self.close()  # what has been asked would be the answer to the next question
+            self.close()  # an answer that still comes would be taken for that to the next question
             raise
         if process.documents >= self._limits.documents:
             self.close()
-        return answer.inspection(sources)
+        return answer
 
     def close(self) -> None:
         """Ends the process."""
         if self._process is not None:
-            self._process.end()
+            self._process.close()
             self._process = None
 
     def __enter__(self) -> Self:
@@ -120,21 +142,26 @@ class BoundedInspector:
         self.close()
 
 
+#: A document with the day and the name to inspect it by; without a day only its pages are wanted.
+_Question = tuple[bytes, dt.date | None, str | None]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
-    """An inspection on its way back: plain values, decoded by type, for the reader may have been subverted.
+    """An inspection, or pages, on their way back: plain values, decoded by type.
 
-    `failure` is the trace of an error of ours; sources and exceptions come back by
-    name and place.
+    The reader may have been taken over by what it read. `failure` is the trace of an error
+    of ours; sources and waivers come back by name and place.
     """
 
-    source: str | None
-    outcome: Outcome
-    reading: Reading
+    source: str | None = None
+    outcome: Outcome = "unreadable"
+    reading: Reading = field(default_factory=lambda: Reading(lines=()))
     doubts: tuple[Doubt, ...] = ()
     signed_off: tuple[tuple[Doubt, int], ...] = ()
     reason: str | None = None
     tempo: TempoReading | None = None
+    pages: tuple[Page, ...] = ()
     failure: str | None = None
 
     @classmethod
@@ -172,38 +199,33 @@ class _EndedError(Exception):
     """The process ended before its answer; the message says why in words for the document's reason."""
 
 
-class _Process:
+class _Process(SandboxProcess):
     """One process that reads documents, seen from outside."""
 
-    def __init__(self, limits: ReadingLimits, sources: Mapping[str, Source], references: References) -> None:
+    def __init__(
+        self, limits: ReadingLimits, sources: Mapping[str, Source], references: References | None
+    ) -> None:
         self.documents = 0
         self._limits = limits
-        self._told = (sources, references)
-        self._process = subprocess.Popen(  # noqa: S603 - our own module under our own interpreter
-            [sys.executable, "-m", __spec__.name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            cwd=Path(openwatt.__file__).parents[1],
-            start_new_session=True,  # the signal that ends it reaches whatever it has started
-        )
-        told = _pickled((limits.cpu_seconds, limits.memory_bytes, dict(sources), references))
+        self._known = (sources, references)
+        super().__init__(__spec__.name)
+        first = _pickled((limits.cpu_seconds, limits.memory_bytes, dict(sources), references))
         try:
-            self._exchange(told, _START_SECONDS)
+            self._exchange(first, _START_SECONDS)
         except BaseException as error:
-            self.end()
+            self.close()
             if isinstance(error, _EndedError):
                 raise ReaderStartError(f"the process that reads documents does not start: {error}") from error
             raise
 
     def knows(self, sources: Mapping[str, Source], references: References) -> bool:
         """Whether these are the sources and references that it was started with, and it still lives."""
-        same = self._told[0] is sources and self._told[1] is references
-        return same and self._process.poll() is None
+        return self._known[0] is sources and self._known[1] is references and self.is_usable()
 
-    def read(self, document: bytes, on: dt.date, name: str | None) -> _Answer:
+    def ask(self, question: _Question) -> _Answer:
         """What it makes of a document. Raises _EndedError when a limit or a crash ended it."""
         self.documents += 1
-        answer = self._exchange(_pickled((document, on, name)), self._limits.seconds)
+        answer = self._exchange(_pickled(question), self._limits.seconds)
         try:
             decoded = _ANSWERS.decode(answer)
         except (msgspec.DecodeError, RecursionError) as error:
@@ -214,50 +236,23 @@ class _Process:
             raise _EndedError(f"the reader failed on it ({last}): a fault of OpenWatt, to be reported")
         return decoded
 
-    def end(self) -> None:
-        """Ends it, whatever it is doing."""
-        self._kill()
-        self._process.wait()
-        for pipe in self._pipes():
-            with contextlib.suppress(OSError):  # what it no longer took cannot be flushed
-                pipe.close()
-
-    def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-
-    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
-        if self._process.stdin is None or self._process.stdout is None:
-            raise TypeError("a process without pipes")
-        return self._process.stdin, self._process.stdout
-
     def _exchange(self, message: bytes, seconds: float) -> bytes:
         """Sends a message and waits for the answer, both together no longer than some seconds."""
-        to_it, from_it = self._pipes()
-        late = threading.Event()
-
-        def end_it() -> None:
-            late.set()
-            self._kill()
-
-        timer = threading.Timer(seconds, end_it)
-        timer.start()
-        try:
-            _send(to_it, message)
-            answer = _receive(from_it, _MAX_ANSWER_BYTES)
-        except (EOFError, OSError) as error:
-            self._kill()
-            raise _EndedError(self._why(late=late.is_set(), seconds=seconds)) from error
-        finally:
-            timer.cancel()
-            timer.join()
+        to_it, from_it = self.pipes
+        with self.deadline(seconds) as late:
+            try:
+                _send(to_it, message)
+                answer = _receive(from_it, _MAX_ANSWER_BYTES)
+            except (EOFError, OSError) as error:
+                self.kill()
+                raise _EndedError(self._why(late=late.is_set(), seconds=seconds)) from error
         if late.is_set():  # it answered just before it was ended
             raise _EndedError(self._why(late=True, seconds=seconds))
         return answer
 
     def _why(self, *, late: bool, seconds: float) -> str:
-        """Why it ended, told by how it ended."""
-        code = self._process.wait()
+        """Why it ended, as its status tells."""
+        code = self.wait()
         memory = f"{self._limits.memory_bytes // 1_000_000} MB"
         if late:
             return f"reading it takes longer than {seconds:g} s"
@@ -302,44 +297,35 @@ def _send(pipe: IO[bytes], message: bytes) -> None:
 
 def _receive(pipe: IO[bytes], most: int) -> bytes:
     """The next message. Raises EOFError at the end, or when it would be larger than `most` bytes."""
-    header = pipe.read(_LENGTH.size)
-    length = _LENGTH.unpack(header)[0] if len(header) == _LENGTH.size else most + 1
+    (length,) = _LENGTH.unpack(read_exactly(pipe, _LENGTH.size))
     if length > most:
         raise EOFError
-    message = pipe.read(length)
-    if len(message) < length:
-        raise EOFError
-    return message
+    return read_exactly(pipe, length)
+
+
+# What follows runs in the process itself.
 
 
 def main() -> int:
-    """The process itself: documents on its input, inspections on what was its output, until that ends."""
+    """Answers the questions on the input on what was the output, until the input ends."""
     from_us = sys.stdin.buffer
     to_us = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints is not an answer
     try:
-        cpu_seconds, memory_bytes, sources, references = _question(from_us)
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        cpu_seconds, memory_bytes, sources, references = _next_message(from_us)
+        limit_resources(memory_bytes=memory_bytes)
         _send(to_us, b"ready")
         while True:
-            document, on, name = _question(from_us)
+            question = _next_message(from_us)
             # The limit counts from the start of the process: what earlier documents used is added.
             used = math.ceil(time.process_time())
             resource.setrlimit(resource.RLIMIT_CPU, (used + cpu_seconds, resource.RLIM_INFINITY))
             try:
-                inspection = inspect_document(
-                    document, sources, references, on=on, name=name, read_pdf=read_pages
-                )
-                answer = _Answer.of(inspection)
+                answer = _answer_to(question, sources, references)
             except MemoryError:
                 raise
             except Exception:  # noqa: BLE001 - the other end says it, logs it, and goes on
-                nothing = Reading(lines=())
-                answer = _Answer(
-                    source=None, outcome="unreadable", reading=nothing, failure=traceback.format_exc()
-                )
+                answer = _Answer(failure=traceback.format_exc())
             _send(to_us, msgspec.msgpack.encode(answer))
     except EOFError:
         return 0
@@ -347,7 +333,17 @@ def main() -> int:
         return _OUT_OF_MEMORY
 
 
-def _question(pipe: IO[bytes]) -> Any:
+def _answer_to(question: _Question, sources: Mapping[str, Source], references: References) -> _Answer:
+    document, on, name = question
+    if on is not None:
+        return _Answer.of(inspect_document(document, sources, references, on=on, name=name))
+    try:
+        return _Answer(pages=read_pages(document))
+    except UnreadableDocumentError as error:
+        return _Answer(reason=str(error))
+
+
+def _next_message(pipe: IO[bytes]) -> Any:
     # Only the process that started this one can write into this pipe.
     return pickle.loads(_receive(pipe, 2**32 - 1))  # noqa: S301
 

@@ -14,7 +14,6 @@ import resource
 import select
 import signal
 import struct
-import subprocess
 import sys
 import threading
 import traceback
@@ -26,12 +25,12 @@ from typing import IO, NamedTuple, NoReturn, Self
 import msgspec
 import numpy as np
 
-import openwatt
 from openwatt.domain.errors import MeterFileError
 from openwatt.domain.legal_time import Minutes
 from openwatt.domain.load_curve import Finding, LoadCurve
 from openwatt.meter import read
 from openwatt.meter.bounds import MeterBoundError, Reached
+from openwatt.sandbox import SandboxProcess, limit_resources, read_exactly
 
 #: A question: the length of the file, and the instant that counts as now. An answer: the length of its head.
 _QUESTION, _HEAD = struct.Struct(">Qd"), struct.Struct(">I")
@@ -42,8 +41,6 @@ _MOST_ROWS = 10_000_000
 #: No sentence of ours is longer; what a file holds may stand in one.
 _LONGEST_REASON = 500
 _IDLE_SECONDS = 300.0
-#: What a process needs of our environment; our own settings and secrets are not among it.
-_ENVIRONMENT = frozenset({"PATH", "LANG", "TZ", "VIRTUAL_ENV", "LD_LIBRARY_PATH"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,11 +141,11 @@ class MeterSandbox:
     def close(self) -> None:
         """Ends the process."""
         if self._process is not None:
-            self._process.end()
+            self._process.close()
             self._process = None
 
     def _ask(self, data: bytes, now: dt.datetime) -> tuple[_Answer, list[Minutes]]:
-        if self._process is not None and not self._process.usable():
+        if self._process is not None and not self._process.is_usable():
             self.close()
         for _ in range(2):  # a process may end by itself just when it is asked
             if self._process is None:
@@ -173,37 +170,17 @@ class _EndedError(Exception):
         super().__init__()
 
 
-class _Process:
+class _Process(SandboxProcess):
     """The process that reads files, seen from outside."""
 
     def __init__(self, limits: SandboxLimits) -> None:
         self._limits = limits
-        self._pid = os.getpid()
-        root = str(Path(openwatt.__file__).parents[1])
-        kept = {name: value for name, value in os.environ.items() if name in _ENVIRONMENT}
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own module under our own interpreter
-                [
-                    *(sys.executable, "-P", "-m", __spec__.name),
-                    *(str(limits.memory_mb), str(limits.cpu_seconds), str(_IDLE_SECONDS)),
-                ],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                cwd="/",
-                env={**kept, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONPATH": root},
-                start_new_session=True,  # the signal that ends it reaches its child
+            super().__init__(
+                __spec__.name, [str(limits.memory_mb), str(limits.cpu_seconds), str(_IDLE_SECONDS)]
             )
         except OSError as error:
             raise SandboxBusyError(f"no process to read files can be started: {error.strerror}") from error
-
-    @property
-    def pid(self) -> int:
-        """The number of the process."""
-        return self._process.pid
-
-    def usable(self) -> bool:
-        """Whether it lives, and was started by this process and not by the one it was forked from."""
-        return self._pid == os.getpid() and self._process.poll() is None
 
     def ask(self, data: bytes, now: dt.datetime) -> tuple[_Answer, list[Minutes]]:
         """What it makes of a file.
@@ -212,73 +189,37 @@ class _Process:
             _EndedError: when it ended.
             SandboxBusyError: when it does not answer in time.
         """
-        to_it, from_it = self._pipes()
-        late = threading.Event()
-
-        def end_it() -> None:
-            late.set()
-            self._kill()
-
-        timer = threading.Timer(self._limits.seconds, end_it)
-        timer.start()
+        to_it, from_it = self.pipes
         taken = False
-        try:
-            to_it.write(_QUESTION.pack(len(data), now.timestamp()))
-            to_it.write(data)
-            to_it.flush()
-            taken = True
-            answer, arrays = _receive(from_it)
-        except (EOFError, OSError, msgspec.DecodeError) as error:
-            if late.is_set():
-                raise SandboxBusyError("the machine is too busy to read the file; try again later") from error
-            self._kill()
-            idle = self._process.wait() == 0 or not taken
-            raise _EndedError(idle=idle) from error
-        finally:
-            timer.cancel()
-            timer.join()
-        return answer, arrays
-
-    def end(self) -> None:
-        """Ends it, whatever it is doing."""
-        if self._pid != os.getpid():
-            self._process.returncode = 0  # another's child: it is not waited for here
-        else:
-            self._kill()
-            self._process.wait()
-        for pipe in self._pipes():
-            with contextlib.suppress(OSError):  # what it no longer took cannot be flushed
-                pipe.close()
-
-    def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-
-    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
-        if self._process.stdin is None or self._process.stdout is None:
-            raise TypeError("a process without pipes")
-        return self._process.stdin, self._process.stdout
+        with self.deadline(self._limits.seconds) as late:
+            try:
+                to_it.write(_QUESTION.pack(len(data), now.timestamp()))
+                to_it.write(data)
+                to_it.flush()
+                taken = True
+                return _receive(from_it)
+            except (EOFError, OSError, msgspec.DecodeError) as error:
+                if late.is_set():
+                    raise SandboxBusyError(
+                        "the machine is too busy to read the file; try again later"
+                    ) from error
+                self.kill()
+                idle = self.wait() == 0 or not taken
+                raise _EndedError(idle=idle) from error
 
 
 def _receive(pipe: IO[bytes]) -> tuple[_Answer, list[Minutes]]:
     """The next answer. Raises EOFError at the end, or when it would be larger than any is."""
-    (length,) = _HEAD.unpack(_exactly(pipe, _HEAD.size))
+    (length,) = _HEAD.unpack(read_exactly(pipe, _HEAD.size))
     if length > _LONGEST_HEAD:
         raise EOFError
-    answer = _ANSWERS.decode(_exactly(pipe, length))
+    answer = _ANSWERS.decode(read_exactly(pipe, length))
     if not 0 <= answer.rows <= _MOST_ROWS:
         raise EOFError
     arrays = [np.empty(answer.rows, dtype=np.int64) for _ in range(_ARRAYS)]
     for array in arrays:
         _fill(pipe, memoryview(array.data).cast("B"))
     return answer, arrays
-
-
-def _exactly(pipe: IO[bytes], size: int) -> bytes:
-    found = pipe.read(size)
-    if len(found) < size:
-        raise EOFError
-    return found
 
 
 def _fill(pipe: IO[bytes], view: memoryview) -> None:
@@ -332,12 +273,10 @@ def _read_one(memory_mb: int, cpu_seconds: float) -> NoReturn:
         with contextlib.suppress(OSError):  # the kernel takes it first when the machine has no memory left
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
         with open(0, "rb", closefd=False) as pipe:
-            length, now = _QUESTION.unpack(_exactly(pipe, _QUESTION.size))
-            data = _exactly(pipe, length)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+            length, now = _QUESTION.unpack(read_exactly(pipe, _QUESTION.size))
+            data = read_exactly(pipe, length)
         most = _address_space() - length + memory_mb * 1024 * 1024
-        resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+        limit_resources(memory_bytes=most, memory_is_final=False)
         signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
         answer, arrays = outcome_of(data, dt.datetime.fromtimestamp(now, dt.UTC), memory_mb)
         signal.setitimer(signal.ITIMER_PROF, 0)

@@ -17,7 +17,7 @@ def test_a_pooler_that_keeps_no_sessions_stops_the_start_and_leaves_the_next_one
         assert "Traceback" not in service.said()
         done = empty_home.command("doctor", "--only", "database", OPENWATT_DATABASE_URL=url)
         assert "failed database OPENWATT_DATABASE_URL leads to a pooler" in " ".join(done.stdout.split())
-        assert "to mend it: set pool_mode = session" in " ".join(done.stdout.split())
+        assert "fix: set pool_mode = session" in " ".join(done.stdout.split())
     assert empty_home.command("migrate", OPENWATT_DATABASE_URL=filled_url).returncode == 0
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from openwatt.cli.addresses import own_address
 from openwatt.doctor.checklist import ITEMS
-from openwatt.doctor.context import Patient
-from openwatt.doctor.http_probe import Asker, shown
-from openwatt.doctor.results import BrokenError, Verdict
-from openwatt.doctor.runner import Item, examine
+from openwatt.doctor.context import CheckContext
+from openwatt.doctor.http_probe import HttpProbe, safe_url
+from openwatt.doctor.results import CheckFailedError, Verdict
+from openwatt.doctor.runner import Item, run_checks
 from openwatt.settings import Settings
 from tests.chaos.running import Home, new_home, wait_until
 
@@ -35,7 +35,7 @@ def home() -> Iterator[Home]:
     ],
 )
 def test_a_service_is_asked_where_it_listens(bind: str, address: str) -> None:
-    assert shown(own_address(Settings(bind=bind))) == address
+    assert safe_url(own_address(Settings(bind=bind))) == address
 
 
 def test_a_service_behind_a_unix_socket_is_found(home: Home) -> None:
@@ -69,13 +69,13 @@ def test_a_wrong_address_of_the_service_is_not_repeated(home: Home, command: str
 
 
 def _found(settings: Settings, says: str, remedy: str = "") -> tuple[str, str]:
-    def check(_patient: Patient) -> Verdict:
-        raise BrokenError(says, remedy)
+    def check(_patient: CheckContext) -> Verdict:
+        raise CheckFailedError(says, remedy)
 
     (service,) = [item for item in ITEMS if item.name == "service"]
     item = Item(name="a", area="test", check=check, remedy=service.remedy)
-    with Asker() as asker:
-        (found,) = examine(Patient(settings=settings, environ={}, asker=asker, patience_s=0), [item])
+    with HttpProbe() as http:
+        (found,) = run_checks(CheckContext(settings=settings, environ={}, http=http, patience_s=0), [item])
     return found.says, found.remedy
 
 

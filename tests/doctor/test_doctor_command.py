@@ -110,7 +110,7 @@ def test_a_terminal_shows_areas_colours_and_lines_that_fit(tmp_path: Path, colum
     assert "  failed   service          http://127.0.0.1:1 refuses connections" in [
         line.rstrip() for line in lines
     ]
-    assert "; mend: service, database" in lines[-1]
+    assert "; to fix: service, database" in lines[-1]
 
 
 def test_settings_that_cannot_be_read_fail_alone(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from openwatt.doctor import configuration
-from openwatt.doctor.context import Patient
-from openwatt.doctor.http_probe import Asker
-from openwatt.doctor.results import UnaskedError, Verdict
+from openwatt.doctor.context import CheckContext
+from openwatt.doctor.http_probe import HttpProbe
+from openwatt.doctor.results import CheckSkippedError, Verdict
 from openwatt.settings import Settings, read_settings
 
 COMPLETE: dict[str, Any] = {
@@ -23,12 +23,12 @@ COMPLETE: dict[str, Any] = {
 
 @pytest.fixture
 def check() -> Iterator[Callable[..., Verdict]]:
-    with Asker() as asker:
+    with HttpProbe() as http:
 
-        def look(looked: Callable[[Patient], Verdict], told: dict[str, str] | Settings) -> Verdict:
+        def look(looked: Callable[[CheckContext], Verdict], told: dict[str, str] | Settings) -> Verdict:
             environ = told if isinstance(told, dict) else {}
             settings = read_settings(told) if isinstance(told, dict) else told
-            return looked(Patient(settings=settings, environ=environ, asker=asker))
+            return looked(CheckContext(settings=settings, environ=environ, http=http))
 
         yield look
 
@@ -115,5 +115,5 @@ def test_an_env_file_is_one_of_them_when_it_holds_a_secret(
     if held:
         assert "others may read .env" in check(configuration.check_secret_files, {}).says
     else:
-        with pytest.raises(UnaskedError):
+        with pytest.raises(CheckSkippedError):
             check(configuration.check_secret_files, {})

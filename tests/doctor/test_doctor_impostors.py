@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from openwatt.doctor.checklist import ITEMS
-from openwatt.doctor.context import Patient
-from openwatt.doctor.http_probe import Asker
-from openwatt.doctor.results import Finding
-from openwatt.doctor.runner import Item, examine
+from openwatt.doctor.context import CheckContext
+from openwatt.doctor.http_probe import HttpProbe
+from openwatt.doctor.results import CheckResult
+from openwatt.doctor.runner import Item, run_checks
 from openwatt.settings import Settings
 from tests.chaos.running import REPOSITORY
 from tests.doctor.stand_ins import StandIn
@@ -21,7 +21,7 @@ from tests.doctor.whole_stack import WholeStack
 from tests.ops.monitoring import needs_monitoring
 from tests.redis_server import needs_redis
 
-#: What a server answers to whatever it is asked, always with 200.
+#: What a server answers to whatever it is get_data, always with 200.
 ANSWERS = {
     "an empty object": b"{}",
     "another program's JSON": b'{"status": "success", "database": "ok", "version": "2.1", "id": "1", "data": '
@@ -103,22 +103,22 @@ def test_an_item_that_asks_a_server_believes_nobody_who_merely_answers(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     scheme = "https" if item.name == "tls" else "http"
     asked: set[str] = set()
-    found: dict[str, Finding] = {}
-    with Asker() as asker:
+    found: dict[str, CheckResult] = {}
+    with HttpProbe() as http:
         for name, body in ANSWERS.items():
             impostor.body = body
             impostor.connected = impostor.answered = 0
             (tmp_path / "answer").write_bytes(body)
-            patient = Patient(
+            context = CheckContext(
                 settings=settings_of(impostor, tmp_path),
                 environ={},
-                asker=asker,
+                http=http,
                 url=impostor.url.replace("http", scheme),
                 metrics_url=f"{impostor.url}/metrics",
                 ops=REPOSITORY / "ops",
                 patience_s=0.3,
             )
-            (found[name],) = examine(patient, [replace(item, needs=())])
+            (found[name],) = run_checks(context, [replace(item, needs=())])
             if impostor.connected or impostor.answered or ran.exists():
                 asked.add(name)
             if not (impostor.answered or ran.exists()) or item.name in OF_ANY_SERVER:
@@ -133,7 +133,7 @@ def test_an_item_that_asks_a_server_believes_nobody_who_merely_answers(
             assert not finding.says.startswith("the check itself broke"), (name, finding)
 
 
-class NotingAsker(Asker):
+class NotingAsker(HttpProbe):
     """Notes which items ask a server: each is looked at in a thread of its name."""
 
     def __init__(self, url: str) -> None:
@@ -141,11 +141,11 @@ class NotingAsker(Asker):
         self.url = url
         self.items: set[str] = set()
 
-    def ask(self, url: str, path: str = "", **how: Any) -> Any:
+    def request(self, url: str, path: str = "", **how: Any) -> Any:
         if url.startswith(self.url):
             name = threading.current_thread().name
             self.items.add(name.removeprefix("doctor-").removesuffix("-check"))
-        return super().ask(url, path, **how)
+        return super().request(url, path, **how)
 
 
 #: What names a server → the items that must be among those that ask it.
@@ -184,12 +184,12 @@ def test_where_one_server_is_another_whatever_asks_it_fails_though_all_others_ar
     url = impostor.url.replace("//", "//key@") + "/1" if which == "SENTRY_DSN" else impostor.url
     changes = {which: url} if which in {"url", "metrics_url"} else {}
     with (
-        NotingAsker(impostor.url) as asker,
-        stack.patient({} if changes else {which: url}, **changes, asker=asker, patience_s=0.5) as patient,
+        NotingAsker(impostor.url) as http,
+        stack.context({} if changes else {which: url}, **changes, http=http, patience_s=0.5) as context,
     ):
         items = [replace(item, needs=()) for item in ITEMS]
-        found = {finding.item: finding for finding in examine(patient, items)}
-    assert SERVERS[which] <= asker.items
-    believed = {item for item in asker.items - OF_ANY_SERVER if found[item].status != "failed"}
+        found = {finding.item: finding for finding in run_checks(context, items)}
+    assert SERVERS[which] <= http.items
+    believed = {item for item in http.items - OF_ANY_SERVER if found[item].status != "failed"}
     assert believed == set()
-    assert all(found[item].remedy for item in asker.items - OF_ANY_SERVER)
+    assert all(found[item].remedy for item in http.items - OF_ANY_SERVER)

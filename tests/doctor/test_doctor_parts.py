@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 import yaml
 
-from openwatt.doctor import alerting, database, grafana, logs, machine, ops, prometheus, service
-from openwatt.doctor import context as patient
+from openwatt.doctor import alerting, context, grafana, logs, machine, ops, prometheus, service
 from openwatt.doctor.checklist import ITEMS
-from openwatt.doctor.context import Patient
-from openwatt.doctor.http_probe import Asker
+from openwatt.doctor.context import CheckContext
+from openwatt.doctor.http_probe import HttpProbe
 from openwatt.doctor.reports import Dsn, find_event
-from openwatt.doctor.results import BrokenError, UnaskedError
+from openwatt.doctor.results import CheckFailedError, CheckSkippedError
+from openwatt.domain.freshness import BROKEN_AFTER
 from openwatt.settings import Settings
 from tests.chaos.running import REPOSITORY
 from tests.doctor.stand_ins import StandIn, in_json
@@ -39,13 +39,13 @@ def test_names_are_those_that_prometheus_is_configured_with() -> None:
     assert prometheus.JOB in [job["job_name"] for job in jobs]
     assert f"alert: {alerting.WATCHDOG}\n" in RULES
     (targets,) = yaml.safe_load((OPS / "prometheus" / "targets" / "native" / "metrics.yaml").read_text())
-    assert f"http://{targets['targets'][0]}/metrics" == patient.METRICS_URL
+    assert f"http://{targets['targets'][0]}/metrics" == context.METRICS_URL
 
 
 def test_thresholds_are_those_of_the_alerts() -> None:
     hours = machine.OLDEST_BACKUP.total_seconds() / 3600
     assert f"time() - max(openwatt_backup_last_success_timestamp_seconds) > {hours:g} * 3600" in RULES
-    assert f"openwatt_ingest_failures_in_a_row) >= {database.BROKEN_AFTER}" in RULES
+    assert f"openwatt_ingest_failures_in_a_row) >= {BROKEN_AFTER}" in RULES
     assert f'le="{prometheus.P99_OBJECTIVE_S:.1f}"' in RULES
 
 
@@ -84,11 +84,11 @@ def test_every_shipped_rule_is_read() -> None:
 
 
 def test_a_folder_of_rules_that_is_empty_or_broken_is_said(tmp_path: Path) -> None:
-    with pytest.raises(BrokenError, match="no rules are in"):
+    with pytest.raises(CheckFailedError, match="no rules are in"):
         ops.alert_rules(tmp_path)
     (tmp_path / "prometheus" / "rules").mkdir(parents=True)
     (tmp_path / "prometheus" / "rules" / "a.yaml").write_text("groups: [")
-    with pytest.raises(BrokenError, match=r"a\.yaml cannot be read"):
+    with pytest.raises(CheckFailedError, match=r"a\.yaml cannot be read"):
         ops.alert_rules(tmp_path)
 
 
@@ -128,7 +128,7 @@ def test_queries_of_panels_are_asked_as_grafana_would(tmp_path: Path) -> None:
     (dashboard,) = ops.dashboards(tmp_path)
     assert dashboard.panels == (ops.Panel("one", ("a|b a|b /x|/y .* 5m $other",)),)
     (folder / "b.json").write_text("{}")
-    with pytest.raises(BrokenError, match=r"b\.json is no dashboard"):
+    with pytest.raises(CheckFailedError, match=r"b\.json is no dashboard"):
         ops.dashboards(tmp_path)
 
 
@@ -203,9 +203,9 @@ def certified(tmp_path: Path) -> Iterator[Any]:
         server.server_close()
 
 
-def patient_of(asker: Asker, **changes: Any) -> Patient:
-    usual: dict[str, Any] = {"settings": Settings(), "environ": {}, "asker": asker, "patience_s": 1}
-    return Patient(**(usual | changes))
+def patient_of(http: HttpProbe, **changes: Any) -> CheckContext:
+    usual: dict[str, Any] = {"settings": Settings(), "environ": {}, "http": http, "patience_s": 1}
+    return CheckContext(**(usual | changes))
 
 
 @pytest.mark.parametrize(
@@ -229,12 +229,12 @@ def test_a_certificate_must_be_trusted_and_last(
     url = certified(days, name)
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
-    with Asker() as asker:
-        looked = patient_of(asker, url=url)
+    with HttpProbe() as http:
+        looked = patient_of(http, url=url)
         if status == "ok":
             assert f"in {days - 1} days" in service.check_tls(looked).says
         else:
-            with pytest.raises(BrokenError, match=status):
+            with pytest.raises(CheckFailedError, match=status):
                 service.check_tls(looked)
 
 
@@ -263,13 +263,13 @@ def test_an_event_is_read_back_from_sentrys_interface() -> None:
     dsn = Dsn.read("https://key@o123.ingest.sentry.io/456")
     assert (dsn.base, dsn.key, dsn.project) == ("https://o123.ingest.sentry.io", "key", "456")
     try:
-        with Asker() as asker:
-            looked = patient_of(asker)
+        with HttpProbe() as http:
+            looked = patient_of(http)
             assert find_event(looked, sentry.url, "right", dsn, "abc") is None
             assert find_event(looked, sentry.url, "right", dsn, "abc") == {"eventID": "abc"}
-            with pytest.raises(BrokenError, match="401"):
+            with pytest.raises(CheckFailedError, match="401"):
                 find_event(looked, sentry.url, "wrong", dsn, "abc")
-            with pytest.raises(BrokenError, match="sees no project"):
+            with pytest.raises(CheckFailedError, match="sees no project"):
                 find_event(looked, sentry.url, "right", Dsn.read("https://key@h/7"), "abc")
     finally:
         sentry.close()
@@ -279,7 +279,7 @@ def test_an_event_is_read_back_from_sentrys_interface() -> None:
     "text", ["https://o123.ingest.sentry.io/456", "https://key@sentry.io", "https://key@h/"]
 )
 def test_what_is_no_dsn_is_said(text: str) -> None:
-    with pytest.raises(BrokenError, match="is no DSN"):
+    with pytest.raises(CheckFailedError, match="is no DSN"):
         Dsn.read(text)
 
 
@@ -287,9 +287,9 @@ def test_what_is_no_dsn_is_said(text: str) -> None:
 
 
 def test_a_service_that_logs_no_requests_is_not_searched_for_one() -> None:
-    with Asker() as asker:
-        looked = patient_of(asker, settings=Settings(log_level="WARNING", log_file=Path("x")))
-        with pytest.raises(UnaskedError, match="OPENWATT_LOG_LEVEL is WARNING"):
+    with HttpProbe() as http:
+        looked = patient_of(http, settings=Settings(log_level="WARNING", log_file=Path("x")))
+        with pytest.raises(CheckSkippedError, match="OPENWATT_LOG_LEVEL is WARNING"):
             logs.check_log_file(looked)
 
 
@@ -297,23 +297,23 @@ def test_without_the_aws_command_cloudwatch_is_not_asked(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with Asker() as asker:
-        looked = patient_of(asker, settings=Settings(cloudwatch_log_group="/aws/x"))
-        with pytest.raises(UnaskedError, match="AWS command line is not installed"):
+    with HttpProbe() as http:
+        looked = patient_of(http, settings=Settings(cloudwatch_log_group="/aws/x"))
+        with pytest.raises(CheckSkippedError, match="AWS command line is not installed"):
             logs.check_cloudwatch(looked)
 
 
 @pytest.mark.parametrize(
-    ("environment", "error"), [("development", UnaskedError), ("production", BrokenError)]
+    ("environment", "error"), [("development", CheckSkippedError), ("production", CheckFailedError)]
 )
 def test_a_small_log_without_a_rule_matters_in_production_alone(
     tmp_path: Path, environment: str, error: type[Exception]
 ) -> None:
     log = tmp_path / "api.log"
     log.write_text("{}\n")
-    with Asker() as asker:
+    with HttpProbe() as http:
         looked = patient_of(
-            asker, settings=Settings(log_file=log, environment=environment), logrotate=tmp_path / "none.conf"
+            http, settings=Settings(log_file=log, environment=environment), logrotate=tmp_path / "none.conf"
         )
         with pytest.raises(error, match=r"is not there|is not installed"):
             logs.check_rotation(looked)
@@ -326,11 +326,11 @@ def test_the_time_of_this_machine_must_be_kept(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "chronyc").write_text("#!/bin/sh\nexit 1\n")
     (tmp_path / "chronyc").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    with Asker() as asker:
+    with HttpProbe() as http:
         looked = patient_of(
-            asker, settings=Settings(database_url="postgresql://127.0.0.1:1/x"), url="http://127.0.0.1:1"
+            http, settings=Settings(database_url="postgresql://127.0.0.1:1/x"), url="http://127.0.0.1:1"
         )
-        with pytest.raises(BrokenError, match="no NTP server"):
+        with pytest.raises(CheckFailedError, match="no NTP server"):
             machine.check_clock(looked)
 
 

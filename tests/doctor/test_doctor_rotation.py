@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from openwatt.doctor import logs
-from openwatt.doctor.context import SENT_REQUEST, Patient
-from openwatt.doctor.http_probe import Asker
-from openwatt.doctor.results import BrokenError
+from openwatt.doctor.context import SENT_REQUEST, CheckContext
+from openwatt.doctor.http_probe import HttpProbe
+from openwatt.doctor.results import CheckFailedError
 from openwatt.settings import Settings
 from tests.doctor.stand_ins import StandIn
 from tests.ops.test_logrotate import LOGROTATE, here
@@ -28,76 +28,80 @@ def log(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def patient(log: Path, tmp_path: Path) -> Iterator[Patient]:
+def context(log: Path, tmp_path: Path) -> Iterator[CheckContext]:
     rules = tmp_path / "logrotate.conf"
     rules.write_text(here(log.parent))
     rules.chmod(0o644)
-    with Asker() as asker:
-        yield Patient(
+    with HttpProbe() as http:
+        yield CheckContext(
             settings=Settings(log_file=log, environment="production"),
             environ={},
-            asker=asker,
+            http=http,
             logrotate=rules,
             patience_s=5,
         )
 
 
-def rotate(patient: Patient, log: Path) -> None:
+def rotate(context: CheckContext, log: Path) -> None:
     """Logrotate moves the log away, and leaves the new one to the service."""
     state = log.parent.parent / "state"
-    command = [str(LOGROTATE), "--force", "--state", str(state), str(patient.logrotate)]
+    command = [str(LOGROTATE), "--force", "--state", str(state), str(context.logrotate)]
     subprocess.run(command, capture_output=True, text=True, check=True)
     assert not log.exists()
     assert len(list(log.parent.iterdir())) == 1
 
 
 @needs_program("logrotate")
-def test_a_log_that_was_just_rotated_is_still_covered(patient: Patient, log: Path) -> None:
-    assert "is covered by" in logs.check_rotation(patient).says
-    rotate(patient, log)
-    assert "is covered by" in logs.check_rotation(patient).says
+def test_a_log_that_was_just_rotated_is_still_covered(context: CheckContext, log: Path) -> None:
+    assert "is covered by" in logs.check_rotation(context).says
+    rotate(context, log)
+    assert "is covered by" in logs.check_rotation(context).says
 
 
 @needs_program("logrotate")
-def test_a_log_that_was_reached_by_a_link_is_covered_before_and_after(patient: Patient, log: Path) -> None:
+def test_a_log_that_was_reached_by_a_link_is_covered_before_and_after(
+    context: CheckContext, log: Path
+) -> None:
     link = log.parent.parent / "link"
     link.symlink_to(log.parent, target_is_directory=True)
-    patient.logrotate.write_text(here(link))
-    assert "is covered by" in logs.check_rotation(patient).says
-    rotate(patient, log)
-    assert "is covered by" in logs.check_rotation(patient).says
+    context.logrotate.write_text(here(link))
+    assert "is covered by" in logs.check_rotation(context).says
+    rotate(context, log)
+    assert "is covered by" in logs.check_rotation(context).says
 
 
 @needs_program("logrotate")
 @pytest.mark.parametrize("pattern", ["/*/*.log", "/api.log.*", "/log/other.log", "/log/a?i.txt"])
 def test_a_log_that_is_not_there_is_covered_by_no_rule_of_another(
-    patient: Patient, log: Path, pattern: str
+    context: CheckContext, log: Path, pattern: str
 ) -> None:
-    patient.logrotate.write_text(
+    context.logrotate.write_text(
         here(log.parent).replace(f"{log.parent}/*.log", f"{log.parent.parent}/no{pattern}")
     )
     log.unlink()
-    with pytest.raises(BrokenError, match="no rule of"):
-        logs.check_rotation(patient)
+    with pytest.raises(CheckFailedError, match="no rule of"):
+        logs.check_rotation(context)
 
 
 @needs_program("logrotate")
 @pytest.mark.parametrize("names", ['"{}" /else/x.log', "{}\n/else/x.log"])
-def test_a_rule_may_name_several_logs(patient: Patient, log: Path, names: str) -> None:
+def test_a_rule_may_name_several_logs(context: CheckContext, log: Path, names: str) -> None:
     text = here(log.parent)
     assert f"{log.parent}/*.log" in text
-    patient.logrotate.write_text(text.replace(f"{log.parent}/*.log", names.format(log)))
+    context.logrotate.write_text(text.replace(f"{log.parent}/*.log", names.format(log)))
     log.unlink()
-    assert "is covered by" in logs.check_rotation(patient).says
+    assert "is covered by" in logs.check_rotation(context).says
 
 
-def test_a_rule_that_logrotate_refuses_is_a_fault_with_and_without_a_log(patient: Patient, log: Path) -> None:
-    text = patient.logrotate.read_text()
+def test_a_rule_that_logrotate_refuses_is_a_fault_with_and_without_a_log(
+    context: CheckContext, log: Path
+) -> None:
+    text = context.logrotate.read_text()
     assert "daily" in text
-    patient.logrotate.write_text(text.replace("daily", "daly"))
+    context.logrotate.write_text(text.replace("daily", "daly"))
     for _ in range(2):
-        with pytest.raises(BrokenError, match=r"refuses|no rule of"):
-            logs.check_rotation(patient)
+        with pytest.raises(CheckFailedError, match=r"refuses|no rule of"):
+            logs.check_rotation(context)
         log.unlink(missing_ok=True)
 
 
@@ -117,11 +121,11 @@ class LateLogger(StandIn):
         return 200, {}, b"{}"
 
 
-def test_a_log_that_the_request_itself_begins_is_waited_for(patient: Patient, log: Path) -> None:
+def test_a_log_that_the_request_itself_begins_is_waited_for(context: CheckContext, log: Path) -> None:
     log.unlink()
     service = LateLogger(log)
     try:
-        patient.url = service.url
-        assert f"{SENT_REQUEST} sent and found again" in logs.check_log_file(patient).says
+        context.url = service.url
+        assert f"{SENT_REQUEST} sent and found again" in logs.check_log_file(context).says
     finally:
         service.close()

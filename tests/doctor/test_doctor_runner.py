@@ -7,40 +7,40 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from openwatt.doctor.checklist import GUIDE, ITEMS
-from openwatt.doctor.context import Patient
-from openwatt.doctor.http_probe import Asker, UnansweredError
-from openwatt.doctor.results import BrokenError, Finding, UnaskedError, Verdict, ok
-from openwatt.doctor.runner import Item, chosen, examine
+from openwatt.doctor.context import CheckContext
+from openwatt.doctor.http_probe import HttpProbe, ProbeError
+from openwatt.doctor.results import CheckFailedError, CheckResult, CheckSkippedError, Verdict, ok
+from openwatt.doctor.runner import Item, run_checks, select_items
 from openwatt.domain.errors import OpenWattError
 from openwatt.settings import Settings
 from tests.chaos.running import free_port
 
 
 @pytest.fixture
-def patient() -> Iterator[Patient]:
-    with Asker() as asker:
-        yield Patient(
+def context() -> Iterator[CheckContext]:
+    with HttpProbe() as http:
+        yield CheckContext(
             settings=Settings(
                 redis_url="redis://:hunter2%2Fsecret@127.0.0.1/0",
                 admin_token="T" * 32,
                 database_url="postgresql://u:pw-of-base@h/d",
             ),
             environ={},
-            asker=asker,
+            http=http,
             patience_s=0,
         )
 
 
-def item(name: str, check: Callable[[Patient], Verdict], *needs: str, deadline_s: float = 10) -> Item:
-    return Item(name=name, area="test", check=check, needs=needs, remedy="mend it", deadline_s=deadline_s)
+def item(name: str, check: Callable[[CheckContext], Verdict], *needs: str, deadline_s: float = 10) -> Item:
+    return Item(name=name, area="test", check=check, needs=needs, remedy="fix it", deadline_s=deadline_s)
 
 
-def well(_patient: Patient) -> Verdict:
+def well(_patient: CheckContext) -> Verdict:
     return ok("well")
 
 
-def raising(error: BaseException) -> Callable[[Patient], Verdict]:
-    def check(_patient: Patient) -> Verdict:
+def raising(error: BaseException) -> Callable[[CheckContext], Verdict]:
+    def check(_patient: CheckContext) -> Verdict:
         raise error
 
     return check
@@ -49,36 +49,36 @@ def raising(error: BaseException) -> Callable[[Patient], Verdict]:
 @pytest.mark.parametrize(
     ("error", "status", "says", "remedy"),
     [
-        (BrokenError("it is broken"), "failed", "it is broken", "mend it"),
-        (BrokenError("it is broken", "do this"), "failed", "it is broken", "do this"),
-        (UnansweredError("it is mute"), "failed", "it is mute", "mend it"),
-        (OpenWattError("away"), "failed", "away", "mend it"),
-        (UnaskedError("X is not set"), "skipped", "X is not set", ""),
-        (KeyError("data"), "failed", "the check itself broke: KeyError: 'data'", "mend it"),
+        (CheckFailedError("it is broken"), "failed", "it is broken", "fix it"),
+        (CheckFailedError("it is broken", "do this"), "failed", "it is broken", "do this"),
+        (ProbeError("it is mute"), "failed", "it is mute", "fix it"),
+        (OpenWattError("away"), "failed", "away", "fix it"),
+        (CheckSkippedError("X is not set"), "skipped", "X is not set", ""),
+        (KeyError("data"), "failed", "the check itself broke: KeyError: 'data'", "fix it"),
     ],
 )
 def test_what_a_check_raises_is_its_own_verdict(
-    patient: Patient, error: Exception, status: str, says: str, remedy: str
+    context: CheckContext, error: Exception, status: str, says: str, remedy: str
 ) -> None:
-    found = examine(patient, [item("a", raising(error)), item("b", well)])
+    found = run_checks(context, [item("a", raising(error)), item("b", well)])
     assert [(one.status, one.says, one.remedy) for one in found] == [
         (status, says, remedy),
         ("ok", "well", ""),
     ]
 
 
-def test_a_check_that_hangs_fails_at_its_deadline_and_holds_up_no_other(patient: Patient) -> None:
+def test_a_check_that_hangs_fails_at_its_deadline_and_holds_up_no_other(context: CheckContext) -> None:
     ended = threading.Event()
 
-    def hang(_patient: Patient) -> Verdict:
+    def hang(_patient: CheckContext) -> Verdict:
         ended.wait(60)
         return ok("at last")
 
     told: list[str] = []
     began = time.monotonic()
     try:
-        found = examine(
-            patient,
+        found = run_checks(
+            context,
             [item("a", hang, deadline_s=0.3), item("b", well)],
             lambda finding: told.append(finding.item),
         )
@@ -92,20 +92,20 @@ def test_a_check_that_hangs_fails_at_its_deadline_and_holds_up_no_other(patient:
     assert told == ["b", "a"]
 
 
-def test_what_needs_a_broken_item_is_skipped_and_names_the_first_that_broke(patient: Patient) -> None:
+def test_what_needs_a_broken_item_is_skipped_and_names_the_first_that_broke(context: CheckContext) -> None:
     looked = []
 
-    def look(_patient: Patient) -> Verdict:
+    def look(_patient: CheckContext) -> Verdict:
         looked.append(1)
         return ok("")
 
-    found = examine(
-        patient,
+    found = run_checks(
+        context,
         [
-            item("a", raising(BrokenError("broken"))),
+            item("a", raising(CheckFailedError("broken"))),
             item("b", look, "a"),
             item("c", look, "b"),
-            item("d", raising(UnaskedError("D is not set"))),
+            item("d", raising(CheckSkippedError("D is not set"))),
             item("e", look, "d"),
             item("f", well),
         ],
@@ -122,35 +122,35 @@ def test_what_needs_a_broken_item_is_skipped_and_names_the_first_that_broke(pati
     assert not looked
 
 
-def test_items_are_looked_at_side_by_side(patient: Patient) -> None:
+def test_items_are_looked_at_side_by_side(context: CheckContext) -> None:
     met = threading.Barrier(3)
 
-    def meet(_patient: Patient) -> Verdict:
+    def meet(_patient: CheckContext) -> Verdict:
         met.wait(20)
         return ok("met")
 
-    assert [one.says for one in examine(patient, [item(name, meet) for name in "abc"])] == ["met"] * 3
+    assert [one.says for one in run_checks(context, [item(name, meet) for name in "abc"])] == ["met"] * 3
 
 
-def test_no_secret_is_shown_whoever_repeats_it(patient: Patient) -> None:
+def test_no_secret_is_shown_whoever_repeats_it(context: CheckContext) -> None:
     said = (
         f"cannot use redis://:hunter2%2Fsecret@127.0.0.1/0 or hunter2/secret, {'T' * 32}, pw-of-base, "
         "postgresql://x:other-password@h/d, Authorization: Bearer abcdefgh"
     )
-    (found,) = examine(patient, [item("a", raising(BrokenError(said, f"use {'T' * 32}")))])
+    (found,) = run_checks(context, [item("a", raising(CheckFailedError(said, f"use {'T' * 32}")))])
     for secret in ("hunter2", "T" * 32, "pw-of-base", "other-password", "abcdefgh"):
         assert secret not in found.says + found.remedy, found
     assert "127.0.0.1" in found.says
 
 
 def test_a_chosen_item_comes_with_those_it_needs() -> None:
-    assert [one.name for one in chosen(ITEMS, ["watchdog"])] == [
+    assert [one.name for one in select_items(ITEMS, ["watchdog"])] == [
         "prometheus",
         "rules",
         "alertmanager",
         "watchdog",
     ]
-    assert chosen(ITEMS, []) == list(ITEMS)
+    assert select_items(ITEMS, []) == list(ITEMS)
 
 
 def test_items_have_names_of_their_own_and_need_what_there_is() -> None:
@@ -176,21 +176,21 @@ def test_every_line_of_the_guides_checklist_is_executable() -> None:
 )
 def test_who_does_not_answer_is_named_without_secrets(url: str, says: str) -> None:
     port = free_port()
-    with Asker() as asker, pytest.raises(UnansweredError) as caught:
-        asker.ask(url.format(port=port))
+    with HttpProbe() as http, pytest.raises(ProbeError) as caught:
+        http.request(url.format(port=port))
     assert says.format(port=port) in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
 
-def test_findings_are_told_one_at_a_time(patient: Patient) -> None:
+def test_findings_are_told_one_at_a_time(context: CheckContext) -> None:
     inside = threading.Lock()
     together: list[bool] = []
 
-    def found(_finding: Finding) -> None:
+    def found(_finding: CheckResult) -> None:
         free = inside.acquire(blocking=False)
         together.append(not free)
         time.sleep(0.01)
         inside.release()
 
-    examine(patient, [item(str(number), well) for number in range(8)], found)
+    run_checks(context, [item(str(number), well) for number in range(8)], found)
     assert together == [False] * 8

@@ -38,7 +38,7 @@ def test_what_is_broken_fails_alone_and_names_its_remedy(
     failed = {finding.item: finding.says for finding in found.values() if finding.status == "failed"}
     assert list(failed) == [case.fails], failed
     assert case.says in found[case.fails].says
-    assert case.mend in found[case.fails].remedy
+    assert case.fix in found[case.fails].remedy
     skipped = {finding.item for finding in found.values() if finding.status == "skipped"} - {"tls"}
     assert skipped == case.skips & found.keys()
     assert {found[name].says for name in skipped} <= {f"because {case.fails} failed"}

@@ -15,11 +15,11 @@ import psycopg
 import yaml
 
 from openwatt.doctor.checklist import ITEMS
-from openwatt.doctor.context import Patient
-from openwatt.doctor.http_probe import Asker
+from openwatt.doctor.context import CheckContext
+from openwatt.doctor.http_probe import HttpProbe
 from openwatt.doctor.prometheus import JOB
-from openwatt.doctor.results import Finding
-from openwatt.doctor.runner import chosen, examine
+from openwatt.doctor.results import CheckResult
+from openwatt.doctor.runner import run_checks, select_items
 from openwatt.settings import read_settings
 from tests.bugsink_server import Bugsink
 from tests.chaos.running import Home, Service, new_home, wait_until
@@ -92,30 +92,30 @@ class WholeStack:
         ]
 
     @contextmanager
-    def patient(self, variables: Mapping[str, str] = {}, **changes: Any) -> Iterator[Patient]:
+    def context(self, variables: Mapping[str, str] = {}, **changes: Any) -> Iterator[CheckContext]:
         """What the doctor examines; `variables` without their prefix, `changes` of everything else."""
         grafana = self.grafana.url.removeprefix("http://")
         told = {f"OPENWATT_{name}": value.replace("{grafana}", grafana) for name, value in variables.items()}
         environ = {**self.environ, **told}
-        with Asker() as asker:
+        with HttpProbe() as http:
             usual = {
                 "settings": read_settings(environ),
                 "environ": environ,
-                "asker": asker,
+                "http": http,
                 "url": self.url,
                 "metrics_url": f"http://{self.monitoring.stack.addresses.metrics}/metrics",
                 "ops": self.ops,
                 "logrotate": self.logrotate,
                 "patience_s": PATIENCE_S,
             }
-            yield Patient(**{**usual, **changes})
+            yield CheckContext(**{**usual, **changes})
 
     def examined(
         self, variables: Mapping[str, str] = {}, *, only: Sequence[str] = (), **changes: Any
-    ) -> dict[str, Finding]:
+    ) -> dict[str, CheckResult]:
         """What the doctor finds, by item."""
-        with self.patient(variables, **changes) as patient:
-            return {finding.item: finding for finding in examine(patient, chosen(ITEMS, only))}
+        with self.context(variables, **changes) as context:
+            return {finding.item: finding for finding in run_checks(context, select_items(ITEMS, only))}
 
     @contextmanager
     def target(self, address: str) -> Iterator[None]:
@@ -123,16 +123,16 @@ class WholeStack:
         file = self.monitoring.stack.folder / "prometheus" / "targets" / "api.yaml"
         usual = file.read_text()
 
-        def scraped(health: str) -> Callable[[], bool]:
+        def scrape_metrics(health: str) -> Callable[[], bool]:
             return lambda: [h for (job, _), h in self.monitoring.targets().items() if job == JOB] == [health]
 
         file.write_text(json.dumps([{"targets": [address]}]))
-        wait_until(scraped("down"))
+        wait_until(scrape_metrics("down"))
         try:
             yield
         finally:
             file.write_text(usual)
-            wait_until(scraped("up"))
+            wait_until(scrape_metrics("up"))
 
     def changed_ops(self, folder: Path, path: str, change: Callable[[str], str]) -> Path:
         """A copy of the folder ops in which one file reads otherwise."""
@@ -286,7 +286,7 @@ def _until_prometheus_knows(stack: WholeStack) -> None:
         found.update(stack.examined(only=["watchdog", "panels", "baseline", "notifications"]))
         return all(finding.status == "ok" for finding in found.values())
 
-    found: dict[str, Finding] = {}
+    found: dict[str, CheckResult] = {}
     try:
         wait_until(known)
     except AssertionError as error:

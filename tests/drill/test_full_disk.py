@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from openwatt.doctor.results import BrokenError
+from openwatt.doctor.results import CheckFailedError
 from openwatt.drill.full_disk import unfilled_file
 from openwatt.observability import metrics_directory
 from openwatt.settings import Settings
@@ -47,6 +47,6 @@ def test_a_drill_that_was_killed_counts_for_an_hour_at_most(settings: Settings) 
 
 
 def test_where_no_service_writes_metrics_the_drill_says_where_to_go(settings: Settings) -> None:
-    with pytest.raises(BrokenError, match="No such file") as refused, unfilled_file(settings):
+    with pytest.raises(CheckFailedError, match="No such file") as refused, unfilled_file(settings):
         pass
     assert "OPENWATT_DATA_DIR" in refused.value.remedy

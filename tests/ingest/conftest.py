@@ -13,7 +13,6 @@ from openwatt.ingest.declarations import Source, load_sources
 from openwatt.ingest.fetching.client import Fetcher, FetchLimits
 from openwatt.ingest.inspect import Inspection, inspect_document
 from openwatt.ingest.pipeline import Ingestion, Look
-from openwatt.ingest.readers.grid_pdf.words import read_pages
 from openwatt.store.database import Database, bind_to_history
 from openwatt.store.runs import SourceState, StoredRun, last_run, source_states
 from openwatt.store.tariffs import PublishedTariff, TariffFilter, tariffs_on
@@ -45,7 +44,7 @@ class Direct:
         self.reads += 1
         if self.fault is not None:
             raise self.fault
-        return inspect_document(document, sources, references, on=on, name=name, read_pdf=read_pages)
+        return inspect_document(document, sources, references, on=on, name=name)
 
 
 class Desk:

@@ -16,7 +16,6 @@ from openwatt.domain.doubts import References
 from openwatt.domain.tariff import Tariff
 from openwatt.ingest.inspect import Inspection, inspect_document
 from openwatt.ingest.publication import document_of, publish_inspection
-from openwatt.ingest.readers.grid_pdf.words import read_pages
 from openwatt.store.database import Database, bind_to_history
 from openwatt.store.documents import keep_content
 from openwatt.store.tariffs import (
@@ -60,7 +59,7 @@ REFERENCES = shipped_references()
 
 
 def inspected(source: str, content: bytes, references: References = REFERENCES) -> Inspection:
-    found = inspect_document(content, SOURCES, references, on=START.date(), name=source, read_pdf=read_pages)
+    found = inspect_document(content, SOURCES, references, on=START.date(), name=source)
     assert found.outcome == "published", found.doubts
     return found
 
@@ -193,7 +192,6 @@ def test_a_new_grid_of_the_regulator_is_what_later_sheets_are_held_against(desk:
         without,
         on=START.date(),
         name=EDF,
-        read_pdf=read_pages,
     )
     assert {doubt.rule for doubt in sheet.doubts} == {"regulated-unknown"}
     known = known_references([*past, *REGULATOR])

@@ -13,10 +13,10 @@ import pytest
 
 from openwatt.catalogue.references import shipped_references
 from openwatt.domain.doubts import References
+from openwatt.domain.reading import MAX_DOCUMENT_BYTES
 from openwatt.ingest.declarations import Source, load_sources
 from openwatt.ingest.inspect import Inspection, inspect_document
-from openwatt.ingest.readers.grid_pdf.words import read_pages
-from openwatt.ingest.sandbox import BoundedInspector, ReaderStartError, ReadingLimits
+from openwatt.ingest.sandbox import DocumentSandbox, ReaderStartError, ReadingLimits
 from tests.ingest.drawn_sheets import merged_price_cells
 from tests.ingest.hostile_documents import bomb, encrypted, endless_text, slow_pages, ten_thousand_pages
 from tests.shared_data import SHARED, needs_shared_data
@@ -46,7 +46,7 @@ def inspecting(sources: dict[str, Source], references: References) -> Iterator[C
     made = []
 
     def of(limits: ReadingLimits = LIMITS) -> Inspect:
-        made.append(BoundedInspector(limits))
+        made.append(DocumentSandbox(limits))
         return lambda document: made[-1].inspect_document(document, sources, references, on=TODAY)
 
     yield of
@@ -70,7 +70,7 @@ def test_a_bounded_reading_is_the_same_reading(
     inspect = inspecting()
     documents = [GOOD, b'{"values": {"2026-11-22": "RED"}}', b"<html>", b"", b"%PDF-1.7"]
     for document in documents:
-        expected = inspect_document(document, sources, references, on=TODAY, read_pdf=read_pages)
+        expected = inspect_document(document, sources, references, on=TODAY)
         assert inspect(document) == expected
     assert inspect(GOOD).reading.lines
 
@@ -85,7 +85,7 @@ def test_the_corpus_is_read_the_same_in_one_process(
     pids = set()
     for path in paths:
         document = path.read_bytes()
-        expected = inspect_document(document, sources, references, on=TODAY, read_pdf=read_pages)
+        expected = inspect_document(document, sources, references, on=TODAY)
         assert inspect(document) == expected, path
         pids |= {reader.pid for reader in readers()}
     assert len(pids) == 1
@@ -106,7 +106,11 @@ def test_the_corpus_is_read_the_same_in_one_process(
         ),
         (lambda: GOOD[:1500], LIMITS, "damaged or cut short"),
         (lambda: b"%PDF-1.7\n" + b"\0" * 1000, LIMITS, "damaged or cut short"),
-        (lambda: b"%PDF-" + b" " * 40_000_000, LIMITS, "the limit is 40000000|more than 150 MB"),
+        (
+            lambda: b"%PDF-" + b" " * MAX_DOCUMENT_BYTES,
+            LIMITS,
+            f"the limit is {MAX_DOCUMENT_BYTES}|more than 150 MB",
+        ),
         (lambda: b"[" * 100_000, LIMITS, "not a PDF"),
     ],
     ids=["encrypted", "pages", "bomb", "text", "time", "computing", "cut", "junk", "large", "json"],
@@ -181,7 +185,7 @@ def test_each_document_has_its_own_time_of_computing(inspecting: Callable[..., I
 def test_a_fault_of_ours_is_told_as_ours_and_logged(
     sources: dict[str, Source], references: References, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with BoundedInspector(LIMITS) as inspector:
+    with DocumentSandbox(LIMITS) as inspector:
         broken = cast("References", "no references")
         inspection = inspector.inspect_document(GOOD, sources, broken, on=TODAY)
         assert inspection.outcome == "unreadable"
@@ -196,7 +200,7 @@ def test_a_fault_of_ours_is_told_as_ours_and_logged(
 def test_a_name_that_is_no_source_is_an_error_of_who_asks(
     sources: dict[str, Source], references: References
 ) -> None:
-    with BoundedInspector(LIMITS) as inspector, pytest.raises(KeyError, match="nobody"):
+    with DocumentSandbox(LIMITS) as inspector, pytest.raises(KeyError, match="nobody"):
         inspector.inspect_document(GOOD, sources, references, on=TODAY, name="nobody")
 
 
@@ -205,7 +209,7 @@ def test_a_reader_that_cannot_start_is_no_documents_fault(
 ) -> None:
     monkeypatch.setattr("sys.executable", shutil.which("false"))
     with (
-        BoundedInspector() as inspector,
+        DocumentSandbox() as inspector,
         pytest.raises(ReaderStartError, match=r"does not start: .* ended with status 1"),
     ):
         inspector.inspect_document(GOOD, sources, references, on=TODAY)

@@ -1,8 +1,7 @@
-"""Which addresses may be asked: public names over https, never a machine of the inside."""
+"""Which addresses a document may be fetched from: public hosts over https, no machine of the inside."""
 
 import ipaddress
 import queue
-import re
 import socket
 import threading
 from collections.abc import Callable, Sequence
@@ -10,38 +9,10 @@ from collections.abc import Callable, Sequence
 import httpx
 
 from openwatt.ingest.fetching.unreachable import RefusedAddressError
+from openwatt.public_hosts import LONGEST_ADDRESS, IPAddress, is_inner_name, is_public_ip, is_public_name
 
 #: From a host's name and a port to the addresses it has, as text.
 Resolve = Callable[[str, int], Sequence[str]]
-
-IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-
-#: The longest address that is asked; documents have addresses of some hundred signs.
-MAX_LENGTH = 2_000
-
-#: Ends of names that only exist inside (RFC 6761, 6762, 8375, ICANN's reserved `internal`).
-_INSIDE = ("localhost", "local", "internal", "intranet", "lan", "home", "corp", "home.arpa", "localdomain")
-
-_NAME = re.compile(r"([a-z0-9_-]{1,63}\.)+[a-z0-9-]{1,63}")
-
-#: The only block in which public IPv6 addresses are given out (IANA, RFC 4291).
-_GLOBAL_UNICAST = ipaddress.IPv6Network("2000::/3")
-#: Blocks in it that carry an IPv4 address of somebody's choice (6to4, Teredo).
-_TUNNELS = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001::/32"))
-#: How a network without IPv4 writes an IPv4 address (NAT64, RFC 6052): it counts as that address.
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
-
-
-def is_public(ip: IPAddress) -> bool:
-    """Whether an address belongs to the internet at large: not private, loopback, link-local."""
-    if isinstance(ip, ipaddress.IPv6Address):
-        if ip.ipv4_mapped is not None:
-            return is_public(ip.ipv4_mapped)
-        if ip in _NAT64:
-            return is_public(ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF))
-        if ip not in _GLOBAL_UNICAST or any(ip in tunnel for tunnel in _TUNNELS):
-            return False
-    return ip.is_global and not (ip.is_private or ip.is_multicast or ip.is_reserved or ip.is_link_local)
 
 
 def check_address(address: str | httpx.URL, *, loopback: bool = False) -> httpx.URL:
@@ -53,8 +24,8 @@ def check_address(address: str | httpx.URL, *, loopback: bool = False) -> httpx.
         RefusedAddressError: not https on port 443, a user or password in it, or a host of the inside.
     """
     shown = str(address)[:200]
-    if len(str(address)) > MAX_LENGTH:
-        raise RefusedAddressError(f"{shown}… is longer than {MAX_LENGTH} signs")
+    if len(str(address)) > LONGEST_ADDRESS:
+        raise RefusedAddressError(f"{shown}… is longer than {LONGEST_ADDRESS} signs")
     try:
         url = httpx.URL(address)
     except (httpx.InvalidURL, ValueError) as error:
@@ -85,16 +56,15 @@ def _written_ip(host: str) -> IPAddress | None:
 
 
 def _check_ip(host: str, ip: IPAddress, *, loopback: bool) -> None:
-    if not is_public(ip) and not (loopback and ip.is_loopback):
+    if not is_public_ip(ip) and not (loopback and ip.is_loopback):
         raise RefusedAddressError(f"{host} leads to {ip}, which is not a public address")
 
 
 def _check_name(host: str) -> None:
     """Refuses names of the inside, and numbers that resolvers take for an address (127.1, 0x7f000001)."""
-    last = host.rpartition(".")[2]
-    if "." not in host or any(host.endswith(f".{end}") for end in _INSIDE):
+    if is_inner_name(host):
         raise RefusedAddressError(f"{host} is a name of an inner network: give a public address")
-    if last.isdigit() or last.startswith("0x") or not _NAME.fullmatch(host):
+    if not is_public_name(host):
         raise RefusedAddressError(f"{host} is neither a name nor an address")
 
 

@@ -15,6 +15,7 @@ import backoff
 import httpx
 
 from openwatt import __version__
+from openwatt.domain.reading import MAX_DOCUMENT_BYTES
 from openwatt.ingest.fetching import addresses
 from openwatt.ingest.fetching.addresses import Resolve, check_address
 from openwatt.ingest.fetching.connection import DEADLINE, FAULTS, DeadlineTransport, fault_of
@@ -54,7 +55,7 @@ class FetchLimits:
     than is left, is not asked again in this run: earlier than it asks would be impolite.
     """
 
-    bytes: int = 25_000_000
+    bytes: int = MAX_DOCUMENT_BYTES
     request_seconds: float = 60.0
     redirects: int = 5
     attempts: int = 5

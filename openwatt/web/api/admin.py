@@ -15,6 +15,7 @@ import msgspec
 from flask import Blueprint, Response, current_app, request
 from werkzeug.exceptions import NotFound, UnsupportedMediaType
 
+from openwatt.domain.reading import MAX_DOCUMENT_BYTES
 from openwatt.representations.runs import InspectionItem, OverrideDone, RunDetail, RunItem, RunPage
 from openwatt.store.errors import DecisionError
 from openwatt.store.reviews import RunFilter, StoredRun, check_undecided, run_numbered, runs_listed
@@ -49,7 +50,6 @@ admin = Blueprint("admin", __name__, url_prefix="/v1/admin")
 
 #: Requests of one address: nobody guesses a token at this pace, and no person needs more.
 ADMIN_LIMIT = "60/minute"
-LONGEST_DOCUMENT = 25 * 1024 * 1024
 #: What a form adds around a document.
 _FORM_BYTES = 64 * 1024
 #: Statuses by which the command says that something is refused as things stand, or asked wrongly.
@@ -191,7 +191,7 @@ def inspect(question: Question) -> InspectionItem:
     against the regulated tariff that a run knows. Without `source` it is recognised by its own
     words. Nothing is stored.
     """
-    request.max_content_length = LONGEST_DOCUMENT + _FORM_BYTES
+    request.max_content_length = MAX_DOCUMENT_BYTES + _FORM_BYTES
     document, source = _document(question.get(SOURCE))
     named = [] if source is None else [f"--source={source}"]
     answers().database.read_number("schema_number")  # away: that is a 503 and no fault of the document
@@ -218,8 +218,8 @@ def _document(source: str | None) -> tuple[bytes, str | None]:
         raise UnsupportedMediaType(f"This address takes {', '.join(DOCUMENT_TYPES)} or multipart/form-data.")
     if not document and not any(fault.parameter == "file" for fault in faults):
         faults.append(Fault("file", "is empty", of_form=False))
-    if len(document) > LONGEST_DOCUMENT:
-        faults.append(Fault("file", f"is longer than {LONGEST_DOCUMENT} bytes", of_form=False))
+    if len(document) > MAX_DOCUMENT_BYTES:
+        faults.append(Fault("file", f"is longer than {MAX_DOCUMENT_BYTES} bytes", of_form=False))
     if source is not None and (fault := unknown_source(source, _ours().sources)):
         faults.append(fault)
     if faults:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
+from openwatt.public_hosts import LONGEST_ADDRESS, is_public_name
 from openwatt.store.runs import Outcome
 from openwatt.web.http.bodies import decode_object, of_object
 from openwatt.web.http.params import (
@@ -24,10 +25,6 @@ from openwatt.web.http.problems import BadRequestError, Fault
 #: A run's number, as far as addresses and bodies go: a run a second reaches it in thirty years.
 MOST_RUN_ID = 999_999_999
 _OUTCOMES = get_args(Outcome)
-LONGEST_ADDRESS = 2000
-#: A last label that begins with a digit makes the whole a number to browsers and resolvers.
-_PUBLIC_NAME = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)+[a-z][a-z0-9-]*")
-_OWN_NETWORK = re.compile(r".*\.(?:localhost|localdomain|local|internal|intranet|lan|home|corp|home\.arpa)")
 _SOURCE_SCHEMA = {"type": "string", "pattern": "^[a-z0-9_]{1,80}$"}
 
 
@@ -63,7 +60,7 @@ def _address(text: str) -> str:
         raise MeaningError("is no address: its host or port cannot be read") from None
     if "@" in parts.netloc or port not in {None, 443}:
         raise MeaningError("must hold no user, no password and no port")
-    if not _PUBLIC_NAME.fullmatch(host) or _OWN_NETWORK.fullmatch(host):
+    if not is_public_name(host):
         raise MeaningError("must name a public host such as www.supplier.fr, not a number")
     return text
 

@@ -8,13 +8,11 @@ so that nothing is put on a disk.
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import openwatt
+from openwatt.sandbox import command_of, environment, kill_group
 
 #: How long a request waits for a command; Gunicorn gives a worker that ends 30 s.
 MAX_SECONDS = 25
@@ -24,11 +22,6 @@ MAX_MEGABYTES = 350
 MAX_CPU_SECONDS = 4
 #: Commands that one worker runs at once.
 MOST_AT_ONCE = 1
-
-#: What a process needs of our environment; our own settings and secrets are not among it.
-_KEPT = frozenset({"PATH", "HOME", "LANG", "TZ", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH"})
-#: A linear algebra of one thread: each more reserves memory that counts against the limit.
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 class BusyError(Exception):
@@ -71,26 +64,21 @@ class Commands:
             self._free.release()
 
     def _run(self, arguments: Sequence[str], given: bytes, settings: Mapping[str, str]) -> Done:
-        root = str(Path(openwatt.__file__).parents[1])
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if name in _KEPT or (settings and name.startswith("PG"))
-        }
+        of_libpq = {name: value for name, value in os.environ.items() if settings and name.startswith("PG")}
         bounds = [str(self._seconds), str(MAX_MEGABYTES), str(MAX_CPU_SECONDS)]
         process = subprocess.Popen(  # noqa: S603 - our own module under our own interpreter
-            [sys.executable, "-P", "-m", "openwatt.cli.limited", *bounds, *arguments],
+            command_of("openwatt.cli.limited", *bounds, *arguments),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd="/",  # not ours: the file .env of a folder would be read
-            env={**kept, **_ONE_THREAD, "PYTHONPATH": root, "PYTHONUTF8": "1", **settings},
+            env=environment(of_libpq | dict(settings)),
             start_new_session=True,
         )
         try:
             output, complaint = process.communicate(given, timeout=self._seconds)
         except BaseException as error:
-            os.killpg(process.pid, signal.SIGKILL)  # with whatever it has started
+            kill_group(process.pid)
             process.communicate()
             if isinstance(error, subprocess.TimeoutExpired):
                 raise OvertimeError from None

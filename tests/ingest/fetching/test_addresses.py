@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openwatt.ingest.declarations import load_sources
-from openwatt.ingest.fetching.addresses import IPAddress, check_address, checked_ips, is_public
+from openwatt.ingest.fetching.addresses import check_address, checked_ips
 from openwatt.ingest.fetching.unreachable import RefusedAddressError
+from openwatt.public_hosts import IPAddress, is_public_ip
 
 #: Written by hand from the registries of IANA, not from what Python knows of them.
 INNER_V4 = [
@@ -74,7 +75,7 @@ def written(ip: IPAddress) -> str:
 def test_no_inner_address_is_public_however_it_is_written(
     ip: IPAddress,
 ) -> None:
-    assert not is_public(ip)
+    assert not is_public_ip(ip)
     with pytest.raises(RefusedAddressError):
         check_address(f"https://{written(ip)}/sheet.pdf")
     with pytest.raises(RefusedAddressError, match="not a public address"):
@@ -85,19 +86,19 @@ def test_no_inner_address_is_public_however_it_is_written(
 def test_an_inner_block_is_inner_from_its_first_address_to_its_last(
     network: ipaddress.IPv4Network | ipaddress.IPv6Network,
 ) -> None:
-    assert not is_public(network[0])
-    assert not is_public(network[-1])
+    assert not is_public_ip(network[0])
+    assert not is_public_ip(network[-1])
 
 
 @given(st.ip_addresses(v=4).filter(lambda ip: not any(ip in network for network in INNER_V4)))
-def test_the_rest_of_ipv4_is_public(ip: ipaddress.IPv4Address) -> None:
+def test_the_rest_of_ipv4_is_public_ip(ip: ipaddress.IPv4Address) -> None:
     special = any(ip in ipaddress.IPv4Network(text) for text in ("192.0.0.0/24", "192.88.99.0/24"))
-    assert special or is_public(ip)
+    assert special or is_public_ip(ip)
 
 
 @pytest.mark.parametrize("text", ["2a01:cb00::1", "2606:4700::1111", "64:ff9b::808:808", "::ffff:8.8.8.8"])
 def test_public_ipv6_addresses_are_public(text: str) -> None:
-    assert is_public(ipaddress.ip_address(text))
+    assert is_public_ip(ipaddress.ip_address(text))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from openwatt.ingest.declarations import load_sources
 from openwatt.ingest.fetching.client import FetchedDocument, Fetcher, FetchLimits
 from openwatt.ingest.fetching.unreachable import UnreachableError
 from openwatt.ingest.readers.unreadable import UnreadableDocumentError
-from openwatt.ingest.sandbox import BoundedInspector, ReadingLimits
+from openwatt.ingest.sandbox import DocumentSandbox, ReadingLimits
 from tests.ingest.drawn_sheets import merged_price_cells
 from tests.ingest.fault_server import NO_TLS, Answer, Request, Turns, running
 from tests.ingest.hostile_documents import bomb, encrypted, ten_thousand_pages
@@ -99,7 +99,7 @@ def endings() -> dict[str, tuple[str, str]]:
     with (
         running() as server,
         Fetcher("test", Turns(), limits, tls=NO_TLS, loopback=True) as fetcher,
-        BoundedInspector(ReadingLimits(memory_bytes=150_000_000)) as inspector,
+        DocumentSandbox(ReadingLimits(memory_bytes=150_000_000)) as inspector,
     ):
 
         def ending(address: str) -> tuple[str, str]:

@@ -8,10 +8,11 @@ import pytest
 
 from openwatt.catalogue.references import shipped_references
 from openwatt.domain.doubts import Expected, find_doubts
-from openwatt.ingest.readers.grid_pdf.apart import MAX_SECONDS, read_pages_apart
+from openwatt.domain.reading import MAX_DOCUMENT_BYTES
 from openwatt.ingest.readers.grid_pdf.sheet import read_sheet
 from openwatt.ingest.readers.grid_pdf.words import Page, Word, read_pages
 from openwatt.ingest.readers.unreadable import UnreadableDocumentError
+from openwatt.ingest.sandbox import DocumentSandbox, ReadingLimits
 from tests.ingest.drawn_sheets import merged_price_cells
 from tests.ingest.hostile_documents import (
     bomb,
@@ -22,20 +23,22 @@ from tests.ingest.hostile_documents import (
     ten_thousand_pages,
 )
 
+COSTLY = "needs more than 3 s of computing|needs more than 256 MB"
+
 
 @pytest.mark.parametrize(
     ("document", "reason"),
     [
         (encrypted, "locked by a password"),
         (ten_thousand_pages, "10000 pages, the limit is 150"),
-        (bomb, "needs more than 15 s or 1000 MB"),
-        (bomb_in_a_bomb, "needs more than 15 s or 1000 MB"),
-        (endless_text, "more text than any price sheet|needs more than 15 s or 1000 MB"),
+        (bomb, COSTLY),
+        (bomb_in_a_bomb, COSTLY),
+        (endless_text, f"more text than any price sheet|{COSTLY}"),
         (lambda: merged_price_cells().pdf[:1500], "damaged or cut short"),
         (lambda: b"%PDF-1.7\n" + b"\0" * 1000, "damaged or cut short"),
         (lambda: b"<!doctype html><html>", "an HTML page"),
         (lambda: b"", "not a PDF"),
-        (lambda: b"%PDF-" + b" " * 40_000_000, "the limit is 40000000"),
+        (lambda: b"%PDF-" + b" " * MAX_DOCUMENT_BYTES, f"the limit is {MAX_DOCUMENT_BYTES}"),
     ],
     ids=["encrypted", "pages", "bomb", "bomb in a bomb", "text", "cut", "junk", "html", "empty", "large"],
 )
@@ -44,14 +47,18 @@ def test_a_hostile_document_is_unreadable_within_its_limits(
 ) -> None:
     made = document()
     start = time.monotonic()
-    with pytest.raises(UnreadableDocumentError, match=reason):
-        read_pages_apart(made)
-    assert time.monotonic() - start < MAX_SECONDS + 6
+    with DocumentSandbox() as sandbox, pytest.raises(UnreadableDocumentError, match=reason):
+        sandbox.read_pages(made)
+    assert time.monotonic() - start < ReadingLimits().seconds + 6
 
 
-def test_a_good_document_says_the_same_in_a_process_apart() -> None:
-    pages = read_pages_apart(merged_price_cells().pdf)
-    assert len(pages) == 1
+def test_a_good_document_has_the_same_words_in_a_sandbox_and_after_a_hostile_one() -> None:
+    good = merged_price_cells().pdf
+    with DocumentSandbox() as sandbox:
+        with pytest.raises(UnreadableDocumentError):
+            sandbox.read_pages(bomb())
+        pages = sandbox.read_pages(good)
+    assert pages == read_pages(good)
     assert "option tarifaire base" in pages[0].text
 
 

@@ -29,13 +29,14 @@ import openwatt.web.http.bearer
 from openwatt.app import create_app
 from openwatt.catalogue.references import shipped_references
 from openwatt.cli import main
+from openwatt.domain.reading import MAX_DOCUMENT_BYTES
 from openwatt.domain.tariff import Tariff
 from openwatt.ingest.declarations import load_sources
-from openwatt.ingest.sandbox import BoundedInspector
+from openwatt.ingest.sandbox import DocumentSandbox
 from openwatt.settings import Settings
 from openwatt.store.database import Connection
 from openwatt.store.tariffs import Document, Observation, publish, regulated_history
-from openwatt.web.api.admin import LONGEST_DOCUMENT, Admin
+from openwatt.web.api.admin import Admin
 from openwatt.web.api.command_runs import Commands, Done, OvertimeError
 from openwatt.web.http.bearer import Bearer
 from tests.conftest import NOW, Server, close_app
@@ -384,7 +385,7 @@ def thrice(tariff: Tariff) -> Tariff:
 def test_a_document_is_read_within_the_limits_of_a_run(ask: Ask) -> None:
     content = bomb(megabytes=700)
     answer = ask("POST", "/inspect", data=content, content_type="application/pdf")
-    with BoundedInspector() as inspector:
+    with DocumentSandbox() as inspector:
         run = inspector.inspect_document(content, load_sources(), shipped_references(), on=NOW.date())
     assert run.outcome == "unreadable"
     assert "256 MB" in (run.reason or "")
@@ -413,9 +414,9 @@ def test_what_cannot_be_inspected_is_said(
 
 def test_a_document_beyond_25_mb_is_refused(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Commands, "run", lambda *_, **__: pytest.fail("nothing reads it"))
-    large = bytes(LONGEST_DOCUMENT + 1)
+    large = bytes(MAX_DOCUMENT_BYTES + 1)
     assert ask("POST", "/inspect", data=large, content_type="application/pdf").status_code == 422
-    larger = bytes(LONGEST_DOCUMENT + 100_000)
+    larger = bytes(MAX_DOCUMENT_BYTES + 100_000)
     assert ask("POST", "/inspect", data=larger, content_type="application/pdf").status_code == 413
     part = b'--b\r\nContent-Disposition: form-data; name="file"; filename="x.pdf"\r\n\r\n%b\r\n--b--\r\n'
     form = {"data": part % larger, "content_type": "multipart/form-data; boundary=b"}
@@ -453,7 +454,7 @@ def test_one_document_is_read_at_a_time_and_the_others_are_told_to_come_back(
 
 def program(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """Lets another program stand where the command does, behind the same limits."""
-    limited = f"from openwatt.cli.limited import limit; import sys; limit(*map(int, sys.argv[1:3])); {text}"
+    limited = f"from openwatt.cli.limited import limit; import sys; limit(*map(int, sys.argv[1:4])); {text}"
     start = subprocess.Popen
 
     def popen(arguments: list[str], **more: Any) -> subprocess.Popen[bytes]:
@@ -488,7 +489,7 @@ def alive(process: psutil.Process) -> bool:
 
 
 def test_a_command_whose_service_has_died_ends_itself() -> None:
-    text = "from openwatt.cli.limited import limit; import time; limit(1, 4000); time.sleep(60)"
+    text = "from openwatt.cli.limited import limit; import time; limit(1, 4000, 15); time.sleep(60)"
     done = subprocess.run([sys.executable, "-c", text], check=False, timeout=40)
     assert done.returncode == -signal.SIGALRM
 

@@ -10,11 +10,11 @@ from itertools import islice
 import pypdfium2 as pdfium  # type: ignore[import-untyped]
 import pypdfium2.raw as pdfium_c  # type: ignore[import-untyped]
 
+from openwatt.domain.reading import MAX_DOCUMENT_BYTES
 from openwatt.ingest.readers.figures import plain
 from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 
 MAX_PAGES = 150
-MAX_BYTES = 40_000_000
 MAX_CHARACTERS_PER_PAGE = 60_000
 MAX_CHARACTERS = 600_000
 #: The densest real page has 900 words; what follows grows with the square of this.
@@ -86,8 +86,8 @@ def open_pdf(document: bytes) -> pdfium.PdfDocument:
     Raises:
         UnreadableDocumentError: not a PDF, damaged, locked by a password, or beyond a limit.
     """
-    if len(document) > MAX_BYTES:
-        raise UnreadableDocumentError(f"{len(document)} bytes, the limit is {MAX_BYTES}")
+    if len(document) > MAX_DOCUMENT_BYTES:
+        raise UnreadableDocumentError(f"{len(document)} bytes, the limit is {MAX_DOCUMENT_BYTES}")
     if b"%PDF-" not in document[:1024]:
         kind = "an HTML page" if b"<html" in document[:2048].lower() else "something else"
         raise UnreadableDocumentError(f"not a PDF: the bytes are {kind}")
