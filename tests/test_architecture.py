@@ -38,7 +38,7 @@ ONLY_IN = {
     "flask": {"web", "app"},
     "werkzeug": {"web"},
     "psycopg": {"store", "bootstrap", "catalogue"},
-    "gunicorn": {"web", "telemetry"},
+    "gunicorn": {"web", "telemetry", "server"},
     "psycopg_pool": {"store"},
     "pypdfium2": {"ingest"},
     "yaml": {"ingest", "doctor", "sentry_alerts"},  # rules are files beside Prometheus's; so are routes

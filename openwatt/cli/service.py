@@ -19,6 +19,19 @@ from openwatt.telemetry.metrics.server import MetricsServer
 
 
 @click.command()
+def serve() -> None:
+    """Serve the API and the pages until Ctrl-C, with workers of Gunicorn.
+
+    Address, workers and all else are settings: OPENWATT_BIND, OPENWATT_WORKERS...; HUP
+    takes up changed ones. The database is made ready first: the embedded PostgreSQL is
+    started and filled, any other one is migrated. In a checkout `make run` does the same.
+    """
+    from openwatt.server import Server  # noqa: PLC0415  the web, which no other command needs
+
+    Server().run()
+
+
+@click.command()
 @click.pass_context
 def migrate(context: click.Context) -> None:
     """Bring the database to this version's schema; the service does so itself when it starts."""
@@ -117,4 +130,4 @@ def _unreadable(path: object, why: object) -> click.ClickException:
     )
 
 
-COMMANDS: tuple[click.Command, ...] = (migrate, keep_database, show_settings, metrics)
+COMMANDS: tuple[click.Command, ...] = (serve, migrate, keep_database, show_settings, metrics)

@@ -314,18 +314,22 @@ def service_alone() -> Iterator[Service]:
 class ConfiguredService(Service):
     """A service that has all its settings from the file `.env` of its own folder, as a unit starts it."""
 
+    command: tuple[str, ...] = ("gunicorn", "wsgi:app")
+    files: tuple[str, ...] = ("gunicorn.conf.py", "wsgi.py")
+    """Of a checkout, which the command needs in its folder."""
+
     def __init__(self, home: Home, settings: dict[str, str]) -> None:
         self.home = home
         self.port = free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="service-", dir=home.folder))
-        for name in ("gunicorn.conf.py", "wsgi.py"):
+        for name in self.files:
             shutil.copy(REPOSITORY / name, self.folder)
         self.write(settings)
         self.log = self.folder / "log"
         environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENWATT_")}
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [PROGRAMS / "gunicorn", "wsgi:app"],
+                [PROGRAMS / self.command[0], *self.command[1:]],
                 cwd=self.folder,
                 env={**environment, "PYTHONWARNINGS": "default", "PYTHONPATH": str(REPOSITORY)},
                 stdin=subprocess.DEVNULL,
