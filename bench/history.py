@@ -123,7 +123,7 @@ def of_a_day(
     parameters = (
         NO_FILTER | dict(wanted or {}) | {"on": on, "known_at": known_at or "infinity", "limit": limit}
     )
-    return Question(name, statement("tariffs_on"), parameters, rows, on, known_at or FOR_EVER)
+    return Question(name, statement("tariffs/on_day"), parameters, rows, on, known_at or FOR_EVER)
 
 
 def questions(periods: int) -> list[Question]:
@@ -151,8 +151,8 @@ def questions(periods: int) -> list[Question]:
         of_a_day("latest, third page of 100", TODAY, rows=101, limit=101, wanted=third_page),
         of_a_day("latest, one option and power", TODAY, rows=25, wanted={"option": "BASE", "power_kva": 6}),
         of_a_day("latest, one contract", TODAY, rows=1, wanted=one),
-        Question("history of one contract", statement("tariffs_history"), whole_history, min(begun, periods)),
-        Question("history, first page of 100", statement("tariffs_history"), every_history, 101),
+        Question("history of one contract", statement("tariffs/history"), whole_history, min(begun, periods)),
+        Question("history, first page of 100", statement("tariffs/history"), every_history, 101),
         latest.named("DISTINCT ON", DISTINCT_ON),
         latest.named("row_number()", ROW_NUMBER),
         known.named("DISTINCT ON", DISTINCT_ON),

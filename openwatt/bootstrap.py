@@ -149,7 +149,7 @@ def prepare_database(settings: Settings) -> None:
         loaded = load_catalogue(connection)
         with refusals(connection):  # what a reader's connection would be refused is said here, and once
             is_bound = bind_to_history(connection, READ_DEADLINE_S)
-            connection.execute(statement("schema_number"))
+            connection.execute(statement("schema/number"))
     if not is_bound:
         logger.warning("the history is protected by triggers alone", extra={"reason": UNBOUND})
     if applied or loaded:

@@ -166,8 +166,8 @@ def restore_backup(conninfo: str, file: Path, *, say: Say = lambda _text: None) 
                 say("comparing with what was dumped")
                 _compare(held, _digests(connection))
             migrate(connection)
-            connection.execute(statement("grant_writer"))
-            connection.execute(statement("data_version_restored"))
+            connection.execute(statement("schema/grant_writer"))
+            connection.execute(statement("database/advance_data_version"))
         say("changing places")
         _change_places(maintenance, name, before, aside)
     except BaseException:
@@ -187,14 +187,14 @@ class _Owners(NamedTuple):
 def _owners(conninfo: str, maintenance: str, name: str) -> _Owners | None:
     """For whom a superuser restores; None where this user restores what is its own."""
     with psycopg.connect(maintenance, connect_timeout=10) as connection:
-        row = connection.execute(statement("database_owner"), {"database": name}).fetchone()
+        row = connection.execute(statement("database/owner"), {"database": name}).fetchone()
         user = connection.info.user
     if row is None:
         raise BackupError(f"there is no database {name} on the server: create it, then restore")
     owner, is_ours, is_superuser = str(row[0]), bool(row[1]), bool(row[2])
     tables = owner
     with suppress(psycopg.Error), psycopg.connect(conninfo, connect_timeout=10) as connection:  # if it opens
-        found = connection.execute(statement("tables_owner")).fetchone()
+        found = connection.execute(statement("schema/owner")).fetchone()
         tables = owner if found is None else str(found[0])
     if is_ours and tables == owner:
         return None
@@ -244,7 +244,7 @@ def drop_kept(conninfo: str) -> list[str]:
     maintenance = make_conninfo(conninfo, dbname="postgres")
     with psycopg.connect(maintenance, autocommit=True, connect_timeout=10) as connection:
         asked = {"pattern": f"^{re.escape(name[:30])}_before_[0-9]{{8}}_[0-9]{{6}}_[0-9a-f]{{4}}$"}
-        kept = [str(row[0]) for row in connection.execute(statement("databases_kept"), asked)]
+        kept = [str(row[0]) for row in connection.execute(statement("database/set_aside"), asked)]
     for each in kept:
         _alter(maintenance, "drop database {} with (force)", each)
     return kept
@@ -319,8 +319,8 @@ def _digests(connection: psycopg.Connection[Any]) -> dict[str, TableDigest]:
     """The digest of every table, as this connection sees them; instants are written in UTC."""
     connection.execute("set timezone to 'UTC'")
     found = {}
-    for (table,) in connection.execute(statement("tables")).fetchall():
-        asked = sql.SQL(statement("table_digest")).format(table=sql.Identifier(table))
+    for (table,) in connection.execute(statement("schema/tables")).fetchall():
+        asked = sql.SQL(statement("schema/table_digest")).format(table=sql.Identifier(table))
         found[str(table)] = TableDigest(*connection.execute(asked).fetchall()[0])
     return found
 
@@ -351,7 +351,7 @@ def _scratch_server(temporary: Path) -> Iterator[str]:
 
 def _end_sessions(maintenance: str, name: str) -> None:
     with psycopg.connect(maintenance, autocommit=True, connect_timeout=10) as connection:
-        connection.execute(statement("end_sessions"), {"database": name})
+        connection.execute(statement("sessions/terminate"), {"database": name})
 
 
 def _alter(maintenance: str, change: LiteralString, *names: str) -> None:

@@ -64,7 +64,7 @@ class BoundedConnection(psycopg.Connection[Any]):
 def bind_to_history(connection: Connection, statement_timeout_s: float) -> bool:
     """Binds a connection to a time and to the role that may only read and insert; False where it may not."""
     row = connection.execute(
-        statement("connection_settings"), {"statement_timeout": f"{statement_timeout_s}s"}
+        statement("sessions/settings"), {"statement_timeout": f"{statement_timeout_s}s"}
     ).fetchone()
     return row is not None and row[1] is not None
 

@@ -23,7 +23,7 @@ class SeenDocument:
 
 def documents_seen(database: Database) -> list[SeenDocument]:
     """Every document that tariffs come from, or that has confirmed them last; the last seen one first."""
-    return database.read("documents_seen", {}, SeenDocument)
+    return database.read("documents/seen", {}, SeenDocument)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +36,10 @@ class KeptDocument(Document):
 
 def keep_content(connection: Connection, document: KeptDocument) -> None:
     """Keeps a document with its bytes, once, by its reference."""
-    connection.execute(statement("keep_content"), asdict(document))
+    connection.execute(statement("documents/insert_with_content"), asdict(document))
 
 
 def kept_document(connection: Connection, reference: str) -> KeptDocument | None:
     """A kept document by its reference."""
     with connection.cursor(row_factory=kwargs_row(KeptDocument)) as cursor:
-        return cursor.execute(statement("document_content"), {"reference": reference}).fetchone()
+        return cursor.execute(statement("documents/content"), {"reference": reference}).fetchone()

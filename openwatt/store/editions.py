@@ -12,11 +12,11 @@ def edition_is_loaded(connection: psycopg.Connection[Any], sha256: str) -> bool:
 
     Must be called in a transaction: the lock that makes it wait ends with it.
     """
-    connection.execute(statement("catalogue_lock"))
-    row = connection.execute(statement("catalogue_edition_known"), {"sha256": sha256}).fetchone()
+    connection.execute(statement("catalogue/lock"))
+    row = connection.execute(statement("catalogue/edition_known"), {"sha256": sha256}).fetchone()
     return bool(row and row[0])
 
 
 def note_edition(connection: psycopg.Connection[Any], sha256: str) -> None:
     """Notes that an edition was loaded."""
-    connection.execute(statement("catalogue_edition_loaded"), {"sha256": sha256})
+    connection.execute(statement("catalogue/record_edition"), {"sha256": sha256})

@@ -14,7 +14,7 @@ _ROWS_A_FETCH = 2000
 
 def export_size(connection: psycopg.Connection[Any]) -> int:
     """How many rows an export has."""
-    row = connection.execute(statement("export_size")).fetchone()
+    row = connection.execute(statement("tariffs/count")).fetchone()
     return int(row[0]) if row else 0
 
 
@@ -29,4 +29,4 @@ def export_rows(connection: psycopg.Connection[Any]) -> Generator[PublishedTarif
         connection.cursor("export", row_factory=kwargs_row(published_row)) as cursor,
     ):
         cursor.itersize = _ROWS_A_FETCH
-        yield from cursor.execute(statement("export_rows"))
+        yield from cursor.execute(statement("tariffs/export"))

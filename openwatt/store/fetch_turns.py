@@ -14,5 +14,5 @@ def take_turn(connection: Connection, host: str, interval_s: float = INTERVAL_S)
     cost the others one interval.
     """
     parameters = {"host": host.lower(), "interval_s": interval_s}
-    row = connection.execute(statement("take_fetch_turn"), parameters).fetchone()
+    row = connection.execute(statement("sources/take_fetch_turn"), parameters).fetchone()
     return float(row[0]) if row else 0.0

@@ -36,7 +36,7 @@ def read_schema(database: Database) -> int:
         DatabaseAwayError: it does not answer.
     """
     try:
-        return database.read_number("schema_number")
+        return database.read_number("schema/number")
     except psycopg.errors.UndefinedTable as error:
         raise SchemaError("the database holds nothing of OpenWatt: run `openwatt migrate`") from error
     except psycopg.errors.InsufficientPrivilege as error:
@@ -89,15 +89,15 @@ def migrate(connection: psycopg.Connection[Any]) -> list[str]:
             f"`create database … encoding 'UTF8' template template0`"
         )
     with refusals(connection), connection.transaction():
-        connection.execute(statement("schema_lock"))
-        connection.execute(statement("schema_migrations"))
-        (found,) = connection.execute(statement("schema_number")).fetchone() or (0,)
+        connection.execute(statement("schema/lock"))
+        connection.execute(statement("schema/create_migrations"))
+        (found,) = connection.execute(statement("schema/number")).fetchone() or (0,)
         _refuse_newer(found)
         applied = []
         for number, (name, sql) in migrations().items():
             if number > found:
                 connection.execute(sql)
-                connection.execute(statement("schema_applied"), {"number": number, "name": name})
+                connection.execute(statement("schema/record_migration"), {"number": number, "name": name})
                 applied.append(f"{number:04}_{name}")
-        connection.execute(statement("grant_writer"))
+        connection.execute(statement("schema/grant_writer"))
     return applied

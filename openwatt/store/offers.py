@@ -28,9 +28,9 @@ class StoredOffer:
 
 def stored_suppliers(database: Database) -> list[StoredSupplier]:
     """Every supplier, by name."""
-    return database.read("suppliers", {}, StoredSupplier)
+    return database.read("offers/suppliers", {}, StoredSupplier)
 
 
 def stored_offers(database: Database, supplier: str | None) -> list[StoredOffer]:
     """Every offer, or those of one supplier (in any case of letters), by supplier and name."""
-    return database.read("offers", {"supplier": supplier}, StoredOffer)
+    return database.read("offers/offers", {"supplier": supplier}, StoredOffer)

@@ -23,7 +23,7 @@ class AddressOverride:
 
 def set_override(connection: Connection, override: AddressOverride) -> None:
     """Keeps an override; the newest of a source counts."""
-    connection.execute(statement("override_set"), asdict(override))
+    connection.execute(statement("sources/set_override"), asdict(override))
 
 
 def overrides_in_force(
@@ -31,7 +31,9 @@ def overrides_in_force(
 ) -> list[AddressOverride]:
     """The overrides that count on a day, of all sources or of one, by source."""
     with connection.cursor(row_factory=kwargs_row(AddressOverride)) as cursor:
-        return cursor.execute(statement("overrides_in_force"), {"on": on, "source": source}).fetchall()
+        return cursor.execute(
+            statement("sources/overrides_in_force"), {"on": on, "source": source}
+        ).fetchall()
 
 
 def address_in_force(connection: Connection, source: str, on: dt.date) -> str | None:

@@ -28,7 +28,7 @@ def check_sessions(connection: Connection, conninfo: str) -> None:
     Raises:
         PoolerError: naming the remedy.
     """
-    row = connection.execute(statement("session_process")).fetchone()
+    row = connection.execute(statement("sessions/process")).fetchone()
     if row is not None and row[0] == connection.info.backend_pid:
         return
     shared, rounds = None, 0
@@ -52,7 +52,7 @@ def _is_shared(conninfo: str) -> bool | None:
     try:
         ours = BoundedConnection.connect(conninfo, autocommit=True, connect_timeout=2)
         opened.append(ours)
-        ours.execute(statement("mark_session"), {"mark": mark})
+        ours.execute(statement("sessions/set_mark"), {"mark": mark})
         for _ in range(_OTHERS):
             other = BoundedConnection.connect(conninfo, connect_timeout=2)
             opened.append(other)
@@ -68,5 +68,5 @@ def _is_shared(conninfo: str) -> bool | None:
 
 
 def _sees(connection: Connection, mark: str) -> bool:
-    row = connection.execute(statement("session_mark")).fetchone()
+    row = connection.execute(statement("sessions/mark")).fetchone()
     return row is not None and row[0] == mark

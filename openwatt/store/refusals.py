@@ -72,7 +72,7 @@ def _owns_database(connection: psycopg.Connection[object]) -> bool:
     """Whether the user owns the database, which without INHERIT lets nobody create tables before 16."""
     try:
         row: Any = connection.execute(
-            statement("database_owner"), {"database": connection.info.dbname}
+            statement("database/owner"), {"database": connection.info.dbname}
         ).fetchone()
     except psycopg.Error:
         return False

@@ -67,12 +67,12 @@ def runs_listed(
 ) -> list[StoredRun]:
     """Runs from the newest to the oldest, at most `limit`, of those that follow the run `after`."""
     parameters = wanted._asdict() | {"run_id": None, "after": after, "limit": limit}
-    return database.read("runs_listed", parameters, _run)
+    return database.read("runs/list", parameters, _run)
 
 
 def run_numbered(database: Database, run_id: int) -> StoredRun | None:
     """One run; None when there is no such."""
-    found = database.read("runs_listed", _only(run_id), _run)
+    found = database.read("runs/list", _only(run_id), _run)
     return found[0] if found else None
 
 
@@ -83,9 +83,9 @@ def undecided_run(connection: Connection, run_id: int) -> StoredRun:
         UnknownRunError: there is no such run.
         DecisionError: it was not refused, or its document was decided on already.
     """
-    connection.execute(statement("review_lock"))
+    connection.execute(statement("reviews/lock"))
     with connection.cursor(row_factory=kwargs_row(_run)) as cursor:
-        run = cursor.execute(statement("runs_listed"), _only(run_id)).fetchone()
+        run = cursor.execute(statement("runs/list"), _only(run_id)).fetchone()
     if run is None:
         raise UnknownRunError(f"there is no run {run_id}: `openwatt review --all` lists those there are")
     check_undecided(run)
@@ -112,28 +112,28 @@ def check_undecided(run: StoredRun) -> None:
 def record_decision(connection: Connection, decision: Decision) -> None:
     """Keeps a decision for good, in the transaction in which `undecided_run` gave its run."""
     parameters = {name: getattr(decision, name) for name in Decision.__dataclass_fields__}
-    connection.execute(statement("review_decide"), parameters)
+    connection.execute(statement("reviews/insert"), parameters)
 
 
 def decision_on(connection: Connection, source: str, sha256: str | None) -> Decision | None:
     """What was decided on a document of a source, so that the same bytes need not be decided on again."""
     with connection.cursor(row_factory=kwargs_row(Decision)) as cursor:
         return cursor.execute(
-            statement("review_of_document"), {"source": source, "sha256": sha256}
+            statement("reviews/of_document"), {"source": source, "sha256": sha256}
         ).fetchone()
 
 
 def document_of_run(connection: Connection, run_id: int) -> KeptDocument | None:
     """The document that a run found; None when it found none."""
     with connection.cursor(row_factory=kwargs_row(KeptDocument)) as cursor:
-        return cursor.execute(statement("document_of_run"), {"run_id": run_id}).fetchone()
+        return cursor.execute(statement("documents/of_run"), {"run_id": run_id}).fetchone()
 
 
 def periods_published_since(
     connection: Connection, supplier: str, since: dt.datetime
 ) -> set[tuple[str, str, int, dt.date]]:
     """(offer, option, power, first day) of the tariffs that a supplier's documents gave after an instant."""
-    rows = connection.execute(statement("published_since"), {"supplier": supplier, "since": since})
+    rows = connection.execute(statement("tariffs/published_since"), {"supplier": supplier, "since": since})
     return {tuple(row) for row in rows}
 
 

@@ -67,7 +67,7 @@ def record_run(connection: Connection, run: Run) -> int:
     parameters: dict[str, Any] = {field.name: getattr(run, field.name) for field in fields(Run)}
     parameters["offers"] = list(run.offers)
     parameters["detail"] = _ENCODER.encode(run.detail).decode()
-    row = connection.execute(statement("record_run"), parameters).fetchone()
+    row = connection.execute(statement("runs/insert"), parameters).fetchone()
     assert row is not None  # noqa: S101 - an insert that returns has a row
     return int(row[0])
 
@@ -75,7 +75,7 @@ def record_run(connection: Connection, run: Run) -> int:
 def last_run(connection: Connection, source: str) -> StoredRun | None:
     """The newest run of a source."""
     with connection.cursor(row_factory=kwargs_row(_stored)) as cursor:
-        return cursor.execute(statement("last_run"), {"source": source}).fetchone()
+        return cursor.execute(statement("runs/last"), {"source": source}).fetchone()
 
 
 def _stored(offers: list[str], **row: Any) -> StoredRun:
@@ -85,7 +85,7 @@ def _stored(offers: list[str], **row: Any) -> StoredRun:
 def last_answer(connection: Connection, source: str) -> LastAnswer | None:
     """What a source's address gave last; None before its first document."""
     with connection.cursor(row_factory=kwargs_row(LastAnswer)) as cursor:
-        return cursor.execute(statement("last_answer"), {"source": source}).fetchone()
+        return cursor.execute(statement("runs/last_answer"), {"source": source}).fetchone()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +106,12 @@ class SourceState:
 def source_states(connection: Connection) -> list[SourceState]:
     """The state of every source that was ever looked at, by its name."""
     with connection.cursor(row_factory=kwargs_row(SourceState)) as cursor:
-        return cursor.execute(statement("source_states")).fetchall()
+        return cursor.execute(statement("sources/states")).fetchall()
 
 
 def declared_source_states(database: Database, declared: Collection[str]) -> list[SourceState]:
     """The state of every declared source that was ever looked at, by its name."""
-    return database.read("declared_source_states", {"declared": list(declared)}, SourceState)
+    return database.read("sources/declared_states", {"declared": list(declared)}, SourceState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,7 +126,7 @@ class OfferState:
 
 def offer_states(database: Database, declared: Collection[str]) -> list[OfferState]:
     """Every offer that has a declared source which does not stand well."""
-    return database.read("offer_states", {"declared": list(declared)}, OfferState)
+    return database.read("sources/offer_states", {"declared": list(declared)}, OfferState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,4 +155,4 @@ def ingest_states(database: Database, declared: Collection[str]) -> list[StoredI
     A source that is declared no longer keeps its runs and figures, but nobody looks at
     it any more: its state would alarm for ever.
     """
-    return database.read("ingest_states", {"declared": list(declared)}, StoredIngestState)
+    return database.read("sources/ingest_states", {"declared": list(declared)}, StoredIngestState)

@@ -17,4 +17,4 @@ class StoredServer:
 
 def server_of(database: Database) -> StoredServer:
     """The server that answers."""
-    return database.read("server", {}, StoredServer)[0]
+    return database.read("database/server", {}, StoredServer)[0]

@@ -13,10 +13,10 @@ def source_lock(connection: Connection, source: str) -> Iterator[bool]:
 
     The lock belongs to the connection: it ends with it, whatever ends the process.
     """
-    row = connection.execute(statement("try_source_lock"), {"source": source}).fetchone()
+    row = connection.execute(statement("sources/try_lock"), {"source": source}).fetchone()
     held = bool(row and row[0])
     try:
         yield held
     finally:
         if held and not connection.closed and not connection.broken:
-            connection.execute(statement("release_source_lock"), {"source": source})
+            connection.execute(statement("sources/unlock"), {"source": source})

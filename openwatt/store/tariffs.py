@@ -97,7 +97,7 @@ def tariffs_on(
     tariff ended before `on` is included with that tariff: its `applies_to` says so.
     """
     parameters = _parameters(wanted, after, limit) | {"on": on, "known_at": known_at or "infinity"}
-    return database.read("tariffs_on", parameters, published_row)
+    return database.read("tariffs/on_day", parameters, published_row)
 
 
 def tariff_history(
@@ -111,7 +111,7 @@ def tariff_history(
 ) -> list[PublishedTariff]:
     """Every tariff that was in force on a day from `since` to `until`, both included, at most `limit`."""
     parameters = _parameters(wanted, after, limit) | {"since": since, "until": until}
-    return database.read("tariffs_history", parameters, published_row)
+    return database.read("tariffs/history", parameters, published_row)
 
 
 def _parameters(wanted: TariffFilter, after: Place | None, limit: int) -> dict[str, object]:
@@ -125,7 +125,7 @@ def _in_order(option: str, prices: Mapping[str, Decimal]) -> dict[str, Decimal]:
 
 
 def published_row(**row: Any) -> PublishedTariff:
-    """A row of `tariffs_on`, `tariffs_history` or `export_rows`, its columns as keywords."""
+    """A row of `tariffs/on_day`, `tariffs/history` or `tariffs/export`, its columns as keywords."""
     values = {name: row[name] for name in _TARIFF_COLUMNS}
     for prices in ("prices_eur_per_kwh_ht", "prices_eur_per_kwh_ttc"):
         values[prices] = _in_order(row["option"], row[prices])
@@ -166,9 +166,9 @@ def publish(connection: psycopg.Connection[Any], observations: Iterable[Observat
     Raises:
         CorrectionError: when the same instant of observation already holds other figures.
     """
-    connection.execute(statement("incoming_tariffs"))
+    connection.execute(statement("tariffs/create_incoming"))
     documents: dict[str, Document] = {}
-    with connection.cursor().copy(statement("copy_tariffs")) as copy:
+    with connection.cursor().copy(statement("tariffs/copy_incoming")) as copy:
         for tariff, observed_at, document, ht_document, reader, regulated, offer_url in observations:
             documents[document.reference] = document
             if ht_document:
@@ -196,24 +196,24 @@ def publish(connection: psycopg.Connection[Any], observations: Iterable[Observat
                 )
             )
     keep_documents(connection, documents.values())
-    for name in ("publish_suppliers", "publish_offers", "publish_contracts"):
+    for name in ("tariffs/publish_suppliers", "tariffs/publish_offers", "tariffs/publish_contracts"):
         connection.execute(statement(name))
     try:
-        published = connection.execute(statement("publish_tariffs")).rowcount
+        published = connection.execute(statement("tariffs/publish")).rowcount
     except psycopg.errors.UniqueViolation as error:
         raise CorrectionError(
             "another figure is already kept for this contract, day and instant of observation "
             f"({error.diag.message_detail}): a correction needs a newer observed_at"
         ) from error
-    connection.execute(statement("confirm_tariffs"))
-    connection.execute(statement("publish_done"))
+    connection.execute(statement("tariffs/confirm"))
+    connection.execute(statement("tariffs/drop_incoming"))
     return published
 
 
 def keep_documents(connection: psycopg.Connection[Any], documents: Iterable[Document]) -> None:
     """Keeps each document once, by its reference."""
     with connection.cursor() as cursor:
-        cursor.executemany(statement("keep_document"), [asdict(document) for document in documents])
+        cursor.executemany(statement("documents/insert"), [asdict(document) for document in documents])
 
 
 def see_document(
@@ -221,7 +221,7 @@ def see_document(
 ) -> None:
     """Notes that a kept document was found again at its address, by a run if one is given."""
     parameters = {"reference": reference, "seen_at": seen_at, "run_id": run_id}
-    connection.execute(statement("see_document"), parameters)
+    connection.execute(statement("documents/record_sighting"), parameters)
 
 
 def regulated_history(connection: psycopg.Connection[Any]) -> list[Tariff]:
@@ -229,7 +229,7 @@ def regulated_history(connection: psycopg.Connection[Any]) -> list[Tariff]:
     wanted = TariffFilter(regulated=True)
     parameters = _parameters(wanted, None, _MOST_REGULATED) | {"since": dt.date.min, "until": dt.date.max}
     with connection.cursor(row_factory=kwargs_row(published_row)) as cursor:
-        rows = cursor.execute(statement("tariffs_history"), parameters).fetchall()
+        rows = cursor.execute(statement("tariffs/history"), parameters).fetchall()
     return [row.tariff for row in rows]
 
 
@@ -241,10 +241,10 @@ def known_tariffs(
     Whoever merges with what is known waits here for another who does, until that one's
     transaction ends: two documents of one tariff may be read at the same moment.
     """
-    connection.execute(statement("supplier_lock"), {"supplier": supplier})
+    connection.execute(statement("tariffs/lock_supplier"), {"supplier": supplier})
     with connection.cursor(row_factory=kwargs_row(published_row)) as cursor:
         parameters = {"supplier": supplier, "offers": list(offers)}
-        return cursor.execute(statement("known_tariffs"), parameters).fetchall()
+        return cursor.execute(statement("tariffs/known"), parameters).fetchall()
 
 
 def _json(prices: Mapping[str, Decimal]) -> str:

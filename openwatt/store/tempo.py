@@ -38,29 +38,29 @@ class ColourObservation(NamedTuple):
 
 def tempo_days(database: Database, start: dt.date, end: dt.date) -> list[TempoDay]:
     """Every day from `start` to `end`, both included, oldest first."""
-    return database.read("tempo_days", {"from": start, "to": end}, TempoDay)
+    return database.read("tempo/days", {"from": start, "to": end}, TempoDay)
 
 
 def tempo_colours(database: Database) -> dict[dt.date, Colour]:
     """The colour of every day that is known."""
-    return dict(database.read("tempo_colours", {}, lambda day, colour: (day, colour)))
+    return dict(database.read("tempo/colours", {}, lambda day, colour: (day, colour)))
 
 
 def publish_colours(connection: psycopg.Connection[Any], colours: Iterable[ColourObservation]) -> int:
     """Adds the colours that changed, inside the caller's transaction, and returns how many that was."""
-    connection.execute(statement("incoming_tempo_days"))
+    connection.execute(statement("tempo/create_incoming"))
     documents: dict[str, Document] = {}
-    with connection.cursor().copy(statement("copy_tempo_days")) as copy:
+    with connection.cursor().copy(statement("tempo/copy_incoming")) as copy:
         for day, observed_at, colour, document, note in colours:
             documents[document.reference] = document
             copy.write_row((day, observed_at, colour, document.reference, note))
     keep_documents(connection, documents.values())
-    return connection.execute(statement("publish_tempo_days")).rowcount
+    return connection.execute(statement("tempo/publish")).rowcount
 
 
 def tempo_known_to(database: Database) -> dt.date | None:
     """The last day whose colour is known."""
-    (day,) = database.read("tempo_known_to", {}, _day)
+    (day,) = database.read("tempo/known_to", {}, _day)
     return day
 
 

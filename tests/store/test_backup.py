@@ -59,7 +59,7 @@ def test_a_restore_brings_everything_back_under_a_reader_that_goes_on(
     reader = database(filled_url)
     wanted = TariffFilter(supplier="EDF", option="BASE", power_kva=6)
     served = tariffs_on(reader, wanted, on=dt.date(2025, 9, 1), limit=5)
-    version = reader.read_number("data_version")
+    version = reader.read_number("database/data_version")
     with psycopg.connect(filled_url) as connection:
         connection.execute("alter table tariffs disable trigger all")
         connection.execute("delete from tariffs")
@@ -69,7 +69,9 @@ def test_a_restore_brings_everything_back_under_a_reader_that_goes_on(
 
     assert rows(filled_url) == before > 1000
     assert tariffs_on(reader, wanted, on=dt.date(2025, 9, 1), limit=5) == served
-    assert reader.read_number("data_version") > version, "what was cached by the old number must not be shown"
+    assert reader.read_number("database/data_version") > version, (
+        "what was cached by the old number must not be shown"
+    )
     assert kept in databases(filled_url)
     with psycopg.connect(filled_url, autocommit=True) as connection:
         with pytest.raises(psycopg.errors.RestrictViolation, match="insert-only"):

@@ -128,9 +128,9 @@ def test_a_pool_that_cannot_start_leaves_no_thread_and_the_next_read_is_answered
         with no_more_threads(monkeypatch, first=first):
             for _ in range(3):
                 with pytest.raises(DatabaseAwayError):
-                    opened.read_number("schema_number")
+                    opened.read_number("schema/number")
         assert wait_until(lambda: threading.active_count() == before), threading.enumerate()
-    assert opened.read_number("schema_number") > 0
+    assert opened.read_number("schema/number") > 0
 
 
 def test_under_a_real_limit_of_processes_the_service_finds_its_database_again(filled_url: str) -> None:
@@ -164,7 +164,7 @@ limit = resource.getrlimit(resource.RLIMIT_NPROC)
 resource.setrlimit(resource.RLIMIT_NPROC, (1, limit[1]))
 for _ in range(2):
     try:
-        database.read_number("schema_number")
+        database.read_number("schema/number")
     except DatabaseAwayError as error:
         assert "can't start new thread" in str(error.__cause__), error.__cause__
         print("away")
@@ -174,7 +174,7 @@ where[0] = found
 until = time.monotonic() + 20
 while True:
     try:
-        database.read_number("schema_number")
+        database.read_number("schema/number")
     except DatabaseAwayError:
         assert time.monotonic() < until
         time.sleep(0.1)

@@ -11,7 +11,7 @@ import atexit, sys, threading
 atexit.register(lambda: print("left:", [one.name for one in threading.enumerate()]))
 from openwatt.store.database import Database
 database = Database(lambda: sys.argv[1])
-print("read:", len(database.read("suppliers", {}, dict)))
+print("read:", len(database.read("offers/suppliers", {}, dict)))
 """
 
 

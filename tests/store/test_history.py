@@ -95,7 +95,7 @@ def test_the_service_works_as_a_role_that_cannot_change_anything(
     filled_url: str, database: Callable[[str], Database]
 ) -> None:
     opened = database(filled_url)
-    opened.read_number("data_version")
+    opened.read_number("database/data_version")
     with opened._pool().connection() as connection:  # noqa: SLF001 - the test looks at what the pool configures
         assert connection.execute("select current_user").fetchone() == ("openwatt_writer",)
         for change in (
@@ -196,10 +196,10 @@ def test_every_publication_moves_the_data_version(
     empty_url: str, database: Callable[[str], Database]
 ) -> None:
     opened = database(empty_url)
-    before = opened.read_number("data_version")
+    before = opened.read_number("database/data_version")
     with psycopg.connect(empty_url) as connection:
         publish(connection, [observed(TARIFF, at(2))])
-    assert opened.read_number("data_version") > before
+    assert opened.read_number("database/data_version") > before
 
 
 def test_the_catalogue_is_loaded_once_for_each_edition(empty_url: str) -> None:

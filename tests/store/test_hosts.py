@@ -39,7 +39,7 @@ def test_a_first_server_that_hangs_costs_one_wait_and_no_more(
     def read() -> bool:
         together.wait(30)
         try:
-            return opened.read_number("schema_number") > 0
+            return opened.read_number("schema/number") > 0
         except DatabaseAwayError:
             return False
 

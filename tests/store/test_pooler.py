@@ -62,7 +62,7 @@ def test_a_pooler_that_keeps_sessions_is_used(empty_url: str, settings: dict[str
             prepare_database(Settings(database_url=url))
         database = Database(lambda: url)
         try:
-            assert database.read_number("schema_number") > 0
+            assert database.read_number("schema/number") > 0
         finally:
             database.close()
 

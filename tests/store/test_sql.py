@@ -11,21 +11,18 @@ from openwatt.store.errors import SchemaError
 from openwatt.store.migrate import check_schema, migrate, migrations, newest_schema
 from openwatt.store.sql import statement
 
-QUERIES = sorted(
-    Path(entry.name).stem
-    for entry in (files("openwatt.store") / "queries").iterdir()
-    if entry.name.endswith(".sql")
-)
+FOLDER = Path(str(files("openwatt.store"))) / "queries"
+QUERIES = sorted(f"{path.parent.name}/{path.stem}" for path in FOLDER.glob("*/*.sql"))
 #: What EXPLAIN cannot explain: statements that make a table, move rows, give rights, or get a table's name.
 NOT_EXPLAINED = {
-    "grant_writer",
-    "table_digest",
-    "publish_done",
-    "copy_tariffs",
-    "copy_tempo_days",
-    "incoming_tariffs",
-    "incoming_tempo_days",
-    "schema_migrations",
+    "schema/grant_writer",
+    "schema/table_digest",
+    "tariffs/drop_incoming",
+    "tariffs/copy_incoming",
+    "tempo/copy_incoming",
+    "tariffs/create_incoming",
+    "tempo/create_incoming",
+    "schema/create_migrations",
 }
 
 
@@ -39,10 +36,14 @@ class _AnyParameter(dict[str, object]):
 @pytest.mark.parametrize("name", [name for name in QUERIES if name not in NOT_EXPLAINED])
 def test_a_statement_can_be_planned(empty_url: str, name: str) -> None:
     with psycopg.connect(empty_url) as connection:
-        connection.execute(statement("incoming_tariffs"))
-        connection.execute(statement("incoming_tempo_days"))
+        connection.execute(statement("tariffs/create_incoming"))
+        connection.execute(statement("tempo/create_incoming"))
         plan = connection.execute(b"explain " + statement(name).encode(), _AnyParameter()).fetchall()
         assert plan
+
+
+def test_every_statement_lies_in_the_folder_of_its_subject() -> None:
+    assert len(QUERIES) == len(list(FOLDER.rglob("*.sql")))
 
 
 def test_every_statement_is_used_somewhere() -> None:
@@ -60,7 +61,7 @@ def test_reading_walks_the_index_and_never_the_table(filled_url: str) -> None:
         plan = "\n".join(
             row[0]
             for row in connection.execute(
-                b"explain " + statement("tariffs_on").encode(), _AnyParameter(parameters)
+                b"explain " + statement("tariffs/on_day").encode(), _AnyParameter(parameters)
             ).fetchall()
         )
     assert "tariffs_in_time" in plan

@@ -164,7 +164,9 @@ def override(question: Question) -> OverrideDone:
         raise UnsupportedMediaType("This address takes application/json.")
     values = read_override(request.get_data(cache=False), question.today, _ours().sources)
     action, reason = values["action"], f"--reason={values['reason']}"
-    answers().database.read_number("data_version")  # a database that is away is a 503, not a broken command
+    answers().database.read_number(
+        "database/data_version"
+    )  # a database that is away is a 503, not a broken command
     if action == "address":
         where = [values["address"], f"--until={values['until']}"] if "address" in values else ["--undo"]
         arguments = ["address", values["source"], *where, f"--as={values['author']}", reason]
@@ -194,7 +196,7 @@ def inspect(question: Question) -> InspectionItem:
     request.max_content_length = MAX_DOCUMENT_BYTES + _FORM_BYTES
     document, source = _document(question.get(SOURCE))
     named = [] if source is None else [f"--source={source}"]
-    answers().database.read_number("schema_number")  # away: that is a 503 and no fault of the document
+    answers().database.read_number("schema/number")  # away: that is a 503 and no fault of the document
     done = _ours().commands.run(
         ["inspect", "/dev/stdin", "--as-run", "--json", *named], given=document, uses_database=True
     )

@@ -46,9 +46,9 @@ def ready() -> Readiness:
     """
     _check_threads()
     database = answers().database
-    schema = database.read_number("schema_number")
+    schema = database.read_number("schema/number")
     check_schema(schema)
-    data_version = database.read_number("data_version")
+    data_version = database.read_number("database/data_version")
     return Readiness(status="ready", schema=schema, data_version=data_version)
 
 

@@ -68,7 +68,7 @@ class Answers:
             DatabaseAwayError: when it has to be asked for and the database does not answer.
         """
         if time.monotonic() >= self._version_until:
-            version = self.database.read_number("data_version")
+            version = self.database.read_number("database/data_version")
             self._version, self._version_until = version, time.monotonic() + VERSION_FOR_S
         return self._version
 

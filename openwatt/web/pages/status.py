@@ -29,9 +29,9 @@ def status_page() -> Response:
     service = {"version": __version__, "revision": current_app.config["REVISION"], "at": now()}
     database = answers().database
     try:
-        schema = database.read_number("schema_number")
+        schema = database.read_number("schema/number")
         check_schema(schema)
-        data_version = database.read_number("data_version")
+        data_version = database.read_number("database/data_version")
         told = _data(database)
     except (DatabaseAwayError, SchemaError):
         response = show(

@@ -1,5 +1,5 @@
 -- A document that says what the kept tariff says, and is not the one it was read from, confirms it.
--- Runs after publish_tariffs, so that what it has just added is its own newest observation.
+-- Runs after publish, so that what it has just added is its own newest observation.
 -- Periods that are over need no confirmation: they change no more.
 insert into confirmations (tariff_id, document_id, confirmed_at)
 select known.tariff_id, d.document_id, i.observed_at
