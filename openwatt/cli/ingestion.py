@@ -1,4 +1,4 @@
-"""`openwatt ingest`: looks at the sources, so that the tariffs are those of today."""
+"""The command `openwatt ingest`, which runs sources so that the tariffs are those of today."""
 
 import datetime as dt
 import difflib
@@ -23,11 +23,11 @@ from openwatt.bootstrap import connect, held_database, prepare_database
 from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console
 from openwatt.domain.legal_time import PARIS
-from openwatt.ingest.declarations import Source, load_sources
+from openwatt.ingest.declarations import SourceDeclaration, load_sources
 from openwatt.ingest.fetching.client import Fetcher, FetchLimits, user_agent
-from openwatt.ingest.pipeline import SUCCESSES, Ingestion, Look
+from openwatt.ingest.pipeline import SUCCESSES, Ingestion, RunResult
 from openwatt.ingest.sandbox import DocumentSandbox
-from openwatt.ingest.schedule import in_order, is_due, why_skipped, with_addresses
+from openwatt.ingest.schedule import is_due, skip_reason, sort_sources, with_addresses
 from openwatt.observability import telemetry_config
 from openwatt.settings import Settings
 from openwatt.store.database import bind_to_history
@@ -37,7 +37,7 @@ from openwatt.store.runs import SourceState, source_states
 from openwatt.telemetry.start import Telemetry, start_telemetry
 
 logger = logging.getLogger("openwatt.ingest")
-# It tells of every request; a look has one record, and a failure is in it.
+# It logs every request; a run has one record, and a failure is in it.
 logging.getLogger("httpx").setLevel(logging.WARNING)
 
 #: Exit statuses beside 0, and 1 and 2 of every command.
@@ -53,7 +53,7 @@ _STATEMENT_S = 60.0
 
 
 class _Terminated(KeyboardInterrupt):
-    """SIGTERM has come: everything is left as Ctrl-C leaves it."""
+    """SIGTERM was received: everything is left as Ctrl-C leaves it."""
 
 
 def _seconds(_context: click.Context, _parameter: click.Parameter, text: str | None) -> float | None:
@@ -121,7 +121,7 @@ def ingest(
     """
     settings = settings_of(context)
     sources = load_sources()
-    chosen = _chosen(sources, names, everything=everything or every is not None, file=file)
+    chosen = _select_sources(sources, names, everything=everything or every is not None, file=file)
     if file is not None and (due or every):
         raise click.UsageError("--file is one look: leave --due and --every out")
     if every and (dry_run or as_json):
@@ -135,30 +135,30 @@ def ingest(
     try:
         with held_database(settings), _ended_by_signal(), DocumentSandbox() as inspector:
             prepare_database(settings)
-            round_ = _Round(settings, sources, inspector, telemetry, dry_run=dry_run)
+            runner = _Runner(settings, sources, inspector, telemetry, dry_run=dry_run)
             if every:
-                _go_on(round_, chosen, every)
+                _run_forever(runner, chosen, every)
             if file is None:
-                chosen = round_.reachable(chosen)
-                if names and (refused := [one for one in chosen if why_skipped(one)]):
-                    raise click.UsageError(f"{refused[0].name}: {why_skipped(refused[0])}")
-            looks = _look_at(round_, chosen, file, due=due, terminal=terminal, as_json=as_json)
+                chosen = runner.reachable(chosen)
+                if names and (refused := [one for one in chosen if skip_reason(one)]):
+                    raise click.UsageError(f"{refused[0].name}: {skip_reason(refused[0])}")
+            results = _run_once(runner, chosen, file, due=due, terminal=terminal, as_json=as_json)
     except _Terminated:
         context.exit(_TERMINATED)
     finally:
         telemetry.close()
-    if round_.away:
+    if runner.away:
         context.exit(1)
-    if any(look.outcome not in (*SUCCESSES, None) for look in looks):
+    if any(result.outcome not in (*SUCCESSES, None) for result in results):
         context.exit(SOME_FAILED)
-    if any(look.outcome is None for look in looks):
+    if any(result.outcome is None for result in results):
         context.exit(SOME_HELD)
 
 
-def _chosen(
-    sources: Mapping[str, Source], names: Sequence[str], *, everything: bool, file: Path | None
-) -> list[Source]:
-    """The sources that are asked for, in the order in which they are looked at."""
+def _select_sources(
+    sources: Mapping[str, SourceDeclaration], names: Sequence[str], *, everything: bool, file: Path | None
+) -> list[SourceDeclaration]:
+    """The sources that the arguments name, in the order in which they are run."""
     if everything and names:
         raise click.UsageError("name sources, or ask for --all: not both")
     if not everything and not names:
@@ -170,11 +170,13 @@ def _chosen(
             raise click.BadParameter(f"{name!r} is no source: {hint}", param_hint="SOURCE")
     if file is not None:
         return [_source_of_file(sources, names, file)]
-    return list(in_order(sources[name] for name in names or sources))
+    return list(sort_sources(sources[name] for name in names or sources))
 
 
-def _source_of_file(sources: Mapping[str, Source], names: Sequence[str], file: Path) -> Source:
-    """The one source whose document is handed in."""
+def _source_of_file(
+    sources: Mapping[str, SourceDeclaration], names: Sequence[str], file: Path
+) -> SourceDeclaration:
+    """The one source whose document --file is."""
     if len(names) != 1:
         raise click.UsageError("--file is the document of one source: name it")
     if file.stat().st_size > FetchLimits().bytes:
@@ -201,13 +203,13 @@ def _ended_by_signal() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-class _Round:
-    """Looks at sources over one connection, that is renewed when the database had gone."""
+class _Runner:
+    """Runs sources over one connection, which is opened again when it was lost."""
 
     def __init__(
         self,
         settings: Settings,
-        sources: Mapping[str, Source],
+        sources: Mapping[str, SourceDeclaration],
         inspector: DocumentSandbox,
         telemetry: Telemetry,
         *,
@@ -219,16 +221,16 @@ class _Round:
         self._telemetry = telemetry
         self._dry_run = dry_run
         self.away = False
-        """Whether the database did not answer at some time of this round."""
+        """Whether the database was away for a source of the last run."""
 
-    def looks(
+    def run(
         self,
-        chosen: Sequence[Source],
-        given: bytes | None = None,
+        chosen: Sequence[SourceDeclaration],
+        file: bytes | None = None,
         since: dt.datetime | None = None,
-        begins: Callable[[Source], None] = lambda _source: None,
-    ) -> Iterator[Look]:
-        """A look at each source; those for which the database is away are left out, and `away` is set."""
+        on_start: Callable[[SourceDeclaration], None] = lambda _source: None,
+    ) -> Iterator[RunResult]:
+        """Runs each source; those for which the database is away are left out, and `away` is set."""
         ingestion: Ingestion | None = None
         self.away = False
 
@@ -239,11 +241,11 @@ class _Round:
         with Fetcher(user_agent(self._settings.contact), wait_turn) as fetcher:
             try:
                 for source in chosen:
-                    begins(source)
+                    on_start(source)
                     try:
                         if ingestion is None or ingestion.connection.closed:
                             ingestion = self._ingestion(fetcher)
-                        yield ingestion.look(source, given=given, since=since)
+                        yield ingestion.run(source, file=file, since=since)
                     except DatabaseAwayError as error:
                         self.away = True
                         _log_away(error)
@@ -251,13 +253,13 @@ class _Round:
                 if ingestion is not None:
                     ingestion.connection.close()
 
-    def reachable(self, chosen: Sequence[Source]) -> list[Source]:
-        """The same sources, with the addresses that were set for those that have none."""
+    def reachable(self, chosen: Sequence[SourceDeclaration]) -> list[SourceDeclaration]:
+        """The same sources, with the address that an operator set for those that have none."""
         with connect(self._settings) as connection:
             return with_addresses(connection, chosen, dt.datetime.now(PARIS).date())
 
     def states(self) -> dict[str, SourceState]:
-        """How the sources stand."""
+        """The state of every source, by its name."""
         with connect(self._settings) as connection:
             return {state.source: state for state in source_states(connection)}
 
@@ -278,25 +280,25 @@ def _log_away(error: DatabaseAwayError) -> None:
     logger.log(logging.ERROR, "ingest without a database", extra={"reason": str(error)})
 
 
-def _due(round_: _Round, chosen: Sequence[Source]) -> list[Source]:
-    """Those of some sources that can be looked at and whose cadence asks for it."""
-    states, now = round_.states(), dt.datetime.now(dt.UTC)
+def _select_due(runner: _Runner, chosen: Sequence[SourceDeclaration]) -> list[SourceDeclaration]:
+    """The sources that can be run and whose cadence is over."""
+    states, now = runner.states(), dt.datetime.now(dt.UTC)
     return [
         source
         for source in chosen
-        if not why_skipped(source)
+        if not skip_reason(source)
         and is_due(source, states[source.name].last_look_at if source.name in states else None, now)
     ]
 
 
-def _go_on(round_: _Round, chosen: Sequence[Source], every: float) -> NoReturn:
-    """Looks at what is due, pauses, and so on until it is told to end."""
+def _run_forever(runner: _Runner, chosen: Sequence[SourceDeclaration], every: float) -> NoReturn:
+    """Runs what is due, pauses, and repeats until Ctrl-C or SIGTERM."""
     try:
         while True:
             try:
-                begun = dt.datetime.now(dt.UTC)
-                for _look in round_.looks(_due(round_, round_.reachable(chosen)), since=begun):
-                    pass  # each tells of itself in the log
+                started_at = dt.datetime.now(dt.UTC)
+                for _result in runner.run(_select_due(runner, runner.reachable(chosen)), since=started_at):
+                    pass  # each has its record in the log
             except DatabaseAwayError as error:
                 _log_away(error)
             time.sleep(every * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 - no secret
@@ -305,19 +307,25 @@ def _go_on(round_: _Round, chosen: Sequence[Source], every: float) -> NoReturn:
         raise click.exceptions.Exit(0) from None
 
 
-def _look_at(
-    round_: _Round, chosen: Sequence[Source], file: Path | None, *, due: bool, terminal: bool, as_json: bool
-) -> list[Look]:
-    """One look at each source, told as it goes: a bar on a terminal, else a line a source."""
+def _run_once(
+    runner: _Runner,
+    chosen: Sequence[SourceDeclaration],
+    file: Path | None,
+    *,
+    due: bool,
+    terminal: bool,
+    as_json: bool,
+) -> list[RunResult]:
+    """Runs each source and prints its result: a bar on a terminal, else a line a source."""
     console = Console(highlight=False, soft_wrap=True)
-    given = None if file is None else file.read_bytes()
-    skipped = [] if file else [source for source in chosen if why_skipped(source)]
+    content = None if file is None else file.read_bytes()
+    skipped = [] if file else [source for source in chosen if skip_reason(source)]
     todo = [source for source in chosen if source not in skipped]
     not_due = len(todo)
-    begun = dt.datetime.now(dt.UTC)
-    todo = _due(round_, todo) if due else todo
+    started_at = dt.datetime.now(dt.UTC)
+    todo = _select_due(runner, todo) if due else todo
     not_due -= len(todo)
-    looks = []
+    results = []
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(),
@@ -329,57 +337,59 @@ def _look_at(
     ) as progress:
         bar = progress.add_task("ingesting", total=len(todo))
 
-        def begins(source: Source) -> None:
+        def on_start(source: SourceDeclaration) -> None:
             progress.update(bar, description=source.name)
 
-        for look in round_.looks(todo, given, begun if due else None, begins):
-            looks.append(look)
+        for result in runner.run(todo, content, started_at if due else None, on_start):
+            results.append(result)
             progress.advance(bar)
             if not as_json:
-                _print_look(look, console)
+                _print_result(result, console)
     if as_json:
         answer = {
-            "looks": [_as_json(look) for look in looks],
-            "skipped": [{"source": one.name, "reason": why_skipped(one)} for one in skipped],
+            "looks": [_as_json(result) for result in results],
+            "skipped": [{"source": one.name, "reason": skip_reason(one)} for one in skipped],
             "not_due": not_due,
         }
         click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2))
     else:
-        _print_summary(looks, skipped, not_due, console)
-    return looks
+        _print_summary(results, skipped, not_due, console)
+    return results
 
 
-def _as_json(look: Look) -> dict[str, Any]:
+def _as_json(result: RunResult) -> dict[str, Any]:
     return {
-        "source": look.source.name,
-        "outcome": look.outcome or "held",
-        "message": look.message,
-        "doubts": [{"rule": one.rule, "message": one.message, "where": one.where} for one in look.doubts],
-        "tariffs": look.tariffs,
-        "published": look.published,
-        "document_sha256": look.sha256,
-        "run": look.run_id,
-        "seconds": round(look.seconds, 3),
+        "source": result.source.name,
+        "outcome": result.outcome or "held",
+        "message": result.message,
+        "doubts": [{"rule": one.rule, "message": one.message, "where": one.where} for one in result.doubts],
+        "tariffs": result.tariffs,
+        "published": result.published,
+        "document_sha256": result.sha256,
+        "run": result.run_id,
+        "seconds": round(result.seconds, 3),
     }
 
 
-def _print_look(look: Look, console: Console) -> None:
-    """A line a source, and one for each of its first doubts."""
-    outcome = look.outcome or "held"
-    line = Text(f"{look.source.name}: ").append(outcome, _COLOURS.get(outcome, "yellow"))
-    if look.outcome == "published":
-        line.append(f", {look.published} of {look.tariffs} read are new")
-    elif look.message:
-        line.append(f", {look.message}")
+def _print_result(result: RunResult, console: Console) -> None:
+    """Prints a line for a source, and one for each of its first doubts."""
+    outcome = result.outcome or "held"
+    line = Text(f"{result.source.name}: ").append(outcome, _COLOURS.get(outcome, "yellow"))
+    if result.outcome == "published":
+        line.append(f", {result.published} of {result.tariffs} read are new")
+    elif result.message:
+        line.append(f", {result.message}")
     console.print(line)
-    for doubt in look.doubts[:_DOUBTS_SHOWN]:
+    for doubt in result.doubts[:_DOUBTS_SHOWN]:
         console.print(Text(f"  {doubt.rule} – {doubt.where}: {doubt.message}"))
-    if len(look.doubts) > _DOUBTS_SHOWN:
-        console.print(f"  and {len(look.doubts) - _DOUBTS_SHOWN} more doubts: `openwatt review` shows them")
+    if len(result.doubts) > _DOUBTS_SHOWN:
+        console.print(f"  and {len(result.doubts) - _DOUBTS_SHOWN} more doubts: `openwatt review` shows them")
 
 
-def _print_summary(looks: Sequence[Look], skipped: Sequence[Source], not_due: int, console: Console) -> None:
-    counted = Counter(look.outcome or "held" for look in looks)
+def _print_summary(
+    results: Sequence[RunResult], skipped: Sequence[SourceDeclaration], not_due: int, console: Console
+) -> None:
+    counted = Counter(result.outcome or "held" for result in results)
     parts = [f"{count} {outcome}" for outcome, count in counted.most_common()]
     if not_due:
         parts.append(f"{not_due} not due")

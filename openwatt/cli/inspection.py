@@ -15,7 +15,7 @@ from openwatt.domain.doubts import References
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import Tariff
 from openwatt.ingest.declarations import SourceError, load_sources
-from openwatt.ingest.inspect import Inspection, as_json
+from openwatt.ingest.inspection import Inspection, as_json
 from openwatt.ingest.readers.grid_pdf.picture import draw_pages
 from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 from openwatt.ingest.sandbox import DocumentSandbox
@@ -102,7 +102,7 @@ def print_inspection(inspection: Inspection, console: Console) -> None:
     for doubt in inspection.doubts:
         console.print(f"[yellow]{doubt.rule}[/yellow]", end=" ")
         console.print(f"{doubt.where}: {doubt.message}", markup=False, highlight=False)
-    for doubt, signed in inspection.signed_off:
+    for doubt, signed in inspection.waived:
         says = f"{doubt.rule} signed off by {signed.who} until {signed.until}: {signed.why}"
         console.print(says, markup=False, highlight=False)
 

@@ -20,10 +20,10 @@ from openwatt.cli.output import write_output
 from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console
 from openwatt.domain.legal_time import PARIS
-from openwatt.ingest.declarations import Source, SourceError, load_sources
+from openwatt.ingest.declarations import SourceDeclaration, SourceError, load_sources
 from openwatt.ingest.fetching.addresses import check_address
 from openwatt.ingest.fetching.unreachable import RefusedAddressError
-from openwatt.ingest.inspect import Inspection
+from openwatt.ingest.inspection import Inspection
 from openwatt.ingest.quotation import Words, quote, quote_data, words_of_data
 from openwatt.ingest.readers.grid_pdf.picture import draw_pages
 from openwatt.ingest.readers.unreadable import UnreadableDocumentError
@@ -110,7 +110,7 @@ def _read(context: click.Context) -> Iterator[Database]:
             yield database
 
 
-def _sources() -> dict[str, Source]:
+def _sources() -> dict[str, SourceDeclaration]:
     try:
         return load_sources()
     except SourceError as error:
@@ -246,7 +246,7 @@ def _difference(run: StoredRun, inspection: Inspection) -> str | None:
 def _beside(sandbox: DocumentSandbox, content: bytes, inspection: Inspection) -> list[dict[str, Any]]:
     """Each doubt with the lines of the document at its place."""
     doubts = inspection.doubts
-    if inspection.by_hand or (inspection.source and inspection.source.format != "grid_pdf"):
+    if inspection.manual_entry or (inspection.source and inspection.source.format != "grid_pdf"):
         rows = words_of_data(content)
         quoted = [quote_data(doubt, rows) for doubt in doubts]
     elif inspection.outcome == "unreadable":

@@ -1,4 +1,4 @@
-"""`openwatt sources`: every declared source and how it stands."""
+"""The command `openwatt sources`, which lists every declared source and its state."""
 
 import datetime as dt
 from typing import Any
@@ -14,8 +14,8 @@ from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console
 from openwatt.domain.freshness import SourceStatus, source_status, trouble_of
 from openwatt.domain.legal_time import PARIS
-from openwatt.ingest.declarations import Source, load_sources
-from openwatt.ingest.schedule import is_due, why_skipped, with_addresses
+from openwatt.ingest.declarations import SourceDeclaration, load_sources
+from openwatt.ingest.schedule import is_due, skip_reason, with_addresses
 from openwatt.store.runs import SourceState, source_states
 
 _COLOURS: dict[SourceStatus, str] = {
@@ -54,7 +54,7 @@ def sources_command(context: click.Context, *, as_json: bool) -> None:
 
 
 def _show(items: list[dict[str, Any]], console: Console) -> None:
-    """The sources that have a document as a table of 80 columns; the others by name."""
+    """Prints the sources that have a document as a table of 80 columns, the others by name."""
     table = Table(
         Column("source", no_wrap=True),
         Column("freshness"),
@@ -84,11 +84,11 @@ def _show(items: list[dict[str, Any]], console: Console) -> None:
         console.print(f"an address and no document yet ({len(without)}): {', '.join(without)}", style="dim")
 
 
-def _item(source: Source, state: SourceState | None, now: dt.datetime) -> dict[str, Any]:
+def _item(source: SourceDeclaration, state: SourceState | None, now: dt.datetime) -> dict[str, Any]:
     trouble = None
     if state is not None:
         trouble = trouble_of(refused=state.outcome == "refused", failures_in_a_row=state.failures_in_a_row)
-    skipped = why_skipped(source)
+    skipped = skip_reason(source)
     last_look_at = state.last_look_at if state else None
     last_success_at = state.last_success_at if state else None
     return {

@@ -27,7 +27,7 @@ _FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 class SourceError(OpenWattError):
-    """Source files break the rules; `faults` says every breach with its file, key and remedy."""
+    """SourceDeclaration files break the rules; `faults` says every breach with its file, key and remedy."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
@@ -35,7 +35,7 @@ class SourceError(OpenWattError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class DeclaredOffer:
     """One offer of a source.
 
     `title` is the word that stands above its tables where a document holds
@@ -50,8 +50,11 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SignedException:
-    """A doubt that somebody has looked at and lets through, until a day, included."""
+class Waiver:
+    """A signed permission to publish despite a doubt, until a day, included.
+
+    It is written under `exceptions` in the source's file.
+    """
 
     rule: str
     what: str
@@ -61,7 +64,7 @@ class SignedException:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class SourceDeclaration:
     """An address, how its document is read, and what the document's pages do not say."""
 
     name: str
@@ -69,7 +72,7 @@ class Source:
     format: Format
     address: str | None
     cadence_days: int
-    offers: tuple[Offer, ...] = ()
+    offers: tuple[DeclaredOffer, ...] = ()
     note: str | None = None
     recognise: tuple[str, ...] = ()
     decoys: tuple[str, ...] = ()
@@ -84,17 +87,17 @@ class Source:
     discounted: bool = False
     ht_rounded: bool = False
     option: str | None = None
-    exceptions: tuple[SignedException, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
 
 
-def load_sources(folder: Path = FOLDER) -> dict[str, Source]:
+def load_sources(folder: Path = FOLDER) -> dict[str, SourceDeclaration]:
     """Every source of a folder by its name, in the order of names.
 
     Raises:
         SourceError: with every fault of every file, not only the first.
     """
     faults: list[str] = []
-    sources: dict[str, Source] = {}
+    sources: dict[str, SourceDeclaration] = {}
     for path in sorted(folder.glob("*.yaml")):
         source = _load(path, faults)
         if source is not None:
@@ -106,7 +109,7 @@ def load_sources(folder: Path = FOLDER) -> dict[str, Source]:
     return sources
 
 
-def recognise(text: str, sources: Iterable[Source]) -> Source | None:
+def recognise(text: str, sources: Iterable[SourceDeclaration]) -> SourceDeclaration | None:
     """The one source all of whose `recognise` phrases stand in a document's plain text; None when not one."""
     squeezed = text.replace(" ", "")
     found = [
@@ -117,7 +120,7 @@ def recognise(text: str, sources: Iterable[Source]) -> Source | None:
     return found[0] if len(found) == 1 else None
 
 
-def expectations(source: Source) -> Expected:
+def expectations(source: SourceDeclaration) -> Expected:
     """What a source knows of its grid, for the checks."""
     columns = [offer for offer in source.offers if offer.column]
     return Expected(
@@ -278,7 +281,7 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-def _load(path: Path, faults: list[str]) -> Source | None:
+def _load(path: Path, faults: list[str]) -> SourceDeclaration | None:
     """One file as a source; None, and faults added, when it breaks a rule."""
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader
@@ -294,7 +297,7 @@ def _load(path: Path, faults: list[str]) -> Source | None:
     if name != path.stem:
         keys.fault("name", f"is {name!r}; the file's name says {path.stem!r}: make them the same")
     form = keys.need("format", _one_of(*_FORMATS), f"use one of {', '.join(_FORMATS)}", "none_yet")
-    source = Source(
+    source = SourceDeclaration(
         name=name,
         supplier=keys.need("supplier", _text, "write the supplier's name", "?"),
         format=_format(form),
@@ -318,8 +321,8 @@ def _load(path: Path, faults: list[str]) -> Source | None:
         discounted=bool(keys.take("discounted", _flag, "use true or false")),
         ht_rounded=bool(keys.take("ht_rounded", _flag, "use true or false")),
         option=keys.take("option", _one_of(*OPTIONS), f"use one of {', '.join(OPTIONS)}"),
-        exceptions=tuple(
-            _exception(f"{path.name}: exceptions[{i}]", item, faults)
+        waivers=tuple(
+            _waiver(f"{path.name}: exceptions[{i}]", item, faults)
             for i, item in enumerate(keys.take("exceptions", _list, "write a list") or [])
         ),
     )
@@ -343,9 +346,9 @@ def _side(text: str | None) -> Tax | None:
     return None if text is None else "TTC" if text == "TTC" else "HT"
 
 
-def _offer(where: str, item: object, faults: list[str]) -> Offer:
+def _offer(where: str, item: object, faults: list[str]) -> DeclaredOffer:
     keys = _Keys(where, item, faults)
-    offer = Offer(
+    offer = DeclaredOffer(
         name=keys.need("name", _text, "write the offer's name", "?"),
         title=keys.take("title", lambda v: plain(_text(v)), "write a word of the title above its tables"),
         column=keys.take("column", lambda v: plain(_text(v)), "write a word of its columns' header"),
@@ -357,9 +360,9 @@ def _offer(where: str, item: object, faults: list[str]) -> Offer:
     return offer
 
 
-def _exception(where: str, item: object, faults: list[str]) -> SignedException:
+def _waiver(where: str, item: object, faults: list[str]) -> Waiver:
     keys = _Keys(where, item, faults)
-    signed = SignedException(
+    waiver = Waiver(
         rule=keys.need("rule", _one_of(*RULES), f"use one of {', '.join(RULES)}", ""),
         what=keys.need("what", _text, "write words of the doubt's place or message", "?"),
         why=keys.need("why", _text, "say why the figures are right or accepted", "?"),
@@ -367,4 +370,4 @@ def _exception(where: str, item: object, faults: list[str]) -> SignedException:
         until=keys.need("until", _date, "write the last day as 2026-01-31", dt.date.min),
     )
     keys.close()
-    return signed
+    return waiver

@@ -11,8 +11,8 @@ from typing import Any
 
 from openwatt import __version__
 from openwatt.domain.tariff import Tariff
-from openwatt.ingest.declarations import Source
-from openwatt.ingest.inspect import Inspection, as_mapping
+from openwatt.ingest.declarations import SourceDeclaration
+from openwatt.ingest.inspection import Inspection, as_mapping
 from openwatt.store.database import Connection
 from openwatt.store.documents import KeptDocument
 from openwatt.store.runs import Origin, Outcome, Run
@@ -38,7 +38,7 @@ Contract = tuple[str, str, int, dt.date]
 
 def publish_inspection(
     connection: Connection,
-    source: Source,
+    source: SourceDeclaration,
     inspection: Inspection,
     *,
     document: Document,
@@ -77,7 +77,7 @@ def _contract(tariff: Tariff) -> Contract:
 
 
 def _observations(
-    source: Source,
+    source: SourceDeclaration,
     inspection: Inspection,
     known: Mapping[Contract, PublishedTariff],
     document: Document,
@@ -130,7 +130,7 @@ def _merged(
     return tariff, document, None
 
 
-def document_of(source: Source, content: bytes, *, url: str | None) -> KeptDocument:
+def document_of(source: SourceDeclaration, content: bytes, *, url: str | None) -> KeptDocument:
     """A document of a source with its bytes, known by their hash."""
     sha256 = hashlib.sha256(content).hexdigest()
     offers = ", ".join(offer.name for offer in source.offers)
@@ -147,13 +147,13 @@ def document_of(source: Source, content: bytes, *, url: str | None) -> KeptDocum
     )
 
 
-def reader_name(source: Source, inspection: Inspection | None = None) -> str:
+def reader_name(source: SourceDeclaration, inspection: Inspection | None = None) -> str:
     """What reads a source's documents, with the product's version: `grid_pdf 0.1.0`."""
-    by_hand = inspection is not None and inspection.by_hand
-    return f"{MANUAL if by_hand else source.format} {__version__}"
+    manual_entry = inspection is not None and inspection.manual_entry
+    return f"{MANUAL if manual_entry else source.format} {__version__}"
 
 
-def reader_edition(source: Source) -> str:
+def reader_edition(source: SourceDeclaration) -> str:
     """The reader's name and a hash of its code and of the source's file: another one may read otherwise."""
     hashed = hashlib.sha256(repr(source).encode() + _code_of(source.format))
     return f"{reader_name(source)} {hashed.hexdigest()[:12]}"
@@ -176,7 +176,7 @@ def _modules(place: Traversable) -> list[Traversable]:
 
 
 def run_of(
-    source: Source,
+    source: SourceDeclaration,
     outcome: Outcome,
     *,
     started_at: dt.datetime,

@@ -10,8 +10,8 @@ import msgspec
 from openwatt.catalogue.references import known_references
 from openwatt.domain.doubts import References
 from openwatt.domain.legal_time import PARIS
-from openwatt.ingest.declarations import Source
-from openwatt.ingest.inspect import Inspection, as_json
+from openwatt.ingest.declarations import SourceDeclaration
+from openwatt.ingest.inspection import Inspection, as_json
 from openwatt.ingest.publication import publish_inspection, run_of
 from openwatt.ingest.readers.manual_table import is_typed_table, read_typed_table
 from openwatt.ingest.sandbox import DocumentSandbox
@@ -35,7 +35,7 @@ _decoder = msgspec.json.Decoder(float_hook=Decimal)
 def read_again(
     sandbox: DocumentSandbox,
     content: bytes,
-    source: Source,
+    source: SourceDeclaration,
     references: References,
     *,
     on: dt.date,
@@ -50,7 +50,7 @@ def read_again(
 def approve_run(
     connection: Connection,
     run_id: int,
-    sources: Mapping[str, Source],
+    sources: Mapping[str, SourceDeclaration],
     *,
     reviewer: str,
     reason: str,
@@ -76,7 +76,7 @@ def approve_run(
 def _approve(
     connection: Connection,
     run: StoredRun,
-    sources: Mapping[str, Source],
+    sources: Mapping[str, SourceDeclaration],
     *,
     reviewer: str,
     reason: str,

@@ -21,8 +21,8 @@ import msgspec
 
 from openwatt.domain.doubts import References
 from openwatt.domain.reading import Doubt, Reading
-from openwatt.ingest.declarations import Source
-from openwatt.ingest.inspect import Inspection, Outcome, inspect_document
+from openwatt.ingest.declarations import SourceDeclaration
+from openwatt.ingest.inspection import Inspection, InspectionOutcome, inspect_document
 from openwatt.ingest.readers.grid_pdf.words import Page, read_pages
 from openwatt.ingest.readers.rte_tempo import TempoReading
 from openwatt.ingest.readers.unreadable import UnreadableDocumentError
@@ -74,13 +74,13 @@ class DocumentSandbox:
     def inspect_document(
         self,
         document: bytes,
-        sources: Mapping[str, Source],
+        sources: Mapping[str, SourceDeclaration],
         references: References,
         *,
         on: dt.date,
         name: str | None = None,
     ) -> Inspection:
-        """As the function of this name in `openwatt.ingest.inspect`; a limit or a crash is `unreadable`.
+        """As the function of this name in `openwatt.ingest.inspection`; a limit or a crash is `unreadable`.
 
         Raises:
             KeyError: the name is no source.
@@ -114,7 +114,7 @@ class DocumentSandbox:
         return answer.pages
 
     def _ask(
-        self, sources: Mapping[str, Source], references: References | None, question: "_Question"
+        self, sources: Mapping[str, SourceDeclaration], references: References | None, question: "_Question"
     ) -> "_Answer":
         """The answer of the process, which is started where there is none."""
         if self._process is None:
@@ -155,10 +155,10 @@ class _Answer:
     """
 
     source: str | None = None
-    outcome: Outcome = "unreadable"
+    outcome: InspectionOutcome = "unreadable"
     reading: Reading = field(default_factory=lambda: Reading(lines=()))
     doubts: tuple[Doubt, ...] = ()
-    signed_off: tuple[tuple[Doubt, int], ...] = ()
+    waived: tuple[tuple[Doubt, int], ...] = ()
     reason: str | None = None
     tempo: TempoReading | None = None
     pages: tuple[Page, ...] = ()
@@ -172,21 +172,21 @@ class _Answer:
             outcome=inspection.outcome,
             reading=inspection.reading,
             doubts=inspection.doubts,
-            signed_off=tuple(
-                (doubt, source.exceptions.index(signed)) for doubt, signed in inspection.signed_off if source
+            waived=tuple(
+                (doubt, source.waivers.index(signed)) for doubt, signed in inspection.waived if source
             ),
             reason=inspection.reason,
             tempo=inspection.tempo,
         )
 
-    def inspection(self, sources: Mapping[str, Source]) -> Inspection:
+    def inspection(self, sources: Mapping[str, SourceDeclaration]) -> Inspection:
         source = None if self.source is None else sources[self.source]
         return Inspection(
             source=source,
             outcome=self.outcome,
             reading=self.reading,
             doubts=self.doubts,
-            signed_off=tuple((doubt, source.exceptions[place]) for doubt, place in self.signed_off if source),
+            waived=tuple((doubt, source.waivers[place]) for doubt, place in self.waived if source),
             reason=self.reason,
             tempo=self.tempo,
         )
@@ -203,7 +203,7 @@ class _Process(SandboxProcess):
     """One process that reads documents, seen from outside."""
 
     def __init__(
-        self, limits: ReadingLimits, sources: Mapping[str, Source], references: References | None
+        self, limits: ReadingLimits, sources: Mapping[str, SourceDeclaration], references: References | None
     ) -> None:
         self.documents = 0
         self._limits = limits
@@ -218,7 +218,7 @@ class _Process(SandboxProcess):
                 raise ReaderStartError(f"the process that reads documents does not start: {error}") from error
             raise
 
-    def knows(self, sources: Mapping[str, Source], references: References) -> bool:
+    def knows(self, sources: Mapping[str, SourceDeclaration], references: References) -> bool:
         """Whether these are the sources and references that it was started with, and it still lives."""
         return self._known[0] is sources and self._known[1] is references and self.is_usable()
 
@@ -333,7 +333,9 @@ def main() -> int:
         return _OUT_OF_MEMORY
 
 
-def _answer_to(question: _Question, sources: Mapping[str, Source], references: References) -> _Answer:
+def _answer_to(
+    question: _Question, sources: Mapping[str, SourceDeclaration], references: References
+) -> _Answer:
     document, on, name = question
     if on is not None:
         return _Answer.of(inspect_document(document, sources, references, on=on, name=name))

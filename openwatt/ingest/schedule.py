@@ -1,10 +1,10 @@
-"""Which sources are looked at, in which order, and when they are due."""
+"""The schedule of the sources: which are run, in which order, and when they are due."""
 
 import datetime as dt
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from openwatt.ingest.declarations import Source
+from openwatt.ingest.declarations import SourceDeclaration
 from openwatt.store.database import Connection
 from openwatt.store.overrides import address_in_force
 
@@ -13,8 +13,8 @@ EARLY = dt.timedelta(hours=2)
 _SEASON_BEGINS = 9
 
 
-def in_order(sources: Iterable[Source]) -> Iterator[Source]:
-    """The sources by name, those first against which the others are held.
+def sort_sources(sources: Iterable[SourceDeclaration]) -> Iterator[SourceDeclaration]:
+    """Orders the sources: those with which the others are compared come first, then by name.
 
     The regulator's data come before the supplier's sheet of the same tariff: the prices
     with all taxes follow from those without.
@@ -22,8 +22,10 @@ def in_order(sources: Iterable[Source]) -> Iterator[Source]:
     yield from sorted(sources, key=lambda one: (not one.regulated, "TTC" in one.taxes, one.name))
 
 
-def with_addresses(connection: Connection, sources: Iterable[Source], on: dt.date) -> list[Source]:
-    """The sources, those without an address of their own with the one that somebody has set for them."""
+def with_addresses(
+    connection: Connection, sources: Iterable[SourceDeclaration], on: dt.date
+) -> list[SourceDeclaration]:
+    """The sources, with the address that an operator has set for those that declare none."""
     return [
         replace(source, address=address_in_force(connection, source.name, on))
         if source.address is None and source.format != "none_yet"
@@ -32,8 +34,8 @@ def with_addresses(connection: Connection, sources: Iterable[Source], on: dt.dat
     ]
 
 
-def why_skipped(source: Source) -> str | None:
-    """Why a source cannot be looked at by itself; None when it can."""
+def skip_reason(source: SourceDeclaration) -> str | None:
+    """The reason why a source cannot be run from its address; None when it can."""
     if source.format == "none_yet":
         return f"no document of it has been read yet ({source.note})"
     if source.address is None:
@@ -41,16 +43,16 @@ def why_skipped(source: Source) -> str | None:
     return None
 
 
-def address_on(address: str, day: dt.date) -> str:
-    """The address to ask on a day: `{season}` in it stands for the Tempo season of the next day, 2026-2027.
+def fill_in_season(address: str, day: dt.date) -> str:
+    """Replaces `{season}` in an address by the Tempo season of the next day, such as 2026-2027.
 
-    A season begins on 1 September; the colour of the next day is what is asked for.
+    A season begins on 1 September; the colour of the next day is what is wanted.
     """
     tomorrow = day + dt.timedelta(days=1)
     first = tomorrow.year if tomorrow.month >= _SEASON_BEGINS else tomorrow.year - 1
     return address.replace("{season}", f"{first}-{first + 1}")
 
 
-def is_due(source: Source, last_look_at: dt.datetime | None, now: dt.datetime) -> bool:
-    """Whether a source's cadence asks for a look: one whatever came of the last."""
+def is_due(source: SourceDeclaration, last_look_at: dt.datetime | None, now: dt.datetime) -> bool:
+    """Whether a source is due: its cadence has passed since its last run, whatever came of that."""
     return last_look_at is None or now >= last_look_at + dt.timedelta(days=source.cadence_days) - EARLY

@@ -9,10 +9,10 @@ import psycopg
 import pytest
 
 from openwatt.domain.doubts import References
-from openwatt.ingest.declarations import Source, load_sources
+from openwatt.ingest.declarations import SourceDeclaration, load_sources
 from openwatt.ingest.fetching.client import Fetcher, FetchLimits
-from openwatt.ingest.inspect import Inspection, inspect_document
-from openwatt.ingest.pipeline import Ingestion, Look
+from openwatt.ingest.inspection import Inspection, inspect_document
+from openwatt.ingest.pipeline import Ingestion, RunResult
 from openwatt.store.database import Database, bind_to_history
 from openwatt.store.runs import SourceState, StoredRun, last_run, source_states
 from openwatt.store.tariffs import PublishedTariff, TariffFilter, tariffs_on
@@ -35,7 +35,7 @@ class Direct:
     def inspect_document(
         self,
         document: bytes,
-        sources: Mapping[str, Source],
+        sources: Mapping[str, SourceDeclaration],
         references: References,
         *,
         on: dt.date,
@@ -74,10 +74,10 @@ class Desk:
         """Changes what a source's file says."""
         self.sources[name] = replace(self.sources[name], **changes)
 
-    def look(self, name: str, given: bytes | None = None) -> Look:
+    def look(self, name: str, given: bytes | None = None) -> RunResult:
         """The next day's look at a source."""
         self.now += dt.timedelta(days=1)
-        return self.ingestion.look(self.sources[name], given=given)
+        return self.ingestion.run(self.sources[name], file=given)
 
     def run(self, name: str) -> StoredRun:
         """The newest run of a source."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from openwatt.catalogue.references import shipped_references
 from openwatt.domain.reading import Line, Reading
-from openwatt.ingest.declarations import Source, load_sources
+from openwatt.ingest.declarations import SourceDeclaration, load_sources
 from openwatt.ingest.readers.figures import plain
 from openwatt.ingest.readers.grid_pdf.sheet import read_sheet
 from openwatt.ingest.readers.grid_pdf.words import Page, read_pages
@@ -76,7 +76,7 @@ def reading_of(sheet: str) -> Reading:
     return read_sheet(pages_of(sheet), source_of(sheet))
 
 
-def source_of(sheet: str) -> Source:
+def source_of(sheet: str) -> SourceDeclaration:
     return SOURCES[SHEETS[sheet]]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from openwatt.catalogue.references import shipped_references
 from openwatt.ingest.declarations import load_sources
-from openwatt.ingest.inspect import Inspection, inspect_document
+from openwatt.ingest.inspection import Inspection, inspect_document
 from openwatt.ingest.publication import document_of, run_of
 from openwatt.store.database import Connection
 from openwatt.store.documents import keep_content

@@ -41,7 +41,7 @@ def test_a_source_says_what_the_page_cannot(tmp_path: Path) -> None:
     source = load_sources(tmp_path)["lumiere"]
     assert source.offers[0].options == {"BASE": (3, 6, 9), "HPHC": tuple(range(6, 37))}
     assert source.taxes == ("HT", "TTC")
-    assert source.exceptions[0].until == dt.date(2026, 1, 31)
+    assert source.waivers[0].until == dt.date(2026, 1, 31)
 
 
 @pytest.mark.parametrize(

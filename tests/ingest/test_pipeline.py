@@ -9,7 +9,7 @@ from decimal import Decimal
 import psycopg
 import pytest
 
-from openwatt.ingest.pipeline import Look
+from openwatt.ingest.pipeline import RunResult
 from openwatt.store.errors import DatabaseAwayError
 from openwatt.store.runs import Run, record_run
 from openwatt.store.tariffs import PublishedTariff
@@ -36,7 +36,7 @@ def lumiere(desk: Desk) -> Desk:
     return desk
 
 
-def said(look: Look) -> tuple[str | None, int]:
+def said(look: RunResult) -> tuple[str | None, int]:
     return look.outcome, look.published
 
 
@@ -226,10 +226,10 @@ def test_one_process_a_source(lumiere: Desk, desk_at: Callable[[str], Desk], fil
 
 def test_what_is_due_is_looked_at_by_one_process(lumiere: Desk) -> None:
     lumiere.look(YELI)
-    again = lumiere.ingestion.look(lumiere.sources[YELI], since=lumiere.now - dt.timedelta(minutes=1))
+    again = lumiere.ingestion.run(lumiere.sources[YELI], since=lumiere.now - dt.timedelta(minutes=1))
     assert (again.outcome, again.message) == (None, "another process has just looked at it")
     assert len(lumiere.site.asked) == 1
-    assert lumiere.ingestion.look(lumiere.sources[YELI], since=lumiere.now).outcome == "unchanged"
+    assert lumiere.ingestion.run(lumiere.sources[YELI], since=lumiere.now).outcome == "unchanged"
 
 
 def test_a_dry_run_says_what_would_come_and_keeps_nothing(lumiere: Desk) -> None:

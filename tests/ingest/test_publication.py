@@ -14,7 +14,7 @@ from openwatt.catalogue.references import known_references, shipped_references
 from openwatt.catalogue.shipped import shipped_tariffs
 from openwatt.domain.doubts import References
 from openwatt.domain.tariff import Tariff
-from openwatt.ingest.inspect import Inspection, inspect_document
+from openwatt.ingest.inspection import Inspection, inspect_document
 from openwatt.ingest.publication import document_of, publish_inspection
 from openwatt.store.database import Database, bind_to_history
 from openwatt.store.documents import keep_content

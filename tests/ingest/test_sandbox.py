@@ -14,8 +14,8 @@ import pytest
 from openwatt.catalogue.references import shipped_references
 from openwatt.domain.doubts import References
 from openwatt.domain.reading import MAX_DOCUMENT_BYTES
-from openwatt.ingest.declarations import Source, load_sources
-from openwatt.ingest.inspect import Inspection, inspect_document
+from openwatt.ingest.declarations import SourceDeclaration, load_sources
+from openwatt.ingest.inspection import Inspection, inspect_document
 from openwatt.ingest.sandbox import DocumentSandbox, ReaderStartError, ReadingLimits
 from tests.ingest.drawn_sheets import merged_price_cells
 from tests.ingest.hostile_documents import bomb, encrypted, endless_text, slow_pages, ten_thousand_pages
@@ -28,7 +28,7 @@ GOOD = merged_price_cells().pdf
 
 
 @pytest.fixture(scope="module")
-def sources() -> dict[str, Source]:
+def sources() -> dict[str, SourceDeclaration]:
     return load_sources()
 
 
@@ -41,7 +41,9 @@ Inspect = Callable[[bytes], Inspection]
 
 
 @pytest.fixture
-def inspecting(sources: dict[str, Source], references: References) -> Iterator[Callable[..., Inspect]]:
+def inspecting(
+    sources: dict[str, SourceDeclaration], references: References
+) -> Iterator[Callable[..., Inspect]]:
     """Makes an inspector with limits; it ends with the test."""
     made = []
 
@@ -65,7 +67,7 @@ def readers() -> list[psutil.Process]:
 
 
 def test_a_bounded_reading_is_the_same_reading(
-    inspecting: Callable[..., Inspect], sources: dict[str, Source], references: References
+    inspecting: Callable[..., Inspect], sources: dict[str, SourceDeclaration], references: References
 ) -> None:
     inspect = inspecting()
     documents = [GOOD, b'{"values": {"2026-11-22": "RED"}}', b"<html>", b"", b"%PDF-1.7"]
@@ -77,7 +79,7 @@ def test_a_bounded_reading_is_the_same_reading(
 
 @needs_shared_data
 def test_the_corpus_is_read_the_same_in_one_process(
-    inspecting: Callable[..., Inspect], sources: dict[str, Source], references: References
+    inspecting: Callable[..., Inspect], sources: dict[str, SourceDeclaration], references: References
 ) -> None:
     inspect = inspecting(ReadingLimits())
     paths = [*SHARED.glob("grids/pdf/*.pdf"), *SHARED.glob("trve/cre_open_data/*.csv")]
@@ -183,7 +185,7 @@ def test_each_document_has_its_own_time_of_computing(inspecting: Callable[..., I
 
 
 def test_a_fault_of_ours_is_told_as_ours_and_logged(
-    sources: dict[str, Source], references: References, caplog: pytest.LogCaptureFixture
+    sources: dict[str, SourceDeclaration], references: References, caplog: pytest.LogCaptureFixture
 ) -> None:
     with DocumentSandbox(LIMITS) as inspector:
         broken = cast("References", "no references")
@@ -198,14 +200,14 @@ def test_a_fault_of_ours_is_told_as_ours_and_logged(
 
 
 def test_a_name_that_is_no_source_is_an_error_of_who_asks(
-    sources: dict[str, Source], references: References
+    sources: dict[str, SourceDeclaration], references: References
 ) -> None:
     with DocumentSandbox(LIMITS) as inspector, pytest.raises(KeyError, match="nobody"):
         inspector.inspect_document(GOOD, sources, references, on=TODAY, name="nobody")
 
 
 def test_a_reader_that_cannot_start_is_no_documents_fault(
-    sources: dict[str, Source], references: References, monkeypatch: pytest.MonkeyPatch
+    sources: dict[str, SourceDeclaration], references: References, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.executable", shutil.which("false"))
     with (

@@ -5,14 +5,14 @@ import datetime as dt
 import pytest
 
 from openwatt.ingest.declarations import load_sources
-from openwatt.ingest.schedule import address_on, in_order, is_due, why_skipped
+from openwatt.ingest.schedule import fill_in_season, is_due, skip_reason, sort_sources
 
 SOURCES = load_sources()
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 
 
 def test_the_regulator_comes_before_the_sheet_of_the_same_tariff_and_that_before_the_market() -> None:
-    order = [source.name for source in in_order(SOURCES.values())]
+    order = [source.name for source in sort_sources(SOURCES.values())]
     assert sorted(order) == sorted(SOURCES)
     first_market = order.index("alpiq")
     assert order.index("cre_open_data_base") < order.index("edf_tarif_bleu") < first_market
@@ -34,9 +34,9 @@ def test_a_source_is_due_at_its_cadence_a_little_early(source: str, hours: float
 
 
 def test_what_cannot_be_looked_at_is_skipped_with_the_reason() -> None:
-    assert "no document of it" in (why_skipped(SOURCES["es_bleu"]) or "")
-    assert "--file" in (why_skipped(SOURCES["cre_annex"]) or "")
-    assert why_skipped(SOURCES["edf_tarif_bleu"]) is None
+    assert "no document of it" in (skip_reason(SOURCES["es_bleu"]) or "")
+    assert "--file" in (skip_reason(SOURCES["cre_annex"]) or "")
+    assert skip_reason(SOURCES["edf_tarif_bleu"]) is None
 
 
 @pytest.mark.parametrize(
@@ -46,4 +46,4 @@ def test_what_cannot_be_looked_at_is_skipped_with_the_reason() -> None:
 def test_rte_is_asked_for_the_season_of_the_next_day(day: str, season: str) -> None:
     address = SOURCES["rte_tempo"].address
     assert address is not None
-    assert address_on(address, dt.date.fromisoformat(day)).endswith(f"season={season}")
+    assert fill_in_season(address, dt.date.fromisoformat(day)).endswith(f"season={season}")

@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 
 from openwatt.domain.reading import SUBSCRIPTION, Doubt, Figure, Line, PrintedDay, Reading, Tax
 from openwatt.domain.tariff import OPTIONS
-from openwatt.ingest.declarations import Source
+from openwatt.ingest.declarations import SourceDeclaration
 from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 
 #: The files have a few hundred rows; a hundred times that is another document.
@@ -19,7 +19,7 @@ _PRICE = re.compile(r"PART_VARIABLE_(?:(HP|HC)(BLEU|BLANC|ROUGE)?_)?(HT|TTC)")
 _KEYS = ("DATE_DEBUT", "DATE_FIN", "P_SOUSCRITE")
 
 
-def read_csv(document: bytes, source: Source) -> Reading:
+def read_csv(document: bytes, source: SourceDeclaration) -> Reading:
     """The rows of a file of the dataset as lines: `;`, decimal commas, DD/MM/YYYY, last days included.
 
     Only the tax sides that the source declares are read: the amounts with taxes
@@ -54,7 +54,7 @@ def read_csv(document: bytes, source: Source) -> Reading:
     return Reading(lines=tuple(lines), faults=tuple(faults))
 
 
-def is_of(document: bytes, source: Source) -> bool:
+def is_of(document: bytes, source: SourceDeclaration) -> bool:
     """Whether a document's first line has the columns of a source's option, and no others."""
     try:
         header = document[:2000].decode("utf-8-sig").splitlines()[0].split(";")
@@ -64,7 +64,7 @@ def is_of(document: bytes, source: Source) -> bool:
     return set(_KEYS) <= set(header) and bool(_columns(header, source, faults)) and not faults
 
 
-def _columns(header: list[str], source: Source, faults: list[Doubt]) -> dict[str, tuple[str, Tax]]:
+def _columns(header: list[str], source: SourceDeclaration, faults: list[Doubt]) -> dict[str, tuple[str, Tax]]:
     """Column → its meaning; a column of prices that is not understood is a fault."""
     columns: dict[str, tuple[str, Tax]] = {}
     for name in header:
@@ -90,7 +90,7 @@ def _columns(header: list[str], source: Source, faults: list[Doubt]) -> dict[str
     return columns
 
 
-def _line(row: Mapping[str, str], columns: Mapping[str, tuple[str, Tax]], source: Source) -> Line:
+def _line(row: Mapping[str, str], columns: Mapping[str, tuple[str, Tax]], source: SourceDeclaration) -> Line:
     start, end = row["DATE_DEBUT"].strip(), row["DATE_FIN"].strip()
     figures = {}
     for name, place in columns.items():

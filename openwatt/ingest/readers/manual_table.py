@@ -1,4 +1,4 @@
-"""A sheet that somebody typed: the catalogue's CSV format, doubted like any other reading."""
+"""The reader of a sheet that somebody typed in the catalogue's CSV format; it is checked like any other."""
 
 import datetime as dt
 import io
@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from openwatt.catalogue.table import CatalogueError
 from openwatt.catalogue.tariffs import COLUMNS, CatalogueTariff, read_tariffs
-from openwatt.domain.doubts import References, find_doubts
+from openwatt.domain.doubts import References
 from openwatt.domain.reading import SUBSCRIPTION, Doubt, Figure, Line, PrintedDay, Reading, Tax
-from openwatt.ingest.declarations import Source, expectations
-from openwatt.ingest.inspect import Inspection, settle
+from openwatt.ingest.declarations import SourceDeclaration
+from openwatt.ingest.inspection import Inspection, check_reading
 
 Figures = dict[tuple[str, Tax], Figure]
 
@@ -21,8 +21,10 @@ def is_typed_table(document: bytes) -> bool:
     return set(COLUMNS) <= {name.strip() for name in header.split(",")}
 
 
-def read_typed_table(document: bytes, source: Source, references: References, *, on: dt.date) -> Inspection:
-    """What a typed table says and every reason not to publish it as this source's.
+def read_typed_table(
+    document: bytes, source: SourceDeclaration, references: References, *, on: dt.date
+) -> Inspection:
+    """Reads a typed table and finds every reason not to publish it as this source's.
 
     Its columns `observed_on` and `source` are the catalogue's own: here the day is that
     of the run, and the document is the table itself.
@@ -33,7 +35,7 @@ def read_typed_table(document: bytes, source: Source, references: References, *,
     except (UnicodeDecodeError, CatalogueError) as error:
         reason = str(error) if isinstance(error, CatalogueError) else "the table is not UTF-8 text"
         return Inspection(
-            source=source, outcome="unreadable", reading=Reading(lines=()), reason=reason, by_hand=True
+            source=source, outcome="unreadable", reading=Reading(lines=()), reason=reason, manual_entry=True
         )
     offers = {offer.name for offer in source.offers}
     ours = [
@@ -51,15 +53,7 @@ def read_typed_table(document: bytes, source: Source, references: References, *,
     )
     lines = sorted((_line(one) for one in ours), key=_place)
     reading = Reading(lines=tuple(lines), faults=faults)
-    kept, signed = settle(find_doubts(reading, expectations(source), references), source.exceptions, on)
-    return Inspection(
-        source=source,
-        outcome="refused" if kept else "published",
-        reading=reading,
-        doubts=tuple(kept),
-        signed_off=tuple(signed),
-        by_hand=True,
-    )
+    return check_reading(reading, source, references, on=on, manual_entry=True)
 
 
 def _place(line: Line) -> tuple[str, str, dt.date, int]:

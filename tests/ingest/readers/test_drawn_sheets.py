@@ -8,13 +8,13 @@ import pytest
 from openwatt.catalogue.references import shipped_references
 from openwatt.domain.doubts import find_doubts
 from openwatt.domain.reading import Line
-from openwatt.ingest.declarations import Source, expectations, load_sources, recognise
+from openwatt.ingest.declarations import SourceDeclaration, expectations, load_sources, recognise
 from openwatt.ingest.readers.grid_pdf.sheet import read_sheet
 from openwatt.ingest.readers.grid_pdf.words import read_pages
 from tests.ingest.drawn_sheets import LAYOUTS, SHORTENED, WITHOUT_SOURCE, Expected, Sheet, drawn_words
 
 REFERENCES = shipped_references()
-SOURCES: dict[str, Source] = load_sources()
+SOURCES: dict[str, SourceDeclaration] = load_sources()
 
 
 def found(lines: tuple[Line, ...]) -> Expected:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from openwatt.ingest.declarations import Source, load_sources
+from openwatt.ingest.declarations import SourceDeclaration, load_sources
 from openwatt.ingest.readers.grid_pdf.sheet import read_sheet
 from openwatt.ingest.readers.grid_pdf.words import Page, read_pages
 from tests.ingest.drawn_sheets import (
@@ -18,7 +18,7 @@ from tests.ingest.drawn_sheets import (
 SOURCES = load_sources()
 
 
-def faults(pdf: bytes | tuple[Page, ...], source: Source | None) -> list[tuple[str, str]]:
+def faults(pdf: bytes | tuple[Page, ...], source: SourceDeclaration | None) -> list[tuple[str, str]]:
     pages = read_pages(pdf) if isinstance(pdf, bytes) else pdf
     return [(fault.rule, fault.message) for fault in read_sheet(pages, source).faults]
 

@@ -9,7 +9,7 @@ from itertools import chain
 
 from openwatt.domain.reading import SIDES, SUBSCRIPTION, Doubt, Figure, Line, PrintedDay, Reading, Tax
 from openwatt.domain.tariff import OPTIONS
-from openwatt.ingest.declarations import Offer, Source
+from openwatt.ingest.declarations import DeclaredOffer, SourceDeclaration
 from openwatt.ingest.readers.figures import find_validity
 from openwatt.ingest.readers.grid_pdf.geometry import lines_of, phrases_of
 from openwatt.ingest.readers.grid_pdf.table import Table, read_tables
@@ -19,8 +19,13 @@ from openwatt.ingest.readers.grid_pdf.words import Page
 #: Stands where a document without a source names neither supplier nor offer for the reader.
 UNKNOWN = "(unknown)"
 
-_GENERAL = Source(
-    name="", supplier=UNKNOWN, format="grid_pdf", address=None, cadence_days=1, offers=(Offer(name=UNKNOWN),)
+_GENERAL = SourceDeclaration(
+    name="",
+    supplier=UNKNOWN,
+    format="grid_pdf",
+    address=None,
+    cadence_days=1,
+    offers=(DeclaredOffer(name=UNKNOWN),),
 )
 #: A page with less text than this has its words drawn, not written.
 _MIN_CHARACTERS_PER_PAGE = 80
@@ -54,7 +59,7 @@ class _Dated:
     others: list[str]
 
 
-def read_sheet(pages: Sequence[Page], source: Source | None = None) -> Reading:
+def read_sheet(pages: Sequence[Page], source: SourceDeclaration | None = None) -> Reading:
     """What a sheet's words say, with the source's help or with the general vocabulary alone.
 
     Never raises for what a sheet prints: what cannot be understood is a fault of
@@ -67,7 +72,7 @@ def read_sheet(pages: Sequence[Page], source: Source | None = None) -> Reading:
 
 
 class _Sheet:
-    def __init__(self, pages: Sequence[Page], source: Source) -> None:
+    def __init__(self, pages: Sequence[Page], source: SourceDeclaration) -> None:
         self.pages = pages
         self.source = source
         self.faults: list[Doubt] = []
@@ -114,7 +119,7 @@ class _Sheet:
         if doubt not in self.faults:
             self.faults.append(doubt)
 
-    def _offer_above(self, page: Page, table: Table) -> Offer | None:
+    def _offer_above(self, page: Page, table: Table) -> DeclaredOffer | None:
         """The offer whose title stands nearest above a table; the only one needs no title."""
         offers = self.source.offers
         if len(offers) == 1:
@@ -149,7 +154,7 @@ class _Sheet:
                 )
         return self.dates[key]
 
-    def _take(self, offer: Offer | None, page: Page, table: Table) -> None:
+    def _take(self, offer: DeclaredOffer | None, page: Page, table: Table) -> None:
         """The rows of a table as lines of an offer."""
         first, last = table.spine.rows[0].word.text, table.spine.rows[-1].word.text
         where = f"page {table.page}, table at {first} … {last} kVA"
@@ -190,7 +195,7 @@ class _Sheet:
         else:
             self.lines[key] = line
 
-    def _compose(self, offer: Offer, tables: Sequence[tuple[Page, Table]]) -> None:
+    def _compose(self, offer: DeclaredOffer, tables: Sequence[tuple[Page, Table]]) -> None:
         """Prices printed in parts (supply, network, obligations) added up, row by row."""
         for page, table in tables:
             for fault in table.faults if not table.cells else ():
@@ -214,7 +219,7 @@ class _Sheet:
             self._fault("layout", fault, f"page {page.number}, {option}")
         return found
 
-    def _add_up(self, offer: Offer, option: str, parts: Sequence[tuple[Page, Table]]) -> None:
+    def _add_up(self, offer: DeclaredOffer, option: str, parts: Sequence[tuple[Page, Table]]) -> None:
         """A line of an option for each row of its first part."""
         page, first = parts[0]
         dated = self._dated(page)
@@ -253,11 +258,11 @@ class _Sheet:
                     self.lines[key] = replace(line, closed_to_new_customers=True)
 
 
-def _is_wanted(page: Page, source: Source) -> bool:
+def _is_wanted(page: Page, source: SourceDeclaration) -> bool:
     return not source.page_phrases or any(phrase in page.text for phrase in source.page_phrases)
 
 
-def _passes(source: Source) -> Iterator[tuple[Offer | None, tuple[str, ...]]]:
+def _passes(source: SourceDeclaration) -> Iterator[tuple[DeclaredOffer | None, tuple[str, ...]]]:
     """The offer whose columns are read, and the words of the other variants' columns, pass by pass."""
     columns = [offer for offer in source.offers if offer.column]
     if not columns:

@@ -1,4 +1,4 @@
-"""What a document says and every reason not to publish it."""
+"""The inspection of a document: what it says and every reason not to publish it."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -10,49 +10,49 @@ import msgspec
 from openwatt.domain.doubts import Expected, References, find_doubts
 from openwatt.domain.reading import Doubt, Reading
 from openwatt.domain.tariff import Tariff
-from openwatt.ingest.declarations import SignedException, Source, expectations, recognise
+from openwatt.ingest.declarations import SourceDeclaration, Waiver, expectations, recognise
 from openwatt.ingest.readers import cre_csv as grid_csv
 from openwatt.ingest.readers import rte_tempo as tempo_json
 from openwatt.ingest.readers.grid_pdf.sheet import read_sheet
 from openwatt.ingest.readers.grid_pdf.words import read_pages
 from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 
-Outcome = Literal["published", "refused", "unreadable"]
+InspectionOutcome = Literal["published", "refused", "unreadable"]
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inspection:
-    """What a run would make of a document: its outcome, what was read, the doubts, and those signed off.
+    """What a run would make of a document: its outcome, what was read, its doubts and those waived.
 
-    `published` means that a run would publish it: there is no doubt left. A table that
-    somebody typed from a sheet is read `by_hand`.
+    `published` means that a run would publish it: there is no doubt left. `manual_entry`
+    is set for a table that somebody typed from a sheet.
     """
 
-    source: Source | None
-    outcome: Outcome
+    source: SourceDeclaration | None
+    outcome: InspectionOutcome
     reading: Reading
     doubts: tuple[Doubt, ...] = ()
-    signed_off: tuple[tuple[Doubt, SignedException], ...] = ()
+    waived: tuple[tuple[Doubt, Waiver], ...] = ()
     reason: str | None = None
     tempo: tempo_json.TempoReading | None = None
-    by_hand: bool = False
+    manual_entry: bool = False
 
     def tariffs(self) -> list[Tariff]:
-        """The complete tariffs read, right or doubtful."""
+        """Returns the complete tariffs that were read, right or doubtful."""
         return self.reading.tariffs()
 
 
 def inspect_document(
     document: bytes,
-    sources: Mapping[str, Source],
+    sources: Mapping[str, SourceDeclaration],
     references: References,
     *,
     on: dt.date,
     name: str | None = None,
 ) -> Inspection:
-    """Read a document with its source and doubt it, on a day (for exceptions that end).
+    """Reads a document with its source and checks it, on a day (for waivers that end).
 
     Without a name the source is recognised by the document's own words; where
     none is, the general vocabulary reads it, and it stays refused for want of a
@@ -63,7 +63,7 @@ def inspect_document(
     try:
         if source is not None and source.format == "rte_tempo_json":
             tempo = tempo_json.read_tempo(document)
-            outcome: Outcome = "refused" if tempo.faults else "published"
+            outcome: InspectionOutcome = "refused" if tempo.faults else "published"
             return Inspection(
                 source=source, outcome=outcome, reading=Reading(lines=()), doubts=tempo.faults, tempo=tempo
             )
@@ -75,21 +75,34 @@ def inspect_document(
             reading = read_sheet(pages, source)
     except UnreadableDocumentError as error:
         return Inspection(source=source, outcome="unreadable", reading=Reading(lines=()), reason=str(error))
+    return check_reading(reading, source, references, on=on)
+
+
+def check_reading(
+    reading: Reading,
+    source: SourceDeclaration | None,
+    references: References,
+    *,
+    on: dt.date,
+    manual_entry: bool = False,
+) -> Inspection:
+    """Checks what was read of a document and applies the waivers of its source that are in force on a day."""
     doubts = find_doubts(reading, expectations(source) if source else Expected(), references)
     if source is None:
         message = "no source is recognised: name it with --source, or write its YAML"
         doubts.insert(0, Doubt(rule="source-unknown", message=message, where="whole document"))
-    kept, signed = settle(doubts, source.exceptions if source else (), on)
+    standing, waived = apply_waivers(doubts, source.waivers if source else (), on)
     return Inspection(
         source=source,
-        outcome="refused" if kept else "published",
+        outcome="refused" if standing else "published",
         reading=reading,
-        doubts=tuple(kept),
-        signed_off=tuple(signed),
+        doubts=tuple(standing),
+        waived=tuple(waived),
+        manual_entry=manual_entry,
     )
 
 
-def _source_of_data(document: bytes, sources: Mapping[str, Source]) -> Source | None:
+def _source_of_data(document: bytes, sources: Mapping[str, SourceDeclaration]) -> SourceDeclaration | None:
     """The source of a document that is data, not pages, by its first bytes; None for any other."""
     if document.lstrip()[:1] == b"{":
         found = [source for source in sources.values() if source.format == "rte_tempo_json"]
@@ -99,38 +112,32 @@ def _source_of_data(document: bytes, sources: Mapping[str, Source]) -> Source | 
     return found[0] if len(found) == 1 else None
 
 
-def settle(
-    doubts: list[Doubt], exceptions: tuple[SignedException, ...], on: dt.date
-) -> tuple[list[Doubt], list[tuple[Doubt, SignedException]]]:
-    """Doubts that stand, and those that an exception in force on a day lets through.
+def apply_waivers(
+    doubts: list[Doubt], waivers: tuple[Waiver, ...], on: dt.date
+) -> tuple[list[Doubt], list[tuple[Doubt, Waiver]]]:
+    """Divides doubts into those that stand on a day and those that a waiver in force lets through.
 
-    An exception covers a doubt of its rule whose place or message holds its words.
+    A waiver covers a doubt of its rule whose place or message holds its words.
     """
-    kept: list[Doubt] = []
-    signed: list[tuple[Doubt, SignedException]] = []
+    standing: list[Doubt] = []
+    waived: list[tuple[Doubt, Waiver]] = []
     for doubt in doubts:
-        exception = next(
-            (
-                e
-                for e in exceptions
-                if e.rule == doubt.rule and on <= e.until and e.what in f"{doubt.where} {doubt.message}"
-            ),
-            None,
-        )
-        if exception is None:
-            kept.append(doubt)
+        place = f"{doubt.where} {doubt.message}"
+        covering = (w for w in waivers if w.rule == doubt.rule and on <= w.until and w.what in place)
+        if waiver := next(covering, None):
+            waived.append((doubt, waiver))
         else:
-            signed.append((doubt, exception))
-    return kept, signed
+            standing.append(doubt)
+    return standing, waived
 
 
 def as_json(inspection: Inspection) -> bytes:
-    """The inspection as JSON; amounts are numbers, digit for digit as they were read."""
+    """Encodes an inspection as JSON; amounts are numbers, digit for digit as they were read."""
     return _ENCODER.encode(as_mapping(inspection))
 
 
 def as_mapping(inspection: Inspection) -> dict[str, Any]:
-    """The inspection in the shape of its JSON, amounts as decimals."""
+    """Gives an inspection the shape of its JSON, amounts as decimals."""
     answer: dict[str, Any] = {
         "source": inspection.source.name if inspection.source else None,
         "outcome": inspection.outcome,
@@ -139,10 +146,10 @@ def as_mapping(inspection: Inspection) -> dict[str, Any]:
     }
     if inspection.reason is not None:
         answer["reason"] = inspection.reason
-    if inspection.signed_off:
+    if inspection.waived:
         answer["signed_off"] = [
-            _doubt_as_json(doubt) | {"why": signed.why, "who": signed.who, "until": signed.until}
-            for doubt, signed in inspection.signed_off
+            _doubt_as_json(doubt) | {"why": waiver.why, "who": waiver.who, "until": waiver.until}
+            for doubt, waiver in inspection.waived
         ]
     if inspection.tempo is not None:
         answer["colours"] = {

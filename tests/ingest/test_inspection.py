@@ -10,8 +10,8 @@ from PIL import Image
 
 from openwatt.catalogue.references import shipped_references
 from openwatt.cli.inspection import inspect
-from openwatt.ingest.declarations import SignedException, load_sources
-from openwatt.ingest.inspect import as_json, inspect_document
+from openwatt.ingest.declarations import Waiver, load_sources
+from openwatt.ingest.inspection import as_json, inspect_document
 from tests.ingest.drawn_sheets import (
     drawn_words,
     gross_and_discounted,
@@ -79,8 +79,8 @@ def test_data_is_recognised_by_its_first_bytes() -> None:
     assert [doubt.rule for doubt in table.doubts] == ["nothing-read"]
 
 
-def exception(until: dt.date) -> SignedException:
-    return SignedException(
+def exception(until: dt.date) -> Waiver:
+    return Waiver(
         rule="powers-missing", what="Yéli", why="1 kVA is not sold any more", who="A. Dupont", until=until
     )
 
@@ -92,10 +92,10 @@ def test_a_signed_exception_lets_one_doubt_through_until_its_day(until: dt.date,
         source.offers[0],
         options={"BASE": (1, 3, 6, 9, 12, 15, 18, 24, 30, 36), "HPHC": source.offers[0].options["HPHC"]},
     )
-    strict = replace(source, offers=(offer,), exceptions=(exception(until),))
+    strict = replace(source, offers=(offer,), waivers=(exception(until),))
     inspection = inspect_document(simple_and_double().pdf, {"yeli_verte": strict}, REFERENCES, on=ON)
     assert inspection.outcome == outcome
-    assert len(inspection.doubts) + len(inspection.signed_off) == 1
+    assert len(inspection.doubts) + len(inspection.waived) == 1
     if outcome == "published":
         assert json.loads(as_json(inspection))["signed_off"][0]["who"] == "A. Dupont"
 
