@@ -86,6 +86,10 @@ types: $(VENV)/.dev ## Check the types.
 .PHONY: check
 check: lint types test ## Everything that must be clean before a change is handed in.
 
+.PHONY: release-check
+release-check: $(VENV)/.dev ## Build sdist and wheel into dist/, install the wheel in an empty environment and use it there.
+	$(BIN)/python -m tests.release.check
+
 .PHONY: chaos
 chaos: $(VENV)/.dev $(BUGSINK)/.done ## Run the long forms of the chaos tests, which `test` runs in short.
 	$(BIN)/python -m pytest -m "slow" --timeout=900 $(PYTEST_ARGS)
@@ -113,6 +117,13 @@ format: $(VENV)/.dev ## Bring the code into form.
 .PHONY: dashboards
 dashboards: $(VENV)/.dev ## Write Grafana's dashboards from ops/grafana/source.
 	$(BIN)/python -m ops.grafana.source.build
+
+.PHONY: set-version
+set-version: ## Write another version wherever it must stand: V=0.2.0.
+	@echo "$(V)" | grep -Eqx '[0-9]+\.[0-9]+\.[0-9]+' || { echo "name it as in: make set-version V=0.2.0" >&2; exit 2; }
+	sed -i 's/^__version__ = .*/__version__ = "$(V)"/' openwatt/__init__.py
+	sed -i 's/\(openwatt:\)[0-9][0-9.]*[0-9]/\1$(V)/' ops/docker-compose.yaml ops/stack
+	sed -i 's/^\( *newTag: \).*/\1$(V)/' ops/kubernetes/kustomization.yaml
 
 .PHONY: lock
 lock: $(VENV)/.dev ## Compile requirements*.txt from pyproject.toml, with hashes; UPGRADE=1 takes newer versions.

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from openwatt import __version__
 from ops.monitoring import Addresses, Stack
 from tests.containers.place import ALERTMANAGER, API, PROMETHEUS, Place, get, must, wait_for
 from tests.ops.busy_service import PATHS, RUNS
@@ -51,7 +52,7 @@ def prepare(place: Place) -> None:
     )
     place.engine(
         *("run", "--detach", "--name", RECEIVER, "--network", "openwatt", "--entrypoint", "python"),
-        *("openwatt:0.1.0", "-c", _RECEIVES),
+        *(f"openwatt:{__version__}", "-c", _RECEIVES),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from openwatt import __version__
 from tests.containers.engine import Engine, NotShownError
 
 T = TypeVar("T")
@@ -106,6 +107,6 @@ class Place:
         pid = self.engine.state(container, ".State.Pid")
         killer = "import os, sys; os.kill(int(sys.argv[1]), 9)"
         self.engine(
-            *("run", "--rm", "--pid=host", "--user=0", "--entrypoint=python", "openwatt:0.1.0"),
+            *("run", "--rm", "--pid=host", "--user=0", "--entrypoint=python", f"openwatt:{__version__}"),
             *("-c", killer, pid),
         )

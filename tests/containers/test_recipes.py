@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from openwatt import __version__
 from tests.containers.images import MADE, VERSIONS, copy_tree, name_images
 from tests.ops.dockerfile import REPOSITORY
 
@@ -23,7 +24,7 @@ def images(tree: Path) -> set[str]:
     services = [each for file in files for each in yaml.safe_load(file.read_text())["services"].values()]
     (python,) = re.findall(r"^ARG PYTHON_IMAGE=(\S+)", (tree / "ops/Dockerfile").read_text(), re.MULTILINE)
     named = {each["image"] for each in services if "profiles" not in each}
-    return {python, *named} - {"openwatt:0.1.0"}
+    return {python, *named} - {f"openwatt:{__version__}"}
 
 
 def test_every_image_of_the_stacks_has_a_recipe_and_every_recipe_an_image(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ LANGUAGES = [
     ("deploiement.md", "deployment.md"),
     ("exercices.md", "exercises.md"),
     ("journaux.md", "logs.md"),
+    ("publication.md", "release.md"),
     ("tableaux-de-bord.md", "dashboards.md"),
 ]
 DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
