@@ -1,14 +1,21 @@
 """A container engine for `make prove`: the one that answers, or Docker started for the time of the run."""
 
+import fcntl
 import os
 import shutil
+import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.containers.leftovers import PREFIX, note_network, remove_run
+
 HERE = Path(__file__).resolve().parent
+#: What the images, the build and the data of both stacks take, with something to spare.
+NEEDED_GB = 8
 
 
 class NotShownError(Exception):
@@ -18,13 +25,15 @@ class NotShownError(Exception):
 class Engine:
     """An engine by its command line, with the environment that it needs."""
 
-    def __init__(self, name: str, environment: Mapping[str, str]) -> None:
+    def __init__(self, name: str, environment: Mapping[str, str], *, is_ours: bool = False) -> None:
         self.name = name
         self.environment = dict(environment)
+        self.is_ours = is_ours
+        """Whether it was started for the run: its data goes with the run's folder."""
 
     def try_run(self, *words: str, cwd: Path | None = None, timeout: float = 900) -> tuple[int, str]:
-        """The status and all that a command said."""
-        done = subprocess.run(
+        """The status and all that a command said; where the run is interrupted, its children end with it."""
+        with subprocess.Popen(
             words,
             env=self.environment,
             cwd=cwd,
@@ -33,10 +42,16 @@ class Engine:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            timeout=timeout,
-            check=False,
-        )
-        return done.returncode, done.stdout.strip()
+            start_new_session=True,
+        ) as process:
+            try:
+                said, _ = process.communicate(timeout=timeout)
+            except BaseException:
+                # A Compose that goes on would start containers beside the one that removes them.
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                raise
+        return process.returncode, said.strip()
 
     def run(self, *words: str, cwd: Path | None = None, timeout: float = 900) -> str:
         """What a command said.
@@ -70,6 +85,26 @@ class Engine:
         return f"{self.name} {server}, compose {self('compose', 'version', '--short')}"
 
 
+@contextmanager
+def only_run() -> Iterator[None]:
+    """Keeps a second run away, which would take the same ports, and removes what a killed one left.
+
+    Raises:
+        NotShownError: another run is going on.
+    """
+    lock = os.open(tempfile.gettempdir(), os.O_RDONLY)  # the folder itself, so that no file is left
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+            if folder.stat().st_uid == os.geteuid():
+                remove_run(folder)
+        yield
+    except BlockingIOError:
+        raise NotShownError("another `make prove` runs on this machine: wait for its end") from None
+    finally:
+        os.close(lock)
+
+
 def _answers(name: str, environment: Mapping[str, str]) -> bool:
     return (
         shutil.which(name) is not None
@@ -92,8 +127,13 @@ def engine(folder: Path) -> Iterator[Engine]:
             "no container engine answers; start one, or, as root, install one that is then started by hand: "
             "Debian's package docker.io"
         )
+    if (free := shutil.disk_usage(folder).free >> 30) < NEEDED_GB:
+        raise NotShownError(
+            f"{folder.parent} has {free} GB free, and an engine takes {NEEDED_GB}: make room, or name "
+            "another folder with TMPDIR"
+        )
     with _started(dockerd, folder, environment):
-        yield _with_compose(Engine("docker", environment), folder)
+        yield _with_compose(Engine("docker", environment, is_ours=True), folder)
 
 
 def _with_compose(found: Engine, folder: Path) -> Engine:
@@ -114,6 +154,7 @@ def _with_compose(found: Engine, folder: Path) -> Engine:
 def _started(dockerd: str, folder: Path, environment: dict[str, str]) -> Iterator[None]:
     """A Docker of our own on a socket of its own; its address goes into the environment."""
     socket, log = folder / "docker.sock", folder / "dockerd.log"
+    note_network(folder)
     with log.open("wb") as written:
         process = subprocess.Popen(
             [
@@ -128,6 +169,7 @@ def _started(dockerd: str, folder: Path, environment: dict[str, str]) -> Iterato
             stdout=written,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
+            start_new_session=True,  # a Ctrl-C is for the run, which still asks the engine to clear up
         )
     environment["DOCKER_HOST"] = f"unix://{socket}"
     environment["DOCKER_BUILDKIT"] = "0"  # buildx is a package of its own
@@ -141,7 +183,3 @@ def _started(dockerd: str, folder: Path, environment: dict[str, str]) -> Iterato
     finally:
         process.terminate()
         process.wait(60)
-        # What it leaves mounted would keep the folder from being removed.
-        for line in reversed(Path("/proc/mounts").read_text().splitlines()):
-            if (mounted := line.split()[1]).startswith(f"{folder}/"):
-                subprocess.run(["umount", mounted], check=False)

@@ -1,10 +1,9 @@
-"""`make prove`: the stacks of ops/, really built, started, broken and mended on a real container engine.
+"""`make prove`: the stacks of ops/, really built, started, broken and repaired on a real container engine.
 
 Everything happens in a copy of the tree; the Compose files in it name other images and are else as they ship.
 """
 
 import argparse
-import os
 import signal
 import socket
 import subprocess
@@ -12,11 +11,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.containers import monitored, service
-from tests.containers.engine import Engine, NotShownError, engine
+from tests.containers.engine import Engine, NotShownError, engine, only_run
 from tests.containers.images import MADE, copy_tree, make_images, name_images, versions
+from tests.containers.leftovers import PREFIX, remove_run
 from tests.containers.place import PORTS, Place
 
 #: Images of the real thing, by what the Compose files call them.
@@ -30,22 +31,22 @@ class Transcript:
         self._began = time.monotonic()
         self._lines: list[str] = []
 
-    def write(self, line: str, *, kept: bool = True) -> None:
-        """A line of progress, which the whole repeats where it is kept."""
+    def write(self, line: str, *, repeated: bool = True) -> None:
+        """A line of progress, and whether the whole has it too."""
         stamped = f"[{time.monotonic() - self._began:6.0f} s] {line}"
         sys.stdout.write(f"{stamped}\n")
         sys.stdout.flush()
-        if kept:
+        if repeated:
             self._lines.append(stamped)
 
     def step(self, title: str, shown: Iterator[str]) -> None:
         """Carries out one step, each line of what it shows indented."""
         began = time.monotonic()
-        self.write(f"{title} ...", kept=False)
+        self.write(f"{title} ...", repeated=False)
         lines, outcome = [], "FAILED"
         try:
             for line in shown:
-                self.write(f"    {line}", kept=False)
+                self.write(f"    {line}", repeated=False)
                 lines.append(f"              {line}")
             outcome = "ok"
         finally:
@@ -66,32 +67,51 @@ def main() -> int:
         "--keep-images", action="store_true", help="do not remove the images made for the run"
     )
     parser.add_argument("--transcript", type=Path, help="also write the transcript into this file")
-    asked = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was made is removed then too
+    options = parser.parse_args()
+    if options.transcript:
+        options.transcript.write_text("")  # where it cannot be written, that is said now
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was made is removed then too
     transcript = Transcript()
     failed = None
-    folder = Path(tempfile.mkdtemp(prefix="openwatt-prove-"))
-    folder.chmod(0o755)
     try:
-        with engine(folder) as found:
+        with only_run(), _run_folder() as folder, engine(folder) as found:
             refuse_others(found)
             there = image_ids(found)
             try:
-                prove(found, folder, transcript, asked)
+                prove(found, folder, transcript, options)
             finally:
-                clear(found, there=image_ids(found) if asked.keep_images else there)
+                _let_no_signal_interrupt()
+                clear(found, there=image_ids(found) if options.keep_images or found.is_ours else there)
     except (NotShownError, AssertionError, OSError, subprocess.SubprocessError) as error:
         failed = str(error)
-    finally:
-        _remove(folder)
+    except KeyboardInterrupt:
+        failed = "it was interrupted; what it had made is removed"
     if failed:
         transcript.write(f"why: {failed}")
     end = "Not all of it holds." if failed else "All of it holds; nothing is left behind."
     whole = f"\nWhat was run on {time.strftime('%Y-%m-%d')}:\n{transcript.whole()}\n{end}\n"
     sys.stdout.write(whole)
-    if asked.transcript:
-        asked.transcript.write_text(whole)
+    if options.transcript:
+        options.transcript.write_text(whole)
     return 1 if failed else 0
+
+
+@contextmanager
+def _run_folder() -> Iterator[Path]:
+    """A folder for the copy of the tree and an engine's data; what runs out of it ends with it."""
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        _let_no_signal_interrupt()
+        remove_run(folder)
+
+
+def _let_no_signal_interrupt() -> None:
+    """From here on what was made is removed: a second Ctrl-C would leave the rest of it."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
 
 
 def refuse_others(found: Engine) -> None:
@@ -112,9 +132,9 @@ def refuse_others(found: Engine) -> None:
                 raise NotShownError(f"port {port} of 127.0.0.1 is taken: end what listens there")
 
 
-def prove(found: Engine, folder: Path, transcript: Transcript, asked: argparse.Namespace) -> None:
+def prove(found: Engine, folder: Path, transcript: Transcript, options: argparse.Namespace) -> None:
     """Every step, in the order in which an operator would take them."""
-    real = asked.images == "real"
+    real = options.images == "real"
     transcript.write(f"engine: {found.version()}, {found('info', '--format', '{{.OperatingSystem}}')}")
     place = Place(folder / "openwatt", found)
     copy_tree(place.folder)
@@ -125,11 +145,11 @@ def prove(found: Engine, folder: Path, transcript: Transcript, asked: argparse.N
         transcript.step("images are made of Debian's packages", made(found, folder, replaced))
     (place.folder / ".git").write_text("gitdir: nowhere\n")  # a copy is no checkout of whatever lies above it
     name_images(place.folder, replaced)
-    if asked.only == "monitoring":
+    if options.only == "monitoring":
         place.stack("up", "service")
     else:
         prove_service(place, transcript, replaced)
-    if asked.only != "service":
+    if options.only != "service":
         prove_monitoring(place, transcript, real=real)
     transcript.step("all goes down", service.goes_down(place))
 
@@ -235,11 +255,6 @@ def clear(found: Engine, *, there: set[str]) -> None:
         found.try_run(found.name, "rmi", "--force", *left)
         now = image_ids(found) - there
         left = now if now < left else set()
-
-
-def _remove(folder: Path) -> None:
-    """Removes the folder, which has files of the containers' accounts in it."""
-    os.system(f"rm -rf --one-file-system '{folder}'")  # noqa: S605 - a name of our own
 
 
 if __name__ == "__main__":
