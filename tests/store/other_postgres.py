@@ -74,7 +74,8 @@ class Programs:
         return subprocess.run(
             self.command(program, *arguments),
             cwd="/",
-            env={**_ENVIRONMENT, **environment},
+            # A root without /proc: the loader does not find by itself what lies beside a program.
+            env={**_ENVIRONMENT, "LD_LIBRARY_PATH": str(self.bin.parent / "lib"), **environment},
             input=said,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
