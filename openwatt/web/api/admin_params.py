@@ -2,7 +2,6 @@
 
 import datetime as dt
 import difflib
-import re
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, get_args
