@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from openwatt.app import create_app
 from openwatt.bootstrap import held_database, prepare_database
 from openwatt.settings import Settings
+from openwatt.web.http.app_state import state_of
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # not bench/: its `requests.py` is not that library
 from bench.calls import NO_ENCODING, Case, load, ratio  # noqa: E402  # found by the line above
@@ -99,7 +100,7 @@ def in_process(
 def check_log(rung: Rung, log: Path, requests: int) -> None:
     """That every request has its record, on the rungs that have one."""
     logged = sum(b'"event":"request"' in line for line in log.open("rb"))
-    if rung.access and "OPENWATT_LOG_LEVEL" not in rung.settings:
+    if rung.lifecycle and "OPENWATT_LOG_LEVEL" not in rung.settings:
         assert logged >= requests, f"{rung.name}: {logged} records of {requests} requests"
     else:
         assert logged == 0, f"{rung.name}: {logged} records"
@@ -180,7 +181,7 @@ def main() -> None:
         prepare_database(settings)
         app = create_app(settings)
         first = app.test_client().get(PATH, headers=NO_ENCODING)
-        app.extensions["openwatt.answers"].database.close()
+        state_of(app).database.close()
         assert first.status_code == 200
         unchanged = NO_ENCODING | {"If-None-Match": first.headers["ETag"]}
         cases = {

@@ -49,11 +49,11 @@ def ours(redis_url: str | None) -> Flask:
     @app.before_request
     def _begin() -> Response | None:
         context.client = request.environ["REMOTE_ADDR"]
-        return counted.refusal(context)
+        return counted.check(context)
 
     @app.after_request
     def _end(response: Response) -> Response:
-        counted.tell(context, response)
+        response.headers.extend(counted.headers(context))
         return response
 
     return app

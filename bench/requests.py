@@ -14,6 +14,7 @@ from pathlib import Path
 from openwatt.app import create_app
 from openwatt.bootstrap import held_database, prepare_database
 from openwatt.settings import Settings
+from openwatt.web.http.app_state import state_of
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # not bench/: this file is not the library `requests`
 from bench.bare_view import bare_app  # noqa: E402  # found by the line above
@@ -68,7 +69,7 @@ def in_process(settings: Settings, rounds: int, requests: int) -> None:
         unkept.append((time.perf_counter() - began) * 1e6)
         assert answer.status_code == 200
     print(f"  {'200, not kept: asked of the database':44}{statistics.median(unkept):8.0f} (waiting included)")
-    app.extensions["openwatt.answers"].database.close()
+    state_of(app).database.close()
 
 
 # End to end: workers of Gunicorn under wrk, everything a worker spends.

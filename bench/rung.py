@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest.mock import patch
 
-from flask import Flask, Response
+from flask import Flask
 from prometheus_client import CollectorRegistry
 
 import openwatt.app
@@ -20,13 +20,15 @@ from openwatt.observability import telemetry_config
 from openwatt.settings import Settings, read_settings
 from openwatt.telemetry.context import RequestContext
 from openwatt.telemetry.start import Telemetry, start_telemetry
+from openwatt.web.http.app_state import state_of
+from openwatt.web.http.security_headers import GUARDS
 
 
 class Rung(NamedTuple):
     """What a rung has; logs, shipping, Redis and Sentry are settings, the rest is left out of the app."""
 
     name: str
-    access: bool = True
+    lifecycle: bool = True
     metrics: bool = True
     limits: bool = True
     settings: Mapping[str, str] = {}
@@ -38,7 +40,7 @@ def rungs(logstash_url: str, sentry_dsn: str, redis_url: str | None) -> list[Run
     shipped = {"OPENWATT_LOGSTASH_URL": logstash_url}
     reported = shipped | {"OPENWATT_SENTRY_DSN": sentry_dsn}
     ladder = [
-        Rung("kept answers", access=False, metrics=False, limits=False, settings=silent),
+        Rung("kept answers", lifecycle=False, metrics=False, limits=False, settings=silent),
         Rung("request id", metrics=False, limits=False, settings=silent),
         Rung("log record", metrics=False, limits=False),
         Rung("log shipping", metrics=False, limits=False, settings=shipped),
@@ -83,31 +85,34 @@ class _NoLimits:
     def __init__(self, *_: object, **_named: object) -> None:
         pass
 
-    def refusal(self, _context: object) -> None:
+    def check(self, _context: object) -> None:
         pass
 
-    def tell(self, _context: object, _response: Response) -> None:
-        pass
-
-    def told(self, _context: object) -> tuple[()]:
+    def headers(self, _context: object) -> tuple[()]:
         return ()
 
 
-class _NoAccess:
-    """Begins and ends nothing."""
+class _NoLifecycle:
+    """Starts, finishes and closes nothing."""
 
     limits = _NoLimits()
 
     def __init__(self, *_: object, **_named: object) -> None:
         self._context = RequestContext(request_id="none")
 
-    def begin(self, *_: object) -> RequestContext:
+    def init_app(self, _app: Flask) -> None:
+        pass
+
+    def start(self, *_: object) -> RequestContext:
         return self._context
+
+    def headers(self, *_: object) -> list[tuple[str, str]]:
+        return list(GUARDS)
 
     def finish(self, *_: object) -> None:
         pass
 
-    def end(self, _context: RequestContext) -> None:
+    def close(self, _context: RequestContext) -> None:
         pass
 
 
@@ -118,9 +123,8 @@ def rung_app(rung: Rung, settings: Settings, telemetry: Telemetry) -> Flask:
             stack.enter_context(patch.object(telemetry, "metrics", _NoMetrics()))
         if not rung.limits:
             stack.enter_context(patch.object(openwatt.app, "Limits", _NoLimits))
-        if not rung.access:
-            stack.enter_context(patch.object(openwatt.app, "register_access", lambda *_: None))
-            stack.enter_context(patch.object(openwatt.app, "Access", _NoAccess))
+        if not rung.lifecycle:
+            stack.enter_context(patch.object(openwatt.app, "RequestLifecycle", _NoLifecycle))
         return openwatt.app.create_app(settings, telemetry=telemetry)
 
 
@@ -148,7 +152,7 @@ def answer_calls(
         name, times = asked
         pipe.send(callers[name](times))
     if app is not None:
-        app.extensions["openwatt.answers"].database.close()
+        state_of(app).database.close()
     if telemetry is not None:
         telemetry.close()
 

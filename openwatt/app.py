@@ -25,16 +25,17 @@ from openwatt.web.api.command_runs import Commands
 from openwatt.web.api.drills import drills
 from openwatt.web.api.probes import probes
 from openwatt.web.api.v1 import api
+from openwatt.web.http.app_state import AppState
 from openwatt.web.http.bearer import Bearer
 from openwatt.web.http.bodies import Request
-from openwatt.web.http.cache_middleware import Front
-from openwatt.web.http.lifecycle import Access, register_access
+from openwatt.web.http.cache_middleware import ResponseCacheMiddleware
+from openwatt.web.http.data_version import DataVersion
+from openwatt.web.http.lifecycle import RequestLifecycle
 from openwatt.web.http.problems import register_problems
 from openwatt.web.http.rate_limits import Limits
-from openwatt.web.http.security_headers import guard_browser
+from openwatt.web.http.response_cache import ResponseCache
 from openwatt.web.http.sub_path import SubPath
 from openwatt.web.http.uploads import places, return_large_blocks
-from openwatt.web.http.views import Answers
 from openwatt.web.pages.documentation import pages
 from openwatt.web.pages.home import home
 
@@ -70,31 +71,39 @@ def create_app(
         MAX_CONTENT_LENGTH=LONGEST_BODY_BYTES, REVISION=settings.revision, SOURCES=declared_sources()
     )
     database = Database(locate_database(settings), most_connections=settings.threads, on_query=record_query)
-    answers = app.extensions["openwatt.answers"] = Answers(database, clock, telemetry.metrics)
-    app.extensions["openwatt.market"] = StoredMarket(database, answers.data_version)
-    app.extensions["openwatt.troubles"] = KeptTroubles(database, answers.data_version, declared_sources())
-    # The hooks of access come first, so that every answer, a refusal too, has its id, record and metrics.
-    access = Access(
+    data_version = DataVersion(database)
+    state = AppState(
+        database=database,
+        clock=clock,
+        metrics=telemetry.metrics,
+        data_version=data_version,
+        response_cache=ResponseCache(),
+        market=StoredMarket(database, data_version.current),
+        source_incidents=KeptTroubles(database, data_version.current, declared_sources()),
+    )
+    state.init_app(app)
+    limits = Limits(
+        {
+            "api": settings.limit_api,
+            "bills": settings.limit_bills,
+            "home": settings.limit_bills,
+            "pages": settings.limit_pages,
+            "admin": ADMIN_LIMIT,
+        },
         telemetry.metrics,
-        Limits(
-            {
-                "api": settings.limit_api,
-                "bills": settings.limit_bills,
-                "home": settings.limit_bills,
-                "pages": settings.limit_pages,
-                "admin": ADMIN_LIMIT,
-            },
-            telemetry.metrics,
-            redis_url=settings.redis_url,
-            workers=settings.workers,
-        ),
+        redis_url=settings.redis_url,
+        workers=settings.workers,
+    )
+    lifecycle = RequestLifecycle(
+        telemetry.metrics,
+        limits,
+        telemetry.reports,
         trusted_proxies=settings.trusted_proxies,
         quiet_endpoints=PROBE_ENDPOINTS,
         private_endpoints=PRIVATE_ENDPOINTS,
-        pool_statistics=database.statistics,
-        report_cache=answers.report_cache,
+        report_state=state.report,
     )
-    register_access(app, access, telemetry.reports)
+    lifecycle.init_app(app)  # its hooks come first, so that every response, a 429 too, has its id and record
     register_problems(app)
     for part in (api, bills, home, probes, pages):
         app.register_blueprint(part)
@@ -107,8 +116,7 @@ def create_app(
     if settings.drill_token is not None:
         app.register_blueprint(drills(Bearer.of(settings.drill_token)))
     Exporter(app, telemetry.metrics.exposition(collectors(settings, database)))
-    app.after_request(guard_browser)
-    app.wsgi_app = Front(app, answers, access)  # type: ignore[method-assign]  # Flask's own advice
+    app.wsgi_app = ResponseCacheMiddleware(app, state, lifecycle)  # type: ignore[method-assign]  # Flask's own advice
     if telemetry.reports is not None:
         got_request_exception.connect(telemetry.reports.report_exception, app)
         app.wsgi_app = telemetry.reports.traced(app.wsgi_app)  # type: ignore[method-assign]  # Flask's own advice

@@ -22,7 +22,7 @@ from openwatt.settings import PREFIX, Settings
 from openwatt.store.database import Database
 from openwatt.store.embedded.postgres import EmbeddedPostgres
 from openwatt.store.migrate import migrate
-from openwatt.web.http.views import Answers
+from openwatt.web.http.app_state import state_of
 
 for name in [name for name in os.environ if name.startswith(PREFIX)]:
     del os.environ[name]  # what the developer's shell sets must not steer the tests
@@ -162,5 +162,4 @@ def client(shared_app: Flask) -> FlaskClient:
 
 def close_app(app: Flask) -> None:
     """Closes the pool that an app has opened."""
-    ours: Answers = app.extensions["openwatt.answers"]
-    ours.database.close()
+    state_of(app).database.close()

@@ -1,9 +1,10 @@
 """How far a shown price can be trusted to be the price of today."""
 
 import datetime as dt
+from collections.abc import Callable, Iterator
 from typing import Literal
 
-from openwatt.domain.legal_time import PARIS
+from openwatt.domain.legal_time import PARIS, day_start
 from openwatt.domain.tariff import Tariff
 
 DataStatus = Literal["fresh", "verifying", "stale", "broken"]
@@ -14,6 +15,8 @@ Trouble = Literal["refused", "failing"]
 
 FRESH_FOR = dt.timedelta(days=7)
 STALE_AFTER = dt.timedelta(days=14)
+#: The instant of a change that time alone never brings.
+NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 #: So many failures in a row make a source broken.
 BROKEN_AFTER = 3
 
@@ -44,6 +47,25 @@ def data_status(
     return "verifying" if seen == "fresh" and trouble == "refused" else seen
 
 
+def next_status_change(
+    tariff: Tariff,
+    *,
+    on: dt.date,
+    last_seen_at: dt.datetime,
+    now: dt.datetime,
+    trouble: Trouble | None = None,
+) -> dt.datetime:
+    """The first instant after `now` at which `data_status` of the same answers otherwise, or `NEVER`."""
+
+    def status(at: dt.datetime) -> DataStatus:
+        return data_status(tariff, on=on, last_seen_at=last_seen_at, now=at, trouble=trouble)
+
+    instants = [*_ages_of_change(last_seen_at)]
+    if tariff.applies_to is not None and tariff.applies_to < dt.date.max:
+        instants.append(day_start(tariff.applies_to + dt.timedelta(days=1)))
+    return _next_change(status, instants, now)
+
+
 def source_status(
     *, last_success_at: dt.datetime | None, trouble: Trouble | None, now: dt.datetime
 ) -> SourceStatus:
@@ -54,6 +76,19 @@ def source_status(
         return "never"
     seen = _by_age(now - last_success_at)
     return "verifying" if seen == "fresh" and trouble == "refused" else seen
+
+
+def next_source_status_change(
+    *, last_success_at: dt.datetime | None, trouble: Trouble | None, now: dt.datetime
+) -> dt.datetime:
+    """The first instant after `now` at which `source_status` of the same answers otherwise, or `NEVER`."""
+    if last_success_at is None:
+        return NEVER
+
+    def status(at: dt.datetime) -> SourceStatus:
+        return source_status(last_success_at=last_success_at, trouble=trouble, now=at)
+
+    return _next_change(status, [*_ages_of_change(last_success_at)], now)
 
 
 def trouble_of(*, refused: bool, failures_in_a_row: int) -> Trouble | None:
@@ -67,3 +102,16 @@ def _by_age(age: dt.timedelta) -> Literal["fresh", "verifying", "stale"]:
     if age <= FRESH_FOR:
         return "fresh"
     return "verifying" if age < STALE_AFTER else "stale"
+
+
+def _ages_of_change(seen_at: dt.datetime) -> Iterator[dt.datetime]:
+    """The instants at which `_by_age` changes for what was seen at `seen_at`."""
+    yield seen_at + FRESH_FOR + dt.timedelta.resolution  # at exactly FRESH_FOR it is fresh
+    yield seen_at + STALE_AFTER
+
+
+def _next_change(
+    status: Callable[[dt.datetime], str], instants: list[dt.datetime], now: dt.datetime
+) -> dt.datetime:
+    """The first of some instants after `now` at which a status is another one."""
+    return min((at for at in instants if at > now and status(at) != status(now)), default=NEVER)

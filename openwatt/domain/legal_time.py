@@ -81,10 +81,15 @@ def instant_of(minutes: int) -> dt.datetime:
     return (_EPOCH_AT + dt.timedelta(minutes=minutes)).astimezone(PARIS)
 
 
+def day_start(day: dt.date) -> dt.datetime:
+    """When the legal day begins: midnight in Paris."""
+    return dt.datetime(day.year, day.month, day.day, tzinfo=PARIS)
+
+
 @lru_cache(maxsize=4096)
 def day_start_min(day: dt.date) -> int:
     """When the legal day begins in Paris, in minutes UTC."""
-    return minutes_of(dt.datetime(day.year, day.month, day.day, tzinfo=PARIS))
+    return minutes_of(day_start(day))
 
 
 def local_minutes(utc_min: Minutes) -> Minutes:

@@ -207,18 +207,18 @@ def is_degraded(of: Limits) -> bool:
 
 
 def visits(of: Limits, count: int) -> list[bool]:
-    return [of.refusal(VISIT) is None for _ in range(count)]
+    return [of.check(VISIT) is None for _ in range(count)]
 
 
 def test_who_comes_again_after_the_time_told_is_answered(counting: Callable[..., Limits]) -> None:
     of = counting("4/second")
     assert visits(of, 5) == [True] * 4 + [False]
     for _ in range(2):
-        refused = of.refusal(VISIT)
+        refused = of.check(VISIT)
         assert refused is not None
         assert 1 <= int(refused.headers["Retry-After"]) <= 2
         time.sleep(int(refused.headers["Retry-After"]))
-        assert of.refusal(VISIT) is None
+        assert of.check(VISIT) is None
         visits(of, 4)
 
 

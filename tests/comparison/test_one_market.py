@@ -108,7 +108,7 @@ def _ranked(text: str) -> Totals:
 def doors(filled_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Doors]:
     monkeypatch.setenv("OPENWATT_DATABASE_URL", filled_url)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("openwatt.web.http.views.VERSION_FOR_S", 0.0)
+    monkeypatch.setattr("openwatt.web.http.data_version.MAX_AGE_S", 0.0)
     app = create_app(Settings(database_url=filled_url, workers=1))
     yield Doors(tmp_path, app.test_client())
     close_app(app)

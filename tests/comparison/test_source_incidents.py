@@ -12,7 +12,7 @@ from openwatt.app import create_app
 from openwatt.settings import Settings
 from openwatt.store.runs import Outcome, Run, record_run
 from openwatt.store.tariffs import see_document
-from openwatt.web.http.views import Answers
+from openwatt.web.http.app_state import AppState, state_of
 from tests.conftest import NOW, close_app
 
 SUPPLIER, OFFER = "GEG", "Yéli Électricité Verte"
@@ -21,9 +21,9 @@ SUPPLIER, OFFER = "GEG", "Yéli Électricité Verte"
 class Shop:
     """A service, and the runs of the source of one of its offers."""
 
-    def __init__(self, client: FlaskClient, answers: Answers, connection: psycopg.Connection[Any]) -> None:
+    def __init__(self, client: FlaskClient, state: AppState, connection: psycopg.Connection[Any]) -> None:
         self.client = client
-        self.answers = answers
+        self.state = state
         self.connection = connection
 
     def run(self, outcome: Outcome, offer: str = OFFER, source: str = "yeli_verte") -> None:
@@ -38,7 +38,7 @@ class Shop:
             detail={"cadence_days": 7},
         )
         record_run(self.connection, run)
-        self.answers._version_until = 0.0  # noqa: SLF001 - a second later
+        self.state.data_version._valid_until = 0.0  # noqa: SLF001 - a second later
 
     def statuses(self, supplier: str = SUPPLIER, **query: str) -> set[str]:
         asked = {"supplier": supplier, "on": "2026-11-22", **query}
@@ -59,7 +59,7 @@ def shop(filled_url: str) -> Iterator[Shop]:
             [SUPPLIER],
         ).fetchall():
             see_document(connection, reference, NOW - dt.timedelta(days=1))
-        yield Shop(app.test_client(), app.extensions["openwatt.answers"], connection)
+        yield Shop(app.test_client(), state_of(app), connection)
     close_app(app)
 
 

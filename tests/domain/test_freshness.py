@@ -6,10 +6,13 @@ from decimal import Decimal
 import pytest
 
 from openwatt.domain.freshness import (
+    NEVER,
     DataStatus,
     SourceStatus,
     Trouble,
     data_status,
+    next_source_status_change,
+    next_status_change,
     source_status,
     trouble_of,
 )
@@ -81,3 +84,45 @@ def test_three_failures_in_a_row_break_a_source(
 ) -> None:
     assert trouble_of(refused=refused, failures_in_a_row=failures) == trouble
     assert source_status(last_success_at=None, trouble=trouble, now=NOW) == status
+
+
+#: Among them the day of a clock change.
+ENDS = [None, TODAY, dt.date(2026, 10, 25), dt.date(2026, 11, 30), dt.date.max]
+
+
+@pytest.mark.parametrize("trouble", [None, "refused", "failing"])
+@pytest.mark.parametrize("applies_to", ENDS)
+@pytest.mark.parametrize("on", [dt.date(2026, 10, 1), TODAY, dt.date(2026, 12, 24)])
+def test_the_next_change_of_a_status_is_neither_missed_nor_invented(
+    applies_to: dt.date | None, on: dt.date, trouble: Trouble | None
+) -> None:
+    end, moment = dt.datetime(2026, 12, 20, tzinfo=dt.UTC), dt.timedelta.resolution
+    for seen in (dt.datetime(2026, 10, 20, 3, tzinfo=dt.UTC), NOW):
+
+        def status(now: dt.datetime, seen: dt.datetime = seen) -> tuple[DataStatus, SourceStatus]:
+            offered = data_status(tariff(applies_to), on=on, last_seen_at=seen, now=now, trouble=trouble)
+            return offered, source_status(last_success_at=seen, trouble=trouble, now=now)
+
+        changes = set()
+        now = dt.datetime(2026, 10, 18, tzinfo=dt.UTC)
+        while now < end:  # from change to change
+            of_tariff = next_status_change(
+                tariff(applies_to), on=on, last_seen_at=seen, now=now, trouble=trouble
+            )
+            of_source = next_source_status_change(last_success_at=seen, trouble=trouble, now=now)
+            for number, change in enumerate((of_tariff, of_source)):
+                if change == NEVER:
+                    assert status(end)[number] == status(now)[number]
+                else:
+                    assert status(change - moment)[number] == status(now)[number] != status(change)[number]
+            now = min(of_tariff, of_source)
+            changes.add(now)
+        hour, now = dt.timedelta(hours=1), dt.datetime(2026, 10, 18, tzinfo=dt.UTC)
+        while now < end:  # and hour by hour
+            if status(now) != status(now + hour):
+                assert any(now < change <= now + hour for change in changes)
+            now += hour
+
+
+def test_what_was_never_seen_does_not_change_by_itself() -> None:
+    assert next_source_status_change(last_success_at=None, trouble=None, now=NOW) == NEVER

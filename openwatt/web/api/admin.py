@@ -34,11 +34,14 @@ from openwatt.web.api.admin_params import (
     unknown_source,
 )
 from openwatt.web.api.command_runs import BusyError, Commands, Done, OvertimeError
+from openwatt.web.http.app_state import app_state
 from openwatt.web.http.bearer import Bearer
 from openwatt.web.http.bodies import read_body
+from openwatt.web.http.operation_spec import OperationSpec
 from openwatt.web.http.params import LIMIT, USUAL_ROWS, Parameter, gather_query
 from openwatt.web.http.problems import BadRequestError, Fault, problem
-from openwatt.web.http.views import Described, Question, answers, sent_once
+from openwatt.web.http.request_params import RequestParams
+from openwatt.web.http.responses import uncached_response
 
 T = TypeVar("T", bound=msgspec.Struct)
 
@@ -109,34 +112,33 @@ def _guarded(
             values, faults = gather_query(request.query_string, parameters)
             if faults:
                 raise BadRequestError(faults)
-            return sent_once(build(Question(values, answers().clock()), **place), None, None)
+            return uncached_response(build(RequestParams(values, app_state().clock()), **place), None, None)
 
-        view.described = Described(  # type: ignore[attr-defined]  # for openapi.py
-            parameters, page, None, (401, *problems), kept=False, whole_body=body, guarded=True
-        )
-        return view
+        return OperationSpec(
+            parameters, page, None, (401, *problems), cacheable=False, whole_body=body, needs_token=True
+        ).attach(view)
 
     return decorate
 
 
 @admin.get("/runs")
 @_guarded(*RUN_PARAMETERS, page=RunPage)
-def runs(question: Question) -> RunPage:
+def runs(params: RequestParams) -> RunPage:
     """Runs of the ingestion.
 
     What came of each look at a source, the newest first. With `undecided`, the refused
     documents that wait for a person.
     """
-    limit = question.get(LIMIT, USUAL_ROWS)
-    wanted = RunFilter(question.get(SOURCE), question.get(OUTCOME), question.get(UNDECIDED, False))
-    found = runs_listed(answers().database, wanted, after=question.get(AFTER), limit=limit + 1)
-    following = question.address(after=found[limit - 1].run_id) if len(found) > limit else None
+    limit = params.get(LIMIT, USUAL_ROWS)
+    wanted = RunFilter(params.get(SOURCE), params.get(OUTCOME), params.get(UNDECIDED, False))
+    found = runs_listed(app_state().database, wanted, after=params.get(AFTER), limit=limit + 1)
+    following = params.address(after=found[limit - 1].run_id) if len(found) > limit else None
     return RunPage(runs=[RunItem.of(run) for run in found[:limit]], next=following)
 
 
 @admin.get(f"/runs/<int(min=1,max={MOST_RUN_ID}):run_id>")
 @_guarded(page=RunDetail, problems=(404,))
-def run(_question: Question, run_id: int) -> RunDetail:
+def run(_params: RequestParams, run_id: int) -> RunDetail:
     """One run.
 
     Everything that it read and doubted, and what was decided.
@@ -145,7 +147,7 @@ def run(_question: Question, run_id: int) -> RunDetail:
 
 
 def _run(run_id: int) -> StoredRun:
-    found = run_numbered(answers().database, run_id)
+    found = run_numbered(app_state().database, run_id)
     if found is None:
         raise NotFound(f"There is no run {run_id}; /v1/admin/runs lists those there are.")
     return found
@@ -153,7 +155,7 @@ def _run(run_id: int) -> StoredRun:
 
 @admin.post("/overrides")
 @_guarded(page=OverrideDone, problems=(404, 409, 415, 422), body=OVERRIDE_BODY)
-def override(question: Question) -> OverrideDone:
+def override(params: RequestParams) -> OverrideDone:
     """Override what ingestion did.
 
     `approve` publishes what a refused run has read, after the kept document was read again;
@@ -162,11 +164,9 @@ def override(question: Question) -> OverrideDone:
     """
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("This address takes application/json.")
-    values = read_override(request.get_data(cache=False), question.today, _ours().sources)
+    values = read_override(request.get_data(cache=False), params.today, _ours().sources)
     action, reason = values["action"], f"--reason={values['reason']}"
-    answers().database.read_number(
-        "database/data_version"
-    )  # a database that is away is a 503, not a broken command
+    app_state().database.read_number("database/data_version")  # away: that is a 503, not a broken command
     if action == "address":
         where = [values["address"], f"--until={values['until']}"] if "address" in values else ["--undo"]
         arguments = ["address", values["source"], *where, f"--as={values['author']}", reason]
@@ -186,7 +186,7 @@ def override(question: Question) -> OverrideDone:
 
 @admin.post("/inspect")
 @_guarded(SOURCE, page=InspectionItem, problems=(413, 415, 422), body=INSPECT_BODY)
-def inspect(question: Question) -> InspectionItem:
+def inspect(params: RequestParams) -> InspectionItem:
     """Inspect a document.
 
     What a run would read in it and every reason not to publish it, within a run's limits and
@@ -194,9 +194,9 @@ def inspect(question: Question) -> InspectionItem:
     words. Nothing is stored.
     """
     request.max_content_length = MAX_DOCUMENT_BYTES + _FORM_BYTES
-    document, source = _document(question.get(SOURCE))
+    document, source = _document(params.get(SOURCE))
     named = [] if source is None else [f"--source={source}"]
-    answers().database.read_number("schema/number")  # away: that is a 503 and no fault of the document
+    app_state().database.read_number("schema/number")  # away: that is a 503 and no fault of the document
     done = _ours().commands.run(
         ["inspect", "/dev/stdin", "--as-run", "--json", *named], given=document, uses_database=True
     )

@@ -1,8 +1,7 @@
-"""What the admin API is asked: its parameters, and the three actions that override what ingestion did."""
+"""Parameters of the admin API, and the three actions that override what ingestion did."""
 
 import datetime as dt
 import difflib
-import re
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, get_args
@@ -11,30 +10,26 @@ from urllib.parse import urlsplit
 from openwatt.public_hosts import LONGEST_ADDRESS, is_public_name
 from openwatt.store.runs import Outcome
 from openwatt.web.http.bodies import decode_object, of_object
-from openwatt.web.http.params import (
-    DAY_SCHEMA,
-    LIMIT,
+from openwatt.web.http.parameter_types import (
+    BOOLEAN,
+    DAY,
     MeaningError,
-    Parameter,
-    one_of,
-    read_day,
-    whole_number,
+    ParameterType,
+    choice,
+    integer,
+    string,
 )
+from openwatt.web.http.params import LIMIT, Parameter
 from openwatt.web.http.problems import BadRequestError, Fault
 
 #: A run's number, as far as addresses and bodies go: a run a second reaches it in thirty years.
 MOST_RUN_ID = 999_999_999
-_OUTCOMES = get_args(Outcome)
-_SOURCE_SCHEMA = {"type": "string", "pattern": "^[a-z0-9_]{1,80}$"}
+_NO_ADDRESS = f"must be an https:// address of at most {LONGEST_ADDRESS} signs"
 
 
-def _source(text: str) -> str:
-    if not text.isascii() or not text.replace("_", "a").isalnum() or text != text.lower() or len(text) > 80:
-        raise ValueError("must be the name of a source, such as edf_tarif_bleu")
-    return text
+def _line(longest: int) -> ParameterType:
+    """One line of text; in JSON Schema's words only one of ASCII."""
 
-
-def _text(longest: int) -> Any:
     def read(text: str) -> str:
         if not text.strip():
             raise ValueError("says nothing")
@@ -42,7 +37,8 @@ def _text(longest: int) -> Any:
             raise ValueError(f"must be one line of at most {longest} signs")
         return text.strip()
 
-    return read
+    schema = {"type": "string", "minLength": 1, "maxLength": longest, "pattern": r"^[ -~]*[!-~][ -~]*$"}
+    return ParameterType(schema, read)
 
 
 def _address(text: str) -> str:
@@ -51,8 +47,8 @@ def _address(text: str) -> str:
     Numbers in the place of a name are refused whatever they are: 127.0.0.1 can be
     written in a dozen ways, and no supplier publishes at a number.
     """
-    if len(text) > LONGEST_ADDRESS or not re.fullmatch(r"https://[!-~]+", text):
-        raise ValueError(f"must be an https:// address of at most {LONGEST_ADDRESS} signs")
+    if len(text) > LONGEST_ADDRESS:
+        raise ValueError(_NO_ADDRESS)
     try:
         parts = urlsplit(text)
         host, port = (parts.hostname or "").rstrip("."), parts.port
@@ -65,47 +61,28 @@ def _address(text: str) -> str:
     return text
 
 
-def _text_schema(longest: int) -> dict[str, object]:
-    return {"type": "string", "minLength": 1, "maxLength": longest, "pattern": r"^[ -~]*[!-~][ -~]*$"}
-
-
-SOURCE = Parameter("source", "Name of the source.", _SOURCE_SCHEMA, _source, "edf_tarif_bleu")
-OUTCOME = Parameter(
-    "outcome", "Only runs with this outcome.", {"type": "string", "enum": list(_OUTCOMES)}, one_of(*_OUTCOMES)
-)
-UNDECIDED = Parameter(
-    "undecided",
-    "Only refused runs that wait for a decision.",
-    {"type": "boolean"},
-    lambda text: one_of("true", "false")(text) == "true",
-    True,
-)
-AFTER = Parameter(
-    "after",
-    "Only runs older than this one: the value found in `next`.",
-    {"type": "integer", "minimum": 1, "maximum": MOST_RUN_ID},
-    whole_number(1, MOST_RUN_ID),
-)
+_SOURCE_NAME = string(r"[a-z0-9_]{1,80}", "must be the name of a source, such as edf_tarif_bleu")
+_TEXT = ParameterType({"type": "string"}, str)
+_RUN_ID = integer(1, MOST_RUN_ID)
+_REASON_TEXT, _PERSON = _line(1000), _line(100)
+SOURCE = Parameter("source", "Name of the source.", _SOURCE_NAME, "edf_tarif_bleu")
+OUTCOME = Parameter("outcome", "Only runs with this outcome.", choice(*get_args(Outcome)))
+UNDECIDED = Parameter("undecided", "Only refused runs that wait for a decision.", BOOLEAN, True)
+AFTER = Parameter("after", "Only runs older than this one: the value found in `next`.", _RUN_ID)
 RUN_PARAMETERS = (SOURCE, OUTCOME, UNDECIDED, AFTER, LIMIT)
 
-_ACTION = Parameter("action", "What is done.", {"type": "string"}, str, required=True)
-_REASON = Parameter("reason", "Why; kept for good.", _text_schema(1000), _text(1000), required=True)
+_ACTION = Parameter("action", "What is done.", _TEXT, required=True)
+_REASON = Parameter("reason", "Why; kept for good.", _REASON_TEXT, required=True)
 _DECISION = (
     _ACTION,
-    Parameter(
-        "run_id",
-        "The refused run.",
-        {"type": "integer", "minimum": 1, "maximum": MOST_RUN_ID},
-        whole_number(1, MOST_RUN_ID),
-        required=True,
-    ),
-    Parameter("reviewer", "Who decides; kept for good.", _text_schema(100), _text(100), required=True),
+    Parameter("run_id", "The refused run.", _RUN_ID, required=True),
+    Parameter("reviewer", "Who decides; kept for good.", _PERSON, required=True),
     _REASON,
 )
 _UNDO = (
     _ACTION,
-    Parameter("source", "The source.", _SOURCE_SCHEMA, _source, required=True),
-    Parameter("author", "Who asks for it; kept for good.", _text_schema(100), _text(100), required=True),
+    Parameter("source", "The source.", _SOURCE_NAME, required=True),
+    Parameter("author", "Who asks for it; kept for good.", _PERSON, required=True),
     _REASON,
 )
 _ADDRESS = (
@@ -113,11 +90,10 @@ _ADDRESS = (
     Parameter(
         "address",
         "Where the source is asked instead: https, a public host by its name.",
-        {"type": "string", "maxLength": LONGEST_ADDRESS, "pattern": "^https://[!-~]+$"},
-        _address,
+        string(r"https://[!-~]+", _NO_ADDRESS, _address, maxLength=LONGEST_ADDRESS),
         required=True,
     ),
-    Parameter("until", "Last day on which it counts.", DAY_SCHEMA, read_day, required=True),
+    Parameter("until", "Last day on which it counts.", DAY, required=True),
 )
 _FIELDS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
     {"approve": _DECISION, "reject": _DECISION, "address": _ADDRESS}
@@ -169,7 +145,7 @@ def _shape(
     actions: list[str], fields: tuple[Parameter, ...], more: Mapping[str, object]
 ) -> dict[str, object]:
     properties: dict[str, object] = {
-        field.name: {"description": field.description, **field.schema} for field in fields
+        field.name: {"description": field.description, **field.type.schema} for field in fields
     }
     properties["action"] = {"description": _ACTION.description, "type": "string", "enum": actions}
     required = [*(field.name for field in fields), *(name for name in more if name != "until")]
@@ -215,10 +191,10 @@ INSPECT_BODY: Mapping[str, object] = {
                 "required": ["file"],
                 "properties": {
                     "file": {"description": "The document.", "type": "string", "format": "binary"},
-                    "source": {"description": "Name of its source.", **_SOURCE_SCHEMA},
+                    "source": {"description": "Name of its source.", **_SOURCE_NAME.schema},
                 },
             }
         },
     },
 }
-FILE = Parameter("file", "The document.", {"type": "string"}, str, required=True)
+FILE = Parameter("file", "The document.", _TEXT, required=True)

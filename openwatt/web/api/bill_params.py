@@ -13,24 +13,24 @@ from openwatt.domain.legal_time import PARIS, minutes_of
 from openwatt.domain.off_peak import OffPeakHours, parse_off_peak_hours
 from openwatt.domain.profiles import PROFILES
 from openwatt.domain.tariff import OPTIONS, REGISTERS
-from openwatt.web.http.params import (
-    DAY_SCHEMA,
-    OFFER,
-    OPTION,
-    POWER_KVA,
-    SUPPLIER,
+from openwatt.web.api.tariff_params import OFFER, OPTION, POWER_KVA, SUPPLIER
+from openwatt.web.http.parameter_types import (
+    BOOLEAN,
     MeaningError,
-    Parameter,
-    one_of,
-    read_day,
-    whole_number,
+    ParameterType,
+    choice,
+    day,
+    day_or_instant,
+    integer,
+    string,
 )
+from openwatt.web.http.params import Parameter
 
 MOST_KWH = 1_000_000
 _BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$"
 _REGISTER_KWH = rf"({'|'.join(REGISTERS)})=([0-9]{{1,6}}(?:\.[0-9]{{1,3}})?)"
 #: The signs that off-peak hours are written with, in English and in French.
-_HOURS = r"^[ -~éÉà–]{1,100}$"
+_HOURS = r"[ -~éÉà–]{1,100}"
 _INSTANT = re.compile(
     r"(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2})(?::\d{2}(?:\.\d+)?)?([Zz]|[+-]\d{2}:\d{2})?)?"
 )
@@ -46,25 +46,21 @@ def _file(text: str) -> bytes:
 
 
 def _register_kwh(text: str) -> tuple[str, Decimal]:
-    if not (found := re.fullmatch(_REGISTER_KWH, text, re.ASCII)):
-        raise ValueError("must be a register and its kWh such as HC=1500")
-    return found.group(1), Decimal(found.group(2))
+    register, _, kwh = text.partition("=")
+    return register, Decimal(kwh)
 
 
 def _off_peak(text: str) -> OffPeakHours:
-    if not re.fullmatch(_HOURS, text):
-        raise ValueError("holds other signs than hours are written with, or more than 100")
     try:
         return parse_off_peak_hours(text)
     except OffPeakError as error:
         raise MeaningError(str(error)) from None
 
 
-def _day(text: str) -> dt.date:
-    day = read_day(text)
-    if not FIRST_YEAR <= day.year < LAST_YEAR:
+def _of_this_century(value: dt.date) -> dt.date:
+    if not FIRST_YEAR <= value.year < LAST_YEAR:
         raise MeaningError("is not a day of this century")
-    return day
+    return value
 
 
 def _minute(text: str) -> int:
@@ -96,27 +92,26 @@ FILE = Parameter(
     "file",
     "The meter's file as its maker exports it (CSV, XLSX, JSON; gzip and zip too), up to 32 MB. "
     "The reader is chosen by what is in it.",
-    {"type": "string", "contentEncoding": "base64", "pattern": _BASE64},
-    _file,
+    ParameterType({"type": "string", "contentEncoding": "base64", "pattern": _BASE64}, _file),
     _EXAMPLE,
 )
 OFF_PEAK_HOURS = Parameter(
     "off_peak_hours",
     "Off-peak hours of the home as the grid operator prints them, such as `22:00-06:00`, `HC (22H30-6H30)` "
     "or `winter from 2026-12-01 01:00-07:00;14:00-16:00`; of several, the last that applies on a day holds.",
-    {"type": "string", "pattern": _HOURS},
-    _off_peak,
+    string(_HOURS, "holds other signs than hours are written with, or more than 100", _off_peak),
     "22:30-06:30",
     most=6,
 )
+_WEEKDAY = choice(*WEEKDAYS)
 CHOSEN_WEEKDAY = Parameter(
     "chosen_weekday",
     "The weekday chosen with a week-end offer.",
-    {"type": "string", "enum": list(WEEKDAYS)},
-    lambda text: WEEKDAYS.index(one_of(*WEEKDAYS)(text)),
+    ParameterType(_WEEKDAY.schema, lambda text: WEEKDAYS.index(_WEEKDAY.read(text))),
 )
+_DAY = day(_of_this_century)
 #: 22 a season, of ten seasons.
-PEAK_DAYS = Parameter("peak_days", "EJP peak days.", DAY_SCHEMA, _day, most=220)
+PEAK_DAYS = Parameter("peak_days", "EJP peak days.", _DAY, most=220)
 HOME = (OFF_PEAK_HOURS, CHOSEN_WEEKDAY, PEAK_DAYS)
 
 REGISTERS_OF = replace(OPTION, description="The option whose registers are wanted.", required=True)
@@ -124,8 +119,7 @@ FROM_INSTANT, TO_INSTANT = (
     Parameter(
         name,
         description,
-        {"anyOf": [DAY_SCHEMA, {"type": "string", "format": "date-time"}]},
-        _minute,
+        day_or_instant(_minute),
         example,
     )
     for name, description, example in (
@@ -142,22 +136,19 @@ REGISTER_FIELDS = (replace(FILE, required=True), REGISTERS_OF, *HOME, FROM_INSTA
 KWH = Parameter(
     "kwh",
     "Instead of a file: kWh of a year, spread by `profile`.",
-    {"type": "integer", "minimum": 1, "maximum": MOST_KWH},
-    whole_number(1, MOST_KWH, " of kWh"),
+    integer(1, MOST_KWH, " of kWh"),
     5000,
 )
 PROFILE = Parameter(
     "profile",
     "How `kwh` spread over the year: `base` when left out.",
-    {"type": "string", "enum": list(PROFILES)},
-    one_of(*PROFILES),
+    choice(*PROFILES),
     "electric_heating",
 )
 REGISTER_KWH = Parameter(
     "register_kwh",
     "Instead of a file: kWh of a year of each register of one option, as `HP=3000` and `HC=2000`.",
-    {"type": "string", "pattern": f"^{_REGISTER_KWH}$"},
-    _register_kwh,
+    string(_REGISTER_KWH, "must be a register and its kWh such as HC=1500", _register_kwh),
     most=max(map(len, OPTIONS.values())),
 )
 PRESENT_OPTION = replace(OPTION, description="Option of the present contract; it is told in detail.")
@@ -166,21 +157,15 @@ PRESENT_OFFER = replace(OFFER, description="Offer of the present contract; Tarif
 PRICES = Parameter(
     "prices",
     "`then`: prices as they were on each day; `now`, when left out: today's on every day.",
-    {"type": "string", "enum": ["then", "now"]},
-    one_of("then", "now"),
+    choice("then", "now"),
     "now",
 )
-FROM_DAY = Parameter(
-    "from", "First day; the first whole day of the file when left out.", DAY_SCHEMA, _day, "2025-09-01"
-)
-TO_DAY = Parameter(
-    "to", "The day after the last; that of the file when left out.", DAY_SCHEMA, _day, "2026-09-01"
-)
+FROM_DAY = Parameter("from", "First day; the first whole day of the file when left out.", _DAY, "2025-09-01")
+TO_DAY = Parameter("to", "The day after the last; that of the file when left out.", _DAY, "2026-09-01")
 DETAILS = Parameter(
     "details",
     "Whether the bill of every contract is told by month and register.",
-    {"type": "boolean"},
-    lambda text: one_of("true", "false")(text) == "true",
+    BOOLEAN,
 )
 BILL_FIELDS = (
     replace(FILE, example=None),

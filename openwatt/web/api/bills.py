@@ -10,12 +10,13 @@ from openwatt.domain.usage import energies_by_register, energies_of_stretches, f
 from openwatt.representations.bills import BillsPage, RankedItem, RankedRow, RegistersPage
 from openwatt.web.api.bill_params import BILL_FIELDS, BILL_PARAMETERS, REGISTER_FIELDS
 from openwatt.web.customer import MOST_DAYS, answer, compared, home_of, read_customer
-from openwatt.web.http.app_state import stored_market
-from openwatt.web.http.bodies import posted
+from openwatt.web.http.app_state import app_state
 from openwatt.web.http.problems import BadRequestError, Fault
+from openwatt.web.http.request_params import RequestParams
+from openwatt.web.http.responses import Collection
 from openwatt.web.http.security_headers import forbid_caching
 from openwatt.web.http.uploads import read_load_curve
-from openwatt.web.http.views import Listing, Question, answered
+from openwatt.web.http.views import post_view, private_view
 
 bills = Blueprint("bills", __name__, url_prefix="/v1")
 bills.after_request(forbid_caching)
@@ -25,21 +26,21 @@ PRIVACY_OF_ADDRESS = "What you asked stands in the address alone; nothing of it 
 
 
 @bills.post("/registers")
-@posted(*REGISTER_FIELDS, page=RegistersPage)
-def registers(question: Question) -> RegistersPage:
+@post_view(*REGISTER_FIELDS, page=RegistersPage)
+def registers(params: RequestParams) -> RegistersPage:
     """Registers of a load curve.
 
     How much of the meter's file ran in each register of an option, in whole Wh, by
     legal time. A register that nobody can know (a Tempo day without a colour) is
     counted apart. Nothing of what is sent is stored or logged.
     """
-    market = stored_market()
-    faults = list(question.faults)
-    values = question.values
+    market = app_state().market
+    faults = list(params.faults)
+    values = params.values
     curve, start_min, end_min = None, values.get("from"), values.get("to")
     if values.get("file") is not None:
         try:
-            curve = read_load_curve(values["file"], question.now)
+            curve = read_load_curve(values["file"], params.now)
         except OpenWattError as error:
             faults.append(Fault("file", str(error), of_form=False))
     if curve is not None:
@@ -70,17 +71,17 @@ def registers(question: Question) -> RegistersPage:
     return msgspec.convert(told, RegistersPage)
 
 
-def _ranking(question: Question, privacy: str) -> Listing:
-    market = stored_market()
-    customer = read_customer(question.values, question.faults, market, question.now)
-    told = answer(customer, compared(customer, market), details=question.values.get("details", False))
+def _ranking(params: RequestParams, privacy: str) -> Collection:
+    market = app_state().market
+    customer = read_customer(params.values, params.faults, market, params.now)
+    told = answer(customer, compared(customer, market), details=params.values.get("details", False))
     page = msgspec.convert(told | {"privacy": privacy}, BillsPage)
-    return Listing(page, page.ranking, RankedRow)
+    return Collection(page, page.ranking, RankedRow)
 
 
 @bills.post("/bills")
-@posted(*BILL_FIELDS, page=BillsPage, row=RankedItem)
-def compare_file(question: Question) -> Listing:
+@post_view(*BILL_FIELDS, page=BillsPage, row=RankedItem)
+def compare_file(params: RequestParams) -> Collection:
     """What every contract would have cost.
 
     The contracts of the home's power, from the cheapest, for what its meter's file
@@ -88,15 +89,15 @@ def compare_file(question: Question) -> Listing:
     same option and beside the present contract. With `details`, every bill by month
     and register. Nothing of what is sent is stored or logged.
     """
-    return _ranking(question, PRIVACY)
+    return _ranking(params, PRIVACY)
 
 
 @bills.get("/bills")
-@answered(*BILL_PARAMETERS, page=BillsPage, row=RankedItem, problems=(422,), raises_faults=True, private=True)
-def compare_kwh(question: Question) -> Listing:
+@private_view(*BILL_PARAMETERS, page=BillsPage, row=RankedItem, problems=(422,))
+def compare_kwh(params: RequestParams) -> Collection:
     """What every contract would cost for yearly kWh.
 
     The same without a file, at an address that can be shared: either `kwh`, spread by a
     `profile`, or `register_kwh`. The answer is the household's own: no cache may keep it.
     """
-    return _ranking(question, PRIVACY_OF_ADDRESS)
+    return _ranking(params, PRIVACY_OF_ADDRESS)

@@ -5,11 +5,21 @@ from collections import Counter
 from collections.abc import Collection
 from typing import Annotated
 
+from flask import current_app
 from msgspec import Meta, Struct
 
-from openwatt.domain.freshness import SourceStatus, source_status, trouble_of
+from openwatt.domain.freshness import (
+    SourceStatus,
+    Trouble,
+    next_source_status_change,
+    source_status,
+    trouble_of,
+)
 from openwatt.store.database import Database
 from openwatt.store.runs import Outcome, SourceState, declared_source_states
+from openwatt.web.http.app_state import app_state
+from openwatt.web.http.request_params import RequestParams
+from openwatt.web.http.views import cached_view
 
 Freshness = Annotated[
     SourceStatus,
@@ -89,9 +99,29 @@ EXAMPLE = {
 }
 
 
+@cached_view(page=IngestHealth, example=EXAMPLE)
+def health_ingest(params: RequestParams) -> IngestHealth:
+    """How the ingestion does.
+
+    Each source's last look, last success, failures since and freshness. The status is 200
+    however bad the news is: ask /health/ready whether the service can answer.
+    """
+    states = declared_source_states(app_state().database, current_app.config["SOURCES"])
+    for state in states:
+        trouble = _trouble(state)
+        params.expire_at(
+            next_source_status_change(last_success_at=state.last_success_at, trouble=trouble, now=params.now)
+        )
+    return _health_of_all(states, params.now)
+
+
 def ingest_health(database: Database, declared: Collection[str], now: dt.datetime) -> IngestHealth:
     """What the runs of all declared sources say at an instant."""
-    sources = [_health(state, now) for state in declared_source_states(database, declared)]
+    return _health_of_all(declared_source_states(database, declared), now)
+
+
+def _health_of_all(states: Collection[SourceState], now: dt.datetime) -> IngestHealth:
+    sources = [_health(state, now) for state in states]
     counted = Counter(source.freshness for source in sources)
     standing = [status for status in _WORST_FIRST if counted[status]]
     return IngestHealth(
@@ -102,12 +132,11 @@ def ingest_health(database: Database, declared: Collection[str], now: dt.datetim
 
 
 def _health(state: SourceState, now: dt.datetime) -> SourceHealth:
-    trouble = trouble_of(refused=state.outcome == "refused", failures_in_a_row=state.failures_in_a_row)
     success = state.last_success_at
     return SourceHealth(
         source=state.source,
         supplier=state.supplier,
-        freshness=source_status(last_success_at=success, trouble=trouble, now=now),
+        freshness=source_status(last_success_at=success, trouble=_trouble(state), now=now),
         outcome=state.outcome,
         last_look_at=state.last_look_at.astimezone(dt.UTC),
         last_success_at=None if success is None else success.astimezone(dt.UTC),
@@ -115,3 +144,7 @@ def _health(state: SourceState, now: dt.datetime) -> SourceHealth:
         reviews_pending=state.reviews_pending,
         cadence_days=state.cadence_days,
     )
+
+
+def _trouble(state: SourceState) -> Trouble | None:
+    return trouble_of(refused=state.outcome == "refused", failures_in_a_row=state.failures_in_a_row)

@@ -10,7 +10,8 @@ from werkzeug.exceptions import ServiceUnavailable
 from openwatt import __version__
 from openwatt.representations.tariffs import Health, Readiness, Version
 from openwatt.store.migrate import check_schema, newest_schema
-from openwatt.web.http.views import answers, asked_anew
+from openwatt.web.http.app_state import app_state
+from openwatt.web.http.views import uncached_view
 from openwatt.web.http.worker import Worker
 
 probes = Blueprint("probes", __name__)
@@ -26,7 +27,7 @@ def _check_threads() -> None:
 
 
 @probes.get("/health")
-@asked_anew(page=Health, problems=(503,))
+@uncached_view(page=Health, problems=(503,))
 def health() -> Health:
     """Alive.
 
@@ -38,14 +39,14 @@ def health() -> Health:
 
 
 @probes.get("/health/ready")
-@asked_anew(page=Readiness, problems=(503,))
+@uncached_view(page=Readiness, problems=(503,))
 def ready() -> Readiness:
     """Ready.
 
     The threads serve, the database answers and has the schema of this code; 503 until then.
     """
     _check_threads()
-    database = answers().database
+    database = app_state().database
     schema = database.read_number("schema/number")
     check_schema(schema)
     data_version = database.read_number("database/data_version")
@@ -53,7 +54,7 @@ def ready() -> Readiness:
 
 
 @probes.get("/version")
-@asked_anew(page=Version)
+@uncached_view(page=Version)
 def version() -> Version:
     """Version.
 

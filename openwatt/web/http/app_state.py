@@ -1,17 +1,48 @@
-"""The services of the app that handles a request: the market and the incidents of the sources."""
+"""The services of one app, which its views read from: database, clock, metrics, cache, market, incidents."""
 
-from flask import current_app
+import datetime as dt
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import Flask, current_app
 
 from openwatt.comparison.market import StoredMarket
-from openwatt.comparison.source_incidents import KeptTroubles, OfferTroubles
+from openwatt.comparison.source_incidents import KeptTroubles
+from openwatt.store.database import Database
+from openwatt.telemetry.metrics.registry import Metrics
+from openwatt.web.http.data_version import DataVersion
+from openwatt.web.http.response_cache import ResponseCache
+
+_EXTENSION = "openwatt"
 
 
-def stored_market() -> StoredMarket:
-    """The market of the app that handles this request."""
-    return current_app.extensions["openwatt.market"]  # type: ignore[no-any-return]  # flask types it as Any
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppState:
+    """The services of one app."""
+
+    database: Database
+    clock: Callable[[], dt.datetime]
+    metrics: Metrics
+    data_version: DataVersion
+    response_cache: ResponseCache
+    market: StoredMarket
+    source_incidents: KeptTroubles
+
+    def init_app(self, app: Flask) -> None:
+        """Makes these the services of an app."""
+        app.extensions[_EXTENSION] = self
+
+    def report(self) -> None:
+        """Shows in the metrics what the database's pool and the response cache hold and did."""
+        self.metrics.report_pool(self.database.statistics())
+        self.metrics.response_cache.report(self.response_cache.statistics())
 
 
-def current_troubles() -> OfferTroubles:
-    """The troubles as the app that handles this request knows them."""
-    kept: KeptTroubles = current_app.extensions["openwatt.troubles"]
-    return kept.current()
+def state_of(app: Flask) -> AppState:
+    """The services of an app."""
+    return app.extensions[_EXTENSION]  # type: ignore[no-any-return]  # flask types it as Any
+
+
+def app_state() -> AppState:
+    """The services of the app that handles this request."""
+    return state_of(current_app)

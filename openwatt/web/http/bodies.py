@@ -1,24 +1,21 @@
-"""What a customer sends: read into values with all faults at once, answered, and forgotten."""
+"""Request bodies: JSON or a form with a file, read into values with all faults at once, never on the disk."""
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import IO, Any, cast
 
 import flask
 import msgspec
-from flask import Response, request
+from flask import request
 from gunicorn.http.errors import ParseException
 from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
-from openwatt.domain.errors import OpenWattError
 from openwatt.meter.sandbox import ReaderFaultError, fault_of
-from openwatt.store.errors import DatabaseAwayError, SchemaError
-from openwatt.web.http.params import FORMAT, Parameter, gather, gather_query
+from openwatt.web.http.params import Parameter, gather
 from openwatt.web.http.problems import BadRequestError, Fault
 from openwatt.web.http.uploads import HeldBytes, body_memory, decoding
-from openwatt.web.http.views import Described, Listing, Question, answers, sent_once
 
 #: A body that holds a meter's file; every other address takes 64 kB.
 LONGEST_FILE_BODY = 32 * 1024 * 1024
@@ -81,40 +78,6 @@ class CustomerDataError(Exception):
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(str(error) if isinstance(error, ReaderFaultError) else fault_of(error))
-
-
-def posted(
-    *fields: Parameter,
-    page: type[msgspec.Struct],
-    row: type[msgspec.Struct] | None = None,
-) -> Callable[[Callable[[Question], Listing | msgspec.Struct]], Callable[[], Response]]:
-    """Makes a view of a function that answers a body's fields, in JSON or in a form with a file.
-
-    The function is called with the fields' faults too, and raises them with its own. Neither
-    question nor answer is kept, and no error that reaches a log says what was sent.
-    """
-    parameters = (FORMAT,) if row is not None else ()
-
-    def decorate(build: Callable[[Question], Listing | msgspec.Struct]) -> Callable[[], Response]:
-        @functools.wraps(build)
-        def view() -> Response:
-            request.max_content_length = LONGEST_FILE_BODY
-            asked, faults = gather_query(request.query_string, parameters)
-            try:
-                values, faults_of_body = read_body(fields)
-                answer = build(Question(values, answers().clock(), (*faults, *faults_of_body)))
-            except (HTTPException, BadRequestError, DatabaseAwayError, SchemaError):
-                raise
-            except OpenWattError as error:
-                raise BadRequestError([Fault("body", str(error), of_form=False)]) from None
-            except Exception as error:  # noqa: BLE001  its message may quote the file, so that it may not be logged
-                raise CustomerDataError(error) from None
-            return sent_once(answer, asked.get(FORMAT.name), row)
-
-        view.described = Described(parameters, page, row, (413, 415, 422), kept=False, body=fields)  # type: ignore[attr-defined]  # for openapi.py
-        return view
-
-    return decorate
 
 
 def read_body(fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault]]:
@@ -249,7 +212,7 @@ def _texts(value: Any, field: Parameter) -> Iterator[str]:
 
 
 def _as_text(value: Any, field: Parameter) -> str:
-    match field.schema.get("type", "string"), value:
+    match field.type.schema.get("type", "string"), value:
         case "boolean", bool():
             return str(value).lower()
         case "integer", int() if not isinstance(value, bool):

@@ -1,54 +1,57 @@
-"""Kept answers, given before Flask: a request that has been answered before costs next to nothing."""
+"""The WSGI middleware that answers from the response cache, before Flask."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from flask import Flask
 
-from openwatt.web.http.lifecycle import Access
-from openwatt.web.http.security_headers import GUARDS, guard_browser
-from openwatt.web.http.views import Answers
+from openwatt.web.http.app_state import AppState
+from openwatt.web.http.lifecycle import RequestLifecycle
+from openwatt.web.http.response_cache import key_of
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
-class Front:
-    """The WSGI application around Flask's: what it does not have at hand, Flask answers.
+class ResponseCacheMiddleware:
+    """The WSGI application around Flask's: it gives cached responses, and Flask everything else.
 
     Flask's own share of a request (its contexts, routing, hooks, header objects) is 40 µs,
-    as much as all that is told about the request; only without it is the whole within 1.3 ×
-    of a bare Flask view (measured: bench/ladder.py). The same `Access` is gone through here
-    and there, so that a request is limited, logged and counted alike.
+    as much as the whole lifecycle of the request; only without it is the whole within 1.3 ×
+    of a bare Flask view (measured: bench/ladder.py). Both go through the same
+    `RequestLifecycle`, so that a request is limited, logged and counted alike.
     """
 
-    def __init__(self, app: Flask, answers: Answers, access: Access) -> None:
+    def __init__(self, app: Flask, state: AppState, lifecycle: RequestLifecycle) -> None:
         self._app = app
         self._next = app.wsgi_app
-        self._answers = answers
-        self._access = access
+        self._state = state
+        self._lifecycle = lifecycle
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answers from what is kept, else asks Flask."""
-        kept = self._answers.cached(environ) if environ["REQUEST_METHOD"] == "GET" else None
-        if kept is None:
+        """Gives the cached response, where there is one that needs no question to the database."""
+        now = self._state.clock().timestamp()
+        version = self._state.data_version.known() if environ["REQUEST_METHOD"] == "GET" else None
+        cached = None
+        if version is not None:
+            cached = self._state.response_cache.get(key_of(environ), version, now)
+        if cached is None:
             return self._next(environ, start_response)
-        access = self._access
-        context = access.begin(environ, environ["PATH_INFO"], kept.route, kept.endpoint)
+        lifecycle = self._lifecycle
+        context = lifecycle.start(environ, environ["PATH_INFO"], cached.route, cached.endpoint)
         try:
-            refusal = access.limits.refusal(context)
-            if refusal is not None:
-                refusal.headers["X-Request-ID"] = context.request_id
-                access.limits.tell(context, refusal)
-                access.finish(context, refusal.status_code, refusal.calculate_content_length())
-                return guard_browser(refusal)(environ, start_response)
-            kept.count()
-            status, headers, body = kept.answer_to(environ)
-            access.finish(context, int(status[:3]), len(body))
-            told = [*headers, *GUARDS, *access.limits.told(context), ("X-Request-ID", context.request_id)]
+            refused = lifecycle.limits.check(context)
+            if refused is not None:
+                refused.headers.extend(lifecycle.headers(context))
+                lifecycle.finish(context, refused.status_code, refused.calculate_content_length())
+                return refused(environ, start_response)
+            cached.count()
+            status, headers, body = cached.answer_to(environ, now)
+            headers = [*headers, *lifecycle.headers(context)]
+            lifecycle.finish(context, int(status[:3]), len(body))
         except Exception as error:  # noqa: BLE001 - Flask tells Sentry, logs it and answers 500, as for a view
-            with self._app.request_context(environ):  # its hooks find the request begun, and end it
+            with self._app.request_context(environ):  # its hooks finish and close what was started here
                 return self._app.handle_exception(error)(environ, start_response)
         finally:
-            access.end(context)
-        start_response(status, told)
+            lifecycle.close(context)
+        start_response(status, headers)
         return (body,)

@@ -13,7 +13,7 @@ from typing import Any
 from gunicorn.http.errors import LimitRequestHeaders, LimitRequestLine, ParseException
 from gunicorn.workers.gthread import TConn
 
-from openwatt.web.http.rate_limits import client_key
+from openwatt.web.http.client_address import client_key
 
 #: A request's head is at most this long; Gunicorn's own bound would be 800 kB for each connection.
 MOST_HEAD_BYTES = 64 * 1024

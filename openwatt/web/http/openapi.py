@@ -10,9 +10,9 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from openwatt import __version__
 from openwatt.web.api.bill_params import FILE
+from openwatt.web.http.operation_spec import OperationSpec, specified_routes
 from openwatt.web.http.params import Parameter
 from openwatt.web.http.problems import MEDIA_TYPE, Problem
-from openwatt.web.http.views import Described
 
 _INTRODUCTION = """\
 French residential electricity tariffs: dated, sourced, exact.
@@ -48,13 +48,13 @@ _USUAL_PROBLEMS = (400, 406, 414, 429, 500, 503)
 
 
 def contract(app: Flask) -> dict[str, Any]:
-    """The OpenAPI document of every described route of an app."""
+    """The OpenAPI document of every spec route of an app."""
     types: dict[str, type[msgspec.Struct]] = {"Problem": Problem}
     paths: dict[str, Any] = {}
     tags = dict(_TAGS)
-    for rule, endpoint, described in described_routes(app):
+    for rule, endpoint, spec in specified_routes(app):
         path = _PLACE.sub(r"{\2}", rule)
-        types[described.page.__name__] = described.page
+        types[spec.page.__name__] = spec.page
         summary, _, explanation = (app.view_functions[endpoint].__doc__ or "").partition("\n\n")
         operation = {
             "operationId": endpoint.rsplit(".", 1)[-1],
@@ -63,18 +63,18 @@ def contract(app: Flask) -> dict[str, Any]:
             "tags": [_tag(path)],
             "parameters": [
                 *(_path_parameter(*place) for place in _PLACE.findall(rule)),
-                *(_query_parameter(parameter) for parameter in described.parameters),
+                *(_query_parameter(parameter) for parameter in spec.parameters),
             ],
-            "responses": dict(_responses(described)),
+            "responses": dict(_responses(spec)),
         }
-        if described.body:
-            operation["requestBody"] = _request_body(described.body)
-        if described.whole_body:
-            operation["requestBody"] = described.whole_body
-        if described.guarded:
+        if spec.body:
+            operation["requestBody"] = _request_body(spec.body)
+        if spec.whole_body:
+            operation["requestBody"] = spec.whole_body
+        if spec.needs_token:
             operation["security"] = [{"adminToken": []}]
             tags |= _ADMIN_TAG
-        paths.setdefault(path, {})["post" if described.posted else "get"] = operation
+        paths.setdefault(path, {})["post" if spec.is_post else "get"] = operation
     _, components = msgspec.json.schema_components(types.values(), ref_template="#/components/schemas/{name}")
     return {
         "openapi": "3.1.0",
@@ -122,7 +122,7 @@ def _query_parameter(parameter: Parameter) -> dict[str, object]:
 
 def _property(parameter: Parameter, *under: str) -> dict[str, object]:
     """Description, schema and example; the schema under a key of its own where OpenAPI wants that."""
-    schema = dict(parameter.schema)
+    schema = dict(parameter.type.schema)
     example = {} if parameter.example is None else {"example": parameter.example}
     if parameter.many:
         schema = {"type": "array", "items": schema, "maxItems": parameter.most}
@@ -155,28 +155,20 @@ def _request_body(fields: tuple[Parameter, ...]) -> dict[str, object]:
     }
 
 
-def described_routes(app: Flask) -> Iterator[tuple[str, str, Described]]:
-    """Path, endpoint and description of each route that belongs to the contract, by path."""
-    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
-        described = getattr(app.view_functions[rule.endpoint], "described", None)
-        if isinstance(described, Described):
-            yield rule.rule, rule.endpoint, described
-
-
-def _responses(described: Described) -> Iterator[tuple[str, object]]:
+def _responses(spec: OperationSpec) -> Iterator[tuple[str, object]]:
     content: dict[str, dict[str, object]] = {
-        "application/json": {"schema": {"$ref": f"#/components/schemas/{described.page.__name__}"}}
+        "application/json": {"schema": {"$ref": f"#/components/schemas/{spec.page.__name__}"}}
     }
-    if described.example is not None:
-        content["application/json"] = {**content["application/json"], "example": described.example}
-    if described.row is not None:
+    if spec.example is not None:
+        content["application/json"] = {**content["application/json"], "example": spec.example}
+    if spec.row is not None:
         content["text/csv"] = {"schema": {"type": "string"}}
-    yield "200", {"description": "The answer.", "content": content, "headers": _headers(described)}
-    if described.kept:
+    yield "200", {"description": "The answer.", "content": content, "headers": _headers(spec)}
+    if spec.cacheable:
         yield "304", {"description": "The client has this answer already."}
-    asks = described.kept or described.parameters or described.posted or described.guarded
+    asks = spec.cacheable or spec.parameters or spec.is_post or spec.needs_token
     usual = _USUAL_PROBLEMS if asks else (400, 414, 500)
-    for status in sorted({*usual, *described.problems}):
+    for status in sorted({*usual, *spec.problems}):
         yield (
             str(status),
             {
@@ -186,14 +178,14 @@ def _responses(described: Described) -> Iterator[tuple[str, object]]:
         )
 
 
-def _headers(described: Described) -> dict[str, object]:
+def _headers(spec: OperationSpec) -> dict[str, object]:
     names = {"ETag": "Tag of these bytes.", "Cache-Control": "How long the answer may be kept."}
-    if described.row is not None:
+    if spec.row is not None:
         names["Link"] = "The next page, where there is one."
     return {
         name: {"description": text, "schema": {"type": "string"}}
         for name, text in names.items()
-        if described.kept or name == "Cache-Control"
+        if spec.cacheable or name == "Cache-Control"
     }
 
 

@@ -6,7 +6,6 @@ to a request (bench/limiter.py): 8 µs in memory, 80 with Redis; with Flask-Limi
 104 and 164, or 120 and 244 where it tells its headers.
 """
 
-import ipaddress
 import logging
 import math
 import threading
@@ -21,6 +20,7 @@ from limits.storage import RedisStorage
 
 from openwatt.telemetry.context import RequestContext
 from openwatt.telemetry.metrics.registry import UNMATCHED_ROUTE, Metrics
+from openwatt.web.http.client_address import client_key
 from openwatt.web.http.problems import problem
 
 _logger = logging.getLogger(__name__)
@@ -119,7 +119,7 @@ class Limits:
         self._degraded = False
         self._complained_at = -_COMPLAIN_EVERY_S
 
-    def refusal(self, context: RequestContext) -> Response | None:
+    def check(self, context: RequestContext) -> Response | None:
         """Counts a request; a 429 when its client has asked too often, else None."""
         limit = self._of(context)
         if limit is None:
@@ -140,13 +140,8 @@ class Limits:
         answer.headers["X-RateLimit-Reset"] = str(int(time.time()) + seconds)
         return answer
 
-    def tell(self, context: RequestContext, response: Response) -> None:
-        """Tells a client its limit. What remains is told with a refusal: asking for it doubles the cost."""
-        for name, value in self.told(context):
-            response.headers[name] = value
-
-    def told(self, context: RequestContext) -> Sequence[tuple[str, str]]:
-        """The header that tells a client its limit, where it has one."""
+    def headers(self, context: RequestContext) -> Sequence[tuple[str, str]]:
+        """The header with a client's limit. What remains comes with a 429: reading it doubles the cost."""
         limit = self._of(context)
         return () if limit is None else (("X-RateLimit-Limit", str(limit.whole.amount)),)
 
@@ -253,13 +248,3 @@ def hit_redis(storage: RedisStorage, limit: limits.RateLimitItem, key: str) -> f
     previous, _, current, lives_s = storage.get_sliding_window(key, window_s)
     # A window is kept for the length of one more after its end.
     return seconds_to_wait(limit.amount, window_s, previous, lives_s - window_s, current) or 1e-6
-
-
-def client_key(client: str) -> str:
-    """Whom a limit counts: an address, or the /64 that one IPv6 customer has to himself."""
-    if ":" not in client:
-        return client
-    try:
-        return str(ipaddress.ip_network((client, 64), strict=False))
-    except ValueError:
-        return client

@@ -1,6 +1,6 @@
-"""Responses of the API, kept in a worker's memory while the published data and the minute stay the same."""
+"""Responses of the API, kept in a worker's memory while they are true: until other data, or an instant."""
 
-import functools
+import math
 import sys
 import threading
 from array import array
@@ -9,8 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from werkzeug.datastructures import MIMEAccept
-from werkzeug.http import parse_accept_header
+from openwatt.web.http.content_negotiation import accepted_formats, accepts_gzip
 
 #: Everything counts: keys, bodies, headers and the objects that hold them.
 MAX_BYTES: Final = 8 * 1024 * 1024
@@ -23,18 +22,10 @@ _SLOT_BYTES: Final = 160
 #: of four places, so that a few keys that fall together do not push each other out turn by turn.
 _REMEMBERED_KEYS: Final = 8192
 _BUCKET: Final = 4
-#: No client needs more to say what it takes; reading 8 kB of it would take 10 ms.
-_LONGEST_ACCEPT: Final = 1000
-
-#: Form of a response (the parameter `format`) by its media type.
-FORMS: Final = {"application/json": "json", "text/csv": "csv"}
+#: How long a client may keep a response: data may be published at any time.
+_MAX_AGE_S: Final = 60
 
 Key = tuple[str, ...]
-
-
-#: What every cached response depends on: the version of the published data, and the minute. A bare
-#: tuple, because making one with names costs each request a microsecond.
-Generation = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +38,7 @@ class Representation:
     body: bytes
     headers: list[tuple[str, str]]
     headers_unchanged: list[tuple[str, str]]
-    """Those of a 304, for a client that has the bytes."""
+    """Those of a 304, for a client that has the bytes. Both lists begin with `CACHE_CONTROL`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +52,21 @@ class CachedResponse:
     """What adds to a counter and how much; finding the counter each time cost as much as counting."""
     route: str
     endpoint: str
+    valid_until: float = math.inf
+    """When it may be untrue, in Unix time; other data make it so sooner."""
 
-    def answer_to(self, environ: Mapping[str, str]) -> tuple[str, list[tuple[str, str]], bytes]:
+    def answer_to(self, environ: Mapping[str, str], now: float) -> tuple[str, list[tuple[str, str]], bytes]:
         """Status, headers and body for a request: a 304 when the client has the bytes already."""
         coded = self.plain
-        if self.compressed and takes_gzip(environ):
+        if self.compressed and accepts_gzip(environ):
             coded = self.compressed
+        status, headers, body = "200 OK", coded.headers, coded.body
         wanted = environ.get("HTTP_IF_NONE_MATCH")
         if wanted and (wanted.strip() == "*" or self.etag in wanted):
-            return "304 NOT MODIFIED", coded.headers_unchanged, b""
-        return "200 OK", coded.headers, coded.body
+            status, headers, body = "304 NOT MODIFIED", coded.headers_unchanged, b""
+        if now > self.valid_until - _MAX_AGE_S:
+            headers = [_cache_control(self.valid_until - now), *headers[1:]]
+        return status, headers, body
 
     def count(self) -> None:
         """Counts the tariffs in a response that is sent."""
@@ -78,8 +74,16 @@ class CachedResponse:
             add(tariffs)
 
 
+def _cache_control(seconds: float) -> tuple[str, str]:
+    return "Cache-Control", f"public, max-age={max(0, int(seconds))}"
+
+
+#: The header of a response that is true for a minute and longer.
+CACHE_CONTROL: Final = _cache_control(_MAX_AGE_S)
+
+
 class ResponseCache:
-    """The responses of one generation, least recently used first, within `MAX_BYTES` and `MAX_ENTRIES`.
+    """The responses of one version of the data, least recently used first, within two bounds.
 
     A key is admitted when it is asked for the second time: a question that nobody
     repeats takes no memory and pushes out no response that others ask for. Which keys
@@ -93,15 +97,17 @@ class ResponseCache:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entries: OrderedDict[Key, tuple[CachedResponse, int]] = OrderedDict()
-        self._generation: Generation = (-1, -1)
+        self._data_version = -1
         self._bytes = 0
         self._asked = array("q", bytes(8 * _REMEMBERED_KEYS))
         self._hits = self._misses = self._evictions = 0
 
-    def get(self, key: Key, generation: Generation) -> CachedResponse | None:
-        """The response to a key, where there is one of this generation."""
+    def get(self, key: Key, data_version: int, now: float) -> CachedResponse | None:
+        """The response to a key, where there is one that is still true."""
         with self._lock:
-            if generation != self._generation or (entry := self._entries.get(key)) is None:
+            if data_version != self._data_version or (entry := self._entries.get(key)) is None:
+                return None
+            if now >= entry[0].valid_until:
                 return None
             self._entries.move_to_end(key)
             self._hits += 1
@@ -121,15 +127,15 @@ class ResponseCache:
             self._asked[start:end] = recent[:_BUCKET]
         return False
 
-    def put(self, key: Key, generation: Generation, response: CachedResponse) -> None:
+    def put(self, key: Key, data_version: int, response: CachedResponse) -> None:
         """Keeps a response and drops the least recently used ones beyond the bounds."""
         size = footprint(key, response) + _SLOT_BYTES
         if size > _MAX_ENTRY_BYTES:
             return
         with self._lock:
-            if generation != self._generation:  # what there is of another one is never asked for again
+            if data_version != self._data_version:  # what there is of another one is never asked for again
                 self._entries.clear()
-                self._bytes, self._generation = 0, generation
+                self._bytes, self._data_version = 0, data_version
             if replaced := self._entries.pop(key, None):
                 self._bytes -= replaced[1]
             self._entries[key] = response, size
@@ -153,14 +159,14 @@ class ResponseCache:
 
 
 def key_of(environ: Mapping[str, str]) -> Key:
-    """What a response depends on, and no more: sub-path, path, parameters in any order, form."""
-    forms = accepted_forms(environ)
+    """What a response depends on, and no more: sub-path, path, parameters in any order, format."""
+    formats = accepted_formats(environ)
     query = environ.get("QUERY_STRING", "")
     if "&" in query:
         query = "&".join(sorted(query.split("&")))
     if "format=" in query and (query.startswith("format=") or "&format=" in query):
-        forms = ("", "")  # then Accept is not looked at
-    return environ.get("SCRIPT_NAME", ""), environ["PATH_INFO"], query, *forms
+        formats = ("", "")  # then Accept is not looked at
+    return environ.get("SCRIPT_NAME", ""), environ["PATH_INFO"], query, *formats
 
 
 def footprint(*objects: Any) -> int:
@@ -179,33 +185,3 @@ def footprint(*objects: Any) -> int:
         elif isinstance(one, CachedResponse | Representation):
             waiting.extend(getattr(one, name) for name in one.__slots__)
     return total
-
-
-def accepted_forms(environ: Mapping[str, str]) -> tuple[str, str]:
-    """By the Accept header, the form where there is JSON alone, and where there is CSV too; "" for none.
-
-    A header that nobody could have meant so long is disregarded, as HTTP allows.
-    """
-    accept = environ.get("HTTP_ACCEPT")
-    return _accepted_forms(accept) if accept and len(accept) <= _LONGEST_ACCEPT else ("json", "json")
-
-
-def takes_gzip(environ: Mapping[str, str]) -> bool:
-    """Whether a client takes gzip, by its Accept-Encoding header; by one that is too long, it does not."""
-    accept = environ.get("HTTP_ACCEPT_ENCODING", "")
-    return len(accept) <= _LONGEST_ACCEPT and _takes_gzip(accept)
-
-
-# Clients send few different headers, and parsing one costs 5 to 50 µs.
-
-
-@functools.lru_cache(maxsize=64)
-def _accepted_forms(accept: str) -> tuple[str, str]:
-    accepted = parse_accept_header(accept, MIMEAccept)
-    alone, both = accepted.best_match(["application/json"]), accepted.best_match(list(FORMS))
-    return FORMS.get(alone or "", ""), FORMS.get(both or "", "")
-
-
-@functools.lru_cache(maxsize=64)
-def _takes_gzip(accept_encoding: str) -> bool:
-    return parse_accept_header(accept_encoding).quality("gzip") > 0

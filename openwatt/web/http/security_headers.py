@@ -1,8 +1,8 @@
-"""What every answer tells a browser, and the caches on the way, not to do with it."""
+"""Security headers: what a browser, and the caches on the way, may not do with a response."""
 
 from flask import Response
 
-#: For answers that are data; a page says itself what it may load.
+#: For responses that are data; a page says itself what it may load.
 GUARDS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "no-referrer"),
@@ -10,14 +10,14 @@ GUARDS = (
 )
 
 
-#: For what a household asks about itself: its own kWh, file, power, contract.
+#: For responses about one household: its own kWh, file, power, contract.
 PRIVATE = "private, no-store"
 
 
 def forbid_caching(response: Response) -> Response:
-    """Lets nobody keep a response: an `after_request` of a blueprint whose questions are a household's own.
+    """Forbids all caches: an `after_request` of a blueprint whose responses are about one household.
 
-    The view of a question without any such figure says `public`, and is left alone.
+    A response without any figure of a household says `public`, and is left alone.
     """
     if not response.cache_control.public:
         response.headers["Cache-Control"] = PRIVATE
@@ -25,8 +25,7 @@ def forbid_caching(response: Response) -> Response:
     return response
 
 
-def guard_browser(response: Response) -> Response:
-    """Adds the headers that an answer has not set itself: an `after_request` of the app."""
-    for name, value in GUARDS:
-        response.headers.setdefault(name, value)
-    return response
+def missing_guards(response: Response) -> list[tuple[str, str]]:
+    """The guards that a response has not set itself."""
+    present = {name.lower() for name, _ in response.headers}
+    return [guard for guard in GUARDS if guard[0].lower() not in present]

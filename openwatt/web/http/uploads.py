@@ -13,7 +13,7 @@ from werkzeug.exceptions import ServiceUnavailable
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.meter.bounds import MeterBoundError
 from openwatt.meter.sandbox import Cost, SandboxBusyError, sandbox
-from openwatt.web.http.views import answers
+from openwatt.web.http.app_state import app_state
 
 _MB = 1024 * 1024
 #: Bytes of bodies that a worker holds at once, without the first of each: a year of a meter always comes in.
@@ -182,9 +182,9 @@ def decoding() -> Iterator[None]:
 
 
 def _count_cost(cost: Cost) -> None:
-    answers().metrics.uploads_cpu.inc(cost.cpu_seconds)
+    app_state().metrics.uploads_cpu.inc(cost.cpu_seconds)
 
 
 def count_refusal(reason: str) -> None:
     """Counts an upload that was refused by a bound, or because too many came at once."""
-    answers().metrics.uploads_refused.labels(reason).inc()
+    app_state().metrics.uploads_refused.labels(reason).inc()

@@ -29,12 +29,12 @@ from openwatt.store.offers import StoredOffer, stored_offers
 from openwatt.store.tariffs import TariffFilter, tariffs_on
 from openwatt.web.api.bill_params import BILL_PARAMETERS
 from openwatt.web.customer import Compared, Customer, answer, compared, read_customer
-from openwatt.web.http.app_state import current_troubles, stored_market
+from openwatt.web.http.app_state import app_state
 from openwatt.web.http.bodies import LONGEST_FILE_BODY, CustomerDataError, file_bytes
 from openwatt.web.http.params import gather
 from openwatt.web.http.problems import BadRequestError, Fault
+from openwatt.web.http.responses import Collection, uncached_response
 from openwatt.web.http.security_headers import forbid_caching
-from openwatt.web.http.views import Listing, answers, sent_once
 from openwatt.web.pages.charts import (
     CalendarRow,
     Columns,
@@ -139,9 +139,9 @@ def _answered(texts: dict[str, str], download: str) -> Response:
     sent = request.files.get("file")
     if sent is not None and sent.filename:
         values["file"] = file_bytes(sent)
-    market = stored_market()
+    market = app_state().market
     try:
-        customer = read_customer(values, [*faults, *of_texts], market, answers().clock())
+        customer = read_customer(values, [*faults, *of_texts], market, app_state().clock())
         result = compared(customer, market)
         if download in _FORMS:
             return _downloaded(customer, result, download)
@@ -156,7 +156,7 @@ def _answered(texts: dict[str, str], download: str) -> Response:
 def _downloaded(customer: Customer, result: Compared, form: str) -> Response:
     """The ranking as the API gives it."""
     page = msgspec.convert(answer(customer, result, details=False) | {"privacy": _PRIVACY}, BillsPage)
-    response = sent_once(Listing(page, page.ranking, RankedRow), form, RankedItem)
+    response = uncached_response(Collection(page, page.ranking, RankedRow), form, RankedItem)
     response.headers["Content-Disposition"] = f'attachment; filename="openwatt.{form}"'
     return response
 
@@ -219,8 +219,8 @@ _UNSEEN = (None, None)
 def _seen(customer: Customer) -> dict[ContractKey, tuple[DataStatus, dt.date]]:
     """How fresh the tariffs of today are, and when each was last seen."""
     on = customer.question.today
-    found = tariffs_on(answers().database, TariffFilter(power_kva=customer.power_kva), on=on, limit=_ALL)
-    troubles = current_troubles()
+    found = tariffs_on(app_state().database, TariffFilter(power_kva=customer.power_kva), on=on, limit=_ALL)
+    troubles = app_state().source_incidents.current()
     return {
         (one.tariff.supplier, one.tariff.offer, one.tariff.option, one.tariff.power_kva): (
             data_status(
@@ -265,7 +265,7 @@ def _shown(texts: Mapping[str, str], faults: Any, told: Told | None, *, status: 
     for fault in faults:
         name = _FIELD_OF.get(fault.parameter, fault.parameter)
         details.setdefault(name if name in {*_FIELDS, "file"} else "file", []).append(_detail(fault, ours))
-    offers = stored_offers(answers().database, None)
+    offers = stored_offers(app_state().database, None)
     return show(
         "home.html",
         status=status,

@@ -11,9 +11,9 @@ from werkzeug.exceptions import HTTPException, RequestURITooLarge
 
 from openwatt.domain.legal_time import PARIS
 from openwatt.store.errors import DatabaseAwayError, SchemaError
+from openwatt.web.http.app_state import app_state
 from openwatt.web.http.params import LONGEST_QUERY, Parameter
 from openwatt.web.http.sub_path import address
-from openwatt.web.http.views import answers
 from openwatt.web.pages.i18n import CODES, LANGUAGES, Language
 
 #: Everything comes from this host and nothing is inline: no script, no style, no picture.
@@ -60,7 +60,7 @@ def read_choices(parameters: Sequence[Parameter]) -> Asked:
     for parameter in parameters:
         if parameter.name in texts:
             try:
-                values[parameter.name] = parameter.read(texts[parameter.name])
+                values[parameter.name] = parameter.type.read(texts[parameter.name])
             except ValueError:
                 faults.add(parameter.name)
     return Asked(values, texts, frozenset(faults))
@@ -68,7 +68,7 @@ def read_choices(parameters: Sequence[Parameter]) -> Asked:
 
 def now() -> dt.datetime:
     """The instant of this request, in whole minutes, as in the answers of the API."""
-    return answers().clock().replace(second=0, microsecond=0)
+    return app_state().clock().replace(second=0, microsecond=0)
 
 
 def today() -> dt.date:

@@ -15,8 +15,7 @@ from openwatt.store.migrate import check_schema
 from openwatt.store.tariffs import TariffFilter, tariffs_on
 from openwatt.store.tempo import tempo_known_to
 from openwatt.web.api.ingest_health import ingest_health
-from openwatt.web.http.app_state import current_troubles
-from openwatt.web.http.views import answers
+from openwatt.web.http.app_state import app_state
 from openwatt.web.pages.rendering import now, show, today
 
 _STATUSES: tuple[DataStatus, ...] = ("fresh", "verifying", "stale", "broken")
@@ -27,7 +26,7 @@ _ALL = 1_000_000
 def status_page() -> Response:
     """What everybody may know about the service. It answers without a database too, and says so."""
     service = {"version": __version__, "revision": current_app.config["REVISION"], "at": now()}
-    database = answers().database
+    database = app_state().database
     try:
         schema = database.read_number("schema/number")
         check_schema(schema)
@@ -48,7 +47,7 @@ def _data(database: Database) -> dict[str, Any]:
     """What is told of the data."""
     on = today()
     found = tariffs_on(database, TariffFilter(), on=on, limit=_ALL)
-    troubles = current_troubles()
+    troubles = app_state().source_incidents.current()
     counted = Counter(
         data_status(
             one.tariff,

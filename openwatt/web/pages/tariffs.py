@@ -11,19 +11,11 @@ from openwatt.domain.tariff import OPTIONS
 from openwatt.representations.tariffs import TariffItem
 from openwatt.store.offers import StoredOffer, stored_offers
 from openwatt.store.tariffs import TariffFilter, place_of, tariff_history, tariffs_on
-from openwatt.web.http.app_state import current_troubles
-from openwatt.web.http.params import (
-    CURSOR,
-    MOST_ROWS,
-    ON,
-    OPTION,
-    POWER_KVA,
-    SUPPLIER,
-    Parameter,
-    cursor_text,
-)
+from openwatt.web.api.tariff_params import CURSOR, ON, OPTION, POWER_KVA, SUPPLIER, cursor_text
+from openwatt.web.http.app_state import app_state
+from openwatt.web.http.parameter_types import ParameterType
+from openwatt.web.http.params import MOST_ROWS, Parameter
 from openwatt.web.http.sub_path import address
-from openwatt.web.http.views import answers
 from openwatt.web.pages.rendering import language, link, now, read_choices, show, today
 
 _ROWS_OF_A_PAGE = 40
@@ -33,7 +25,7 @@ _USUAL_OPTION, _USUAL_POWER_KVA = "BASE", 6
 def tariffs_page() -> Response:
     """All tariffs of a day, filtered and in pages, with freshness and source."""
     asked = read_choices((SUPPLIER, OPTION, POWER_KVA, ON, CURSOR))
-    database = answers().database
+    database = app_state().database
     offers = stored_offers(database, None)
     on = asked.get(ON, today())
     items: list[TariffItem] = []
@@ -44,7 +36,7 @@ def tariffs_page() -> Response:
             supplier=asked.get(SUPPLIER), option=asked.get(OPTION), power_kva=asked.get(POWER_KVA)
         )
         found = tariffs_on(database, wanted, on=on, after=asked.get(CURSOR), limit=_ROWS_OF_A_PAGE + 1)
-        troubles = current_troubles()
+        troubles = app_state().source_incidents.current()
         items = [TariffItem.of(one, on=on, now=now(), troubles=troubles) for one in found[:_ROWS_OF_A_PAGE]]
         if len(found) > _ROWS_OF_A_PAGE:
             cursor = cursor_text(place_of(found[_ROWS_OF_A_PAGE - 1]))
@@ -84,7 +76,9 @@ def _read_offer(text: str) -> tuple[str, str]:
     return supplier, offer
 
 
-_OFFER = Parameter("offer", "Supplier and offer, a tilde between them.", {"type": "string"}, _read_offer)
+_OFFER = Parameter(
+    "offer", "Supplier and offer, a tilde between them.", ParameterType({"type": "string"}, _read_offer)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +95,7 @@ class _History:
 def history_page() -> Response:
     """Prices over time of an offer, beside those of the regulated tariff."""
     asked = read_choices((_OFFER, OPTION, POWER_KVA))
-    offers = stored_offers(answers().database, None)
+    offers = stored_offers(app_state().database, None)
     by_name = {(offer.supplier, offer.name): offer for offer in offers}
     regulated = next((name for name, offer in by_name.items() if offer.regulated), None)
     chosen = asked.get(_OFFER, regulated)
@@ -135,17 +129,15 @@ def _history(offer: StoredOffer | None, option: str, power_kva: int) -> _History
     if offer is None:
         return None
     wanted = TariffFilter(offer.supplier, offer.name, option, power_kva)
-    found = tariff_history(answers().database, wanted, since=dt.date.min, until=today(), limit=MOST_ROWS)
+    found = tariff_history(app_state().database, wanted, since=dt.date.min, until=today(), limit=MOST_ROWS)
     if not found:
         return None
     query = {"supplier": offer.supplier, "offer": offer.name, "option": option, "power_kva": power_kva}
+    troubles = app_state().source_incidents.current()
     return _History(
         offer.supplier,
         offer.name,
         offer.regulated,
-        [
-            TariffItem.of(one, on=one.tariff.applies_from, now=now(), troubles=current_troubles())
-            for one in found
-        ],
+        [TariffItem.of(one, on=one.tariff.applies_from, now=now(), troubles=troubles) for one in found],
         f"{address('/v1/tariffs/history')}?{urlencode(query | {'limit': MOST_ROWS})}",
     )

@@ -254,7 +254,7 @@ def test_an_address_reads_the_database_once(client: FlaskClient, monkeypatch: py
 
 
 def test_what_is_published_is_in_the_next_answer(filled_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("openwatt.web.http.views.VERSION_FOR_S", 0.0)
+    monkeypatch.setattr("openwatt.web.http.data_version.MAX_AGE_S", 0.0)
     tariff = replace(TARIFF, subscription_eur_per_year_ttc=Decimal(180), prices_eur_per_kwh_ttc=PRICES)
     app = create_app(Settings(database_url=filled_url), clock=lambda: NOW)
     before = told(send(app.test_client(), "/v1/bills", TWO_DAYS, power_kva=6))

@@ -19,6 +19,7 @@ from openwatt.settings import Settings
 from openwatt.telemetry import context as contexts
 from openwatt.web import customer
 from openwatt.web.api import bills
+from openwatt.web.http.app_state import state_of
 from tests.conftest import NOW, close_app
 from tests.meter.test_makers import HEADER, HOURLY
 from tests.web.api.test_bills import PRM, TWO_DAYS, file_of, send, told
@@ -156,7 +157,7 @@ def test_no_cache_may_keep_what_a_household_asks_about_itself(
     shared_app: Flask, address: str, accept: str
 ) -> None:
     client = shared_app.test_client()
-    cache = shared_app.extensions["openwatt.answers"].cache
+    cache = state_of(shared_app).response_cache
     entries = cache.statistics()["entries"]
     for method in ("GET", "HEAD", "GET"):
         answer = client.open(address, method=method, headers={"Accept": accept, "If-None-Match": "*"})

@@ -107,7 +107,7 @@ def test_the_whole_stands_as_its_worst_source(
 def test_a_client_that_has_the_answer_is_told_so_until_a_source_is_looked_at(
     visitor: FlaskClient, connection: psycopg.Connection[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openwatt.web.http.views.VERSION_FOR_S", 0.0)
+    monkeypatch.setattr("openwatt.web.http.data_version.MAX_AGE_S", 0.0)
     first = visitor.get("/v1/health/ingest")
     headers = {"If-None-Match": first.headers["ETag"]}
     assert visitor.get("/v1/health/ingest", headers=headers).status_code == 304
@@ -152,7 +152,7 @@ def test_a_drill_alarms_while_it_lasts_and_public_health_is_what_it_was(
     monkeypatch: pytest.MonkeyPatch,
     looked_at: bool,  # noqa: FBT001 - a case of the test
 ) -> None:
-    monkeypatch.setattr("openwatt.web.http.views.VERSION_FOR_S", 0.0)
+    monkeypatch.setattr("openwatt.web.http.data_version.MAX_AGE_S", 0.0)
     if looked_at:
         look(connection, "alpiq", "published", NOW)
     sources = {"alpiq"} if looked_at else set()

@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from openwatt.app import create_app
 from openwatt.settings import Settings
 from openwatt.telemetry.logs.handlers import Identity, JsonFormatter
+from openwatt.web.http.app_state import state_of
 from openwatt.web.http.response_cache import CachedResponse
 from tests.conftest import NOW, close_app
 
@@ -50,7 +51,7 @@ def lines() -> Iterator[Lines]:
 @pytest.fixture
 def app(filled_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """An app that asks for the data's version at the first request only."""
-    monkeypatch.setattr("openwatt.web.http.views.VERSION_FOR_S", 3600.0)
+    monkeypatch.setattr("openwatt.web.http.data_version.MAX_AGE_S", 3600.0)
     settings = Settings(database_url=filled_url, workers=1, limit_api="6/day")
     app = create_app(settings, clock=lambda: NOW)
     yield app
@@ -79,7 +80,7 @@ def by_flask(app: Flask, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.fixture
 def value(app: Flask) -> Callable[..., float]:
-    registry = app.extensions["openwatt.answers"].metrics.registry
+    registry = state_of(app).metrics.registry
     return lambda name, **labels: registry.get_sample_value(name, labels) or 0.0
 
 
@@ -165,7 +166,7 @@ def test_other_methods_and_questions_are_flask_s(visitor: FlaskClient, by_flask:
 def test_the_version_of_the_data_is_asked_for_by_flask(
     visitor: FlaskClient, by_flask: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("openwatt.web.http.views.VERSION_FOR_S", 0.0)  # it is old as soon as it is known
+    monkeypatch.setattr("openwatt.web.http.data_version.MAX_AGE_S", 0.0)  # it is old as soon as it is known
     for asked in (1, 2, 3):
         assert visitor.get(PATH).status_code == 200
         assert len(by_flask) == asked

@@ -20,8 +20,8 @@ from openwatt.domain.tariff import Tariff
 from openwatt.settings import Settings
 from openwatt.store.tariffs import Document, Observation, publish
 from openwatt.telemetry.logs.handlers import Identity, JsonFormatter
-from openwatt.web.http.lifecycle import client_address
-from openwatt.web.http.views import Answers
+from openwatt.web.http.app_state import state_of
+from openwatt.web.http.client_address import client_address
 from tests.conftest import NOW, Server, close_app
 
 FIELDS = {
@@ -88,8 +88,7 @@ def visitor(watched: Flask) -> FlaskClient:
 @pytest.fixture
 def value(watched: Flask) -> Callable[..., float]:
     """A sample of the app's metrics; 0 where nothing was counted."""
-    answers: Answers = watched.extensions["openwatt.answers"]
-    registry = answers.metrics.registry
+    registry = state_of(watched).metrics.registry
     return lambda name, **labels: registry.get_sample_value(name, labels) or 0.0
 
 

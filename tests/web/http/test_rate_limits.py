@@ -15,8 +15,8 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from openwatt.app import create_app
 from openwatt.settings import Settings, SettingsError, read_settings
 from openwatt.telemetry.metrics.registry import Metrics
-from openwatt.web.http.lifecycle import client_address
-from openwatt.web.http.rate_limits import EXEMPT, Limits, OwnCount, client_key, seconds_to_wait
+from openwatt.web.http.client_address import client_address, client_key
+from openwatt.web.http.rate_limits import EXEMPT, Limits, OwnCount, seconds_to_wait
 from tests.chaos.running import wait_until
 from tests.conftest import NOW, Server, close_app
 

@@ -3,33 +3,37 @@
 import datetime as dt
 import itertools
 import json
+import math
 import tracemalloc
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 from urllib.parse import quote, urlencode
 
+import psycopg
 import pytest
 from flask import Flask
 
 from openwatt.app import create_app
 from openwatt.settings import Settings
+from openwatt.store.tariffs import see_document
 from openwatt.web.http import response_cache
+from openwatt.web.http.app_state import state_of
+from openwatt.web.http.content_negotiation import accepted_formats, accepts_gzip
 from openwatt.web.http.response_cache import (
     MAX_BYTES,
     MAX_ENTRIES,
     CachedResponse,
     Representation,
     ResponseCache,
-    accepted_forms,
     footprint,
     key_of,
-    takes_gzip,
 )
 from tests.conftest import NOW, close_app
 
-NOW_S = int(NOW.timestamp()) // 60
-GENERATION = (1, NOW_S)
+NOW_S = NOW.timestamp()
+VERSION = 1
 JSON, CSV, NONE = ("json", "json"), ("json", "csv"), ("", "")
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
@@ -53,10 +57,10 @@ def environ(path: str = "/v1/tariffs", query: str = "", **headers: str) -> dict[
 
 def ask(cache: ResponseCache, key: tuple[str, ...], made: CachedResponse) -> bool:
     """Asks as a view does; whether the response was there."""
-    if cache.get(key, GENERATION) is not None:
+    if cache.get(key, VERSION, NOW_S) is not None:
         return True
     if cache.admits(key):
-        cache.put(key, GENERATION, made)
+        cache.put(key, VERSION, made)
     return False
 
 
@@ -68,7 +72,7 @@ def test_the_size_of_an_entry_is_what_python_allocates_for_it(size: int, longest
     before = tracemalloc.get_traced_memory()[0]
     for number in range(80):
         key = key_of(environ(query=f"supplier={number:0{longest}}"))
-        cache.put(key, GENERATION, response(b"%d" % number + b"x" * size, compressed=b"y" * (size // 3)))
+        cache.put(key, VERSION, response(b"%d" % number + b"x" * size, compressed=b"y" * (size // 3)))
     allocated = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     counted = cache.statistics()["bytes"]
@@ -87,7 +91,7 @@ def test_memory_is_bounded_whatever_is_kept(kind: str) -> None:
     before = tracemalloc.get_traced_memory()[0]
     for number in range(turns):
         key = key_of(environ(query=f"supplier={number:0{length}}"))
-        cache.put(key, GENERATION, response(b"%d" % number + b"x" * size))
+        cache.put(key, VERSION, response(b"%d" % number + b"x" * size))
         held = cache.statistics()
         assert held["bytes"] <= MAX_BYTES
         assert held["entries"] <= MAX_ENTRIES
@@ -143,18 +147,44 @@ def test_what_is_asked_often_stays_when_others_are_asked_twice() -> None:
     assert cache.statistics()["evictions"] > 500
 
 
-def test_another_minute_or_other_data_empties_the_cache() -> None:
+def test_other_data_empty_the_cache() -> None:
     cache = ResponseCache()
     key = key_of(environ())
-    for generation in ((1, 1), (1, 2), (2, 2), (1, 1)):
-        assert cache.get(key, generation) is None
+    for version in (1, 2, 1):
+        assert cache.get(key, version, NOW_S) is None
         for number in range(50):
-            cache.put((*key, str(number)), generation, response(b"x"))
-        cache.put(key, generation, response(b"%d" % generation[0]))
-        found = cache.get(key, generation)
+            cache.put((*key, str(number)), version, response(b"x"))
+        cache.put(key, version, response(b"%d" % version))
+        found = cache.get(key, version, NOW_S)
         assert found is not None
-        assert found.plain.body == b"%d" % generation[0]
+        assert found.plain.body == b"%d" % version
         assert cache.statistics()["entries"] == 51
+
+
+def test_a_response_is_given_until_the_instant_it_is_true_for() -> None:
+    cache = ResponseCache()
+    key = key_of(environ())
+    for until in (NOW_S + 1, NOW_S + 90):
+        assert cache.get(key, VERSION, NOW_S) is None
+        cache.put(key, VERSION, replace(response(b"x"), valid_until=until))
+        assert cache.get(key, VERSION, until - 0.001) is not None
+        assert cache.get(key, VERSION, until) is None
+        assert cache.statistics()["entries"] == 1
+        cache.put(key, VERSION + 1, response(b"y"))
+
+
+@pytest.mark.parametrize(
+    ("left_s", "max_age"), [(math.inf, 60), (61.0, 60), (60.0, 60), (59.9, 59), (1.0, 1), (0.4, 0), (-3.0, 0)]
+)
+@pytest.mark.parametrize("headers", [{}, {"IF_NONE_MATCH": "*"}, {"ACCEPT_ENCODING": "gzip"}])
+def test_a_client_keeps_a_response_no_longer_than_it_is_true(
+    left_s: float, max_age: int, headers: dict[str, str]
+) -> None:
+    made = replace(response(b"x" * 900, compressed=b"y"), valid_until=NOW_S + left_s)
+    usual = replace(made, valid_until=math.inf).answer_to(environ(**headers), NOW_S)
+    status, told, body = made.answer_to(environ(**headers), NOW_S)
+    assert (status, body) == (usual[0], usual[2])
+    assert dict(told) == dict(usual[1]) | {"Cache-Control": f"public, max-age={max_age}"}
 
 
 @pytest.mark.parametrize(
@@ -176,7 +206,7 @@ def test_another_minute_or_other_data_empties_the_cache() -> None:
     ],
 )
 def test_accept_counts_only_by_the_form_it_chooses(accept: str, forms: tuple[str, str]) -> None:
-    assert accepted_forms(environ(ACCEPT=accept)) == forms
+    assert accepted_formats(environ(ACCEPT=accept)) == forms
     assert key_of(environ(ACCEPT=accept, query="on=2025-01-01")) == (
         "",
         "/v1/tariffs",
@@ -208,13 +238,13 @@ def test_with_a_format_in_the_address_accept_counts_nothing() -> None:
     ],
 )
 def test_gzip_is_sent_to_whoever_takes_it(header: str, taken: bool) -> None:  # noqa: FBT001 - a case
-    assert takes_gzip(environ(ACCEPT_ENCODING=header)) is taken
+    assert accepts_gzip(environ(ACCEPT_ENCODING=header)) is taken
 
 
 @pytest.fixture
 def app(filled_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """An app that asks for the data's version once."""
-    monkeypatch.setattr("openwatt.web.http.views.VERSION_FOR_S", 3600.0)
+    monkeypatch.setattr("openwatt.web.http.data_version.MAX_AGE_S", 3600.0)
     app = create_app(
         Settings(database_url=filled_url, workers=1, limit_bills="12000/minute"), clock=lambda: NOW
     )
@@ -224,7 +254,7 @@ def app(filled_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
 
 @pytest.fixture
 def cache(app: Flask) -> ResponseCache:
-    found = app.extensions["openwatt.answers"].cache
+    found = state_of(app).response_cache
     assert isinstance(found, ResponseCache)
     return found
 
@@ -295,7 +325,7 @@ def test_questions_that_nobody_repeats_leave_nothing_in_the_cache(
 
 def test_the_metrics_tell_what_the_cache_holds_and_did(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("openwatt.web.http.lifecycle._REPORT_EVERY_S", 0.0)
-    registry = app.extensions["openwatt.answers"].metrics.registry
+    registry = state_of(app).metrics.registry
     monkeypatch.setattr(response_cache, "MAX_ENTRIES", 3)
 
     def value(name: str, **labels: str) -> float:
@@ -318,16 +348,93 @@ def test_a_footprint_counts_what_is_shared_once() -> None:
     assert footprint([("a", one)]) > 1000
 
 
-def test_the_clock_s_minute_ends_what_is_cached(filled_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("openwatt.web.http.views.VERSION_FOR_S", 3600.0)
+class Days:
+    """A service whose clock is set, and which responses its cache gave."""
+
+    def __init__(self, app: Flask, now: list[dt.datetime]) -> None:
+        self._client = app.test_client()
+        self._cache = state_of(app).response_cache
+        self._now = now
+
+    def at(self, instant: dt.datetime, path: str) -> tuple[Any, str | None, bool]:
+        """The JSON, the Cache-Control header, and whether it came out of the cache."""
+        self._now[0] = instant
+        self._cache.statistics()
+        answer = self._client.get(path)
+        assert answer.status_code == 200, answer.text
+        return answer.json, answer.headers.get("Cache-Control"), self._cache.statistics()["hits"] == 1
+
+    def keep(self, instant: dt.datetime, path: str) -> Any:
+        """Asks until the response is in the cache; its JSON."""
+        for _ in range(2):
+            self.at(instant, path)
+        found, max_age, cached = self.at(instant, path)
+        assert (max_age, cached) == ("public, max-age=60", True)
+        return found
+
+
+@pytest.fixture
+def days(filled_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Days]:
+    monkeypatch.setattr("openwatt.web.http.data_version.MAX_AGE_S", 3600.0)
     now = [NOW]
     app = create_app(Settings(database_url=filled_url, workers=1), clock=lambda: now[0])
-    cache: Any = app.extensions["openwatt.answers"].cache
-    client = app.test_client()
-    for _ in range(2):
-        for _ in range(3):
-            assert client.get("/v1/tariffs?limit=1").status_code == 200
-        now[0] += dt.timedelta(minutes=1)
-    # The question is known: in the next minute its first answer is kept.
-    assert (cache.statistics()["hits"], cache.statistics()["entries"]) == (3, 1)
+    yield Days(app, now)
     close_app(app)
+
+
+A_MOMENT = dt.timedelta(milliseconds=400)
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/suppliers", "/v1/offers?supplier=EDF", "/v1/tempo?from=2025-01-01&to=2025-02-01"]
+)
+def test_what_no_clock_changes_is_cached_until_other_data(days: Days, path: str) -> None:
+    kept = days.keep(NOW, path)
+    assert days.at(NOW + dt.timedelta(days=400), path) == (kept, "public, max-age=60", True)
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/tempo/today", "/v1/tempo", "/v1/guards/trve-diff", "/v1/tariffs?limit=1"]
+)
+@pytest.mark.parametrize(
+    "midnight", [dt.datetime(2026, 3, 28, 23, tzinfo=dt.UTC), dt.datetime(2026, 3, 29, 22, tzinfo=dt.UTC)]
+)
+def test_what_is_said_of_today_is_cached_until_midnight_in_paris(
+    days: Days, path: str, midnight: dt.datetime
+) -> None:
+    kept = days.keep(midnight - dt.timedelta(hours=3), path)
+    assert days.at(midnight - dt.timedelta(minutes=30), path) == (kept, "public, max-age=60", True)
+    assert days.at(midnight - dt.timedelta(seconds=31) + A_MOMENT, path) == (kept, "public, max-age=30", True)
+    after, max_age, cached = days.at(midnight, path)
+    assert (max_age, cached) == ("public, max-age=60", False)
+    assert after != kept
+
+
+@pytest.mark.parametrize(
+    "path", ["/v1/tariffs?on=2026-11-22&supplier=EDF", "/v1/tariffs/history?supplier=EDF&until=2026-11-22"]
+)
+def test_freshness_is_cached_until_it_changes(days: Days, filled_url: str, path: str) -> None:
+    with psycopg.connect(filled_url, autocommit=True) as connection:
+        for (reference,) in connection.execute("select reference from documents").fetchall():
+            see_document(connection, reference, NOW)
+
+    def statuses(page: Any) -> set[str]:
+        return {item["data_status"] for item in page["tariffs"] if item["applies_to"] is None}
+
+    kept = days.keep(NOW + dt.timedelta(hours=1), path)
+    assert statuses(kept) == {"fresh"}
+    week, fortnight = (NOW + dt.timedelta(days=number) for number in (7, 14))
+    assert days.at(week - dt.timedelta(seconds=20) + A_MOMENT, path) == (kept, "public, max-age=19", True)
+    assert days.at(week, path)[::2] == (kept, True)
+    later, _, cached = days.at(week + dt.timedelta(microseconds=1), path)
+    assert (statuses(later), cached) == ({"verifying"}, False)
+    later = days.keep(week + dt.timedelta(days=1), path)
+    assert days.at(fortnight - A_MOMENT, path) == (later, "public, max-age=0", True)
+    assert statuses(days.at(fortnight, path)[0]) == {"stale"}
+
+
+def test_what_was_known_at_an_instant_stays_so(days: Days) -> None:
+    path = "/v1/tariffs?on=2026-11-22&known_at=2026-11-01T00:00:00Z"
+    kept = days.keep(NOW, path)
+    assert kept["tariffs"]
+    assert days.at(NOW + dt.timedelta(days=100), path) == (kept, "public, max-age=60", True)

@@ -1,0 +1,39 @@
+"""Parameters that choose tariffs: the same in the API and on the pages."""
+
+import datetime as dt
+
+from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
+from openwatt.store.tariffs import Place
+from openwatt.web.http.parameter_types import DAY, NAME, choice, integer, string
+from openwatt.web.http.params import Parameter
+
+_NAME = r"[^~\x00-\x1f\x7f]{1,100}"
+_CURSOR = rf"[01]~{_NAME}~{_NAME}~({'|'.join(OPTIONS)})~([1-9]|[12][0-9]|3[0-6])(~[1-9][0-9]{{5}})?"
+
+
+def cursor_text(place: Place) -> str:
+    """A place in a list as text. Names hold no `~`: the database sees to it."""
+    regulated, *names, power_kva, applies_from = place
+    day = [applies_from.toordinal()] if applies_from else []
+    fields = [int(regulated), *names, power_kva, *day]
+    return "~".join(map(str, fields))
+
+
+def _read_cursor(text: str) -> Place:
+    regulated, supplier, offer, option, power_kva, *day = text.split("~")
+    applies_from = dt.date.fromordinal(int(day[0])) if day else None
+    return Place(regulated == "1", supplier, offer, option, int(power_kva), applies_from)
+
+
+SUPPLIER = Parameter("supplier", "Name of the supplier, in any case of letters.", NAME, "EDF")
+OFFER = Parameter("offer", "Name of the offer, in any case of letters.", NAME, "Tarif Bleu")
+OPTION = Parameter("option", "Tariff option.", choice(*OPTIONS), "BASE")
+POWER_KVA = Parameter(
+    "power_kva", "Subscribed power in kVA.", integer(MIN_POWER_KVA, MAX_POWER_KVA, " of kVA"), 6
+)
+ON = Parameter("on", "Day on which the tariff applies; today in Paris when left out.", DAY, "2025-09-01")
+CURSOR = Parameter(
+    "cursor",
+    "Where a list goes on: the value found in `next`.",
+    string(_CURSOR, "is not a cursor of this service; follow `next` instead of making one", _read_cursor),
+)

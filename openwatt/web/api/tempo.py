@@ -1,0 +1,68 @@
+"""`/v1/tempo`: the colours of Tempo days, which change with the data and at midnight."""
+
+import datetime as dt
+
+from werkzeug.exceptions import NotFound
+
+from openwatt.representations.tariffs import TempoDayItem, TempoPage
+from openwatt.store.tempo import tempo_days
+from openwatt.web.api.tariffs import no_day_between
+from openwatt.web.http.app_state import app_state
+from openwatt.web.http.parameter_types import DAY
+from openwatt.web.http.params import LIMIT, USUAL_ROWS, Parameter
+from openwatt.web.http.request_params import RequestParams
+from openwatt.web.http.responses import Collection
+from openwatt.web.http.views import cached_view
+
+FROM = Parameter("from", "First day; a week ago when left out.", DAY, "2025-12-01")
+TO = Parameter("to", "Last day, included; tomorrow when left out.", DAY, "2025-12-31")
+_ONE_DAY = dt.timedelta(days=1)
+#: Days outside are slips of the keyboard, and the calendar's own ends would overflow.
+_FIRST_YEAR, _LAST_YEAR = 1900, 2100
+
+
+@cached_view(FROM, TO, LIMIT, page=TempoPage, row=TempoDayItem, problems=(404,))
+def tempo(params: RequestParams) -> Collection:
+    """Tempo colours of a span.
+
+    One item a day, oldest first; a day whose colour nobody has said is `unknown`.
+    """
+    start, end = params.get(FROM), params.get(TO)
+    if start is None:
+        week_ago = params.today - dt.timedelta(days=7)
+        start = week_ago if end is None else min(week_ago, end)
+    if end is None:
+        end = max(params.today + _ONE_DAY, start)
+    if end < start:
+        raise no_day_between("to", "from")
+    if not _FIRST_YEAR <= start.year <= end.year <= _LAST_YEAR:
+        raise NotFound(f"Nothing is known of days before {_FIRST_YEAR} or after {_LAST_YEAR}.")
+    limit = params.get(LIMIT, USUAL_ROWS)
+    last = min(end, start + dt.timedelta(days=limit - 1))
+    items = [TempoDayItem.of(day) for day in tempo_days(app_state().database, start, last)]
+    following = params.address(**{"from": last + _ONE_DAY, "to": end}) if last < end else None
+    page = TempoPage(days=items, from_=start, to=end, next=following)
+    return Collection(page, items, TempoDayItem, following)
+
+
+def _tempo_day(day: dt.date) -> TempoDayItem:
+    (found,) = tempo_days(app_state().database, day, day)
+    return TempoDayItem.of(found)
+
+
+@cached_view(page=TempoDayItem)
+def tempo_today(params: RequestParams) -> TempoDayItem:
+    """Tempo colour of today.
+
+    The colour of today's date in Paris; it holds from 06:00 today to 06:00 tomorrow.
+    """
+    return _tempo_day(params.today)
+
+
+@cached_view(page=TempoDayItem)
+def tempo_tomorrow(params: RequestParams) -> TempoDayItem:
+    """Tempo colour of tomorrow.
+
+    Known around 11:00; `unknown` before.
+    """
+    return _tempo_day(params.today + _ONE_DAY)

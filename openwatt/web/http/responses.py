@@ -1,0 +1,94 @@
+"""Responses: a view's answer as bytes, JSON or CSV, plain or compressed, with its headers."""
+
+import datetime as dt
+import gzip
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+from flask import Response, request
+
+from openwatt.representations.csv_rows import to_csv
+from openwatt.web.http.app_state import app_state
+from openwatt.web.http.content_negotiation import accepts_gzip, chosen_format
+from openwatt.web.http.response_cache import CACHE_CONTROL, CachedResponse, Representation
+
+_VARY = ("Vary", "Accept, Accept-Encoding")
+_GZIP_FROM_BYTES = 500
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class Collection(NamedTuple):
+    """An answer that is a list: the page for JSON, its rows for CSV."""
+
+    page: msgspec.Struct
+    rows: Sequence[msgspec.Struct]
+    row_type: type[msgspec.Struct]
+    next: str | None = None
+    """Address of the next page."""
+    served: Mapping[str, int] = {}
+    """How many tariffs it serves, by option."""
+
+
+#: What a view returns.
+Answer = Collection | msgspec.Struct
+
+
+def encode_json(page: msgspec.Struct) -> bytes:
+    """An answer as JSON, its decimals as numbers written digit for digit."""
+    return _encoder.encode(page)
+
+
+def uncached_response(answer: Answer, format_: str | None, row: type[msgspec.Struct] | None) -> Response:
+    """A response that may be kept by no cache, in the `format` of the request or by its Accept header.
+
+    Raises:
+        NotAcceptable: the client accepts none that there is.
+    """
+    body, headers = _body(answer, chosen_format(format_, csv=row is not None))
+    headers += [("Cache-Control", "no-store"), _VARY]
+    if len(body) >= _GZIP_FROM_BYTES and accepts_gzip(request.environ):
+        body = gzip.compress(body, 6, mtime=0)
+        headers.append(("Content-Encoding", "gzip"))
+    return Response(body, headers=headers)
+
+
+def cacheable_response(answer: Answer, format_: str, valid_until: dt.datetime) -> CachedResponse:
+    """A response for the response cache, plain and compressed, with its headers."""
+    body, headers = _body(answer, format_)
+    etag = hashlib.sha256(body).hexdigest()[:32]
+    compressed = None
+    if len(body) >= _GZIP_FROM_BYTES:
+        coded = [*headers, ("Content-Encoding", "gzip")]
+        compressed = _representation(gzip.compress(body, 6, mtime=0), f'"{etag}-gzip"', coded)
+    options = answer.served if isinstance(answer, Collection) else {}
+    tariffs_served = app_state().metrics.tariffs_served
+    served = [(tariffs_served.labels(option).inc, count) for option, count in options.items()]
+    plain = _representation(body, f'"{etag}"', headers)
+    rule = request.url_rule
+    assert rule is not None  # noqa: S101 - a view runs because a rule matched
+    return CachedResponse(etag, plain, compressed, served, rule.rule, rule.endpoint, valid_until.timestamp())
+
+
+def _body(answer: Answer, format_: str) -> tuple[bytes, list[tuple[str, str]]]:
+    """The bytes of an answer in a format, and the headers that describe them."""
+    headers = []
+    page = answer
+    if isinstance(answer, Collection):
+        page = answer.page
+        if answer.next:
+            headers.append(("Link", f'<{answer.next}>; rel="next"'))
+    if format_ == "csv" and isinstance(answer, Collection):
+        name = request.path.rsplit("/", 1)[1]
+        headers.append(("Content-Type", "text/csv; charset=utf-8"))
+        headers.append(("Content-Disposition", f'attachment; filename="{name}.csv"'))
+        return to_csv(answer.rows, answer.row_type), headers
+    headers.append(("Content-Type", "application/json"))
+    return _encoder.encode(page), headers
+
+
+def _representation(body: bytes, etag: str, headers: list[tuple[str, str]]) -> Representation:
+    unchanged = [CACHE_CONTROL, _VARY, ("ETag", etag)]
+    return Representation(body, [*unchanged, *headers, ("Content-Length", str(len(body)))], unchanged)
