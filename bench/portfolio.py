@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from openwatt.catalogue.market import shipped_colours, shipped_market
 from openwatt.domain.bill import to_cents
 from openwatt.domain.calendar import Home
-from openwatt.domain.comparison import Question, compare
+from openwatt.domain.comparison import ComparisonTerms, compare
 from openwatt.domain.legal_time import Minutes, Span, instant_of
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.off_peak import parse_off_peak_hours
@@ -79,7 +79,7 @@ def loop(measured: Sequence[LoadCurve | bytes]) -> Totals:
     for one in measured:
         curve = read_load_curve(one, NOW) if isinstance(one, bytes) else one
         span = curve.whole_days()
-        question = Question(span=span, prices=ASKED.prices, today=ASKED.today)
+        question = ComparisonTerms(span=span, prices=ASKED.prices, today=ASKED.today)
         ranking = compare(use_of_curve(curve, home, span), market, question).ranking
         totals.append([to_cents(ranked.total_ttc) for ranked in ranking])
     return totals

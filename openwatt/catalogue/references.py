@@ -4,14 +4,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from openwatt.catalogue.shipped import shipped_duties, shipped_offers, shipped_tariffs
+from openwatt.domain.contract import TURPE_FORMULA
 from openwatt.domain.doubts import References
 from openwatt.domain.duties import Duties, price_eur_per_kwh_ttc, subscription_eur_per_month_ttc
 from openwatt.domain.errors import UnknownDutyError
 from openwatt.domain.likeness import RegulatedTariffs
 from openwatt.domain.tariff import Tariff
-
-#: The network formula whose fixed part the regulated tariff's CTA is a share of.
-_REGULATED_FORMULA = "CU4"
 
 
 def shipped_references() -> References:
@@ -44,7 +42,7 @@ def _with_taxes(tariff: Tariff, duties: Duties) -> Tariff:
         return tariff
     try:
         per_month = subscription_eur_per_month_ttc(
-            per_year, tariff.power_kva, day, duties, turpe_formula=_REGULATED_FORMULA
+            per_year, tariff.power_kva, day, duties, turpe_formula=TURPE_FORMULA
         )
         prices = {
             register: price_eur_per_kwh_ttc(price, day, duties)

@@ -1,12 +1,11 @@
 """The commands that read a customer's file: its registers, whether they agree, what contracts would cost."""
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import click
 import msgspec
@@ -16,71 +15,63 @@ from openwatt.cli import bill_tables
 from openwatt.cli.market import stored_market
 from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console
-from openwatt.comparison.present import USUAL_OFFER, USUAL_SUPPLIER, find_present
-from openwatt.domain.answers import (
-    advice_answer,
-    comparison_answer,
-    coverage_answer,
-    findings_answer,
-    reconciliation_answer,
-    span_answer,
+from openwatt.comparison.answer import CustomerAnswer, answer_question
+from openwatt.comparison.present import USUAL_OFFER, USUAL_SUPPLIER
+from openwatt.comparison.question import (
+    ASSUMED_OFF_PEAK,
+    ASSUMPTIONS,
+    MOST_KWH,
+    USUAL_PROFILE,
+    Fields,
+    QuestionError,
+    home_of,
+    parse_register_kwh,
+    read_question,
 )
-from openwatt.domain.calendar import WEEKDAYS, Home, RegisterCalendar, lay_out
-from openwatt.domain.comparison import ContractKey, Question, compare
-from openwatt.domain.contract import Contract, Prices
-from openwatt.domain.errors import BillError, OpenWattError
-from openwatt.domain.legal_time import PARIS, Span, minutes_of
+from openwatt.domain.calendar import WEEKDAYS, Home, RegisterCalendar
+from openwatt.domain.errors import BillError
+from openwatt.domain.legal_time import PARIS, minutes_of
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.off_peak import parse_off_peak_hours
-from openwatt.domain.profiles import PROFILES, last_known_year, profile_curve
+from openwatt.domain.profiles import PROFILES
 from openwatt.domain.reconciliation import reconcile
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
-from openwatt.domain.usage import (
-    Use,
-    energies_by_register,
-    energies_of_stretches,
-    findings_of_stretches,
-    use_of_curve,
-    use_of_registers,
-    whole_wh,
-)
+from openwatt.domain.usage import register_totals
 from openwatt.meter.contents import MAX_BYTES
 from openwatt.meter.indexes import read_indexes
 from openwatt.meter.read import read_load_curve
+from openwatt.representations.advice import AdviceItem
+from openwatt.representations.bills import (
+    CoverageItem,
+    Days,
+    FindingItem,
+    Instants,
+    LeftOut,
+    RankedContract,
+    RankedItem,
+)
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-#: What is assumed of a home that does not say its off-peak hours; the answer says so.
-ASSUMED_OFF_PEAK = "22:00-06:00"
+#: What an answer rests on, and by which option to say it better.
+_ASSUMPTIONS = {**ASSUMPTIONS, "off_peak": f"off-peak hours {ASSUMED_OFF_PEAK}: say yours with --off-peak"}
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
-def _told(command: Callable[P, R]) -> Callable[P, R]:
-    """Turns an error of the domain into one line on standard error and status 1."""
-
-    @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except OpenWattError as error:
-            raise click.ClickException(str(error)) from None
-
-    return run
-
-
 def _of_a_home(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options that say what the home's meter is set to, and hands them over as one `home`."""
+    """Adds the options that say what the home's meter is set to, and hands them over as fields."""
 
     @wraps(command)
     def run(
         *, off_peak: Sequence[str], chosen_weekday: str | None, peak_day: Sequence[dt.datetime], **rest: Any
     ) -> None:
-        colours = {"EJP": {day.date(): "PM" for day in peak_day}} if peak_day else {}
-        hours = tuple(parse_off_peak_hours(text) for text in off_peak)
-        chosen = WEEKDAYS.index(chosen_weekday) if chosen_weekday else None
-        command(home=Home(hours, chosen, colours), **rest)
+        home: dict[str, Any] = {}
+        if off_peak:
+            home["off_peak_hours"] = tuple(parse_off_peak_hours(text) for text in off_peak)
+        if chosen_weekday:
+            home["chosen_weekday"] = WEEKDAYS.index(chosen_weekday)
+        if peak_day:
+            home["peak_days"] = tuple(day.date() for day in peak_day)
+        command(home=home, **rest)
 
     for option in (
         click.option(
@@ -106,11 +97,10 @@ def _of_a_home(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--from", "start", help="First instant, such as 2024-01-10 or 2024-01-10T00:00+01:00.")
 @click.option("--to", "end", help="First instant after the last.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-@_told
 @_of_a_home
 @click.pass_context
 def registers_command(
-    context: click.Context, /, file: Path, home: Home, option: str, *, as_json: bool, **span: str | None
+    context: click.Context, /, file: Path, home: Fields, option: str, *, as_json: bool, **span: str | None
 ) -> None:
     """How much of a load curve ran in each register of an option.
 
@@ -120,34 +110,28 @@ def registers_command(
     start_min = _instant(span["start"]) if span["start"] else curve.start_min
     end_min = _instant(span["end"]) if span["end"] else curve.end_min
     calendar = calendar_for(option)
-    timeline = lay_out(calendar, _with_colours(context, home, calendar), start_min, end_min)
-    energies = energies_by_register(curve, timeline)
-    stretches = energies_of_stretches(curve, timeline)
-    coverage = curve.coverage(start_min, end_min)
-    findings = [*curve.findings, *findings_of_stretches(curve, timeline, stretches)]
-    wh = {register: whole_wh(energies[register]) for register in timeline.registers}
+    totals = register_totals(curve, calendar, _home(context, home, calendar), start_min, end_min)
     if as_json:
         _print_json(
             {
-                "wh": wh,
-                "span": span_answer(start_min, end_min),
-                "coverage": coverage_answer(coverage),
-                "findings": findings_answer(findings),
+                "wh": totals.wh,
+                "span": Instants.of(start_min, end_min),
+                "coverage": CoverageItem.of(totals.coverage),
+                "findings": [FindingItem.of(finding) for finding in totals.findings],
             }
         )
-        return
-    bill_tables.print_registers(wh, (start_min, end_min), coverage, findings)
+    else:
+        bill_tables.print_registers(totals)
 
 
 @click.command("reconcile")
 @click.argument("curve", type=_FILE)
 @click.argument("indexes", type=_FILE)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-@_told
 @_of_a_home
 @click.pass_context
 def reconcile_command(
-    context: click.Context, /, curve: Path, indexes: Path, home: Home, *, as_json: bool
+    context: click.Context, /, curve: Path, indexes: Path, home: Fields, *, as_json: bool
 ) -> None:
     """Compare a load curve with the meter's daily indexes; status 1 when a register differs.
 
@@ -155,9 +139,20 @@ def reconcile_command(
     """
     shown = read_indexes(_bytes(indexes))
     calendar = calendar_for(shown.option)
-    result = reconcile(_curve(curve), shown, calendar, _with_colours(context, home, calendar))
+    result = reconcile(_curve(curve), shown, calendar, _home(context, home, calendar))
     if as_json:
-        _print_json(reconciliation_answer(result))
+        _print_json(
+            {
+                "option": result.option,
+                "agrees": result.agrees,
+                "index_wh": result.index_wh,
+                "curve_wh": result.curve_wh,
+                "difference_wh": result.difference_wh,
+                "span": Instants.of(result.start_min, result.end_min),
+                "coverage": CoverageItem.of(result.coverage),
+                "findings": [FindingItem.of(finding) for finding in result.findings],
+            }
+        )
     else:
         bill_tables.print_reconciliation(result)
     if not result.agrees:
@@ -176,17 +171,16 @@ def reconcile_command(
     show_default=True,
     help="Prices as they were, or today's.",
 )
-@click.option("--from", "start", type=_DAY, help="First day.")
-@click.option("--to", "end", type=_DAY, help="The day after the last.")
+@click.option("--from", type=_DAY, help="First day.")
+@click.option("--to", type=_DAY, help="The day after the last.")
 @click.option("--option", type=click.Choice(list(OPTIONS)), help="Option of the present contract.")
 @click.option("--supplier", show_default=USUAL_SUPPLIER, help="Supplier of the present contract.")
 @click.option("--offer", show_default=USUAL_OFFER, help="Offer of the present contract.")
-@click.option("--kwh", type=click.IntRange(1, 1_000_000), help="Without a file: kWh a year.")
+@click.option("--kwh", type=click.IntRange(1, MOST_KWH), help="Without a file: kWh a year.")
 @click.option(
     "--profile",
     type=click.Choice(list(PROFILES)),
-    default="base",
-    show_default=True,
+    show_default=USUAL_PROFILE,
     help="Without a file: how the kWh spread.",
 )
 @click.option(
@@ -196,75 +190,80 @@ def reconcile_command(
     "--details", is_flag=True, help="The bill of each contract, by month and register (with --json)."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-@_told
 @_of_a_home
 @click.pass_context
-def compare_command(context: click.Context, /, home: Home, **options: Any) -> None:
+def compare_command(
+    context: click.Context, /, home: Fields, *, details: bool, as_json: bool, **options: Any
+) -> None:
     """What every contract would have cost, from the cheapest, beside the regulated tariff.
 
     Contracts and Tempo colours are those of the database, as the service has them.
     """
-    today = dt.datetime.now(PARIS).date()
-    assumptions: list[str] = []
-    if not home.off_peak_hours:
-        home = replace(home, off_peak_hours=(parse_off_peak_hours(ASSUMED_OFF_PEAK),))
-        assumptions.append(f"off-peak hours {ASSUMED_OFF_PEAK}: say yours with --off-peak")
-    with Console(stderr=True).status("costing every contract"), stored_market(settings_of(context)) as stored:
-        home = replace(home, colours={**home.colours, **stored.colours()})
-        curve, use, span = _use(options, home, today, assumptions)
-        market = stored.market(stored.everything())
-        at_power = [one for one in market.contracts if one.power_kva == options["power_kva"]]
-        present = _present(options, at_power)
-        question = Question(span=span, prices=_prices(options["prices"]), today=today, present=present)
-        result = compare(use, replace(market, contracts=at_power), question)
-        advice = advice_answer(curve, use, market, question, result)
-    if curve is not None and (above := curve.above_power(options["power_kva"])):
-        result = replace(result, findings=(*result.findings, above))
-    if curve is not None:
-        result = replace(result, findings=(*curve.findings, *result.findings))
-    if options["as_json"]:
-        _print_json(
-            comparison_answer(result, details=options["details"])
-            | {"advice": advice, "assumptions": assumptions}
-        )
+    fields = {**_question_fields(options), **home}
+    try:
+        with (
+            Console(stderr=True).status("costing every contract"),
+            stored_market(settings_of(context)) as market,
+        ):
+            question = read_question(fields, market, dt.datetime.now(dt.UTC), read_load_curve)
+            answer = answer_question(question, market)
+    except QuestionError as error:
+        raise _usage_error(error) from None
+    assumptions = [_ASSUMPTIONS[key] for key in question.assumptions]
+    if as_json:
+        _print_json(_answer_json(answer, assumptions, details=details))
     else:
-        bill_tables.print_comparison(result, advice, assumptions)
+        bill_tables.print_answer(answer, assumptions)
 
 
-def _with_colours(context: click.Context, home: Home, calendar: RegisterCalendar) -> Home:
-    """The home with the announced days of the database, where the calendar needs them and none are given."""
+def _question_fields(options: dict[str, Any]) -> dict[str, Any]:
+    """The options of `compare` that were given, as fields of a customer's question."""
+    readers: dict[str, Callable[[Any], Any]] = {
+        "file": _bytes,
+        "from": dt.datetime.date,
+        "to": dt.datetime.date,
+        "register_kwh": lambda texts: tuple(_register_kwh(text) for text in texts),
+    }
+    given = {name: value for name, value in options.items() if value is not None and value != ()}
+    return {name: readers[name](value) if name in readers else value for name, value in given.items()}
+
+
+def _usage_error(error: QuestionError) -> click.ClickException:
+    """Every fault of a question, one a line; where only the file is at fault the command line is not."""
+    lines = [
+        f"{'FILE' if fault.field == 'file' else '--' + fault.field.replace('_', '-')}: {fault.message}"
+        for fault in error.faults
+    ]
+    of_file = all(fault.field == "file" for fault in error.faults)
+    return (click.ClickException if of_file else click.UsageError)("\n".join(lines))
+
+
+def _answer_json(answer: CustomerAnswer, assumptions: list[str], *, details: bool) -> dict[str, Any]:
+    """The answer as the API gives it, without what is about an address."""
+    comparison, advice = answer.comparison, AdviceItem.of(answer.advice)
+    ranked = RankedItem if details else RankedContract
+    return {
+        "span": Days.of(comparison.span),
+        "prices": comparison.prices,
+        "coverage": CoverageItem.of(comparison.coverage),
+        "ranking": [ranked.of(one, comparison) for one in comparison.ranking],
+        "left_out": [LeftOut.of(contract, reason) for contract, reason in comparison.left_out],
+        "findings": [FindingItem.of(finding) for finding in comparison.findings],
+        "advice": {name: item for name in advice.__struct_fields__ if (item := getattr(advice, name))},
+        "assumptions": assumptions,
+    }
+
+
+def _home(context: click.Context, fields: Fields, calendar: RegisterCalendar) -> Home:
+    """The home, with the announced days of the database where its calendar needs them and none are given."""
+    home = home_of(fields, {})
     if not calendar.needs_colours or calendar.option in home.colours:
         return home
-    with stored_market(settings_of(context)) as stored:
-        return replace(home, colours={**home.colours, **stored.colours()})
+    with stored_market(settings_of(context)) as market:
+        return home_of(fields, market.colours())
 
 
 COMMANDS: tuple[click.Command, ...] = (registers_command, reconcile_command, compare_command)
-
-
-def _use(
-    options: dict[str, Any], home: Home, today: dt.date, assumptions: list[str]
-) -> tuple[LoadCurve | None, Use, Span]:
-    """What was used, from a file, from kWh by register, or from yearly kWh; the curve where there is one."""
-    chosen = [options[name].date() if options[name] else None for name in ("start", "end")]
-    if options["file"] is not None:
-        if options["kwh"] or options["register_kwh"]:
-            raise BillError("a file and yearly kWh exclude each other")
-        curve = _curve(options["file"])
-        whole = curve.whole_days()
-        span = Span(chosen[0] or whole.start, chosen[1] or whole.end)
-        return curve, use_of_curve(curve, home, span), span
-    known = last_known_year(home.colours["TEMPO"], today)
-    last_year = Span(chosen[0] or known.start, chosen[1] or known.end)
-    if options["register_kwh"]:
-        assumptions.append("kWh by register are spread evenly over the year's days")
-        return None, use_of_registers(_register_kwh(options["register_kwh"]), last_year), last_year
-    if not options["kwh"]:
-        raise BillError("give a file, or yearly kWh with --kwh or --register-kwh")
-    ranges = home.off_peak_hours[-1].ranges
-    curve = profile_curve(options["profile"], options["kwh"], last_year, ranges)
-    assumptions.append(PROFILES[options["profile"]].assumption)
-    return None, use_of_curve(curve, home, last_year), last_year
 
 
 def _print_json(answer: dict[str, Any]) -> None:
@@ -289,26 +288,8 @@ def _instant(text: str) -> int:
     return minutes_of(instant if instant.tzinfo else instant.replace(tzinfo=PARIS))
 
 
-def _prices(word: str) -> Prices:
-    return "then" if word == "then" else "now"
-
-
-def _present(options: dict[str, Any], contracts: Iterable[Contract]) -> ContractKey | None:
-    if options["option"] is None:
-        for name in ("supplier", "offer"):
-            if options[name] is not None:
-                raise click.UsageError(f"--{name} is of the present contract: say its --option too")
-        return None
-    wanted = {name: options[name] for name in ("supplier", "offer", "option", "power_kva")}
-    return find_present((contract.key for contract in contracts), **wanted)
-
-
-def _register_kwh(texts: Sequence[str]) -> dict[str, Decimal]:
-    amounts = {}
-    for text in texts:
-        register, equals, amount = text.partition("=")
-        try:
-            amounts[register] = Decimal(amount if equals else "")
-        except ArithmeticError:
-            raise BillError(f"{text!r} is not a register and its kWh such as HC=1500") from None
-    return amounts
+def _register_kwh(text: str) -> tuple[str, Decimal]:
+    try:
+        return parse_register_kwh(text)
+    except ValueError:
+        raise BillError(f"{text!r} is not a register and its kWh such as HC=1500") from None

@@ -21,6 +21,7 @@ from rich.text import Text
 from openwatt.cli.market import stored_market
 from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console
+from openwatt.comparison.question import ASSUMED_OFF_PEAK
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.off_peak import parse_off_peak_hours
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA
@@ -63,7 +64,7 @@ class _Rate(ProgressColumn):
 @click.option(
     "--off-peak",
     multiple=True,
-    default=("22:00-06:00",),
+    default=(ASSUMED_OFF_PEAK,),
     show_default=True,
     help="Off-peak hours of every home that --settings does not name; of several, the last that applies.",
 )

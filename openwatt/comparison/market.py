@@ -23,7 +23,7 @@ _MOST_TARIFFS = 50_000
 Colours = Mapping[str, Mapping[dt.date, str]]
 
 
-class Found(NamedTuple):
+class ContractSet(NamedTuple):
     """Contracts by their key, and which offers among them are regulated."""
 
     contracts: Mapping[ContractKey, Contract]
@@ -35,7 +35,7 @@ class _Edition:
     """What was read of one version of the data."""
 
     version: int
-    found: dict[TariffFilter, Found] = field(default_factory=dict)
+    found: dict[TariffFilter, ContractSet] = field(default_factory=dict)
     colours: Colours | None = None
 
 
@@ -63,19 +63,19 @@ class StoredMarket:
         """The register calendar of an option."""
         return calendar_for(option)
 
-    def at_power(self, power_kva: int) -> Found:
+    def at_power(self, power_kva: int) -> ContractSet:
         """Every contract at one subscribed power, with all its tariffs."""
         return self._find(TariffFilter(power_kva=power_kva))
 
-    def of_offer(self, supplier: str, offer: str) -> Found:
+    def of_offer(self, supplier: str, offer: str) -> ContractSet:
         """Every contract of one offer, at all its powers."""
         return self._find(TariffFilter(supplier=supplier, offer=offer))
 
-    def everything(self) -> Found:
+    def everything(self) -> ContractSet:
         """Every contract at all powers: a tenth of a second, for who asks once."""
         return self._find(TariffFilter())
 
-    def market(self, found: Found, contracts: Mapping[ContractKey, Contract] | None = None) -> Market:
+    def market(self, found: ContractSet, contracts: Mapping[ContractKey, Contract] | None = None) -> Market:
         """What was found as what a comparison takes; with `contracts`, these instead of the found ones."""
         return Market(
             contracts=list((found.contracts if contracts is None else contracts).values()),
@@ -92,7 +92,7 @@ class StoredMarket:
                 edition.colours = {"TEMPO": tempo_colours(self._database)}
             return edition.colours
 
-    def _find(self, wanted: TariffFilter) -> Found:
+    def _find(self, wanted: TariffFilter) -> ContractSet:
         edition = self._current()
         with self._lock:
             found = edition.found.get(wanted)
@@ -108,13 +108,13 @@ class StoredMarket:
                 self._edition = _Edition(version)
             return self._edition
 
-    def _read(self, wanted: TariffFilter) -> Found:
+    def _read(self, wanted: TariffFilter) -> ContractSet:
         rows = tariff_history(
             self._database, wanted, since=dt.date.min, until=dt.date.max, limit=_MOST_TARIFFS
         )
         contracts = contracts_of(SourcedTariff(row.tariff, _sources(row)) for row in rows)
         regulated = frozenset((row.tariff.supplier, row.tariff.offer) for row in rows if row.regulated)
-        return Found({contract.key: contract for contract in contracts}, regulated)
+        return ContractSet({contract.key: contract for contract in contracts}, regulated)
 
 
 def _sources(row: PublishedTariff) -> tuple[Source, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from openwatt.domain.bill import total
-from openwatt.domain.comparison import Comparison, Market, Question, compare
+from openwatt.domain.comparison import Comparison, ComparisonTerms, Market, compare
 from openwatt.domain.contract import Contract
 from openwatt.domain.errors import BillError
 from openwatt.domain.load_curve import PER_KWH, LoadCurve
@@ -54,8 +54,41 @@ class RedDayAdvice:
     saving_per_kwh_to_blue: Fraction
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """What a home could change; None where it cannot be told."""
+
+    power: PowerAdvice | None = None
+    off_peak: OffPeakAdvice | None = None
+    red_days: RedDayAdvice | None = None
+
+
+def advise(
+    curve: LoadCurve | None, use: Use, market: Market, terms: ComparisonTerms, comparison: Comparison
+) -> Advice:
+    """All advice that a comparison allows; that on the power needs a measured curve.
+
+    The market holds the other powers of the present contract's offer, or of the regulated one.
+
+    Raises:
+        BillError: when the contract that the advice is on cannot be costed.
+    """
+    regulated = {one.contract.option: one.contract for one in comparison.ranking if one.is_regulated}
+    present = next((one.contract for one in comparison.ranking if one.contract.key == terms.present), None)
+    subject = present or regulated.get("BASE") or next(iter(regulated.values()), None)
+    power = off_peak = red_days = None
+    if curve is not None and subject is not None:
+        power = advise_power(curve, use, subject, market, terms)
+    used = any(one.usage.energies.any() for one in comparison.costed.values())
+    if used and "BASE" in regulated and "HPHC" in regulated:
+        off_peak = advise_off_peak(regulated["BASE"], regulated["HPHC"], comparison)
+    if "TEMPO" in regulated:
+        red_days = advise_red_days(comparison, regulated["TEMPO"])
+    return Advice(power=power, off_peak=off_peak, red_days=red_days)
+
+
 def advise_power(
-    curve: LoadCurve, use: Use, contract: Contract, market: Market, question: Question
+    curve: LoadCurve, use: Use, contract: Contract, market: Market, terms: ComparisonTerms
 ) -> PowerAdvice:
     """Compares a contract's power with the highest measured one, and costs the same offer one step lower.
 
@@ -77,7 +110,7 @@ def advise_power(
     fits = lower is not None and highest <= lower.power_kva * 1000
     saving = None
     if lower is not None and fits:
-        both = compare(use, replace(market, contracts=(contract, lower)), question)
+        both = compare(use, replace(market, contracts=(contract, lower)), terms)
         totals = {one.contract.key: one for one in both.ranking if one.whole}
         if len(totals) == 2:
             saving = totals[contract.key].total_ttc - totals[lower.key].total_ttc

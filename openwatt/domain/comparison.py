@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Generic, TypeVar
 
 from openwatt.domain.bill import DAYS_PER_YEAR, Bill, make_bill, what_is_partial
 from openwatt.domain.calendar import RegisterCalendar
@@ -34,6 +35,7 @@ class Ranked:
     total_ttc: Fraction
     regulated_ttc: Fraction | None
     present_ttc: Fraction | None
+    is_regulated: bool
     closed_to_new_customers: bool
     whole: bool
     partial: tuple[str, ...]
@@ -50,25 +52,105 @@ class Ranked:
         return None if self.present_ttc is None else self.present_ttc - self.total_ttc
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PricedContract:
+    """A contract with its prices over a span, and what a total of it leaves out."""
+
+    contract: Contract
+    periods: Sequence[PricePeriod]
+    open_days: frozenset[dt.date]
+    """Days without a price with all taxes."""
+    is_regulated: bool
+    closed_to_new_customers: bool
+
+    @property
+    def knows_ht(self) -> bool:
+        """Whether every price without taxes of the days in a total is known."""
+        return all(
+            not (_is_open(period) or period.subscription_ht is None or period.prices_ht is None)
+            for period in self.periods
+            if period.tariff is not None
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PricedCalendar:
+    """The contracts whose registers run by one calendar."""
+
+    calendar: RegisterCalendar
+    contracts: tuple[PricedContract, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PricedMarket:
+    """All contracts of a market over a span, by calendar; those without a price, with the reason."""
+
+    calendars: tuple[PricedCalendar, ...]
+    left_out: tuple[tuple[Contract, str], ...]
+
+
+#: Totals are fractions of one EUR, or for many homes at once whole numbers over a common denominator.
+Amount = TypeVar("Amount", int, Fraction)
+
+
+@dataclass(frozen=True, slots=True)
+class ContractTotal(Generic[Amount]):
+    """What one home would pay for a contract with all taxes, without its `unknown` energy, of no register."""
+
+    priced: PricedContract
+    ttc: Amount
+    unknown: int
+
+    @property
+    def whole(self) -> bool:
+        """Whether every day and all energy is in the total."""
+        return not (self.priced.open_days or self.unknown)
+
+    @property
+    def rank(self) -> tuple[bool, Amount, str]:
+        """Orders a ranking. What leaves something out only looks cheap: it comes after what is whole."""
+        return not self.whole, self.ttc, str(self.priced.contract)
+
+    def comparable(self, other: "ContractTotal[Amount] | None") -> Amount | None:
+        """Another contract's total, where both totals are of the same days and energy."""
+        if other is None or (other.priced.open_days, other.unknown) != (self.priced.open_days, self.unknown):
+            return None
+        return other.ttc
+
+
 @dataclass(frozen=True, slots=True)
 class Costed:
     """A contract with all that its total rests on."""
 
-    contract: Contract
+    priced: PricedContract
     usage: Usage
-    periods: Sequence[PricePeriod]
     total_ttc: Fraction
+
+    @property
+    def contract(self) -> Contract:
+        """The contract."""
+        return self.priced.contract
+
+    @property
+    def periods(self) -> Sequence[PricePeriod]:
+        """Its prices over the span."""
+        return self.priced.periods
+
+    @property
+    def total(self) -> ContractTotal[Fraction]:
+        """The total as it is ranked."""
+        return ContractTotal(self.priced, self.total_ttc, self.usage.unknown)
 
     @property
     def total_ht(self) -> Fraction | None:
         """The same days and energy without taxes, in EUR, exact; None when a price of them is not known."""
+        if not self.priced.knows_ht:
+            return None
         total = Fraction(0)
         for period in self.periods:
-            if period.tariff is None:
+            if period.prices_ht is None or period.subscription_ht is None:
                 continue
             used = self.usage.between(period.span.start, period.span.end).tolist()
-            if _is_open(period) or period.subscription_ht is None or period.prices_ht is None:
-                return None
             for register, energy in zip(self.usage.registers, used, strict=False):
                 total += Fraction(energy, PER_KWH) * Fraction(period.prices_ht[register])
             total += Fraction(period.subscription_ht) * period.span.days / DAYS_PER_YEAR
@@ -108,8 +190,8 @@ class Market:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """How it is compared: the days, the prices, the day that is today, and the contract held at present."""
+class ComparisonTerms:
+    """How contracts are compared: the days, the prices, the day that is today, and the present contract."""
 
     span: Span
     prices: Prices
@@ -117,7 +199,36 @@ class Question:
     present: ContractKey | None = None
 
 
-def compare(use: Use, market: Market, question: Question) -> Comparison:
+def price_contracts(market: Market, terms: ComparisonTerms) -> PricedMarket:
+    """Every contract of a market with its prices over a span, in the market's order within a calendar."""
+    duties = DutyDays(market.duties)
+    # By identity: hashing a calendar's rules for every contract would cost more than the bills. The
+    # calendars are kept, so that no identity is used twice.
+    calendars: dict[int, RegisterCalendar] = {}
+    groups: dict[int, list[PricedContract]] = defaultdict(list)
+    left_out: list[tuple[Contract, str]] = []
+    for contract in market.contracts:
+        try:
+            periods = _priced_periods(contract, duties, terms)
+        except BillError as error:
+            left_out.append((contract, str(error)))
+            continue
+        calendar = market.calendar_of(contract)
+        calendars[id(calendar)] = calendar
+        groups[id(calendar)].append(
+            PricedContract(
+                contract=contract,
+                periods=periods,
+                open_days=_open_days(periods),
+                is_regulated=contract.key[:2] in market.regulated,
+                closed_to_new_customers=_last_tariff(periods).closed_to_new_customers,
+            )
+        )
+    found = (PricedCalendar(calendars[key], tuple(group)) for key, group in groups.items())
+    return PricedMarket(tuple(found), tuple(left_out))
+
+
+def compare(use: Use, market: Market, terms: ComparisonTerms) -> Comparison:
     """Costs every contract for the same use, exact to the last digit.
 
     A contract whose registers the use cannot tell, or that has no price with all
@@ -126,64 +237,42 @@ def compare(use: Use, market: Market, question: Question) -> Comparison:
     Raises:
         BillError: when no contract can be costed.
     """
-    duties = DutyDays(market.duties)
-    # By identity: hashing a calendar's rules for every contract would cost more than the bills. The
-    # calendars are kept, so that no identity is used twice.
-    calendars: dict[int, RegisterCalendar] = {}
-    measured: dict[int, Usage | CalendarError] = {}
-    groups: dict[int, list[tuple[Contract, Sequence[PricePeriod]]]] = defaultdict(list)
-    left_out: list[tuple[Contract, str]] = []
-    for contract in market.contracts:
-        calendar = market.calendar_of(contract)
-        if id(calendar) not in calendars:
-            calendars[id(calendar)] = calendar
-            measured[id(calendar)] = _usage(use, calendar)
-        usage = measured[id(calendar)]
-        if isinstance(usage, CalendarError):
-            left_out.append((contract, str(usage)))
-            continue
-        try:
-            groups[id(calendar)].append((contract, priced_periods(contract, duties, question)))
-        except BillError as error:
-            left_out.append((contract, str(error)))
+    priced = price_contracts(market, terms)
+    reasons = {contract.key: reason for contract, reason in priced.left_out}
     costed: dict[ContractKey, Costed] = {}
-    for key, group in groups.items():
-        usage = measured[key]
-        if group and isinstance(usage, Usage):
-            totals = price_matrix(group, usage.registers).totals(usage)
-            for (contract, periods), total_ttc in zip(group, totals, strict=True):
-                costed[contract.key] = Costed(contract, usage, periods, total_ttc)
+    for one in priced.calendars:
+        try:
+            usage = use(one.calendar)
+        except CalendarError as error:
+            reasons |= {contract.contract.key: str(error) for contract in one.contracts}
+            continue
+        matrix = price_matrix([(each.contract, each.periods) for each in one.contracts], usage.registers)
+        for each, total_ttc in zip(one.contracts, matrix.totals(usage), strict=True):
+            costed[each.contract.key] = Costed(each, usage, total_ttc)
+    left_out = [(one, reasons[one.key]) for one in market.contracts if one.key in reasons]
     if not costed:
-        reasons = "; ".join(dict.fromkeys(reason for _, reason in left_out))
-        raise BillError(f"no contract can be costed: {reasons or 'there is none'}")
-    found = dict.fromkeys(finding for one in costed.values() for finding in one.usage.findings)
+        told = "; ".join(dict.fromkeys(reason for _, reason in left_out))
+        raise BillError(f"no contract can be costed: {told or 'there is none'}")
     return Comparison(
-        span=question.span,
-        prices=question.prices,
+        span=terms.span,
+        prices=terms.prices,
         coverage=next(iter(costed.values())).usage.coverage,
-        ranking=_ranking(costed, market.regulated, question.present),
+        ranking=_ranking(costed, terms.present),
         left_out=tuple(left_out),
-        findings=tuple(found),
+        findings=tuple(dict.fromkeys(finding for one in costed.values() for finding in one.usage.findings)),
         costed=costed,
     )
 
 
-def _usage(use: Use, calendar: RegisterCalendar) -> Usage | CalendarError:
-    try:
-        return use(calendar)
-    except CalendarError as error:
-        return error
-
-
-def priced_periods(contract: Contract, duties: DutyDays, question: Question) -> Sequence[PricePeriod]:
-    """The contract's periods over the question's span.
+def _priced_periods(contract: Contract, duties: DutyDays, terms: ComparisonTerms) -> Sequence[PricePeriod]:
+    """The contract's periods over the span.
 
     Raises:
         BillError: when no day of the span has a price with all taxes.
     """
-    periods = price_periods(contract, question.span, duties, question.prices, question.today)
+    periods = price_periods(contract, terms.span, duties, terms.prices, terms.today)
     if all(_is_open(period) for period in periods):
-        raise BillError(f"no price with all taxes is known from {question.span.start} to {question.span.end}")
+        raise BillError(f"no price with all taxes is known from {terms.span.start} to {terms.span.end}")
     return periods
 
 
@@ -191,7 +280,7 @@ def _is_open(period: PricePeriod) -> bool:
     return period.prices_ttc is None or period.subscription_ttc is None
 
 
-def open_days(periods: Sequence[PricePeriod]) -> frozenset[dt.date]:
+def _open_days(periods: Sequence[PricePeriod]) -> frozenset[dt.date]:
     """The days that a total leaves out because their price is not known."""
     return frozenset(
         period.span.start + dt.timedelta(days=n)
@@ -201,35 +290,26 @@ def open_days(periods: Sequence[PricePeriod]) -> frozenset[dt.date]:
     )
 
 
-def _ranking(
-    costed: Mapping[ContractKey, Costed], offers: AbstractSet[tuple[str, str]], present: ContractKey | None
-) -> tuple[Ranked, ...]:
-    left_out = {key: (open_days(one.periods), one.usage.unknown) for key, one in costed.items()}
-    regulated = {key[2:]: key for key in costed if key[:2] in offers}
-
-    def beside(key: ContractKey, other: ContractKey | None) -> Fraction | None:
-        if other is None or other not in costed or left_out[other] != left_out[key]:
-            return None
-        return costed[other].total_ttc
-
-    ranked = [
+def _ranking(costed: Mapping[ContractKey, Costed], present: ContractKey | None) -> tuple[Ranked, ...]:
+    totals = {key: one.total for key, one in costed.items()}
+    regulated = {key[2:]: total for key, total in totals.items() if total.priced.is_regulated}
+    held = None if present is None else totals.get(present)
+    return tuple(
         Ranked(
-            contract=one.contract,
-            total_ttc=one.total_ttc,
-            regulated_ttc=beside(key, regulated.get(key[2:])),
-            present_ttc=beside(key, present),
-            closed_to_new_customers=last_tariff(one.periods).closed_to_new_customers,
-            whole=not any(left_out[key]),
-            partial=tuple(what_is_partial(one.usage, one.periods)),
-            notes=tuple(dict.fromkeys(note for period in one.periods for note in period.notes)),
+            contract=total.priced.contract,
+            total_ttc=total.ttc,
+            regulated_ttc=total.comparable(regulated.get(total.priced.contract.key[2:])),
+            present_ttc=total.comparable(held),
+            is_regulated=total.priced.is_regulated,
+            closed_to_new_customers=total.priced.closed_to_new_customers,
+            whole=total.whole,
+            partial=tuple(what_is_partial(costed[total.priced.contract.key].usage, total.priced.periods)),
+            notes=tuple(dict.fromkeys(note for period in total.priced.periods for note in period.notes)),
         )
-        for key, one in costed.items()
-    ]
-    # What leaves something out only looks cheap: it comes after what is whole.
-    ranked.sort(key=lambda one: (not one.whole, one.total_ttc, str(one.contract)))
-    return tuple(ranked)
+        for total in sorted(totals.values(), key=lambda one: one.rank)
+    )
 
 
-def last_tariff(periods: Sequence[PricePeriod]) -> Tariff:
+def _last_tariff(periods: Sequence[PricePeriod]) -> Tariff:
     """The tariff of the last period that has one; at least one does."""
     return next(period.tariff.tariff for period in reversed(periods) if period.tariff is not None)

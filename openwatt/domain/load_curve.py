@@ -118,6 +118,17 @@ class LoadCurve:
             start += dt.timedelta(days=1)
         return Span(start, end)
 
+    def span(self, start: dt.date | None = None, end: dt.date | None = None) -> Span:
+        """The days from one to another, the end excluded; where one is not given, that of the whole days.
+
+        Raises:
+            SpanError: when there is no day between them.
+        """
+        if start is not None and end is not None:
+            return Span(start, end)
+        whole = self.whole_days()
+        return Span(start or whole.start, end or whole.end)
+
     def energies_before(self, bounds_min: Minutes) -> Minutes:
         """The energy from the first step to each instant; a step that an instant cuts is shared pro rata.
 

@@ -151,3 +151,39 @@ def energies_by_register(curve: LoadCurve, timeline: Timeline) -> Mapping[str | 
 def whole_wh(energy: int) -> int:
     """An energy in W × minutes as whole Wh, rounded half up, as it is printed."""
     return (2 * energy + PER_WH) // (2 * PER_WH)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterTotals:
+    """How much of a load curve ran in each register of an option between two instants, in whole Wh."""
+
+    option: str
+    start_min: int
+    end_min: int
+    wh: Mapping[str, int]
+    unknown_wh: int
+    """What ran while no register was known."""
+    coverage: Coverage
+    findings: tuple[Finding, ...]
+
+
+def register_totals(
+    curve: LoadCurve, calendar: RegisterCalendar, home: Home, start_min: int, end_min: int
+) -> RegisterTotals:
+    """The registers of a calendar over a span of minutes UTC, as an index of the meter would have shown them.
+
+    Raises:
+        CalendarError: when the calendar needs what the home does not say, or the span is empty.
+    """
+    timeline = lay_out(calendar, home, start_min, end_min)
+    energies = energies_by_register(curve, timeline)
+    odd = findings_of_stretches(curve, timeline, energies_of_stretches(curve, timeline))
+    return RegisterTotals(
+        option=calendar.option,
+        start_min=start_min,
+        end_min=end_min,
+        wh={register: whole_wh(energies[register]) for register in timeline.registers},
+        unknown_wh=whole_wh(energies.get(None, 0)),
+        coverage=curve.coverage(start_min, end_min),
+        findings=(*curve.findings, *odd),
+    )

@@ -5,7 +5,7 @@ RDD's `map_partitions` gives it their partitions, and the rows are the same.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
@@ -14,16 +14,18 @@ import numpy as np
 
 from openwatt.domain.bill import DAYS_PER_YEAR, what_is_partial
 from openwatt.domain.calendar import UNKNOWN, Timeline
+from openwatt.domain.comparison import ContractTotal, PricedCalendar, PricedContract
 from openwatt.domain.contract import Contract, Prices
 from openwatt.domain.errors import BillError, CalendarError, OpenWattError
 from openwatt.domain.homes import totals_of_homes
 from openwatt.domain.legal_time import Minutes, Span
 from openwatt.domain.load_curve import Coverage, LoadCurve
 from openwatt.domain.off_peak import OffPeakHours
+from openwatt.domain.price_matrix import PriceMatrix
 from openwatt.domain.usage import Usage, energies_of_stretches, whole_wh
 from openwatt.meter.read import read_load_curve
 from openwatt.portfolio.market import PortfolioMarket
-from openwatt.portfolio.prepared import PricedCalendar, PricedContract, PricedSpan, laid_out, priced_span
+from openwatt.portfolio.prepared import laid_out, priced_span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,7 @@ class Row(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Alike:
+class _HomeGroup:
     """Homes of one setting, span and grid of steps: they are costed in one product."""
 
     setting: HomeSetting
@@ -120,7 +122,7 @@ def bill_homes(batch: Iterable[MeteredHome], question: PortfolioQuestion) -> lis
     Nothing that is wrong with a home is raised: it becomes the home's only row.
     """
     rows: dict[int, list[Row]] = {}
-    groups: dict[tuple[HomeSetting, Span, int], list[_Alike]] = {}
+    groups: dict[tuple[HomeSetting, Span, int], list[_HomeGroup]] = {}
     for place, home in enumerate(batch):
         try:
             curve, span = _curve_and_span(home, question)
@@ -131,16 +133,16 @@ def bill_homes(batch: Iterable[MeteredHome], question: PortfolioQuestion) -> lis
             rows[place] = [Row(home.home, reason=f"a fault of the reader: {type(fault).__name__}")]
             continue
         candidates = groups.setdefault((home.setting, span, len(curve.starts_min)), [])
-        alike = next((one for one in candidates if one.takes(curve)), None)
-        if alike is None:
-            alike = _Alike(home.setting, span, curve)
-            candidates.append(alike)
-        alike.places.append(place)
-        alike.homes.append(home.home)
-        alike.energies.append(curve.energies)
+        group = next((one for one in candidates if one.takes(curve)), None)
+        if group is None:
+            group = _HomeGroup(home.setting, span, curve)
+            candidates.append(group)
+        group.places.append(place)
+        group.homes.append(home.home)
+        group.energies.append(curve.energies)
     for candidates in groups.values():
-        for alike in candidates:
-            rows.update(zip(alike.places, _bill_alike(alike, question), strict=True))
+        for group in candidates:
+            rows.update(zip(group.places, _bill_group(group, question), strict=True))
     return [row for place in sorted(rows) for row in rows[place]]
 
 
@@ -152,62 +154,65 @@ def _curve_and_span(home: MeteredHome, question: PortfolioQuestion) -> tuple[Loa
     curve = home.measured
     if isinstance(curve, bytes):
         curve = read_load_curve(curve, question.now)
-    if question.start and question.end:
-        return curve, Span(question.start, question.end)
-    whole = curve.whole_days()
-    return curve, Span(question.start or whole.start, question.end or whole.end)
+    return curve, curve.span(question.start, question.end)
 
 
-def _bill_alike(alike: _Alike, question: PortfolioQuestion) -> Iterator[list[Row]]:
-    power_kva = alike.setting.power_kva or 0
-    priced = priced_span(question.market, alike.span, power_kva, question.prices, question.today)
-    timelines = laid_out(priced, alike.span, alike.setting.off_peak_hours)
-    told = [
-        (one, timeline)
-        for one, timeline in zip(priced.calendars, timelines, strict=True)
+def _bill_group(group: _HomeGroup, question: PortfolioQuestion) -> Iterator[list[Row]]:
+    power_kva = group.setting.power_kva or 0
+    priced = priced_span(question.market, group.span, power_kva, question.prices, question.today)
+    timelines = laid_out(priced, group.span, group.setting.off_peak_hours)
+    costable = [
+        _CostableCalendar(calendar, matrix, timeline)
+        for (calendar, matrix), timeline in zip(priced.calendars, timelines, strict=True)
         if isinstance(timeline, Timeline)
     ]
     left_out = [*priced.left_out]
-    for calendar, error in zip(priced.calendars, timelines, strict=True):
+    for (calendar, _), error in zip(priced.calendars, timelines, strict=True):
         if isinstance(error, CalendarError):
             left_out += [(one.contract, str(error)) for one in calendar.contracts]
-    if not told:
+    if not costable:
         reasons = "; ".join(dict.fromkeys(reason for _, reason in left_out)) or "there is none"
         reason = f"no contract can be costed: {reasons}"
-        yield from ([Row(home, power_kva=power_kva, reason=reason)] for home in alike.homes)
+        yield from ([Row(home, power_kva=power_kva, reason=reason)] for home in group.homes)
         return
     costs = totals_of_homes(
-        alike.grid, np.stack(alike.energies), [(timeline, one.matrix) for one, timeline in told]
+        group.grid, np.stack(group.energies), [(one.timeline, one.matrix) for one in costable]
     )
-    ranking = _Ranking(alike, priced, told, left_out, question.top)
-    for number, home in enumerate(alike.homes):
-        yield ranking.rows(home, alike.energies[number], [cost[number].tolist() for cost in costs])
+    ranking = _Ranking(group, costable, left_out, priced.denominator, question.top)
+    for number, home in enumerate(group.homes):
+        yield ranking.rows(home, group.energies[number], [cost[number].tolist() for cost in costs])
+
+
+class _CostableCalendar(NamedTuple):
+    """A calendar that is known over the span: its contracts, their prices, and when its registers run."""
+
+    priced: PricedCalendar
+    matrix: PriceMatrix
+    timeline: Timeline
 
 
 class _Costed(NamedTuple):
-    """A contract's exact totals for one home, over the denominator of the span."""
+    """A contract's exact totals for one home, with and without taxes, over the denominator of the span."""
 
-    priced: PricedContract
-    ttc: int
+    total: ContractTotal[int]
     ht: int
-    unknown: int
 
 
 class _Ranking:
-    """Turns the exact totals of homes alike into their rows."""
+    """Turns the exact totals of a group's homes into their rows."""
 
     def __init__(
         self,
-        alike: _Alike,
-        priced: PricedSpan,
-        told: Sequence[tuple[PricedCalendar, Timeline]],
+        group: _HomeGroup,
+        calendars: Sequence[_CostableCalendar],
         left_out: Sequence[tuple[Contract, str]],
+        denominator: int,
         top: int | None,
     ) -> None:
-        self.span, self.grid, self.top = alike.span, alike.grid, top
-        self.told, self.left_out, self.denominator = told, left_out, priced.denominator
-        self.coverage = alike.grid.coverage(alike.span.start_min, alike.span.end_min)
-        self.span_bounds = np.array([alike.span.start_min, alike.span.end_min], dtype=np.int64)
+        self.span, self.grid, self.top = group.span, group.grid, top
+        self.calendars, self.left_out, self.denominator = calendars, left_out, denominator
+        self.coverage = group.grid.coverage(group.span.start_min, group.span.end_min)
+        self.span_bounds = np.array([group.span.start_min, group.span.end_min], dtype=np.int64)
         self.partial: dict[tuple[PricedContract, int], str | None] = {}
 
     def rows(self, home: str, energies: Minutes, costs: Sequence[Sequence[int]]) -> list[Row]:
@@ -222,36 +227,40 @@ class _Ranking:
             expected_half_hours=self.coverage.expected_half_hours,
             present_half_hours=self.coverage.present_half_hours,
         )
-        costed = sorted(self._costed(curve, costs), key=_cheapest_first)
-        regulated = {one.priced.contract.option: one for one in costed if one.priced.is_regulated}
+        costed = sorted(self._costed(curve, costs), key=lambda one: one.total.rank)
+        regulated = {
+            one.total.priced.contract.option: one.total for one in costed if one.total.priced.is_regulated
+        }
         rows = [self._row(common, one, regulated) for one in costed[: self.top]]
         if self.top is None:
             rows += [_uncosted(common, contract, reason) for contract, reason in self.left_out]
         return rows
 
     def _costed(self, curve: LoadCurve, costs: Sequence[Sequence[int]]) -> Iterator[_Costed]:
-        for (calendar, timeline), totals in zip(self.told, costs, strict=True):
-            scale, size = self.denominator // calendar.matrix.denominator, len(calendar.contracts)
+        for (calendar, matrix, timeline), totals in zip(self.calendars, costs, strict=True):
+            scale, size = self.denominator // matrix.denominator, len(calendar.contracts)
             unknown = _unknown(curve, timeline)
             for column, priced in enumerate(calendar.contracts):
-                yield _Costed(priced, totals[column] * scale, totals[size + column] * scale, unknown)
+                ttc = ContractTotal(priced, totals[column] * scale, unknown)
+                yield _Costed(ttc, totals[size + column] * scale)
 
-    def _row(self, common: Row, one: _Costed, regulated: dict[str, _Costed]) -> Row:
-        contract, beside = one.priced.contract, regulated.get(one.priced.contract.option)
-        saving = beside.ttc - one.ttc if beside is not None and _leave_out_the_same(one, beside) else None
+    def _row(self, common: Row, one: _Costed, regulated: Mapping[str, ContractTotal[int]]) -> Row:
+        total, contract = one.total, one.total.priced.contract
+        regulated_ttc = total.comparable(regulated.get(contract.option))
+        saving = None if regulated_ttc is None else regulated_ttc - total.ttc
         return common._replace(
             supplier=contract.supplier,
             offer=contract.offer,
             option=contract.option,
             power_kva=contract.power_kva,
-            total_ttc_eur=self._cents(one.ttc),
-            total_ht_eur=self._cents(one.ht) if one.priced.knows_ht else None,
-            total_ttc_eur_per_year=self._cents_per_year(one.ttc),
+            total_ttc_eur=self._cents(total.ttc),
+            total_ht_eur=self._cents(one.ht) if total.priced.knows_ht else None,
+            total_ttc_eur_per_year=self._cents_per_year(total.ttc),
             saving_against_regulated_eur=None if saving is None else self._cents(saving),
             saving_against_regulated_eur_per_year=None if saving is None else self._cents_per_year(saving),
-            closed_to_new_customers=one.priced.closed_to_new_customers,
-            whole=_is_whole(one),
-            reason=self._what_is_left_out(one),
+            closed_to_new_customers=total.priced.closed_to_new_customers,
+            whole=total.whole,
+            reason=self._what_is_left_out(total),
         )
 
     def _cents(self, amount: int) -> Decimal:
@@ -260,24 +269,12 @@ class _Ranking:
     def _cents_per_year(self, amount: int) -> Decimal:
         return _cents(amount * DAYS_PER_YEAR, self.denominator * self.span.days)
 
-    def _what_is_left_out(self, one: _Costed) -> str | None:
-        key = one.priced, one.unknown
+    def _what_is_left_out(self, total: ContractTotal[int]) -> str | None:
+        key = total.priced, total.unknown
         if key not in self.partial:
-            reasons = what_is_partial(_seen(self.coverage, self.span, one.unknown), one.priced.periods)
-            self.partial[key] = "; ".join(reasons) or None
+            usage = _usage_of_unknown(self.coverage, self.span, total.unknown)
+            self.partial[key] = "; ".join(what_is_partial(usage, total.priced.periods)) or None
         return self.partial[key]
-
-
-def _cheapest_first(one: _Costed) -> tuple[bool, int, str]:
-    return not _is_whole(one), one.ttc, str(one.priced.contract)
-
-
-def _is_whole(one: _Costed) -> bool:
-    return not (one.priced.open_days or one.unknown)
-
-
-def _leave_out_the_same(one: _Costed, other: _Costed) -> bool:
-    return (one.priced.open_days, one.unknown) == (other.priced.open_days, other.unknown)
 
 
 def _uncosted(common: Row, contract: Contract, reason: str) -> Row:
@@ -291,7 +288,7 @@ def _unknown(curve: LoadCurve, timeline: Timeline) -> int:
     return int(energies_of_stretches(curve, timeline)[unknown].sum()) if unknown.any() else 0
 
 
-def _seen(coverage: Coverage, span: Span, unknown: int) -> Usage:
+def _usage_of_unknown(coverage: Coverage, span: Span, unknown: int) -> Usage:
     """As much of a usage as tells what is partial."""
     return Usage((), span, np.array([[unknown]], dtype=np.int64), coverage)
 

@@ -1,18 +1,27 @@
-"""What the API says of a customer's use: registers, rankings, bills and advice as types.
+"""What every door says of a customer's use: registers, rankings and bills as JSON types.
 
-They are made from the plain mappings of `domain.answers`; the OpenAPI contract is generated from them.
+Each is made from values of the domain by its `of`; the OpenAPI contract is generated from the types.
 """
 
 import datetime as dt
+from collections.abc import Iterable
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self, TypedDict
 
 from msgspec import Meta, Struct
 
+from openwatt.comparison.answer import CustomerAnswer
+from openwatt.comparison.question import ASSUMPTIONS, CustomerQuestion
+from openwatt.domain.bill import Bill, EnergyLine, SubscriptionLine, to_cents, to_kwh
+from openwatt.domain.comparison import Comparison, Ranked
+from openwatt.domain.contract import Contract, Source
+from openwatt.domain.legal_time import Span, instant_of
+from openwatt.domain.load_curve import Coverage, Finding
+from openwatt.domain.usage import RegisterTotals
+from openwatt.representations.advice import AdviceItem
+from openwatt.representations.figures import Eur, Percent, cents, percent
 from openwatt.representations.tariffs import Sha256
 
-Eur = Annotated[Decimal | None, Meta(description="EUR, rounded to the cent; null where it cannot be told.")]
-Percent = Annotated[Decimal | None, Meta(description="Per cent; null where it cannot be told.")]
 Privacy = Annotated[str, Meta(description="What becomes of what was sent.")]
 
 
@@ -22,12 +31,22 @@ class Instants(Struct, frozen=True, kw_only=True):
     start: dt.datetime
     end: dt.datetime
 
+    @classmethod
+    def of(cls, start_min: int, end_min: int) -> Self:
+        """The item of two instants in minutes UTC."""
+        return cls(start=instant_of(start_min), end=instant_of(end_min))
+
 
 class Days(Struct, frozen=True, kw_only=True):
     """Legal days from one to another, the end excluded."""
 
     start: dt.date
     end: dt.date
+
+    @classmethod
+    def of(cls, span: Span) -> Self:
+        """The item of a span."""
+        return cls(start=span.start, end=span.end)
 
 
 class CoverageItem(Struct, frozen=True, kw_only=True):
@@ -37,6 +56,15 @@ class CoverageItem(Struct, frozen=True, kw_only=True):
     present_half_hours: int
     complete: Annotated[bool, Meta(description="Whether every minute was measured.")]
 
+    @classmethod
+    def of(cls, coverage: Coverage) -> Self:
+        """The item of a coverage."""
+        return cls(
+            expected_half_hours=coverage.expected_half_hours,
+            present_half_hours=coverage.present_half_hours,
+            complete=coverage.is_complete,
+        )
+
 
 class FindingItem(Struct, frozen=True, kw_only=True):
     """Something odd in the measurements, and what was done about it."""
@@ -45,6 +73,11 @@ class FindingItem(Struct, frozen=True, kw_only=True):
     count: int
     first_at: dt.datetime | None
     message: str
+
+    @classmethod
+    def of(cls, finding: Finding) -> Self:
+        """The item of a finding."""
+        return cls(kind=finding.kind, count=finding.count, first_at=finding.first_at, message=finding.message)
 
 
 class RegistersPage(Struct, frozen=True, kw_only=True):
@@ -58,6 +91,19 @@ class RegistersPage(Struct, frozen=True, kw_only=True):
     findings: list[FindingItem]
     privacy: Privacy
 
+    @classmethod
+    def of(cls, totals: RegisterTotals, *, privacy: str) -> Self:
+        """The page of a curve's totals by register."""
+        return cls(
+            option=totals.option,
+            wh=dict(totals.wh),
+            unknown_wh=totals.unknown_wh,
+            span=Instants.of(totals.start_min, totals.end_min),
+            coverage=CoverageItem.of(totals.coverage),
+            findings=[FindingItem.of(finding) for finding in totals.findings],
+            privacy=privacy,
+        )
+
 
 class PriceSource(Struct, frozen=True, kw_only=True):
     """A document that says a price."""
@@ -66,6 +112,28 @@ class PriceSource(Struct, frozen=True, kw_only=True):
     url: str | None
     document_sha256: Sha256 | None
     page: int | None
+
+    @classmethod
+    def each(cls, sources: Iterable[Source]) -> list[Self]:
+        """The items of some sources, each document once."""
+        return [
+            cls(title=one.title, url=one.url, document_sha256=one.document_sha256, page=one.page)
+            for one in dict.fromkeys(sources)
+        ]
+
+
+class _Names(TypedDict):
+    """The names of a contract, as fields of an item."""
+
+    supplier: str
+    offer: str
+    option: str
+    power_kva: int
+
+
+def _names(contract: Contract) -> _Names:
+    supplier, offer, option, power_kva = contract.key
+    return {"supplier": supplier, "offer": offer, "option": option, "power_kva": power_kva}
 
 
 class ContractItem(Struct, frozen=True, kw_only=True):
@@ -94,6 +162,32 @@ class BillLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     amount_eur_ttc: Eur = None
     sources: list[PriceSource]
 
+    @classmethod
+    def of(cls, line: EnergyLine | SubscriptionLine) -> Self:
+        """The item of a line; a figure that is not known is absent."""
+        common: dict[str, Any] = {
+            "month": f"{line.span.start:%Y-%m}",
+            "start": line.span.start,
+            "end": line.span.end,
+            "amount_eur_ht": cents(line.amount_ht),
+            "amount_eur_ttc": cents(line.amount_ttc),
+            "sources": PriceSource.each(line.tariff.sources),
+        }
+        if isinstance(line, EnergyLine):
+            return cls(
+                **common,
+                register=line.register,
+                kwh=to_kwh(line.energy),
+                price_eur_per_kwh_ht=line.price_ht,
+                price_eur_per_kwh_ttc=line.price_ttc,
+            )
+        return cls(
+            **common,
+            days=line.span.days,
+            subscription_eur_per_year_ht=line.per_year_ht,
+            subscription_eur_per_year_ttc=line.per_year_ttc,
+        )
+
 
 class BillItem(Struct, frozen=True, kw_only=True):
     """The bill of one contract; its total is that of the exact lines, not of the rounded ones."""
@@ -110,6 +204,24 @@ class BillItem(Struct, frozen=True, kw_only=True):
     coverage: CoverageItem
     partial: list[str]
     notes: list[str]
+
+    @classmethod
+    def of(cls, bill: Bill) -> Self:
+        """The item of a bill."""
+        return cls(
+            contract=ContractItem(**_names(bill.contract)),
+            span=Days.of(bill.span),
+            ht_eur=cents(bill.ht),
+            duties_eur=cents(bill.duties),
+            accise_eur_ht=cents(bill.accise),
+            ttc_eur=cents(bill.ttc),
+            kwh=to_kwh(bill.energy),
+            uncosted_kwh=to_kwh(bill.unpriced_energy),
+            lines=[BillLine.of(line) for line in bill.lines],
+            coverage=CoverageItem.of(bill.coverage),
+            partial=list(bill.partial),
+            notes=list(bill.notes),
+        )
 
 
 class RankedRow(ContractItem, frozen=True, kw_only=True):
@@ -130,15 +242,58 @@ class RankedRow(ContractItem, frozen=True, kw_only=True):
     whole: Annotated[bool, Meta(description="Whether every day and all energy is in the total.")]
 
 
-class RankedItem(RankedRow, frozen=True, kw_only=True):
-    """The same with what it rests on."""
+class RankedContract(RankedRow, frozen=True, kw_only=True):
+    """A contract of a ranking with what its total rests on."""
 
     partial: Annotated[list[str], Meta(description="Why the total is not whole.")]
     notes: list[str]
     sources: Annotated[list[PriceSource], Meta(description="The documents of every price in the total.")]
+
+    @classmethod
+    def of(cls, ranked: Ranked, comparison: Comparison) -> Self:
+        """The item of one contract of a comparison's ranking."""
+        return cls(**_ranked(ranked, comparison))
+
+
+class RankedItem(RankedContract, frozen=True, kw_only=True):
+    """The same with what it rests on."""
+
     bill: Annotated[
         BillItem | None, Meta(description="By month and register, where details were asked for.")
     ] = None
+
+    @classmethod
+    def of(cls, ranked: Ranked, comparison: Comparison, *, details: bool = True) -> Self:
+        """The item of one contract of a comparison's ranking, and its bill where that is wanted."""
+        bill = BillItem.of(comparison.bill(ranked.contract)) if details else None
+        return cls(**_ranked(ranked, comparison), bill=bill)
+
+
+def _ranked(ranked: Ranked, comparison: Comparison) -> dict[str, Any]:
+    """The figures of a contract of a ranking, as fields of an item."""
+    costed = comparison.costed[ranked.contract.key]
+    total_ht, saving = costed.total_ht, ranked.saving_against_regulated
+    return {
+        **_names(ranked.contract),
+        "total_ttc_eur": to_cents(ranked.total_ttc),
+        "total_ttc_eur_per_year": to_cents(comparison.per_year(ranked.total_ttc)),
+        "total_ht_eur": cents(total_ht),
+        "duties_eur": None if total_ht is None else to_cents(ranked.total_ttc - total_ht),
+        "saving_against_regulated_eur": cents(saving),
+        "saving_against_regulated_eur_per_year": None
+        if saving is None
+        else to_cents(comparison.per_year(saving)),
+        "saving_against_regulated_percent": percent(saving, ranked.regulated_ttc),
+        "saving_against_present_eur": cents(ranked.saving_against_present),
+        "saving_against_present_percent": percent(ranked.saving_against_present, ranked.present_ttc),
+        "closed_to_new_customers": ranked.closed_to_new_customers,
+        "whole": ranked.whole,
+        "partial": list(ranked.partial),
+        "notes": list(ranked.notes),
+        "sources": PriceSource.each(
+            source for period in costed.periods if period.tariff for source in period.tariff.sources
+        ),
+    }
 
 
 class LeftOut(ContractItem, frozen=True, kw_only=True):
@@ -146,43 +301,10 @@ class LeftOut(ContractItem, frozen=True, kw_only=True):
 
     reason: str
 
-
-class PowerAdviceItem(Struct, frozen=True, kw_only=True):
-    """The highest measured power beside the subscribed one."""
-
-    power_kva: int
-    highest_w: int
-    highest_at: dt.datetime
-    mean_over_min: Annotated[int, Meta(description="Length of the step; shorter peaks do not show.")]
-    lower_power_kva: Annotated[int | None, Meta(description="The next lower power, if it would do.")]
-    saving_ttc_eur: Annotated[Eur, Meta(description="What it would have saved over the span.")]
-
-
-class OffPeakAdviceItem(Struct, frozen=True, kw_only=True):
-    """The share of energy in off-peak hours, and the share from which HPHC costs less than BASE."""
-
-    share_percent: Percent
-    break_even_percent: Percent
-    pays: bool | None
-
-
-class RedDaysItem(Struct, frozen=True, kw_only=True):
-    """What Tempo's red days cost, and what moving a kWh of their day saves."""
-
-    days: int
-    kwh: Decimal
-    cost_ttc_eur: Decimal
-    cost_ttc_eur_per_day: Decimal
-    saving_eur_per_kwh_moved_to_the_night: Decimal
-    saving_eur_per_kwh_moved_to_a_blue_day: Decimal
-
-
-class AdviceItem(Struct, frozen=True, kw_only=True):
-    """What a home could change; what cannot be told is null."""
-
-    power: PowerAdviceItem | None = None
-    off_peak: OffPeakAdviceItem | None = None
-    red_days: RedDaysItem | None = None
+    @classmethod
+    def of(cls, contract: Contract, reason: str) -> Self:
+        """The item of a contract and why it was left out."""
+        return cls(**_names(contract), reason=reason)
 
 
 class BillsPage(Struct, frozen=True, kw_only=True):
@@ -201,3 +323,32 @@ class BillsPage(Struct, frozen=True, kw_only=True):
         Meta(description="Asks this again and can be shared; null with a file or very long lists."),
     ]
     privacy: Privacy
+
+    @classmethod
+    def of(
+        cls,
+        question: CustomerQuestion,
+        answer: CustomerAnswer,
+        *,
+        details: bool,
+        address: str | None,
+        privacy: str,
+    ) -> Self:
+        """The page of an answer; the present contract has its bill, with `details` each has."""
+        comparison = answer.comparison
+        present = question.terms.present
+        return cls(
+            span=Days.of(comparison.span),
+            prices=comparison.prices,
+            ranking=[
+                RankedItem.of(one, comparison, details=details or one.contract.key == present)
+                for one in comparison.ranking
+            ],
+            left_out=[LeftOut.of(contract, reason) for contract, reason in comparison.left_out],
+            coverage=CoverageItem.of(comparison.coverage),
+            findings=[FindingItem.of(finding) for finding in comparison.findings],
+            advice=AdviceItem.of(answer.advice),
+            assumptions=[ASSUMPTIONS[key] for key in question.assumptions],
+            address=address,
+            privacy=privacy,
+        )

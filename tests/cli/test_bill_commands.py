@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from openwatt.cli.bills import COMMANDS
+from openwatt.cli import main
 from tests.meter.test_makers import HEADER, HOURLY
 from tests.shared_data import SHARED, needs_shared_data
 
-BY_NAME = {command.name: command for command in COMMANDS}
 REAL = SHARED / "load_curves/Enedis_Conso_Heure_20230809-20240725_1429xxxxxxxxxx.csv"
 INDEXES = SHARED / "load_curves/Enedis_Conso_Jour_20240109-20240725_1429xxxxxxxxxx.csv"
 
@@ -23,7 +22,7 @@ def _database(filled_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(name: str, *arguments: object) -> Result:
-    return CliRunner().invoke(BY_NAME[name], [str(argument) for argument in arguments])
+    return CliRunner().invoke(main, [name, *map(str, arguments)])
 
 
 def answer(name: str, *arguments: object) -> Any:
@@ -107,13 +106,15 @@ def test_compare_answers_without_a_file_and_prints_what_it_assumes(use: tuple[ob
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("compare", "--power-kva", 6), "give a file, or yearly kWh with --kwh or --register-kwh"),
+        (
+            ("compare", "--power-kva", 6),
+            "FILE: is missing, and so are kwh and register_kwh; one of them is needed",
+        ),
         (("compare", "--power-kva", 6, "--register-kwh", "HC"), "'HC' is not a register and its kWh"),
         (
             ("compare", "--power-kva", 6, "--kwh", 1, "--off-peak", "night"),
             "'night' in 'night' is not a range",
         ),
-        (("compare", "FILE", "--power-kva", 6, "--kwh", 1), "a file and yearly kWh exclude each other"),
         (("compare", "FILE", "--power-kva", 6), "holds no day"),
         (("registers", "FILE", "--option", "HPHC"), "needs the home's off-peak hours"),
         (("registers", "FILE", "--option", "BASE", "--from", "now"), "'now' is no instant"),
@@ -128,13 +129,59 @@ def test_compare_answers_without_a_file_and_prints_what_it_assumes(use: tuple[ob
 def test_what_cannot_be_answered_is_one_line_and_status_1(
     tmp_path: Path, arguments: tuple[object, ...], reason: str
 ) -> None:
+    assert refused(tmp_path, arguments, 1).count(reason) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reasons"),
+    [
+        (
+            ("compare", "FILE", "--power-kva", 6, "--kwh", 1, "--supplier", "EDF", "--from", "2024-02-01"),
+            [
+                "--kwh: is given beside file; they exclude each other",
+                "--to: the span from 2024-02-01 to 2024-02-01 (excluded) holds no day",
+                "--supplier: is of the present contract, whose option is missing",
+            ],
+        ),
+        (
+            (
+                "compare",
+                "--power-kva",
+                6,
+                "--profile",
+                "base",
+                "--register-kwh",
+                "HC=1",
+                "--to",
+                "2026-01-01",
+            ),
+            [
+                "--profile: says how kwh spread over a year, and no kwh are given",
+                "--register-kwh: HC are not the registers of one option, each once",
+            ],
+        ),
+        (
+            ("compare", "--power-kva", 6, "--kwh", 1, "--from", "2025-01-01", "--to", "2025-02-01"),
+            ["--to: without a file the span is one year"],
+        ),
+    ],
+)
+def test_options_that_do_not_go_together_are_a_usage_error_with_all_faults(
+    tmp_path: Path, arguments: tuple[object, ...], reasons: list[str]
+) -> None:
+    output = refused(tmp_path, arguments, 2)
+    assert output.rpartition("Error: ")[2].splitlines() == reasons
+
+
+def refused(tmp_path: Path, arguments: tuple[object, ...], status: int) -> str:
+    """What a command says that ends with a status other than 0."""
     (tmp_path / "FILE").write_text(HOURLY)
     (tmp_path / "BAD").write_text(HEADER)
     places = [tmp_path / str(one) if one in {"FILE", "BAD"} else one for one in arguments[1:]]
     result = run(str(arguments[0]), *places)
-    assert result.exit_code == 1
-    assert reason in result.output
+    assert result.exit_code == status, result.output
     assert "Traceback" not in result.output
+    return result.output
 
 
 def test_registers_between_two_instants_of_any_offset(tmp_path: Path) -> None:

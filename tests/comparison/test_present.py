@@ -107,12 +107,12 @@ def test_every_door_suggests_what_may_be_meant(
     (fault,) = (answer.json or {})["faults"]
     assert fault["parameter"] == "offer"
     done = compare(filled_url, "--option", "BASE", "--offer", "tarif blue")
-    assert done.exit_code == 1
-    assert done.stderr.splitlines()[-1] == f"Error: {fault['message']}"
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1] == f"Error: --offer: {fault['message']}"
     assert "is Tarif Bleu meant?" in done.stderr
 
 
 def test_a_supplier_without_an_option_is_no_contract(filled_url: str) -> None:
     done = compare(filled_url, "--supplier", "EDF")
     assert done.exit_code == 2
-    assert "say its --option too" in done.stderr
+    assert "--supplier: is of the present contract, whose option is missing" in done.stderr

@@ -10,10 +10,9 @@ import pytest
 
 from openwatt.catalogue.market import calendar_of, shipped_colours, shipped_market
 from openwatt.domain.advice import advise_off_peak, advise_power, advise_red_days, cost_of, shifting_saves
-from openwatt.domain.answers import comparison_answer
 from openwatt.domain.bill import to_cents
 from openwatt.domain.calendar import Home
-from openwatt.domain.comparison import Comparison, Market, Question, compare
+from openwatt.domain.comparison import Comparison, ComparisonTerms, Market, compare
 from openwatt.domain.contract import Contract, SourcedTariff
 from openwatt.domain.duties import Duties
 from openwatt.domain.errors import BillError, CalendarError
@@ -23,6 +22,7 @@ from openwatt.domain.off_peak import parse_off_peak_hours
 from openwatt.domain.profiles import PROFILES, profile_curve
 from openwatt.domain.tariff import Tariff
 from openwatt.domain.usage import Use, use_of_curve, use_of_registers
+from openwatt.representations.bills import RankedItem
 
 TODAY = dt.date(2026, 11, 22)
 NIGHT = parse_off_peak_hours("22:00-06:00")
@@ -65,8 +65,8 @@ def market(*contracts: Contract) -> Market:
     )
 
 
-def asked(span: Span = TEN_DAYS, present: Contract | None = None) -> Question:
-    return Question(span=span, prices="then", today=TODAY, present=present.key if present else None)
+def asked(span: Span = TEN_DAYS, present: Contract | None = None) -> ComparisonTerms:
+    return ComparisonTerms(span=span, prices="then", today=TODAY, present=present.key if present else None)
 
 
 def kilowatt(home: Home = HOME, span: Span = TEN_DAYS) -> Use:
@@ -95,9 +95,9 @@ def test_contracts_are_ranked_from_the_cheapest_beside_the_regulated_tariff_of_t
         Fraction("1.60"),
     )
     assert state.saving_against_present == 0
-    answer = comparison_answer(result)["ranking"][1]
-    assert answer["saving_against_regulated_percent"] == Decimal("2.6")  # 1.40 / 53
-    assert answer["total_ttc_eur_per_year"] == Decimal("1883.40")  # 51.60 x 36.5
+    item = RankedItem.of(result.ranking[1], result)
+    assert item.saving_against_regulated_percent == Decimal("2.6")  # 1.40 / 53
+    assert item.total_ttc_eur_per_year == Decimal("1883.40")  # 51.60 x 36.5
 
 
 def test_the_bill_of_a_ranked_contract_is_its_total() -> None:

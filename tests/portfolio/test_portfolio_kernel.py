@@ -11,7 +11,7 @@ import pytest
 from openwatt.catalogue.market import shipped_colours, shipped_market
 from openwatt.domain.bill import to_cents, to_kwh
 from openwatt.domain.calendar import Home
-from openwatt.domain.comparison import Comparison, Question, compare
+from openwatt.domain.comparison import Comparison, ComparisonTerms, compare
 from openwatt.domain.contract import Prices
 from openwatt.domain.legal_time import Span
 from openwatt.domain.load_curve import LoadCurve
@@ -50,7 +50,7 @@ def compared(home: LoadCurve, setting: HomeSetting, question: PortfolioQuestion)
     span = Span(question.start or whole.start, question.end or whole.end)
     contracts = [one for one in market.contracts if one.power_kva == setting.power_kva]
     use = use_of_curve(home, Home(setting.off_peak_hours, colours=shipped_colours()), span)
-    asked = Question(span=span, prices=question.prices, today=question.today)
+    asked = ComparisonTerms(span=span, prices=question.prices, today=question.today)
     return compare(use, replace(market, contracts=contracts), asked)
 
 

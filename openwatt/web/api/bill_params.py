@@ -1,19 +1,31 @@
-"""The fields of a customer's question: the same in an address, in a form and in JSON."""
+"""The fields of a customer's question, the same in an address, in a form and in JSON; and how it is read."""
 
 import datetime as dt
 import gzip
 import re
 from base64 import b64decode, b64encode
+from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
+from typing import Any
+from urllib.parse import urlencode
 
+from openwatt.comparison.question import (
+    MOST_KWH,
+    REGISTER_KWH_PATTERN,
+    CustomerQuestion,
+    Fields,
+    QuestionError,
+    parse_register_kwh,
+    read_question,
+)
 from openwatt.domain.calendar import WEEKDAYS
 from openwatt.domain.errors import OffPeakError
 from openwatt.domain.legal_time import PARIS, minutes_of
-from openwatt.domain.off_peak import OffPeakHours, parse_off_peak_hours
+from openwatt.domain.off_peak import SUMMER_MONTHS, WINTER_MONTHS, OffPeakHours, parse_off_peak_hours
 from openwatt.domain.profiles import PROFILES
-from openwatt.domain.tariff import OPTIONS, REGISTERS
+from openwatt.domain.tariff import OPTIONS
 from openwatt.web.api.tariff_params import OFFER, OPTION, POWER_KVA, SUPPLIER
+from openwatt.web.http.app_state import app_state
 from openwatt.web.http.parameter_types import (
     BOOLEAN,
     MeaningError,
@@ -24,11 +36,12 @@ from openwatt.web.http.parameter_types import (
     integer,
     string,
 )
-from openwatt.web.http.params import Parameter
+from openwatt.web.http.params import LONGEST_QUERY, Parameter
+from openwatt.web.http.problems import BadRequestError, Fault
+from openwatt.web.http.sub_path import address
+from openwatt.web.http.uploads import read_load_curve
 
-MOST_KWH = 1_000_000
 _BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$"
-_REGISTER_KWH = rf"({'|'.join(REGISTERS)})=([0-9]{{1,6}}(?:\.[0-9]{{1,3}})?)"
 #: The signs that off-peak hours are written with, in English and in French.
 _HOURS = r"[ -~éÉà–]{1,100}"
 _INSTANT = re.compile(
@@ -43,11 +56,6 @@ def _file(text: str) -> bytes:
         return b64decode(text, validate=True)
     except ValueError:
         raise ValueError("must be the file's bytes in base64") from None
-
-
-def _register_kwh(text: str) -> tuple[str, Decimal]:
-    register, _, kwh = text.partition("=")
-    return register, Decimal(kwh)
 
 
 def _off_peak(text: str) -> OffPeakHours:
@@ -148,7 +156,7 @@ PROFILE = Parameter(
 REGISTER_KWH = Parameter(
     "register_kwh",
     "Instead of a file: kWh of a year of each register of one option, as `HP=3000` and `HC=2000`.",
-    string(_REGISTER_KWH, "must be a register and its kWh such as HC=1500", _register_kwh),
+    ParameterType({"type": "string", "pattern": f"^{REGISTER_KWH_PATTERN}$"}, parse_register_kwh),
     most=max(map(len, OPTIONS.values())),
 )
 PRESENT_OPTION = replace(OPTION, description="Option of the present contract; it is told in detail.")
@@ -186,3 +194,68 @@ BILL_FIELDS = (
 BILL_PARAMETERS = tuple(
     replace(field, most=25) if field is PEAK_DAYS else field for field in BILL_FIELDS if field.name != "file"
 )
+
+
+def read_bill_question(values: Fields, faults: Sequence[Fault], now: dt.datetime) -> CustomerQuestion:
+    """The customer's question in values that were read by `params.gather`; a file is read in the sandbox.
+
+    Raises:
+        BadRequestError: with those faults and every other one that the values have together.
+        UploadsBusyError: when other files are being read.
+        DatabaseAwayError: when the contracts have to be read and cannot be.
+    """
+    try:
+        question = read_question(values, app_state().market, now, read_load_curve)
+    except QuestionError as error:
+        raise BadRequestError([*faults, *faults_of(error)]) from None
+    if faults:
+        raise BadRequestError(faults)
+    return question
+
+
+def faults_of(error: QuestionError) -> list[Fault]:
+    """What is wrong with a question whose values are each right by themselves."""
+    return [Fault(one.field, one.message, of_form=False, reached=one.reached) for one in error.faults]
+
+
+def address_of(values: Fields, question: CustomerQuestion) -> str | None:
+    """The address that asks this question again, its days said and its fields in one order.
+
+    None where that needs a file, or where an address cannot hold so much.
+    """
+    if question.curve is not None:
+        return None
+    span, present = question.terms.span, question.terms.present
+    fields = {**values, "from": span.start, "to": span.end}
+    if present:
+        fields["supplier"], fields["offer"] = present[:2]
+    pairs = [
+        (parameter.name, _text(parameter.name, value))
+        for parameter in BILL_PARAMETERS
+        if parameter.name in fields
+        for value in (fields[parameter.name] if parameter.many else [fields[parameter.name]])
+    ]
+    query = urlencode(pairs)
+    fits = all(len(fields.get(one.name) or ()) <= one.most for one in BILL_PARAMETERS if one.many)
+    return f"{address('/v1/bills')}?{query}" if fits and len(query) <= LONGEST_QUERY else None
+
+
+def _text(name: str, value: Any) -> str:
+    """A value as it is written in an address."""
+    match name, value:
+        case "chosen_weekday", int():
+            return WEEKDAYS[value]
+        case "register_kwh", (register, kwh):
+            return f"{register}={kwh}"
+        case "details", bool():
+            return str(value).lower()
+        case "off_peak_hours", OffPeakHours():
+            season = {SUMMER_MONTHS: ["summer"], WINTER_MONTHS: ["winter"]}.get(value.months, [])
+            days = [
+                f"{word} {day}"
+                for word, day in (("from", value.applies_from), ("to", value.applies_to))
+                if day
+            ]
+            return " ".join([*season, *days, str(value)])
+        case _:
+            return str(value)

@@ -1,15 +1,20 @@
 """What a customer's use would have cost: registers and bills, of a file or of yearly kWh."""
 
-import msgspec
 from flask import Blueprint
 
-from openwatt.domain.answers import coverage_answer, findings_answer, span_answer
-from openwatt.domain.calendar import lay_out
+from openwatt.comparison.answer import CustomerAnswer, answer_question
+from openwatt.comparison.question import MOST_DAYS, CustomerQuestion, Fields, QuestionError, home_of
 from openwatt.domain.errors import OpenWattError
-from openwatt.domain.usage import energies_by_register, energies_of_stretches, findings_of_stretches, whole_wh
+from openwatt.domain.usage import register_totals
 from openwatt.representations.bills import BillsPage, RankedItem, RankedRow, RegistersPage
-from openwatt.web.api.bill_params import BILL_FIELDS, BILL_PARAMETERS, REGISTER_FIELDS
-from openwatt.web.customer import MOST_DAYS, answer, compared, home_of, read_customer
+from openwatt.web.api.bill_params import (
+    BILL_FIELDS,
+    BILL_PARAMETERS,
+    REGISTER_FIELDS,
+    address_of,
+    faults_of,
+    read_bill_question,
+)
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.problems import BadRequestError, Fault
 from openwatt.web.http.request_params import RequestParams
@@ -49,34 +54,46 @@ def registers(params: RequestParams) -> RegistersPage:
         if not 0 < end_min - start_min <= MOST_DAYS * 24 * 60:
             fault = f"the end is to be after the start, and at most {MOST_DAYS} days later"
             faults.append(Fault("to" if values.get("to") else "from", fault, of_form=False))
-    home = home_of(values, market.colours())
     calendar = market.calendar_of_option(values["option"]) if values.get("option") else None
     if calendar is not None and calendar.needs_off_peak_hours and "off_peak_hours" not in values:
         fault = f"is missing: the home's off-peak hours decide the registers of {calendar.option}"
         faults.append(Fault("off_peak_hours", fault, of_form=False))
     if faults or curve is None or calendar is None or start_min is None or end_min is None:
         raise BadRequestError(faults)
-    timeline = lay_out(calendar, home, start_min, end_min)
-    energies = energies_by_register(curve, timeline)
-    odd = findings_of_stretches(curve, timeline, energies_of_stretches(curve, timeline))
-    told = {
-        "option": calendar.option,
-        "wh": {register: whole_wh(energies[register]) for register in timeline.registers},
-        "unknown_wh": whole_wh(energies.get(None, 0)),
-        "span": span_answer(start_min, end_min),
-        "coverage": coverage_answer(curve.coverage(start_min, end_min)),
-        "findings": findings_answer([*curve.findings, *odd]),
-        "privacy": PRIVACY,
-    }
-    return msgspec.convert(told, RegistersPage)
+    totals = register_totals(curve, calendar, home_of(values, market.colours()), start_min, end_min)
+    return RegistersPage.of(totals, privacy=PRIVACY)
+
+
+def answer_of(question: CustomerQuestion) -> CustomerAnswer:
+    """The answer to a customer's question.
+
+    Raises:
+        BadRequestError: when no contract can be costed, with the reasons.
+        DatabaseAwayError: when the contracts have to be read and cannot be.
+    """
+    try:
+        return answer_question(question, app_state().market)
+    except QuestionError as error:
+        raise BadRequestError(faults_of(error)) from None
+
+
+def bills_collection(
+    values: Fields, question: CustomerQuestion, answer: CustomerAnswer, privacy: str
+) -> Collection:
+    """The ranking as JSON, and its rows as CSV."""
+    page = BillsPage.of(
+        question,
+        answer,
+        details=values.get("details", False),
+        address=address_of(values, question),
+        privacy=privacy,
+    )
+    return Collection(page, page.ranking, RankedRow)
 
 
 def _ranking(params: RequestParams, privacy: str) -> Collection:
-    market = app_state().market
-    customer = read_customer(params.values, params.faults, market, params.now)
-    told = answer(customer, compared(customer, market), details=params.values.get("details", False))
-    page = msgspec.convert(told | {"privacy": privacy}, BillsPage)
-    return Collection(page, page.ranking, RankedRow)
+    question = read_bill_question(params.values, params.faults, params.now)
+    return bills_collection(params.values, question, answer_of(question), privacy)
 
 
 @bills.post("/bills")

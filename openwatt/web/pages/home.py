@@ -2,16 +2,16 @@
 
 import datetime as dt
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from fractions import Fraction
 
-import msgspec
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
-from openwatt.comparison.market import StoredMarket
+from openwatt.comparison.answer import CustomerAnswer
+from openwatt.comparison.question import USUAL_PROFILE, CustomerQuestion
 from openwatt.comparison.source_incidents import trouble_with
 from openwatt.domain.bill import to_cents, to_kwh
 from openwatt.domain.comparison import Comparison, ContractKey
@@ -20,20 +20,20 @@ from openwatt.domain.errors import OpenWattError
 from openwatt.domain.freshness import DataStatus, data_status
 from openwatt.domain.heat_map import heat_map
 from openwatt.domain.legal_time import PARIS
-from openwatt.domain.load_curve import Finding
 from openwatt.domain.profiles import PROFILES
 from openwatt.domain.tariff import OPTIONS
-from openwatt.representations.bills import BillsPage, RankedItem, RankedRow
+from openwatt.representations.advice import AdviceItem
+from openwatt.representations.bills import RankedItem
 from openwatt.store.errors import DatabaseAwayError, SchemaError
 from openwatt.store.offers import StoredOffer, stored_offers
 from openwatt.store.tariffs import TariffFilter, tariffs_on
-from openwatt.web.api.bill_params import BILL_PARAMETERS
-from openwatt.web.customer import Compared, Customer, answer, compared, read_customer
+from openwatt.web.api.bill_params import BILL_PARAMETERS, read_bill_question
+from openwatt.web.api.bills import PRIVACY, answer_of, bills_collection
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.bodies import LONGEST_FILE_BODY, CustomerDataError, file_bytes
 from openwatt.web.http.params import gather
 from openwatt.web.http.problems import BadRequestError, Fault
-from openwatt.web.http.responses import Collection, uncached_response
+from openwatt.web.http.responses import uncached_response
 from openwatt.web.http.security_headers import forbid_caching
 from openwatt.web.pages.charts import (
     CalendarRow,
@@ -48,7 +48,7 @@ from openwatt.web.pages.i18n import Language
 from openwatt.web.pages.rendering import Asked, language, link, now, show, tell_in_words
 
 _FIELDS = ("kwh", "profile", "power_kva", "off_peak_hours", "present", "prices")
-_USUAL = {"power_kva": "6", "profile": "base", "prices": "now"}
+_USUAL = {"power_kva": "6", "profile": USUAL_PROFILE, "prices": "now"}
 #: A fault of a field that the form has not is shown beside the one it came from.
 _FIELD_OF = {"option": "present", "supplier": "present", "offer": "present"}
 _FORMS = ("csv", "json")
@@ -56,7 +56,6 @@ _FORMS = ("csv", "json")
 _FIRST = 10
 #: More contracts of one power than France has.
 _ALL = 100_000
-_PRIVACY = "Nothing of what you sent is stored or logged."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +79,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class HomeView:
     """Everything that the page says of one customer's use."""
 
     kwh: Decimal
@@ -93,9 +92,8 @@ class Told:
     heat: HeatPicture | None
     calendar: list[CalendarRow]
     days_by_colour: dict[str, int]
-    advice: Mapping[str, Any]
-    assumed: list[str]
-    findings: tuple[Finding, ...]
+    advice: AdviceItem
+    assumptions: Sequence[str]
     notes: list[str]
     download: str | None
 
@@ -114,16 +112,16 @@ def home_page() -> Response:
     texts["kwh"] = re.sub(r"\s", "", texts["kwh"])
     texts = {name: text for name, text in texts.items() if text}
     if request.method == "GET" and "kwh" not in texts:
-        return _shown(texts, [], None)
+        return _page(texts, [], None)
     try:
-        return _answered(texts, given.get("download", ""))
+        return _answer_page(texts, given.get("download", ""))
     except (HTTPException, BadRequestError, DatabaseAwayError, SchemaError):
         raise
     except Exception as error:  # noqa: BLE001  its message may quote the file, so that it may not be logged
         raise CustomerDataError(error) from None
 
 
-def _answered(texts: dict[str, str], download: str) -> Response:
+def _answer_page(texts: dict[str, str], download: str) -> Response:
     texts = {"power_kva": _USUAL["power_kva"], **texts}  # what the form shows when nobody chose
     pairs = [(name, text) for name, text in texts.items() if name not in {"present", "profile"}]
     if "kwh" in texts:
@@ -139,33 +137,26 @@ def _answered(texts: dict[str, str], download: str) -> Response:
     sent = request.files.get("file")
     if sent is not None and sent.filename:
         values["file"] = file_bytes(sent)
-    market = app_state().market
     try:
-        customer = read_customer(values, [*faults, *of_texts], market, app_state().clock())
-        result = compared(customer, market)
+        question = read_bill_question(values, [*faults, *of_texts], app_state().clock())
+        answer = answer_of(question)
         if download in _FORMS:
-            return _downloaded(customer, result, download)
-        told = _told(customer, result, market, texts)
+            ranking = bills_collection(values, question, answer, PRIVACY)
+            response = uncached_response(ranking, download, RankedItem)
+            response.headers["Content-Disposition"] = f'attachment; filename="openwatt.{download}"'
+            return response
+        view = _home_view(question, answer, texts)
     except BadRequestError as error:
-        return _shown(texts, error.faults, None, status=error.status)
+        return _page(texts, error.faults, None, status=error.status)
     except OpenWattError as error:
-        return _shown(texts, [Fault("file", str(error))], None, status=422)
-    return _shown(texts, [], told)
+        return _page(texts, [Fault("file", str(error))], None, status=422)
+    return _page(texts, [], view)
 
 
-def _downloaded(customer: Customer, result: Compared, form: str) -> Response:
-    """The ranking as the API gives it."""
-    page = msgspec.convert(answer(customer, result, details=False) | {"privacy": _PRIVACY}, BillsPage)
-    response = uncached_response(Collection(page, page.ranking, RankedRow), form, RankedItem)
-    response.headers["Content-Disposition"] = f'attachment; filename="openwatt.{form}"'
-    return response
-
-
-def _told(customer: Customer, result: Compared, market: StoredMarket, texts: Mapping[str, str]) -> Told:
-    comparison = result.comparison
-    regulated = market.at_power(customer.power_kva).regulated
+def _home_view(question: CustomerQuestion, answer: CustomerAnswer, texts: Mapping[str, str]) -> HomeView:
+    comparison = answer.comparison
     dearest = max(one.total_ttc for one in comparison.ranking) or 1
-    seen = _seen(customer) if comparison.prices == "now" else {}
+    seen = _freshness(question) if comparison.prices == "now" else {}
     lines = [
         Line(
             place=place,
@@ -174,8 +165,8 @@ def _told(customer: Customer, result: Compared, market: StoredMarket, texts: Map
             width=to_cents(100 * one.total_ttc / dearest),
             saving=_per_year(comparison, one.saving_against_regulated),
             saving_against_present=_per_year(comparison, one.saving_against_present),
-            regulated=one.contract.key[:2] in regulated,
-            present=one.contract.key == customer.question.present,
+            regulated=one.is_regulated,
+            present=one.contract.key == question.terms.present,
             closed=one.closed_to_new_customers,
             whole=one.whole,
             partial=one.partial,
@@ -192,9 +183,9 @@ def _told(customer: Customer, result: Compared, market: StoredMarket, texts: Map
     if beside is not None and beside is not best:
         shown.append(beside)
     bills = [(one, comparison.bill(one.contract)) for one in shown]
-    calendar = draw_calendar(market.colours()["TEMPO"], comparison.span)
-    heat = None if customer.curve is None else draw_heat(heat_map(customer.curve, comparison.span))
-    return Told(
+    calendar = draw_calendar(app_state().market.colours()["TEMPO"], comparison.span)
+    heat = None if question.curve is None else draw_heat(heat_map(question.curve, comparison.span))
+    return HomeView(
         kwh=max((to_kwh(bill.energy, 0) for _, bill in bills), default=Decimal(0)),
         last=comparison.span.end - dt.timedelta(days=1),
         comparison=comparison,
@@ -205,21 +196,20 @@ def _told(customer: Customer, result: Compared, market: StoredMarket, texts: Map
         heat=heat,
         calendar=calendar,
         days_by_colour=counts_of(calendar),
-        advice=result.advice,
-        assumed=_assumed(customer, texts),
-        findings=comparison.findings,
+        advice=AdviceItem.of(answer.advice),
+        assumptions=question.assumptions,
         notes=list(dict.fromkeys(note for one in comparison.ranking for note in one.notes)),
-        download=_again(texts) if customer.curve is None else None,
+        download=_own_address(texts) if question.curve is None else None,
     )
 
 
 _UNSEEN = (None, None)
 
 
-def _seen(customer: Customer) -> dict[ContractKey, tuple[DataStatus, dt.date]]:
+def _freshness(question: CustomerQuestion) -> dict[ContractKey, tuple[DataStatus, dt.date]]:
     """How fresh the tariffs of today are, and when each was last seen."""
-    on = customer.question.today
-    found = tariffs_on(app_state().database, TariffFilter(power_kva=customer.power_kva), on=on, limit=_ALL)
+    on = question.terms.today
+    found = tariffs_on(app_state().database, TariffFilter(power_kva=question.power_kva), on=on, limit=_ALL)
     troubles = app_state().source_incidents.current()
     return {
         (one.tariff.supplier, one.tariff.offer, one.tariff.option, one.tariff.power_kva): (
@@ -241,24 +231,18 @@ def _stands_out(line: Line) -> bool:
     return line.place <= _FIRST or line.regulated or line.present
 
 
-def _per_year(comparison: Comparison, saving: Any) -> Decimal | None:
+def _per_year(comparison: Comparison, saving: Fraction | None) -> Decimal | None:
     return None if saving is None else to_cents(comparison.per_year(saving))
 
 
-def _assumed(customer: Customer, texts: Mapping[str, str]) -> list[str]:
-    """Keys of the texts that say what was assumed."""
-    assumed = [] if "off_peak_hours" in texts else ["home.assumed_off_peak"]
-    if customer.curve is None:
-        assumed.append(f"home.assumed_{texts.get('profile', 'base')}")
-    return assumed
-
-
-def _again(texts: Mapping[str, str]) -> str:
+def _own_address(texts: Mapping[str, str]) -> str:
     """The address of this page that asks the same again; the language chosen stays."""
     return link("/", **{name: texts[name] for name in _FIELDS if name in texts})
 
 
-def _shown(texts: Mapping[str, str], faults: Any, told: Told | None, *, status: int = 200) -> Response:
+def _page(
+    texts: Mapping[str, str], faults: Sequence[Fault], view: HomeView | None, *, status: int = 200
+) -> Response:
     """The page with the form as it was filled in."""
     details: dict[str, list[tuple[str, str]]] = {}
     ours = language()
@@ -272,7 +256,7 @@ def _shown(texts: Mapping[str, str], faults: Any, told: Told | None, *, status: 
         keep=not texts and request.method == "GET",  # a form with a home's power or contract is its own
         asked=Asked({}, {**_USUAL, **texts}, frozenset(details)),
         details=details,
-        told=told,
+        view=view,
         powers=[(power, ours.say("tariffs.kva", kva=power)) for power in _powers(offers)],
         profiles=[(name, ours.say(f"profile.{name}")) for name in PROFILES],
         contracts=_contracts(offers, ours),

@@ -19,13 +19,13 @@ from werkzeug.test import TestResponse, encode_multipart
 from openwatt.app import create_app
 from openwatt.catalogue.market import shipped_colours, shipped_market
 from openwatt.comparison.market import StoredMarket
-from openwatt.domain.answers import comparison_answer
 from openwatt.domain.calendar import Home
-from openwatt.domain.comparison import Question, compare
+from openwatt.domain.comparison import ComparisonTerms, compare
 from openwatt.domain.legal_time import PARIS, Span
 from openwatt.domain.off_peak import parse_off_peak_hours
 from openwatt.domain.usage import use_of_curve
 from openwatt.meter.read import read_load_curve
+from openwatt.representations.bills import CoverageItem, Days, LeftOut, RankedContract
 from openwatt.settings import Settings
 from openwatt.store.tariffs import publish
 from openwatt.web.api import bills
@@ -75,8 +75,17 @@ def test_a_real_meter_costs_what_the_domain_says_of_the_shipped_catalogue(
     home = Home((parse_off_peak_hours("22:30-06:30"),), None, shipped_colours())
     market, span = shipped_market(), curve.whole_days()
     market = replace(market, contracts=[one for one in market.contracts if one.power_kva == 6])
-    question = Question(span=span, prices=prices, today=NOW.date(), present=("EDF", "Tarif Bleu", "BASE", 6))
-    expected = comparison_answer(compare(use_of_curve(curve, home, span), market, question))
+    question = ComparisonTerms(
+        span=span, prices=prices, today=NOW.date(), present=("EDF", "Tarif Bleu", "BASE", 6)
+    )
+    result = compare(use_of_curve(curve, home, span), market, question)
+    expected = {
+        "span": Days.of(result.span),
+        "prices": result.prices,
+        "coverage": CoverageItem.of(result.coverage),
+        "ranking": [RankedContract.of(one, result) for one in result.ranking],
+        "left_out": [LeftOut.of(contract, reason) for contract, reason in result.left_out],
+    }
     encoded = msgspec.json.Encoder(decimal_format="number").encode(expected)
 
     answer = told(
@@ -95,7 +104,7 @@ def test_a_real_meter_costs_what_the_domain_says_of_the_shipped_catalogue(
     assert present["bill"]["ttc_eur"] == present["total_ttc_eur"]
     for line in answer["ranking"]:
         del line["bill"]
-    for key in ("span", "prices", "coverage", "ranking", "left_out"):
+    for key in expected:
         assert answer[key] == json.loads(encoded)[key]
     assert len(answer["ranking"]) == (3 if prices == "then" else 37)
     assert answer["advice"]["power"]["highest_w"] == 6048

@@ -17,8 +17,7 @@ from openwatt.domain.legal_time import Span
 from openwatt.observability import PRIVATE_ENDPOINTS, PRIVATE_PATHS
 from openwatt.settings import Settings
 from openwatt.telemetry import context as contexts
-from openwatt.web import customer
-from openwatt.web.api import bills
+from openwatt.web.api import bill_params, bills
 from openwatt.web.http.app_state import state_of
 from tests.conftest import NOW, close_app
 from tests.meter.test_makers import HEADER, HOURLY
@@ -68,7 +67,7 @@ def test_not_even_a_fault_of_ours_tells_what_was_in_the_file(
     def fails(data: bytes, _now: dt.datetime) -> None:
         raise RuntimeError(data.decode())
 
-    for module in (bills, customer):
+    for module in (bills, bill_params):
         monkeypatch.setattr(module, "read_load_curve", fails)
     seen: list[BaseException] = []
     with got_request_exception.connected_to(lambda _, exception: seen.append(exception), shared_app):
@@ -84,7 +83,7 @@ def test_not_even_a_fault_of_ours_tells_what_was_in_the_file(
 def test_an_error_report_of_an_address_repeats_nothing_of_it(
     shared_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delattr(bills, "compared")
+    monkeypatch.delattr(bills, "answer_of")
     seen: list[contexts.RequestContext | None] = []
     with got_request_exception.connected_to(lambda *_, **__: seen.append(contexts.current()), shared_app):
         answer = shared_app.test_client().get("/v1/bills?power_kva=6&kwh=4322")

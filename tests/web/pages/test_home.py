@@ -71,7 +71,7 @@ def test_an_error_of_ours_repeats_nothing_of_what_was_sent(
     def fails(*_: object) -> None:
         raise ValueError("a home of 4321 kWh")
 
-    monkeypatch.setattr(home_page, "compared", fails)
+    monkeypatch.setattr(home_page, "answer_of", fails)
     answer = ask(shared_app.test_client(), kwh="4321")
     assert answer.status_code == 500
     assert LANGUAGES["en"].texts["problem.500"] in answer.text

@@ -1,0 +1,43 @@
+"""The answer to a customer's question: every contract costed, ranked, and what the home could change."""
+
+from dataclasses import dataclass, replace
+
+from openwatt.comparison.market import StoredMarket
+from openwatt.comparison.question import CustomerQuestion, QuestionError, QuestionFault
+from openwatt.domain.advice import Advice, advise
+from openwatt.domain.comparison import Comparison, compare
+from openwatt.domain.errors import OpenWattError
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerAnswer:
+    """A comparison and the advice that goes with it."""
+
+    comparison: Comparison
+    advice: Advice
+
+
+def answer_question(question: CustomerQuestion, market: StoredMarket) -> CustomerAnswer:
+    """Every contract of the home's power, from the cheapest, and what the home could change.
+
+    Raises:
+        QuestionError: when no contract can be costed, with the reasons.
+        DatabaseAwayError: when the contracts have to be read and cannot be.
+    """
+    at_power = market.at_power(question.power_kva)
+    contracts = dict(at_power.contracts)
+    # Advice on the power needs the same offer at others.
+    offers = at_power.regulated | ({question.terms.present[:2]} if question.terms.present else set())
+    for offer in sorted(offers):
+        contracts |= market.of_offer(*offer).contracts
+    try:
+        comparison = compare(question.use, market.market(at_power), question.terms)
+        all_powers = market.market(at_power, contracts)
+        advice = advise(question.curve, question.use, all_powers, question.terms, comparison)
+    except OpenWattError as error:
+        raise QuestionError([QuestionFault("power_kva", str(error))]) from None
+    if question.curve is not None:
+        above = question.curve.above_power(question.power_kva)
+        findings = (*question.curve.findings, *comparison.findings, *([above] if above else []))
+        comparison = replace(comparison, findings=findings)
+    return CustomerAnswer(comparison, advice)

@@ -1,0 +1,234 @@
+"""A customer's question as values of the domain: what a home used, and how its contracts are compared."""
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from openwatt.comparison.market import Colours, StoredMarket
+from openwatt.comparison.present import UnknownContractError, find_present
+from openwatt.domain.calendar import Home
+from openwatt.domain.comparison import ComparisonTerms, ContractKey
+from openwatt.domain.errors import MeterFileError, OpenWattError, SpanError
+from openwatt.domain.legal_time import PARIS, Span
+from openwatt.domain.load_curve import LoadCurve
+from openwatt.domain.off_peak import parse_off_peak_hours
+from openwatt.domain.profiles import PROFILES, last_known_year, profile_curve
+from openwatt.domain.tariff import OPTIONS, REGISTERS
+from openwatt.domain.usage import Use, use_of_curve, use_of_registers
+from openwatt.meter.bounds import MeterBoundError, Reached
+
+#: The off-peak hours of a home that does not say its own; the answer says that they are assumed.
+ASSUMED_OFF_PEAK = "22:00-06:00"
+MOST_DAYS = 3660
+MOST_KWH = 1_000_000
+USUAL_PROFILE = "base"
+#: What an answer rests on that the customer did not say: a key for who translates it, and its sentence.
+ASSUMPTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "off_peak": f"off-peak hours {ASSUMED_OFF_PEAK}, for none are said",
+        "register_kwh": "kWh by register are spread evenly over the year's days",
+        **{name: profile.assumption for name, profile in PROFILES.items()},
+    }
+)
+#: KWh of one register, as they are written.
+REGISTER_KWH_PATTERN = rf"({'|'.join(REGISTERS)})=([0-9]{{1,6}}(?:\.[0-9]{{1,3}})?)"
+_USES = ("file", "kwh", "register_kwh")
+
+#: The fields of a question by name. A field that is not given is absent; the value of a faulty one is None.
+Fields = Mapping[str, Any]
+ReadCurve = Callable[[bytes, dt.datetime], LoadCurve]
+
+
+class QuestionFault(NamedTuple):
+    """One thing wrong with a question: the field and a sentence.
+
+    `reached` is the bound that a file is above, for who says it in another language.
+    """
+
+    field: str
+    message: str
+    reached: Reached | None = None
+
+
+class QuestionError(OpenWattError):
+    """A question cannot be answered; `faults` names everything that is wrong with it."""
+
+    def __init__(self, faults: Sequence[QuestionFault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(f"{fault.field}: {fault.message}" for fault in faults))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerQuestion:
+    """What a home used and how its contracts are compared, with all that had to be assumed.
+
+    `curve` is the measured one, None where yearly kWh were given in its place;
+    `assumptions` are keys of `ASSUMPTIONS`.
+    """
+
+    power_kva: int
+    curve: LoadCurve | None
+    use: Use
+    terms: ComparisonTerms
+    assumptions: tuple[str, ...]
+
+
+def read_question(
+    fields: Fields, market: StoredMarket, now: dt.datetime, read_curve: ReadCurve
+) -> CustomerQuestion:
+    """The question that these fields ask together; `read_curve` reads the bytes of `file`.
+
+    The fields are `power_kva`, one of `file`, `kwh` (with `profile`) and `register_kwh`
+    (pairs), `off_peak_hours`, `chosen_weekday` (from 0), `peak_days`, the present contract's
+    `option`, `supplier` and `offer`, `prices`, and the days `from` and `to` (excluded).
+
+    Raises:
+        QuestionError: with every fault that the fields have together. Where a field is None,
+            its fault is the caller's, and there may be no other.
+        DatabaseAwayError: when the contracts have to be read and cannot be.
+    """
+    faults: list[QuestionFault] = []
+    today = now.astimezone(PARIS).date()
+    colours = market.colours()
+    faults += _faults_of_use(fields)
+    curve = _curve(fields, now, read_curve, faults)
+    span = _span(fields, curve, last_known_year(colours["TEMPO"], today), faults)
+    present = _present(fields, market, faults)
+    by_register = _by_register(fields, faults)
+    if faults or span is None or None in fields.values():
+        raise QuestionError(faults)
+    assumptions: list[str] = []
+    home = home_of(fields, colours)
+    if not home.off_peak_hours:
+        home = replace(home, off_peak_hours=(parse_off_peak_hours(ASSUMED_OFF_PEAK),))
+        assumptions.append("off_peak")
+    if curve is not None:
+        use = use_of_curve(curve, home, span)
+    elif by_register:
+        use = use_of_registers(by_register, span)
+        assumptions.append("register_kwh")
+    else:
+        profile = fields.get("profile", USUAL_PROFILE)
+        spread = profile_curve(profile, fields["kwh"], span, home.off_peak_hours[-1].ranges)
+        use = use_of_curve(spread, home, span)
+        assumptions.append(profile)
+    return CustomerQuestion(
+        power_kva=fields["power_kva"],
+        curve=curve,
+        use=use,
+        terms=ComparisonTerms(span=span, prices=fields.get("prices", "now"), today=today, present=present),
+        assumptions=tuple(assumptions),
+    )
+
+
+def parse_register_kwh(text: str) -> tuple[str, Decimal]:
+    """A register and its kWh, written as HC=1500. Raises ValueError when the text is something else."""
+    if not (found := re.fullmatch(REGISTER_KWH_PATTERN, text, re.ASCII)):
+        raise ValueError("must be a register and its kWh such as HC=1500")
+    return found.group(1), Decimal(found.group(2))
+
+
+def home_of(fields: Fields, colours: Colours) -> Home:
+    """What the home's meter is set to, as far as the fields say it."""
+    if fields.get("peak_days"):
+        colours = {**colours, "EJP": dict.fromkeys(fields["peak_days"], "PM")}
+    return Home(fields.get("off_peak_hours") or (), fields.get("chosen_weekday"), colours)
+
+
+def _faults_of_use(fields: Fields) -> list[QuestionFault]:
+    given = [name for name in _USES if name in fields]
+    faults = [
+        QuestionFault(name, f"is given beside {given[0]}; they exclude each other") for name in given[1:]
+    ]
+    if not given:
+        message = "is missing, and so are kwh and register_kwh; one of them is needed"
+        faults.append(QuestionFault("file", message))
+    if "profile" in fields and "kwh" not in fields:
+        faults.append(QuestionFault("profile", "says how kwh spread over a year, and no kwh are given"))
+    return faults
+
+
+def _curve(
+    fields: Fields, now: dt.datetime, read_curve: ReadCurve, faults: list[QuestionFault]
+) -> LoadCurve | None:
+    if fields.get("file") is None:
+        return None
+    try:
+        return read_curve(fields["file"], now)
+    except MeterFileError as error:
+        reached = error.reached if isinstance(error, MeterBoundError) else None
+        faults.append(QuestionFault("file", str(error), reached))
+        return None
+
+
+def _span(fields: Fields, curve: LoadCurve | None, usual: Span, faults: list[QuestionFault]) -> Span | None:
+    """The days to cost: those that are asked for, of the file or of one year; None with a fault."""
+    start: Any = fields.get("from")
+    end: Any = fields.get("to")
+    if "file" in fields:
+        if curve is None:
+            return None
+        try:
+            span = curve.span(start, end)
+        except SpanError as error:
+            faults.append(QuestionFault("to" if start or end else "file", str(error)))
+            return None
+        if span.end_min <= curve.start_min or span.start_min >= curve.end_min:
+            message = f"no measurement lies from {span.start} to {span.end}"
+            faults.append(QuestionFault("to" if end else "from", message))
+        elif span.days > MOST_DAYS:
+            faults.append(QuestionFault("to" if end else "from", f"a span is at most {MOST_DAYS} days long"))
+        return span
+    if start is None and end is None:
+        return usual
+    start, end = start or _year_on(end, -1), end or _year_on(start, 1)
+    if not 365 <= (end - start).days <= 366:
+        faults.append(
+            QuestionFault("to" if fields.get("to") else "from", "without a file the span is one year")
+        )
+        return None
+    return Span(start, end)
+
+
+def _year_on(day: dt.date, years: int) -> dt.date:
+    """The same day of another year; that of 29 February is 1 March."""
+    try:
+        return day.replace(year=day.year + years)
+    except ValueError:
+        return dt.date(day.year + years, 3, 1)
+
+
+def _present(fields: Fields, market: StoredMarket, faults: list[QuestionFault]) -> ContractKey | None:
+    """The contract that the customer has, by the names under which it is published."""
+    if "option" not in fields:
+        faults += [
+            QuestionFault(name, "is of the present contract, whose option is missing")
+            for name in ("supplier", "offer")
+            if name in fields
+        ]
+        return None
+    power_kva = fields.get("power_kva")
+    wanted = {name: fields[name] for name in ("supplier", "offer", "option") if name in fields}
+    if power_kva is None or None in wanted.values():
+        return None  # one of them is faulty, which the caller says
+    try:
+        return find_present(market.at_power(power_kva).contracts, power_kva=power_kva, **wanted)
+    except UnknownContractError as error:
+        faults.append(QuestionFault(error.name, str(error)))
+    return None
+
+
+def _by_register(fields: Fields, faults: list[QuestionFault]) -> dict[str, Decimal]:
+    """KWh by register in the option's order, so that one question has one answer however it is asked."""
+    pairs = fields.get("register_kwh") or ()
+    names = [name for name, _ in pairs]
+    registers = next((known for known in OPTIONS.values() if set(known) == set(names)), None)
+    if pairs and (registers is None or len(names) > len(registers)):
+        message = f"{', '.join(names)} are not the registers of one option, each once"
+        faults.append(QuestionFault("register_kwh", message))
+        return {}
+    return {name: dict(pairs)[name] for name in registers or ()}

@@ -1,0 +1,186 @@
+"""One question at every door: API, page, command and portfolio answer with the same figures."""
+
+import csv
+import datetime as dt
+import json
+import re
+from collections.abc import Iterator
+from decimal import Decimal
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from flask.testing import FlaskClient
+
+from openwatt.app import create_app
+from openwatt.cli import main
+from openwatt.domain.legal_time import Span
+from openwatt.settings import Settings
+from openwatt.web.pages.i18n import LANGUAGES
+from tests.conftest import close_app
+from tests.portfolio.village import curve, export
+from tests.web.api.test_bills import send
+
+#: Two weeks with red, white and blue days, on both sides of a change of prices.
+SPAN = Span(dt.date(2026, 1, 26), dt.date(2026, 2, 9))
+PRESENT = ("EDF", "Tarif Bleu", "HPHC")
+ENGLISH = LANGUAGES["en"]
+#: What a row of a portfolio has under the same names as a contract of a ranking.
+ROW_KEYS = (
+    "total_ttc_eur",
+    "total_ht_eur",
+    "total_ttc_eur_per_year",
+    "saving_against_regulated_eur",
+    "saving_against_regulated_eur_per_year",
+    "closed_to_new_customers",
+    "whole",
+)
+_PAGE_ROW = re.compile(
+    r'<tr role="row"[^>]*>\s*<td role="cell" class="figure place">(?P<place>\d+)</td>\s*'
+    r"<th[^>]*>(?P<offer>[^<]*)<span[^>]*>(?P<supplier>[^<]*) · (?P<option>[^<]*)</span>.*?"
+    r"<strong>(?P<total>[^<]*)</strong>.*?"
+    r'saves">(?:<span[^>]*>)?(?P<saving>[^<]*)<.*?saves">(?:<span[^>]*>)?(?P<beside_present>[^<]*)<',
+    re.DOTALL,
+)
+
+
+@pytest.fixture
+def client(filled_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
+    """A service of today over a database that the commands read too."""
+    monkeypatch.setenv("OPENWATT_DATABASE_URL", filled_url)
+    monkeypatch.chdir(tmp_path)
+    app = create_app(Settings(database_url=filled_url, workers=1))
+    yield app.test_client()
+    close_app(app)
+
+
+def run(*arguments: str) -> str:
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def read(text: str) -> Any:
+    """A JSON answer, its figures digit for digit."""
+    return json.loads(text, parse_float=Decimal)
+
+
+def same_answer(api: Any, command: Any) -> None:
+    """Every figure and word of the command's answer is the API's, in the same order."""
+    assert len(api["ranking"]) >= 3
+    assert all(line["bill"]["lines"] for line in api["ranking"])
+    for key in ("span", "prices", "coverage", "ranking", "left_out", "findings", "assumptions"):
+        assert command[key] == api[key], key
+    assert command["advice"] == {name: item for name, item in api["advice"].items() if item is not None}
+
+
+def same_rows(api: Any, rows: list[dict[str, str]]) -> None:
+    """Every figure of the portfolio's rows is the API's, in the same order."""
+    costed = [row for row in rows if row["total_ttc_eur"]]
+    assert [_contract(row) for row in costed] == [_contract(line) for line in api["ranking"]]
+    for row, line in zip(costed, api["ranking"], strict=True):
+        for key in ROW_KEYS:
+            assert row[key] == _cell(line[key]), (key, _contract(line))
+        assert Decimal(row["kwh"]) == line["bill"]["kwh"] + line["bill"]["uncosted_kwh"]
+        assert row["reason"] == "; ".join(line["partial"])
+    left_out = {_contract(row): row["reason"] for row in rows if not row["total_ttc_eur"]}
+    assert left_out == {_contract(line): line["reason"] for line in api["left_out"]}
+    coverage = ("expected_half_hours", "present_half_hours")
+    assert {tuple(row[key] for key in coverage) for row in rows} == {
+        tuple(str(api["coverage"][key]) for key in coverage)
+    }
+
+
+def _contract(line: Any) -> tuple[str, ...]:
+    return line["supplier"], line["offer"], line["option"]
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def same_page(api: Any, page: str) -> None:
+    """Every contract of the page's ranking, its bills and its advice are the API's."""
+    rows = [
+        {key: unescape(text) for key, text in row.groupdict().items()} for row in _PAGE_ROW.finditer(page)
+    ]
+    rows.sort(key=lambda row: int(row["place"]))
+    assert [(row["supplier"], row["offer"], row["option"]) for row in rows] == [
+        (line["supplier"], line["offer"], ENGLISH.say(f"option.{line['option']}")) for line in api["ranking"]
+    ]
+    days = (dt.date.fromisoformat(api["span"]["end"]) - dt.date.fromisoformat(api["span"]["start"])).days
+    for row, line in zip(rows, api["ranking"], strict=True):
+        assert row["total"] == ENGLISH.eur(line["total_ttc_eur_per_year"])
+        assert row["saving"] == _signed(line["saving_against_regulated_eur_per_year"])
+        if days == 365:
+            assert row["beside_present"] == _signed(line["saving_against_present_eur"])
+    present = next(line for line in api["ranking"] if _contract(line) == PRESENT)
+    amounts = [one["amount_eur_ttc"] for one in present["bill"]["lines"]]
+    assert len(amounts) > 2
+    for amount in amounts:
+        assert f'<td class="figure">{ENGLISH.eur(amount)}</td>' in page
+    advice = api["advice"]
+    off_peak, red, power = advice["off_peak"], advice["red_days"], advice["power"]
+    assert ENGLISH.percent(off_peak["share_percent"]) in page
+    assert ENGLISH.percent(off_peak["break_even_percent"]) in page
+    assert ENGLISH.eur(red["cost_ttc_eur"]) in page
+    assert ENGLISH.eur(red["saving_eur_per_kwh_moved_to_the_night"]) in page
+    assert (power is None) or f"{ENGLISH.number(power['highest_w'] / 1000, 1)} kW" in page
+
+
+def _signed(amount: Decimal | None) -> str:
+    return ENGLISH.eur(amount, signed=True) if amount else "–"
+
+
+@pytest.mark.parametrize("prices", ["now", "then"])
+def test_a_load_curve_costs_the_same_at_every_door(client: FlaskClient, tmp_path: Path, prices: str) -> None:
+    data = export(curve(7, SPAN))
+    file = tmp_path / "homes" / "home.csv"
+    file.parent.mkdir()
+    file.write_bytes(data)
+    supplier, offer, option = PRESENT
+    hours = "22:30-06:30"
+    fields = {"power_kva": "6", "prices": prices, "off_peak_hours": hours}
+    answer = send(
+        client, "/v1/bills", data, **fields, supplier=supplier, offer=offer, option=option, details="true"
+    )
+    assert answer.status_code == 200, answer.text
+    api = read(answer.text)
+    assert all(api["advice"].values())
+
+    options = ("--power-kva", "6", "--prices", prices, "--off-peak", hours)
+    present = ("--supplier", supplier, "--offer", offer, "--option", option)
+    same_answer(api, read(run("compare", str(file), *options, *present, "--details", "--json")))
+
+    out = tmp_path / "out.csv"
+    run("portfolio", str(file.parent), "--out", str(out), "--jobs", "1", *options)
+    with out.open(encoding="utf-8", newline="") as stream:
+        same_rows(api, list(csv.DictReader(stream)))
+
+    page = send(client, "/?lang=en", data, **fields, present="~".join(PRESENT))
+    assert page.status_code == 200
+    same_page(api, page.text)
+
+
+def test_yearly_kwh_cost_the_same_at_every_door_that_takes_them(client: FlaskClient) -> None:
+    supplier, offer, option = PRESENT
+    query = {"power_kva": "6", "kwh": "5000", "profile": "electric_car", "off_peak_hours": "22:00-06:00"}
+    names = {"supplier": supplier, "offer": offer, "option": option}
+    answer = client.get("/v1/bills", query_string={**query, **names, "details": "true"})
+    assert answer.status_code == 200, answer.text
+    api = read(answer.text)
+    assert api["advice"]["power"] is None
+
+    words = {"off_peak_hours": "off-peak"}
+    options = [
+        word
+        for name, value in {**query, **names}.items()
+        for word in (f"--{words.get(name, name.replace('_', '-'))}", value)
+    ]
+    same_answer(api, read(run("compare", *options, "--details", "--json")))
+
+    page = client.get("/", query_string={**query, "present": "~".join(PRESENT), "lang": "en"})
+    assert page.status_code == 200
+    same_page(api, page.text)
