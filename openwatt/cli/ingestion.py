@@ -33,7 +33,7 @@ from openwatt.settings import Settings
 from openwatt.store.database import bind_to_history
 from openwatt.store.errors import DatabaseAwayError
 from openwatt.store.fetch_turns import INTERVAL_S, take_turn
-from openwatt.store.runs import SourceState, source_states
+from openwatt.store.source_states import SourceState, source_states
 from openwatt.telemetry.start import Telemetry, start_telemetry
 
 logger = logging.getLogger("openwatt.ingest")

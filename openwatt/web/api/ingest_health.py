@@ -9,7 +9,8 @@ from msgspec import Meta, Struct
 
 from openwatt.domain.freshness import SourceStatus, source_status, trouble_of
 from openwatt.store.database import Database
-from openwatt.store.runs import Outcome, SourceState, declared_source_states
+from openwatt.store.runs import Outcome
+from openwatt.store.source_states import SourceState, declared_source_states
 
 Freshness = Annotated[
     SourceStatus,
