@@ -9,7 +9,7 @@ from openwatt.settings import Settings
 from openwatt.store import pg_tools
 from openwatt.store.backup import newest_backup
 from openwatt.store.database import Database
-from openwatt.store.errors import DatabaseAwayError
+from openwatt.store.errors import DatabaseUnavailableError
 from openwatt.store.runs import count_runs
 from openwatt.store.server import server_of
 from openwatt.store.source_states import declared_source_states
@@ -93,7 +93,7 @@ def backup_collector(folder: Path, database: Database) -> BackupCollector:
     def read_supported() -> bool | None:
         try:
             return pg_tools.supports(server_of(database).major)
-        except DatabaseAwayError:
+        except DatabaseUnavailableError:
             return None
 
     return BackupCollector(read, read_supported)

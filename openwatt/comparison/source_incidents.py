@@ -34,7 +34,7 @@ class KeptTroubles:
         self._read: tuple[int, OfferTroubles] = (-1, {})
 
     def current(self) -> OfferTroubles:
-        """The troubles of now. Raises DatabaseAwayError when they have to be read and cannot."""
+        """The troubles of now. Raises DatabaseUnavailableError when they have to be read and cannot."""
         version = self._version()
         with self._lock:
             if self._read[0] != version:

@@ -13,11 +13,11 @@ from openwatt.doctor.results import CheckFailedError, CheckSkippedError, Verdict
 from openwatt.domain.freshness import BROKEN_AFTER, FRESH_FOR, STALE_AFTER
 from openwatt.store import pg_tools
 from openwatt.store.editions import edition_is_loaded
-from openwatt.store.errors import DatabaseAwayError, PoolerError, SchemaError
+from openwatt.store.errors import DatabaseUnavailableError, PoolerError, SchemaError
 from openwatt.store.migrate import LEAST_POSTGRESQL, check_schema, newest_schema, read_schema
 from openwatt.store.runs import count_runs
-from openwatt.store.source_states import SourceState, declared_source_states
 from openwatt.store.server import server_of
+from openwatt.store.source_states import SourceState, declared_source_states
 
 #: A statement that touches nothing takes less than a millisecond beside the service, 20 in another city.
 SLOWEST_ANSWER_S = 0.2
@@ -28,8 +28,8 @@ OLDEST_CATALOGUE = dt.timedelta(days=366)
 def check_database(context: CheckContext) -> Verdict:
     """It answers, and soon."""
     try:
-        connect(context.settings, start=False, patience_s=2).close()
-    except DatabaseAwayError as error:
+        connect(context.settings, start=False, timeout_s=2).close()
+    except DatabaseUnavailableError as error:
         if context.settings.database_url:
             raise
         raise CheckFailedError(
@@ -73,7 +73,7 @@ def check_migrations(context: CheckContext) -> Verdict:
 
 def check_catalogue(context: CheckContext) -> Verdict:
     """The edition that ships with this code is loaded, and not too old."""
-    with connect(context.settings, start=False, patience_s=2) as connection, connection.transaction():
+    with connect(context.settings, start=False, timeout_s=2) as connection, connection.transaction():
         loaded = edition_is_loaded(connection, shipped_edition())
     if not loaded:
         raise CheckFailedError("the catalogue of this code is not loaded")

@@ -22,7 +22,7 @@ def stopped_ingestion(settings: Settings) -> Iterator[None]:
     The history is insert-only: what a drill writes down stays, and says that it was one.
 
     Raises:
-        DatabaseAwayError: with the server's own words.
+        DatabaseUnavailableError: with the server's own words.
     """
     now = dt.datetime.now(dt.UTC)
     with connect(settings) as connection:

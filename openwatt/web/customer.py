@@ -80,7 +80,7 @@ def read_customer(
 
     Raises:
         BadRequestError: with those faults and every other one that the fields have together.
-        DatabaseAwayError: when the contracts have to be read and cannot be.
+        DatabaseUnavailableError: when the contracts have to be read and cannot be.
     """
     found = _Faults(faults)
     today = now.astimezone(PARIS).date()
@@ -127,7 +127,7 @@ def compared(customer: Customer, market: StoredMarket) -> Compared:
 
     Raises:
         BadRequestError: when no contract can be costed, with the reasons.
-        DatabaseAwayError: when the contracts have to be read and cannot be.
+        DatabaseUnavailableError: when the contracts have to be read and cannot be.
     """
     found = market.at_power(customer.power_kva)
     contracts = dict(found.contracts)

@@ -22,7 +22,7 @@ from openwatt.representations.tariffs import (
     TempoPage,
 )
 from openwatt.store.offers import stored_offers, stored_suppliers
-from openwatt.store.tariffs import TariffFilter, place_of, tariff_history, tariffs_on
+from openwatt.store.tariffs import TariffFilter, cursor_after, tariff_history, tariffs_on
 from openwatt.store.tempo import tempo_days
 from openwatt.web.api.ingest_health import EXAMPLE, IngestHealth, ingest_health
 from openwatt.web.http.app_state import current_troubles
@@ -105,7 +105,7 @@ def tariffs(question: Question) -> Listing:
         items = [item for item in items if item.data_status not in ("stale", "broken")]
     following = None
     if len(found) > limit:
-        following = question.address(on=on, cursor=cursor_text(place_of(found[limit - 1])))
+        following = question.address(on=on, cursor=cursor_text(cursor_after(found[limit - 1])))
     page = TariffPage(tariffs=items, on=on, next=following)
     return Listing(page, items, TariffItem, following, _served(items))
 
@@ -151,8 +151,8 @@ def history(question: Question) -> Listing:
     ]
     following = None
     if len(found) > limit:
-        place = cursor_text(place_of(found[limit - 1], in_history=True))
-        following = question.address(until=until, cursor=place)
+        cursor = cursor_text(cursor_after(found[limit - 1], in_history=True))
+        following = question.address(until=until, cursor=cursor)
     page = TariffHistory(tariffs=items, since=since, until=until, next=following)
     return Listing(page, items, TariffItem, following, _served(items))
 
@@ -267,7 +267,7 @@ def guards_trve_diff(question: Question) -> Listing:
     ]
     following = None
     if len(found) > limit:
-        following = question.address(on=on, cursor=cursor_text(place_of(found[limit - 1])))
+        following = question.address(on=on, cursor=cursor_text(cursor_after(found[limit - 1])))
     alerts = sum(item.verdict == "alert" for item in items)
     answers().metrics.guard_alerts.labels("trve-diff").inc(alerts)
     return Listing(GuardPage(guards=items, on=on, alerts=alerts, next=following), items, GuardItem, following)

@@ -14,7 +14,7 @@ from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 
 from openwatt.domain.errors import OpenWattError
 from openwatt.meter.sandbox import ReaderFaultError, fault_of
-from openwatt.store.errors import DatabaseAwayError, SchemaError
+from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.web.http.params import FORMAT, Parameter, gather, gather_query
 from openwatt.web.http.problems import BadRequestError, Fault
 from openwatt.web.http.uploads import HeldBytes, body_memory, decoding
@@ -103,7 +103,7 @@ def posted(
             try:
                 values, faults_of_body = read_body(fields)
                 answer = build(Question(values, answers().clock(), (*faults, *faults_of_body)))
-            except (HTTPException, BadRequestError, DatabaseAwayError, SchemaError):
+            except (HTTPException, BadRequestError, DatabaseUnavailableError, SchemaError):
                 raise
             except OpenWattError as error:
                 raise BadRequestError([Fault("body", str(error), of_form=False)]) from None

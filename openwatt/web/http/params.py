@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
-from openwatt.store.tariffs import Place
+from openwatt.store.tariffs import Cursor
 from openwatt.web.http.problems import BadRequestError, Fault
 
 LONGEST_QUERY = 4000
@@ -182,17 +182,17 @@ _CURSOR_PATTERN = (
 )
 
 
-def _cursor(text: str) -> Place:
+def _cursor(text: str) -> Cursor:
     if not re.fullmatch(_CURSOR_PATTERN, text):
         raise ValueError("is not a cursor of this service; follow `next` instead of making one")
     regulated, supplier, offer, option, power_kva, *day = text.split("~")
     applies_from = dt.date.fromordinal(int(day[0])) if day else None
-    return Place(regulated == "1", supplier, offer, option, int(power_kva), applies_from)
+    return Cursor(regulated == "1", supplier, offer, option, int(power_kva), applies_from)
 
 
-def cursor_text(place: Place) -> str:
-    """A place in a list as text. Names hold no `~`: the database sees to it."""
-    regulated, *names, power_kva, applies_from = place
+def cursor_text(cursor: Cursor) -> str:
+    """A cursor as text. Names hold no `~`: a constraint of the database excludes it."""
+    regulated, *names, power_kva, applies_from = cursor
     day = [applies_from.toordinal()] if applies_from else []
     fields = [int(regulated), *names, power_kva, *day]
     return "~".join(map(str, fields))

@@ -65,7 +65,7 @@ class Answers:
         """The version of the published data, at most `VERSION_FOR_S` old.
 
         Raises:
-            DatabaseAwayError: when it has to be asked for and the database does not answer.
+            DatabaseUnavailableError: when it has to be asked for and the database does not answer.
         """
         if time.monotonic() >= self._version_until:
             version = self.database.read_number("database/data_version")

@@ -10,7 +10,7 @@ from flask import Response
 from openwatt.domain.tariff import OPTIONS
 from openwatt.representations.tariffs import TariffItem
 from openwatt.store.offers import StoredOffer, stored_offers
-from openwatt.store.tariffs import TariffFilter, place_of, tariff_history, tariffs_on
+from openwatt.store.tariffs import TariffFilter, cursor_after, tariff_history, tariffs_on
 from openwatt.web.http.app_state import current_troubles
 from openwatt.web.http.params import (
     CURSOR,
@@ -47,7 +47,7 @@ def tariffs_page() -> Response:
         troubles = current_troubles()
         items = [TariffItem.of(one, on=on, now=now(), troubles=troubles) for one in found[:_ROWS_OF_A_PAGE]]
         if len(found) > _ROWS_OF_A_PAGE:
-            cursor = cursor_text(place_of(found[_ROWS_OF_A_PAGE - 1]))
+            cursor = cursor_text(cursor_after(found[_ROWS_OF_A_PAGE - 1]))
             following = link("/tariffs", **chosen, cursor=cursor)
     return show(
         "tariffs.html",
