@@ -1,4 +1,4 @@
-"""Makes the database ready to be asked: running, migrated, filled with the shipped catalogue."""
+"""Starts the database and makes it ready: running, migrated, filled with the shipped catalogue."""
 
 import functools
 import logging
@@ -15,7 +15,7 @@ from openwatt.catalogue.load import load_catalogue
 from openwatt.settings import Settings, SettingsError, variable_of
 from openwatt.store.database import READ_DEADLINE_S, bind_to_history
 from openwatt.store.embedded.postgres import EmbeddedPostgres
-from openwatt.store.errors import DatabaseAwayError
+from openwatt.store.errors import DatabaseUnavailableError
 from openwatt.store.migrate import migrate
 from openwatt.store.pooler import check_sessions
 from openwatt.store.refusals import login_refused, refusals
@@ -23,7 +23,7 @@ from openwatt.store.sql import statement
 
 logger = logging.getLogger(__name__)
 
-#: Why a service may work as the user that owns the tables, and the remedy.
+#: Why a service works as the user that owns the tables, and the remedy.
 UNBOUND = (
     "the user of OPENWATT_DATABASE_URL may not take on the role openwatt_writer: let an administrator say "
     "`create role openwatt_writer nologin` where it is missing, then `grant openwatt_writer to` that user"
@@ -32,15 +32,15 @@ UNBOUND = (
 
 @functools.cache
 def _embedded(data_dir: Path) -> EmbeddedPostgres:
-    """One object for each folder, so that a process knows whether it is a user of the server."""
+    """The one object of each folder: it knows whether this process holds the server."""
     return EmbeddedPostgres(data_dir)
 
 
-class _Address:
-    """The address of another PostgreSQL, read again at each new connection where it stands in a file.
+class _ExternalAddress:
+    """The address of an external PostgreSQL, read again at each new connection where it stands in a file.
 
-    So a rotated password is taken up by every process that runs. While the file cannot be
-    used, what was last read goes on.
+    So every running process uses a rotated password. While the file cannot be
+    used, the address that was last read stays in use.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -64,21 +64,21 @@ class _Address:
 
 
 def locate_database(settings: Settings, *, start: bool = True) -> Callable[[], str]:
-    """What tells where the database is; with `start`, an embedded one that is down is started by asking.
+    """Returns the function that gives the connection string; with `start` it starts an embedded server.
 
-    Who only watches starts nothing: it is no user of the server, so nobody would stop it.
+    A process that only observes starts nothing: it does not hold the server, so nothing would stop it.
     """
     if settings.database_url:
-        return _Address(settings)
+        return _ExternalAddress(settings)
     server = _embedded(settings.data_dir)
     return server.ensure_running if start else server.conninfo
 
 
 def database_environment(settings: Settings) -> dict[str, str]:
-    """The settings by which a process of ours uses this database, and never starts one of its own.
+    """The settings with which a child process uses this database, and never starts one of its own.
 
     Raises:
-        DatabaseAwayError: the embedded server cannot be brought up.
+        DatabaseUnavailableError: the embedded server cannot be started.
     """
     url = locate_database(settings)()
     if not settings.database_url:
@@ -91,7 +91,7 @@ def database_environment(settings: Settings) -> dict[str, str]:
 
 
 def hold_database(settings: Settings) -> None:
-    """Keeps the embedded server up until `release_database`; another PostgreSQL keeps itself up."""
+    """Keeps the embedded server running until `release_database`; an external PostgreSQL needs nothing."""
     if not settings.database_url:
         _embedded(settings.data_dir).acquire()
 
@@ -112,18 +112,18 @@ def held_database(settings: Settings) -> Iterator[None]:
         release_database(settings)
 
 
-def connect(settings: Settings, *, start: bool = True, patience_s: int = 10) -> psycopg.Connection[Any]:
-    """A connection for work that takes its time: migrating, publishing, exporting.
+def connect(settings: Settings, *, start: bool = True, timeout_s: int = 10) -> psycopg.Connection[Any]:
+    """Opens a connection for long work: migrating, publishing, exporting.
 
-    `start` as for `locate_database`; `patience_s` is how long it waits for the server.
+    `start` as for `locate_database`; `timeout_s` is how long it waits for the server.
 
     Raises:
-        DatabaseAwayError: with the server's own words.
+        DatabaseUnavailableError: with the server's own words.
         PoolerError: a pooler between here and there does not keep sessions.
     """
     conninfo = locate_database(settings, start=start)()
     try:
-        connection = psycopg.connect(conninfo, autocommit=True, connect_timeout=patience_s)
+        connection = psycopg.connect(conninfo, autocommit=True, connect_timeout=timeout_s)
         try:
             check_sessions(connection, conninfo)
         except BaseException:
@@ -134,7 +134,7 @@ def connect(settings: Settings, *, start: bool = True, patience_s: int = 10) -> 
         if "local user with ID" in said:  # libpq takes the name of whoever connects where none is written
             said += ": let OPENWATT_DATABASE_URL name the user, as postgresql://user@host/database"
         refused = login_refused(said)
-        raise DatabaseAwayError(refused or f"the database does not answer: {said}") from error
+        raise DatabaseUnavailableError(refused or f"the database does not answer: {said}") from error
     return connection
 
 
@@ -142,12 +142,12 @@ def prepare_database(settings: Settings) -> None:
     """Migrates the database and loads the catalogue, where that is still to do.
 
     Raises:
-        DatabaseAwayError, PoolerError, RefusedError, SchemaError, CatalogueError: when it cannot be.
+        DatabaseUnavailableError, PoolerError, RefusedError, SchemaError, CatalogueError: when it cannot be.
     """
     with connect(settings) as connection:
         applied = migrate(connection)
         loaded = load_catalogue(connection)
-        with refusals(connection):  # what a reader's connection would be refused is said here, and once
+        with refusals(connection):  # what a reader's connection would be refused is reported here, once
             is_bound = bind_to_history(connection, READ_DEADLINE_S)
             connection.execute(statement("schema/number"))
     if not is_bound:

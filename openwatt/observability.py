@@ -9,9 +9,10 @@ from openwatt.settings import Settings
 from openwatt.store import pg_tools
 from openwatt.store.backup import newest_backup
 from openwatt.store.database import Database
-from openwatt.store.errors import DatabaseAwayError
-from openwatt.store.runs import ingest_states
+from openwatt.store.errors import DatabaseUnavailableError
+from openwatt.store.runs import count_runs
 from openwatt.store.server import server_of
+from openwatt.store.source_states import declared_source_states
 from openwatt.telemetry.logs.handlers import Identity, LogConfig
 from openwatt.telemetry.metrics.disks import DiskCollector
 from openwatt.telemetry.metrics.registry import BackupCollector, IngestCollector, IngestState
@@ -92,7 +93,7 @@ def backup_collector(folder: Path, database: Database) -> BackupCollector:
     def read_supported() -> bool | None:
         try:
             return pg_tools.supports(server_of(database).major)
-        except DatabaseAwayError:
+        except DatabaseUnavailableError:
             return None
 
     return BackupCollector(read, read_supported)
@@ -112,17 +113,19 @@ def ingest_collector(database: Database) -> IngestCollector:
     """Freshness of the data, asked of the database at each scrape."""
 
     def read() -> list[IngestState]:
+        states = declared_source_states(database, declared_sources(), drill=True)
+        runs = count_runs(database)
         return [
             IngestState(
                 state.source,
-                state.last_success_at,
-                state.runs,
-                last_look_at=state.last_look_at,
+                state.last_success_at.timestamp() if state.last_success_at else None,
+                runs[state.source],
+                last_look_at=state.last_look_at.timestamp(),
                 failures_in_a_row=state.failures_in_a_row,
-                cadence_s=state.cadence_s,
+                cadence_s=state.cadence_days * 86400.0 if state.cadence_days is not None else None,
                 reviews_pending=state.reviews_pending,
             )
-            for state in ingest_states(database, declared_sources())
+            for state in states
         ]
 
     return IngestCollector(read)

@@ -31,9 +31,9 @@ from openwatt.ingest.schedule import is_due, skip_reason, sort_sources, with_add
 from openwatt.observability import telemetry_config
 from openwatt.settings import Settings
 from openwatt.store.database import bind_to_history
-from openwatt.store.errors import DatabaseAwayError
+from openwatt.store.errors import DatabaseUnavailableError
 from openwatt.store.fetch_turns import INTERVAL_S, take_turn
-from openwatt.store.runs import SourceState, source_states
+from openwatt.store.source_states import SourceState, source_states
 from openwatt.telemetry.start import Telemetry, start_telemetry
 
 logger = logging.getLogger("openwatt.ingest")
@@ -246,7 +246,7 @@ class _Runner:
                         if ingestion is None or ingestion.connection.closed:
                             ingestion = self._ingestion(fetcher)
                         yield ingestion.run(source, file=file, since=since)
-                    except DatabaseAwayError as error:
+                    except DatabaseUnavailableError as error:
                         self.away = True
                         _log_away(error)
             finally:
@@ -276,7 +276,7 @@ class _Runner:
         )
 
 
-def _log_away(error: DatabaseAwayError) -> None:
+def _log_away(error: DatabaseUnavailableError) -> None:
     logger.log(logging.ERROR, "ingest without a database", extra={"reason": str(error)})
 
 
@@ -299,7 +299,7 @@ def _run_forever(runner: _Runner, chosen: Sequence[SourceDeclaration], every: fl
                 started_at = dt.datetime.now(dt.UTC)
                 for _result in runner.run(_select_due(runner, runner.reachable(chosen)), since=started_at):
                     pass  # each has its record in the log
-            except DatabaseAwayError as error:
+            except DatabaseUnavailableError as error:
                 _log_away(error)
             time.sleep(every * random.uniform(1 - _JITTER, 1 + _JITTER))  # noqa: S311 - no secret
     except KeyboardInterrupt:

@@ -14,7 +14,7 @@ def stored_market(settings: Settings) -> Iterator[StoredMarket]:
     """The market of the database, which is started and made ready where it is not.
 
     Raises:
-        DatabaseAwayError: when the database does not answer.
+        DatabaseUnavailableError: when the database does not answer.
     """
     with held_database(settings):
         prepare_database(settings)

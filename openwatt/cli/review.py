@@ -31,10 +31,10 @@ from openwatt.ingest.review import approve_run, check_same, read_again, reject_r
 from openwatt.ingest.sandbox import DocumentSandbox
 from openwatt.representations.runs import RunDetail, RunItem
 from openwatt.store.database import Connection, Database, bind_to_history
+from openwatt.store.documents import document_of_run
 from openwatt.store.errors import DecisionError, UnknownRunError
 from openwatt.store.overrides import AddressOverride, overrides_in_force, set_override
-from openwatt.store.reviews import RunFilter, StoredRun, document_of_run, run_numbered, runs_listed
-from openwatt.store.runs import Outcome
+from openwatt.store.runs import Outcome, RunFilter, StoredRun, find_run, list_runs
 from openwatt.store.tariffs import regulated_history
 
 LONGEST_NAME, LONGEST_REASON = 100, 1000
@@ -147,7 +147,7 @@ def review(
     every = every or outcome is not None
     wanted = RunFilter(source, outcome, undecided=not every)
     with _read(context) as database:
-        found = runs_listed(database, wanted, after=after, limit=limit + 1)
+        found = list_runs(database, wanted, after=after, limit=limit + 1)
     runs, more = found[:limit], len(found) > limit
     if as_json:
         _print_json({"runs": [RunItem.of(run) for run in runs], "after": runs[-1].run_id if more else None})
@@ -201,7 +201,7 @@ def show(
     The kept document is read again, so that its words can be shown.
     """
     with _read(context) as database:
-        run = run_numbered(database, run_id)
+        run = find_run(database, run_id)
     if run is None:
         raise Refused(f"there is no run {run_id}: `openwatt review --all` lists those there are")
     with _connected(context) as connection:

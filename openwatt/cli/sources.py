@@ -16,7 +16,7 @@ from openwatt.domain.freshness import SourceStatus, source_status, trouble_of
 from openwatt.domain.legal_time import PARIS
 from openwatt.ingest.declarations import SourceDeclaration, load_sources
 from openwatt.ingest.schedule import is_due, skip_reason, with_addresses
-from openwatt.store.runs import SourceState, source_states
+from openwatt.store.source_states import SourceState, source_states
 
 _COLOURS: dict[SourceStatus, str] = {
     "fresh": "green",

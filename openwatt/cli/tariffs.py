@@ -23,7 +23,7 @@ from openwatt.representations.csv_rows import csv_lines, to_csv
 from openwatt.representations.tariffs import TariffItem, TempoDayItem
 from openwatt.store.database import Database
 from openwatt.store.export import export_rows, export_size
-from openwatt.store.tariffs import PublishedTariff, TariffFilter, place_of, tariffs_on
+from openwatt.store.tariffs import PublishedTariff, TariffFilter, cursor_after, tariffs_on
 from openwatt.store.tempo import tempo_days
 
 _DAY = click.DateTime(["%Y-%m-%d"])
@@ -117,13 +117,13 @@ def tariffs(
 def _every_tariff(
     database: Database, wanted: TariffFilter, day: dt.date, known: dt.datetime | None
 ) -> Iterator[PublishedTariff]:
-    place = None
+    cursor = None
     while True:
-        found = tariffs_on(database, wanted, on=day, known_at=known, after=place, limit=_ROWS_A_READ)
+        found = tariffs_on(database, wanted, on=day, known_at=known, after=cursor, limit=_ROWS_A_READ)
         yield from found
         if len(found) < _ROWS_A_READ:
             return
-        place = place_of(found[-1])
+        cursor = cursor_after(found[-1])
 
 
 @click.command()

@@ -22,7 +22,7 @@ def answer_question(question: CustomerQuestion, market: StoredMarket) -> Custome
 
     Raises:
         QuestionError: when no contract can be costed, with the reasons.
-        DatabaseAwayError: when the contracts have to be read and cannot be.
+        DatabaseUnavailableError: when the contracts have to be read and cannot be.
     """
     at_power = market.at_power(question.power_kva)
     contracts = dict(at_power.contracts)

@@ -45,7 +45,7 @@ class StoredMarket:
     `version` says which edition of the data is current. A read takes about 10 ms a
     power; threads that need the same wait for one of them.
 
-    Every method raises DatabaseAwayError when it has to read and cannot.
+    Every method raises DatabaseUnavailableError when it has to read and cannot.
     """
 
     def __init__(self, database: Database, version: Callable[[], int]) -> None:

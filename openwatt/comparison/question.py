@@ -89,7 +89,7 @@ def read_question(
     Raises:
         QuestionError: with every fault that the fields have together. Where a field is None,
             its fault is the caller's, and there may be no other.
-        DatabaseAwayError: when the contracts have to be read and cannot be.
+        DatabaseUnavailableError: when the contracts have to be read and cannot be.
     """
     faults: list[QuestionFault] = []
     today = now.astimezone(PARIS).date()

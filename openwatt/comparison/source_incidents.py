@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from openwatt.domain.freshness import Trouble, trouble_of
 from openwatt.domain.tariff import Tariff
 from openwatt.store.database import Database
-from openwatt.store.runs import offer_states
+from openwatt.store.source_states import offer_states
 
 #: (supplier, offer) → its trouble; every other offer has none.
 OfferTroubles = Mapping[tuple[str, str], Trouble]
@@ -34,7 +34,7 @@ class KeptTroubles:
         self._read: tuple[int, OfferTroubles] = (-1, {})
 
     def current(self) -> OfferTroubles:
-        """The troubles of now. Raises DatabaseAwayError when they have to be read and cannot."""
+        """The troubles of now. Raises DatabaseUnavailableError when they have to be read and cannot."""
         version = self._version()
         with self._lock:
             if self._read[0] != version:

@@ -13,10 +13,11 @@ from openwatt.doctor.results import CheckFailedError, CheckSkippedError, Verdict
 from openwatt.domain.freshness import BROKEN_AFTER, FRESH_FOR, STALE_AFTER
 from openwatt.store import pg_tools
 from openwatt.store.editions import edition_is_loaded
-from openwatt.store.errors import DatabaseAwayError, PoolerError, SchemaError
+from openwatt.store.errors import DatabaseUnavailableError, PoolerError, SchemaError
 from openwatt.store.migrate import LEAST_POSTGRESQL, check_schema, newest_schema, read_schema
-from openwatt.store.runs import StoredIngestState, ingest_states
+from openwatt.store.runs import count_runs
 from openwatt.store.server import server_of
+from openwatt.store.source_states import SourceState, declared_source_states
 
 #: A statement that touches nothing takes less than a millisecond beside the service, 20 in another city.
 SLOWEST_ANSWER_S = 0.2
@@ -27,8 +28,8 @@ OLDEST_CATALOGUE = dt.timedelta(days=366)
 def check_database(context: CheckContext) -> Verdict:
     """It answers, and soon."""
     try:
-        connect(context.settings, start=False, patience_s=2).close()
-    except DatabaseAwayError as error:
+        connect(context.settings, start=False, timeout_s=2).close()
+    except DatabaseUnavailableError as error:
         if context.settings.database_url:
             raise
         raise CheckFailedError(
@@ -72,7 +73,7 @@ def check_migrations(context: CheckContext) -> Verdict:
 
 def check_catalogue(context: CheckContext) -> Verdict:
     """The edition that ships with this code is loaded, and not too old."""
-    with connect(context.settings, start=False, patience_s=2) as connection, connection.transaction():
+    with connect(context.settings, start=False, timeout_s=2) as connection, connection.transaction():
         loaded = edition_is_loaded(connection, shipped_edition())
     if not loaded:
         raise CheckFailedError("the catalogue of this code is not loaded")
@@ -89,31 +90,34 @@ def check_catalogue(context: CheckContext) -> Verdict:
 def check_sources(context: CheckContext) -> Verdict:
     """Every declared source that is looked at was read without fault in time."""
     with context.database() as database:
-        states = ingest_states(database, declared_sources())
+        states = declared_source_states(database, declared_sources(), drill=True)
+        outcomes = count_runs(database) if any(state.last_success_at is None for state in states) else {}
     if not states:
         raise CheckSkippedError("no source was ever looked at: the shipped catalogue stands alone")
-    now = context.now().timestamp()
+    now = context.now()
     stale = []
     for state in states:
         if state.last_success_at is None:
-            stale.append(f"{state.source} (never read: {_outcomes(state.runs)})")
+            stale.append(f"{state.source} (never read: {_outcomes(outcomes[state.source])})")
         elif state.failures_in_a_row >= BROKEN_AFTER:
             stale.append(f"{state.source} ({state.failures_in_a_row} failures in a row)")
-        elif (age_s := now - state.last_success_at) > _oldest_s(state):
-            stale.append(f"{state.source} (read {age_s / 86_400:.0f} days ago)")
+        elif (age := now - state.last_success_at) > _oldest(state):
+            stale.append(f"{state.source} (read {age / dt.timedelta(days=1):.0f} days ago)")
     if stale:
         raise CheckFailedError(
             f"{len(stale)} of {quantity(len(states), 'source')} stale or broken: {join_names(stale)}"
         )
-    fresh = sum(now - (state.last_success_at or 0) <= FRESH_FOR.total_seconds() for state in states)
+    fresh = sum(
+        state.last_success_at is not None and now - state.last_success_at <= FRESH_FOR for state in states
+    )
     waiting = sum(state.reviews_pending for state in states)
     besides = f"; {quantity(waiting, 'refused document')} to be decided on" if waiting else ""
     return ok(f"{fresh} of {quantity(len(states), 'source')} read within {FRESH_FOR.days} days{besides}")
 
 
-def _oldest_s(state: StoredIngestState) -> float:
+def _oldest(state: SourceState) -> dt.timedelta:
     """How old a success may be: as prices are trusted, or twice what the source itself is looked at."""
-    return max(STALE_AFTER.total_seconds(), 2 * (state.cadence_s or 0))
+    return max(STALE_AFTER, dt.timedelta(days=2 * (state.cadence_days or 0)))
 
 
 def _outcomes(runs: dict[str, int]) -> str:

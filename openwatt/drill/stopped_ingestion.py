@@ -8,8 +8,8 @@ from openwatt.bootstrap import connect
 from openwatt.settings import Settings
 from openwatt.store.runs import Outcome, Run, record_run
 
-#: No source that is declared has this name, so public health never tells of it; `ingest_states`, which feeds
-#: the alerts, does while a drill lasts, and never longer than an hour, should nobody end it.
+#: No source that is declared has this name, so public health never tells of it. The metrics that feed the
+#: alerts do, while a drill lasts, and never longer than an hour.
 SOURCE = "drill"
 _LAST_READ = dt.timedelta(days=30)
 _CADENCE_DAYS = 1
@@ -22,7 +22,7 @@ def stopped_ingestion(settings: Settings) -> Iterator[None]:
     The history is insert-only: what a drill writes down stays, and says that it was one.
 
     Raises:
-        DatabaseAwayError: with the server's own words.
+        DatabaseUnavailableError: with the server's own words.
     """
     now = dt.datetime.now(dt.UTC)
     with connect(settings) as connection:

@@ -22,7 +22,7 @@ from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 from openwatt.ingest.schedule import fill_in_season
 from openwatt.store.database import Connection
 from openwatt.store.documents import KeptDocument, keep_content, kept_document
-from openwatt.store.errors import CorrectionError, DatabaseAwayError
+from openwatt.store.errors import CorrectionError, DatabaseUnavailableError
 from openwatt.store.overrides import address_in_force
 from openwatt.store.reviews import decision_on
 from openwatt.store.runs import LastAnswer, Outcome, Run, last_answer, last_run, record_run
@@ -153,7 +153,7 @@ class Ingestion:
         its trace in the log.
 
         Raises:
-            DatabaseAwayError: the connection is lost; nothing of the run is stored.
+            DatabaseUnavailableError: the connection is lost; nothing of the run is stored.
         """
         began = time.monotonic()
         try:
@@ -168,7 +168,7 @@ class Ingestion:
                     result = self._run_with_check_in(source, file)
         except Exception as error:
             if self.connection.closed:
-                raise DatabaseAwayError(f"the database has gone during a look: {error}") from error
+                raise DatabaseUnavailableError(f"the database has gone during a look: {error}") from error
             raise
         result = replace(result, seconds=time.monotonic() - began)
         _log(result, dry_run=self.dry_run)

@@ -16,16 +16,10 @@ from openwatt.ingest.publication import publish_inspection, run_of
 from openwatt.ingest.readers.manual_table import is_typed_table, read_typed_table
 from openwatt.ingest.sandbox import DocumentSandbox
 from openwatt.store.database import Connection
+from openwatt.store.documents import document_of_run
 from openwatt.store.errors import DecisionError
-from openwatt.store.reviews import (
-    Decision,
-    StoredRun,
-    document_of_run,
-    periods_published_since,
-    record_decision,
-    undecided_run,
-)
-from openwatt.store.runs import record_run
+from openwatt.store.reviews import periods_published_since, record_decision, undecided_run
+from openwatt.store.runs import Decision, StoredRun, record_run
 from openwatt.store.source_locks import source_lock
 from openwatt.store.tariffs import Document, regulated_history, see_document
 

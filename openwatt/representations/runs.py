@@ -8,8 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from msgspec import UNSET, Meta, Struct, UnsetType, convert
 
 from openwatt.representations.tariffs import Next, Prices, Sha256
-from openwatt.store.reviews import Decision, StoredRun
-from openwatt.store.runs import Origin, Outcome
+from openwatt.store.runs import Decision, Origin, Outcome, StoredRun
 
 
 class DoubtItem(Struct, frozen=True, kw_only=True):

@@ -345,7 +345,7 @@ def _scratch_server(temporary: Path) -> Iterator[str]:
         with server:
             yield server.conninfo()
     finally:
-        shutil.rmtree(server.place.folder, ignore_errors=True)
+        shutil.rmtree(server.paths.folder, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -19,9 +19,9 @@ from psycopg.rows import kwargs_row
 from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from openwatt.store.circuit_breaker import Outage
+from openwatt.store.circuit_breaker import CircuitBreaker
 from openwatt.store.conninfo import preferring
-from openwatt.store.errors import DatabaseAwayError
+from openwatt.store.errors import DatabaseUnavailableError
 from openwatt.store.sql import statement
 
 T = TypeVar("T")
@@ -34,8 +34,8 @@ Connection: TypeAlias = psycopg.Connection[Any]
 
 _CONNECT: dict[str, Any] = {"autocommit": True, "connect_timeout": 2}
 
-# The pool warns of every attempt to connect; `Outage` says once that the database is away, and once that
-# it is back.
+# The pool warns of every attempt to connect; `CircuitBreaker` logs once that the database does not answer,
+# and once that it does again.
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 # Numbers inside jsonb keep every digit.
@@ -49,15 +49,15 @@ class BoundedConnection(psycopg.Connection[Any]):
     wait for its bytes is bounded here as well.
     """
 
-    patience_s: float | None = READ_DEADLINE_S
+    deadline_s: float | None = READ_DEADLINE_S
 
     def wait(self, gen: PQGen[T], interval: float = 0.1, timeout: float | None = None) -> T:
-        """What the server sends, within `patience_s`."""
+        """Returns what the server sends, within `deadline_s`."""
         try:
-            return super().wait(gen, interval, timeout or self.patience_s)
+            return super().wait(gen, interval, timeout or self.deadline_s)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                self.pgconn.finish()  # its answer may still come: nobody else may take it for theirs
+                self.pgconn.finish()  # its answer may still come, and is no other statement's
             raise
 
 
@@ -73,13 +73,13 @@ def _open(pool: ConnectionPool[BoundedConnection]) -> None:
     """Starts a pool's threads, all of them or none.
 
     Raises:
-        DatabaseAwayError: no more threads can be started.
+        DatabaseUnavailableError: no more threads can be started.
     """
     try:
         pool.open()
     except RuntimeError as error:
         pool.close(timeout=1)  # those that were started would stay for ever, and each attempt add more
-        raise DatabaseAwayError(
+        raise DatabaseUnavailableError(
             f"no connection can be made ({error}): raise the limit of processes (pids_limit, TasksMax)"
         ) from error
 
@@ -87,10 +87,10 @@ def _open(pool: ConnectionPool[BoundedConnection]) -> None:
 class Database:
     """One PostgreSQL as seen by one process.
 
-    `locate` returns the connection string; it is asked at each new connection, so
-    that an embedded server that died can be brought back first. Nothing is opened
+    `locate` returns the connection string; it is called for each new connection, so
+    that an embedded server that died is started first. Nothing is opened
     before the first read, and a forked child opens a pool of its own. `on_query` is
-    told the seconds that each read took, waiting for a connection included.
+    called with the seconds of each read, waiting for a connection included.
     """
 
     def __init__(
@@ -105,8 +105,8 @@ class Database:
         self._most_connections = most_connections
         self._lock = threading.Lock()
         self._opened: tuple[int, ConnectionPool[BoundedConnection]] | None = None
-        self._outage = Outage(self._attempt, self._renew)
-        self._answered: tuple[str, str] | None = None
+        self._breaker = CircuitBreaker(self._attempt, self._renew)
+        self._last_server: tuple[str, str] | None = None
         """Host and port of the server that was reached last."""
 
     def _address(self) -> str:
@@ -116,12 +116,12 @@ class Database:
         for longer than a reader may.
         """
         conninfo = self._locate()
-        return preferring(conninfo, *self._answered) if self._answered else conninfo
+        return preferring(conninfo, *self._last_server) if self._last_server else conninfo
 
     def _configure(self, connection: Connection) -> None:
         """Binds a new connection to the role that may only read and insert, where the server has it."""
         bind_to_history(connection, READ_DEADLINE_S)
-        self._answered = connection.info.host, str(connection.info.port)
+        self._last_server = connection.info.host, str(connection.info.port)
 
     def _attempt(self) -> None:
         """Raises unless the database answers."""
@@ -129,7 +129,7 @@ class Database:
             self._configure(connection)
 
     def _renew(self) -> None:
-        """Replaces the connections that an outage has left in the pool, broken or not."""
+        """Replaces the connections of before the breaker opened, broken or not."""
         self._pool().drain()
 
     def _pool(self) -> ConnectionPool[BoundedConnection]:
@@ -140,7 +140,7 @@ class Database:
                         self._address,
                         connection_class=BoundedConnection,
                         kwargs=_CONNECT,
-                        min_size=0,  # a pool that grows on demand tries again as soon as it is asked again
+                        min_size=0,  # a pool that grows on demand tries again at the next request
                         max_size=self._most_connections,
                         configure=self._configure,
                         reconnect_timeout=READ_DEADLINE_S,
@@ -154,16 +154,16 @@ class Database:
         return self._opened[1]
 
     def read(self, name: str, parameters: Mapping[str, object], row: Callable[..., T]) -> list[T]:
-        """The rows of the statement `name`, each made by `row` from its columns as keywords.
+        """Returns the rows of the statement `name`, each made by `row` from its columns as keywords.
 
         A connection that broke while idle is replaced and the statement sent again.
 
         Raises:
-            DatabaseAwayError: when no answer came within `READ_DEADLINE_S`, or at once
-                while the database is known to be away.
+            DatabaseUnavailableError: when no answer came within `READ_DEADLINE_S`, or at once
+                while the circuit breaker is open.
         """
-        if self._outage.lasts:
-            raise DatabaseAwayError("the database does not answer")
+        if self._breaker.is_open:
+            raise DatabaseUnavailableError("the database does not answer")
         started = time.monotonic()
         try:
             return self._read(name, parameters, row, started + READ_DEADLINE_S)
@@ -180,31 +180,31 @@ class Database:
                 break
             try:
                 with self._pool().connection(timeout=remaining) as connection:
-                    connection.patience_s = remaining
+                    connection.deadline_s = remaining
                     with connection.cursor(row_factory=kwargs_row(row)) as cursor:
                         return cursor.execute(statement(name), parameters).fetchall()
-            except (PoolTimeout, DatabaseAwayError) as error:
+            except (PoolTimeout, DatabaseUnavailableError) as error:
                 failure = error
                 break
             except (psycopg.OperationalError, psycopg.InterfaceError) as error:
                 failure = error
         if not isinstance(failure, errors.QueryCanceled):  # a server that breaks off one statement is there
-            self._outage.begin(str(failure))
-        raise DatabaseAwayError("the database does not answer") from failure
+            self._breaker.open(str(failure))
+        raise DatabaseUnavailableError("the database does not answer") from failure
 
     def read_number(self, name: str) -> int:
-        """The one whole number that the statement `name` answers."""
+        """The one whole number that the statement `name` returns."""
         rows = self.read(name, {}, lambda **row: int(row.popitem()[1]))
         return rows[0]
 
     def statistics(self) -> dict[str, int]:
-        """What the pool counts, in psycopg_pool's own words; empty before the first read."""
+        """The pool's own statistics, by psycopg_pool's names; empty before the first read."""
         return dict(self._opened[1].get_stats()) if self._opened else {}
 
     def close(self) -> None:
         """Closes this process's pool; a later read opens another."""
         atexit.unregister(self.close)
-        self._outage.forget()
+        self._breaker.reset()
         if self._opened is not None and self._opened[0] == os.getpid():
             self._opened[1].close()
         self._opened = None

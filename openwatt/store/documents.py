@@ -43,3 +43,9 @@ def kept_document(connection: Connection, reference: str) -> KeptDocument | None
     """A kept document by its reference."""
     with connection.cursor(row_factory=kwargs_row(KeptDocument)) as cursor:
         return cursor.execute(statement("documents/content"), {"reference": reference}).fetchone()
+
+
+def document_of_run(connection: Connection, run_id: int) -> KeptDocument | None:
+    """The document that a run found; None when it found none."""
+    with connection.cursor(row_factory=kwargs_row(KeptDocument)) as cursor:
+        return cursor.execute(statement("documents/of_run"), {"run_id": run_id}).fetchone()

@@ -3,7 +3,7 @@
 from openwatt.domain.errors import OpenWattError
 
 
-class DatabaseAwayError(OpenWattError):
+class DatabaseUnavailableError(OpenWattError):
     """The database does not answer."""
 
 

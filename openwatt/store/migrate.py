@@ -33,7 +33,7 @@ def read_schema(database: Database) -> int:
 
     Raises:
         SchemaError: it has none, or the user may not read it.
-        DatabaseAwayError: it does not answer.
+        DatabaseUnavailableError: it does not answer.
     """
     try:
         return database.read_number("schema/number")

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
-from openwatt.store.errors import DatabaseAwayError, RefusedError
+from openwatt.store.errors import DatabaseUnavailableError, RefusedError
 from openwatt.store.sql import statement
 
 
@@ -18,7 +18,7 @@ def refusals(connection: psycopg.Connection[object]) -> Iterator[None]:
 
     Raises:
         RefusedError: naming the remedy.
-        DatabaseAwayError: the connection broke.
+        DatabaseUnavailableError: the connection broke.
     """
     try:
         yield
@@ -42,7 +42,7 @@ def refusals(connection: psycopg.Connection[object]) -> Iterator[None]:
                 f"the disk of the database is full ({said}): free some of it, then start again"
             ) from error
         if isinstance(error, psycopg.OperationalError) and connection.broken:
-            raise DatabaseAwayError(f"the database does not answer: {said}") from error
+            raise DatabaseUnavailableError(f"the database does not answer: {said}") from error
         raise RefusedError(
             f"the database {database} refuses to be made ready ({said}): see the log of PostgreSQL"
         ) from error

@@ -1,9 +1,9 @@
-"""Runs of the ingestion in the database: what came of each look at a source."""
+"""Runs of the ingestion in the database: the outcome of each look at a source, and what was decided on it."""
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from psycopg.rows import kwargs_row
@@ -15,16 +15,20 @@ from openwatt.store.sql import statement
 Outcome = Literal["published", "unchanged", "refused", "unreadable", "unreachable"]
 #: How a document came: from its address, as a file, or by a review that let a refused one through.
 Origin = Literal["address", "file", "review"]
+Verdict = Literal["approved", "rejected"]
+
+#: A run's number is a bigint; nothing beyond can be one.
+LARGEST_RUN_ID = 2**63 - 1
 
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What came of one look at a source.
+    """One look at a source, as it is recorded.
 
-    `offers` are those whose state the run tells; `document` is a kept document's
-    reference; `etag` and `last_modified` are what the next look asks with; `reader`
+    `offers` are those whose state the run tells; `document` is a stored document's
+    reference; `etag` and `last_modified` are sent with the next request; `reader`
     names what read the document, with its version.
     """
 
@@ -44,10 +48,37 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredRun(Run):
-    """A run as the database holds it."""
+class Decision:
+    """What a person decided on a refused run, once; an approval names the run that published."""
 
     run_id: int
+    decision: Verdict
+    reviewer: str
+    reason: str
+    decided_at: dt.datetime
+    published_run_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRun(Run):
+    """A run as the database holds it, with its document and the decision on that.
+
+    `document_bytes` is None where the bytes are not stored.
+    """
+
+    run_id: int
+    document_title: str | None
+    document_sha256: str | None
+    document_bytes: int | None
+    decision: Decision | None
+
+
+class RunFilter(NamedTuple):
+    """Which runs are listed; None selects all. `undecided` selects those that wait for a decision."""
+
+    source: str | None = None
+    outcome: str | None = None
+    undecided: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +103,24 @@ def record_run(connection: Connection, run: Run) -> int:
     return int(row[0])
 
 
+def list_runs(
+    database: Database, wanted: RunFilter, *, after: int | None = None, limit: int
+) -> list[StoredRun]:
+    """Runs from the newest to the oldest, at most `limit`, of those that follow the run `after`."""
+    return database.read("runs/list", _parameters(wanted, after=after, limit=limit), _stored_run)
+
+
+def find_run(database: Database | Connection, run_id: int) -> StoredRun | None:
+    """The run of a number; None when there is no such."""
+    parameters = _parameters(RunFilter(), run_id=run_id)
+    if isinstance(database, Database):
+        return next(iter(database.read("runs/list", parameters, _stored_run)), None)
+    return _first(database, parameters)
+
+
 def last_run(connection: Connection, source: str) -> StoredRun | None:
     """The newest run of a source."""
-    with connection.cursor(row_factory=kwargs_row(_stored)) as cursor:
-        return cursor.execute(statement("runs/last"), {"source": source}).fetchone()
-
-
-def _stored(offers: list[str], **row: Any) -> StoredRun:
-    return StoredRun(offers=tuple(offers), **row)
+    return _first(connection, _parameters(RunFilter(source)))
 
 
 def last_answer(connection: Connection, source: str) -> LastAnswer | None:
@@ -88,71 +129,34 @@ def last_answer(connection: Connection, source: str) -> LastAnswer | None:
         return cursor.execute(statement("runs/last_answer"), {"source": source}).fetchone()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceState:
-    """What the runs of one source mean together."""
-
-    source: str
-    supplier: str | None
-    offers: list[str]
-    outcome: Outcome
-    last_look_at: dt.datetime
-    last_success_at: dt.datetime | None
-    failures_in_a_row: int
-    cadence_days: int | None
-    reviews_pending: int
+def count_runs(database: Database) -> dict[str, dict[str, int]]:
+    """How often each outcome came, by source."""
+    counts: dict[str, dict[str, int]] = {}
+    for source, outcome, runs in database.read(
+        "runs/count", {}, lambda source, outcome, runs: (source, outcome, runs)
+    ):
+        counts.setdefault(source, {})[outcome] = runs
+    return counts
 
 
-def source_states(connection: Connection) -> list[SourceState]:
-    """The state of every source that was ever looked at, by its name."""
-    with connection.cursor(row_factory=kwargs_row(SourceState)) as cursor:
-        return cursor.execute(statement("sources/states")).fetchall()
+def _parameters(
+    wanted: RunFilter, *, run_id: int | None = None, after: int | None = None, limit: int = 1
+) -> dict[str, object]:
+    return {**wanted._asdict(), "run_id": run_id, "after": after, "limit": limit}
 
 
-def declared_source_states(database: Database, declared: Collection[str]) -> list[SourceState]:
-    """The state of every declared source that was ever looked at, by its name."""
-    return database.read("sources/declared_states", {"declared": list(declared)}, SourceState)
+def _first(connection: Connection, parameters: dict[str, object]) -> StoredRun | None:
+    with connection.cursor(row_factory=kwargs_row(_stored_run)) as cursor:
+        return cursor.execute(statement("runs/list"), parameters).fetchone()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferState:
-    """An offer whose source has failed since its last success, and how the newest run ended."""
-
-    supplier: str | None
-    offer: str
-    outcome: Outcome
-    failures_in_a_row: int
-
-
-def offer_states(database: Database, declared: Collection[str]) -> list[OfferState]:
-    """Every offer that has a declared source which does not stand well."""
-    return database.read("sources/offer_states", {"declared": list(declared)}, OfferState)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredIngestState:
-    """One source that was looked at, its instants in Unix seconds.
-
-    `outcome` is that of its newest run; `last_success_at` is None before the first
-    success; `failures_in_a_row` counts the runs since then; `cadence_s` is None where
-    no run has said it; `reviews_pending` counts documents that were refused and that
-    nobody has decided on.
-    """
-
-    source: str
-    outcome: Outcome
-    last_look_at: float
-    last_success_at: float | None
-    failures_in_a_row: int
-    cadence_s: int | None
-    reviews_pending: int
-    runs: dict[str, int]
-
-
-def ingest_states(database: Database, declared: Collection[str]) -> list[StoredIngestState]:
-    """The state of every declared source that was ever looked at, and of a drill while it lasts.
-
-    A source that is declared no longer keeps its runs and figures, but nobody looks at
-    it any more: its state would alarm for ever.
-    """
-    return database.read("sources/ingest_states", {"declared": list(declared)}, StoredIngestState)
+def _stored_run(**row: Any) -> StoredRun:
+    row["offers"] = tuple(row["offers"])
+    for name in ("started_at", "finished_at"):
+        row[name] = row[name].astimezone(dt.UTC)
+    decided = {name: row.pop(name) for name in ("decision", "reviewer", "reason", "published_run_id")}
+    decided_run, decided_at = row.pop("decided_run_id"), row.pop("decided_at")
+    decision = None
+    if decided_run is not None:
+        decision = Decision(run_id=decided_run, decided_at=decided_at.astimezone(dt.UTC), **decided)
+    return StoredRun(**row, decision=decision)

@@ -49,7 +49,7 @@ _DOCUMENT_COLUMNS = tuple(f.name for f in fields(Document))
 
 
 class TariffFilter(NamedTuple):
-    """Which contracts are asked for; None asks for all. Supplier and offer match in any case of letters."""
+    """Which contracts are read; None selects all. Supplier and offer match in any case of letters."""
 
     supplier: str | None = None
     offer: str | None = None
@@ -58,8 +58,8 @@ class TariffFilter(NamedTuple):
     regulated: bool | None = None
 
 
-class Place(NamedTuple):
-    """Where a list of tariffs stopped: the order's own key of its last row."""
+class Cursor(NamedTuple):
+    """The position in a list of tariffs: the sort key of a page's last row."""
 
     regulated: bool
     supplier: str
@@ -69,10 +69,10 @@ class Place(NamedTuple):
     applies_from: dt.date | None = None
 
 
-def place_of(published: PublishedTariff, *, in_history: bool = False) -> Place:
-    """The place after which the next page of a list, or of a history, begins."""
+def cursor_after(published: PublishedTariff, *, in_history: bool = False) -> Cursor:
+    """The cursor after which the next page of a list, or of a history, begins."""
     tariff = published.tariff
-    return Place(
+    return Cursor(
         published.regulated,
         tariff.supplier,
         tariff.offer,
@@ -88,12 +88,12 @@ def tariffs_on(
     *,
     on: dt.date,
     known_at: dt.datetime | None = None,
-    after: Place | None = None,
+    after: Cursor | None = None,
     limit: int,
 ) -> list[PublishedTariff]:
     """The tariff of each contract on a day, regulated offers first, at most `limit`.
 
-    `known_at` asks what was believed at that instant. A contract whose last known
+    `known_at` selects what was known at that instant. A contract whose last known
     tariff ended before `on` is included with that tariff: its `applies_to` says so.
     """
     parameters = _parameters(wanted, after, limit) | {"on": on, "known_at": known_at or "infinity"}
@@ -106,7 +106,7 @@ def tariff_history(
     *,
     since: dt.date,
     until: dt.date,
-    after: Place | None = None,
+    after: Cursor | None = None,
     limit: int,
 ) -> list[PublishedTariff]:
     """Every tariff that was in force on a day from `since` to `until`, both included, at most `limit`."""
@@ -114,9 +114,9 @@ def tariff_history(
     return database.read("tariffs/history", parameters, published_row)
 
 
-def _parameters(wanted: TariffFilter, after: Place | None, limit: int) -> dict[str, object]:
-    place = after._asdict() if after else dict.fromkeys(Place._fields)
-    return wanted._asdict() | {f"after_{name}": value for name, value in place.items()} | {"limit": limit}
+def _parameters(wanted: TariffFilter, after: Cursor | None, limit: int) -> dict[str, object]:
+    cursor = after._asdict() if after else dict.fromkeys(Cursor._fields)
+    return wanted._asdict() | {f"after_{name}": value for name, value in cursor.items()} | {"limit": limit}
 
 
 def _in_order(option: str, prices: Mapping[str, Decimal]) -> dict[str, Decimal]:

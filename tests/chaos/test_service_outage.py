@@ -155,7 +155,7 @@ def other_postgres(home: Home) -> Iterator[EmbeddedPostgres]:
 
 
 def test_another_postgresql_may_stop_and_start_again(home: Home, other_postgres: EmbeddedPostgres) -> None:
-    url = f"postgresql:///openwatt?host={other_postgres.place.sockets}&user=openwatt"
+    url = f"postgresql:///openwatt?host={other_postgres.paths.sockets}&user=openwatt"
     service = home.service(OPENWATT_DATABASE_URL=url).ready()
     outages = 0
 

@@ -29,7 +29,7 @@ class Guarded:
     def __init__(self, postgres: EmbeddedPostgres, folder: Path) -> None:
         self._conninfo = postgres.conninfo()
         self.file = folder / "database-url"
-        access = postgres.place.cluster / "pg_hba.conf"
+        access = postgres.paths.cluster / "pg_hba.conf"
         access.write_text(f"local all owner scram-sha-256\n{access.read_text()}")
         with psycopg.connect(self._conninfo, autocommit=True) as connection:
             connection.execute("create role owner login createrole")

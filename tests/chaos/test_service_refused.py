@@ -46,7 +46,7 @@ def test_a_role_without_rights_is_refused_once_and_at_the_start(
     with EmbeddedPostgres(empty_home.data) as postgres:
         with psycopg.connect(postgres.conninfo()) as connection:
             connection.execute(rights.encode())
-        url = f"postgresql://guest@/openwatt?host={postgres.place.sockets}"
+        url = f"postgresql://guest@/openwatt?host={postgres.paths.sockets}"
         said = _refused(empty_home.service(OPENWATT_DATABASE_URL=url))
     assert said.count("OpenWatt cannot start: ") == said.count(sentence) == 1
     assert "`grant " in said

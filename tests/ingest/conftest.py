@@ -14,7 +14,8 @@ from openwatt.ingest.fetching.client import Fetcher, FetchLimits
 from openwatt.ingest.inspection import Inspection, inspect_document
 from openwatt.ingest.pipeline import Ingestion, RunResult
 from openwatt.store.database import Database, bind_to_history
-from openwatt.store.runs import SourceState, StoredRun, last_run, source_states
+from openwatt.store.runs import StoredRun, last_run
+from openwatt.store.source_states import SourceState, source_states
 from openwatt.store.tariffs import PublishedTariff, TariffFilter, tariffs_on
 from tests.ingest.document_server import Site, site
 

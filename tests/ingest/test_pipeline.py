@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from openwatt.ingest.pipeline import RunResult
-from openwatt.store.errors import DatabaseAwayError
+from openwatt.store.errors import DatabaseUnavailableError
 from openwatt.store.runs import Run, record_run
 from openwatt.store.tariffs import PublishedTariff
 from tests.chaos.running import wait_until
@@ -263,7 +263,7 @@ def test_a_lost_connection_is_said_as_such(lumiere: Desk, filled_url: str) -> No
     with psycopg.connect(filled_url, autocommit=True) as other:
         pid = lumiere.connection.info.backend_pid
         other.execute("select pg_terminate_backend(%s)", [pid])
-    with pytest.raises(DatabaseAwayError, match="the database has gone"):
+    with pytest.raises(DatabaseUnavailableError, match="the database has gone"):
         lumiere.look(YELI)
 
 

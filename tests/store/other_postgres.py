@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 import psycopg
 
-from openwatt.store.embedded import paths as embedded_place
+from openwatt.store.embedded import paths as server_paths
 from openwatt.store.embedded.paths import Account, bundled, find_binaries
 from tests.programs import find_program
 
@@ -124,7 +124,7 @@ _ROOTS = [
 
 #: Other servers than the embedded one, by their major version.
 INSTALLED = {programs.version: programs for root in _ROOTS for programs in _of_system(root)}
-EMBEDDED = Programs(int(embedded_place.MAJOR), bundled() / "bin", is_embedded=True)
+EMBEDDED = Programs(int(server_paths.MAJOR), bundled() / "bin", is_embedded=True)
 #: Every server at hand, the oldest first.
 AT_HAND = [*(INSTALLED[version] for version in sorted(INSTALLED)), EMBEDDED]
 

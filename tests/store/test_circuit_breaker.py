@@ -13,9 +13,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from openwatt.store.circuit_breaker import Outage
+from openwatt.store.circuit_breaker import CircuitBreaker
 from openwatt.store.database import Database
-from openwatt.store.errors import DatabaseAwayError
+from openwatt.store.errors import DatabaseUnavailableError
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NOWHERE = "postgresql:///none?host=/nonexistent"
@@ -56,11 +56,11 @@ def test_the_wait_goes_on_whatever_an_attempt_raises(caplog: pytest.LogCaptureFi
             raise raised.pop(0)
 
     ended = threading.Event()
-    outage = Outage(attempt, ended.set)
-    outage.begin("gone")
-    assert outage.lasts
+    breaker = CircuitBreaker(attempt, ended.set)
+    breaker.open("gone")
+    assert breaker.is_open
     assert ended.wait(10)
-    assert wait_until(lambda: not outage.lasts)
+    assert wait_until(lambda: not breaker.is_open)
     said = [record for record in caplog.records if record.message == "the database does not answer yet"]
     assert [record.__dict__["reason"] for record in said] == [
         "ValueError: a reply that nobody foresaw",
@@ -82,10 +82,10 @@ def test_the_wait_goes_on_when_the_connections_cannot_be_renewed() -> None:
             raise failures.pop(0)
         ended.set()
 
-    outage = Outage(lambda: None, renew)
-    outage.begin("gone")
+    breaker = CircuitBreaker(lambda: None, renew)
+    breaker.open("gone")
     assert ended.wait(10)
-    assert wait_until(lambda: not outage.lasts)
+    assert wait_until(lambda: not breaker.is_open)
     assert not failures
 
 
@@ -94,27 +94,27 @@ def test_a_wait_that_is_ended_by_force_refuses_no_reader() -> None:
     def attempt() -> None:
         raise SystemExit  # no `Exception`: nothing of ours raises it, a debugger or a signal might
 
-    outage = Outage(attempt, lambda: None)
+    breaker = CircuitBreaker(attempt, lambda: None)
     for _ in range(2):
-        outage.begin("gone")
-        assert outage.lasts
-        assert wait_until(lambda: not outage.lasts)
+        breaker.open("gone")
+        assert breaker.is_open
+        assert wait_until(lambda: not breaker.is_open)
 
 
 def test_without_a_thread_nothing_is_remembered_and_the_next_reader_tries_again(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     ended = threading.Event()
-    outage = Outage(lambda: None, ended.set)
+    breaker = CircuitBreaker(lambda: None, ended.set)
     with no_more_threads(monkeypatch):
         for _ in range(3):
-            outage.begin("gone")
-            assert not outage.lasts
+            breaker.open("gone")
+            assert not breaker.is_open
     said = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert [record.message.partition(":")[0] for record in said] == ["no thread can wait for the database"]
     assert "pids_limit" in said[0].message
-    outage.begin("gone")
-    assert outage.lasts
+    breaker.open("gone")
+    assert breaker.is_open
     assert ended.wait(10)
 
 
@@ -127,7 +127,7 @@ def test_a_pool_that_cannot_start_leaves_no_thread_and_the_next_read_is_answered
     if first < 4:  # the pool's own threads: a scheduler and three workers
         with no_more_threads(monkeypatch, first=first):
             for _ in range(3):
-                with pytest.raises(DatabaseAwayError):
+                with pytest.raises(DatabaseUnavailableError):
                     opened.read_number("schema/number")
         assert wait_until(lambda: threading.active_count() == before), threading.enumerate()
     assert opened.read_number("schema/number") > 0
@@ -154,7 +154,7 @@ def test_under_a_real_limit_of_processes_the_service_finds_its_database_again(fi
 LIMITED = f"""
 import os, resource, sys, threading, time
 from openwatt.store.database import Database
-from openwatt.store.errors import DatabaseAwayError
+from openwatt.store.errors import DatabaseUnavailableError
 found = sys.argv[1]
 where = ["{NOWHERE}"]
 database = Database(lambda: where[0])
@@ -165,7 +165,7 @@ resource.setrlimit(resource.RLIMIT_NPROC, (1, limit[1]))
 for _ in range(2):
     try:
         database.read_number("schema/number")
-    except DatabaseAwayError as error:
+    except DatabaseUnavailableError as error:
         assert "can't start new thread" in str(error.__cause__), error.__cause__
         print("away")
 os.setresuid(0, 0, 0)
@@ -175,7 +175,7 @@ until = time.monotonic() + 20
 while True:
     try:
         database.read_number("schema/number")
-    except DatabaseAwayError:
+    except DatabaseUnavailableError:
         assert time.monotonic() < until
         time.sleep(0.1)
     else:

@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from openwatt.store.conninfo import preferring, variables_of
 from openwatt.store.database import Database
-from openwatt.store.errors import DatabaseAwayError
+from openwatt.store.errors import DatabaseUnavailableError
 
 READERS = 4
 
@@ -40,7 +40,7 @@ def test_a_first_server_that_hangs_costs_one_wait_and_no_more(
         together.wait(30)
         try:
             return opened.read_number("schema/number") > 0
-        except DatabaseAwayError:
+        except DatabaseUnavailableError:
             return False
 
     with ThreadPoolExecutor(READERS) as readers:

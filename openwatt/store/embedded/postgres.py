@@ -18,17 +18,17 @@ from typing import Self
 
 from psycopg.conninfo import make_conninfo
 
-from openwatt.store.embedded import paths as embedded_place
+from openwatt.store.embedded import paths as server_paths
 from openwatt.store.embedded.paths import (
     ENVIRONMENT,
     MAJOR,
     PORT,
     REMEDY,
     EmbeddedPostgresError,
-    Place,
+    ServerPaths,
     check_private,
     find_binaries,
-    find_place,
+    find_paths,
     make_folder,
     make_private,
     run,
@@ -90,14 +90,14 @@ class EmbeddedPostgres:
         os.register_at_fork(after_in_child=self._disown)
 
     @cached_property
-    def place(self) -> Place:
+    def paths(self) -> ServerPaths:
         """Where the server lives and as whom it runs; decided once, creates nothing."""
         with self._in_plain_words():
-            return find_place(self.data_dir, self._fallback_root, self._socket_root)
+            return find_paths(self.data_dir, self._fallback_root, self._socket_root)
 
     def conninfo(self) -> str:
         """How libpq reaches the server; it need not be running."""
-        return make_conninfo(host=str(self.place.sockets), port=PORT, dbname="openwatt", user="openwatt")
+        return make_conninfo(host=str(self.paths.sockets), port=PORT, dbname="openwatt", user="openwatt")
 
     def ensure_running(self) -> str:
         """The conninfo of a server that answers; one that is down is started, at first use created."""
@@ -111,7 +111,7 @@ class EmbeddedPostgres:
         with self._in_plain_words(), self._alone():
             self._start_if_down()
             if self._users is None:
-                users = self.place.open("users.lock")
+                users = self.paths.open("users.lock")
                 # Free, or shared by other users: who stops the server holds start.lock as well.
                 self._lock(users, fcntl.LOCK_SH)
                 self._users = users
@@ -150,8 +150,8 @@ class EmbeddedPostgres:
     def _start_if_down(self) -> None:
         if self._answers():
             return
-        make_private(self.place.sockets, self.place.account)
-        server = self.place.open("server.lock")
+        make_private(self.paths.sockets, self.paths.account)
+        server = self.paths.open("server.lock")
         try:
             # Held: the server is still starting, recovering or ending, left so by a process that was killed.
             deadline = time.monotonic() + START_SECONDS
@@ -161,7 +161,7 @@ class EmbeddedPostgres:
                 if self._lost_its_socket():
                     logger.warning(
                         "the embedded PostgreSQL is restarted, for its socket was removed",
-                        extra={"path": str(self.place.socket)},
+                        extra={"path": str(self.paths.socket)},
                     )
                     self._stop()
                     deadline = time.monotonic() + START_SECONDS
@@ -175,20 +175,20 @@ class EmbeddedPostgres:
 
     def _launch(self, server: int) -> tuple[int, int]:
         """Starts the postmaster with its lock; returns its pid, and where its words start in the log."""
-        place = self.place
-        programs = find_binaries(embedded_place.bundled(), place.account, self._fallback_root)
+        paths = self.paths
+        programs = find_binaries(server_paths.bundled(), paths.account, self._fallback_root)
         self._create_cluster(programs)
         self._forget_stale_files()
-        if place.folder != self.data_dir:
+        if paths.folder != self.data_dir:
             logger.warning(
                 "the embedded PostgreSQL keeps its data elsewhere: its account cannot enter the data folder",
-                extra={"data_dir": str(self.data_dir), "database_dir": str(place.folder)},
+                extra={"data_dir": str(self.data_dir), "database_dir": str(paths.folder)},
             )
         with suppress(FileNotFoundError):
-            if place.log.stat().st_size > LOG_BYTES:
-                place.log.replace(place.log.with_suffix(".log.1"))
-        log = self.place.open(place.log.name)
-        settings = FIXED | shared_memory() | {"unix_socket_directories": f'"{place.sockets}"'}
+            if paths.log.stat().st_size > LOG_BYTES:
+                paths.log.replace(paths.log.with_suffix(".log.1"))
+        log = self.paths.open(paths.log.name)
+        settings = FIXED | shared_memory() | {"unix_socket_directories": f'"{paths.sockets}"'}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         try:
             said_from = os.fstat(log).st_size
@@ -201,7 +201,7 @@ class EmbeddedPostgres:
                     "sh",
                     programs / "postgres",
                     "-D",
-                    place.cluster,
+                    paths.cluster,
                     *options,
                 ],
                 stdin=subprocess.DEVNULL,
@@ -212,9 +212,9 @@ class EmbeddedPostgres:
                 umask=0o077,
                 start_new_session=True,  # Ctrl-C ends the users, and the last one ends the server
                 pass_fds=(server,),
-                user=place.account.uid if place.account else None,
-                group=place.account.gid if place.account else None,
-                extra_groups=[] if place.account else None,
+                user=paths.account.uid if paths.account else None,
+                group=paths.account.gid if paths.account else None,
+                extra_groups=[] if paths.account else None,
                 check=False,
             )
         finally:
@@ -235,17 +235,17 @@ class EmbeddedPostgres:
 
     def _create_cluster(self, programs: Path) -> None:
         """A cluster with its database, made aside and put in place by one rename: whole or not there."""
-        place = self.place
+        paths = self.paths
         with suppress(OSError):
-            place.cluster.rmdir()  # an empty folder is nobody's
-        if place.cluster.exists():
+            paths.cluster.rmdir()  # an empty folder is nobody's
+        if paths.cluster.exists():
             self._refuse_another_cluster()
             return
-        for left in place.folder.glob("postgresql.new-*"):
+        for left in paths.folder.glob("postgresql.new-*"):
             shutil.rmtree(left, ignore_errors=True)
-        being_made = Path(tempfile.mkdtemp(prefix="postgresql.new-", dir=place.folder))
-        if place.account:
-            os.chown(being_made, place.account.uid, place.account.gid)
+        being_made = Path(tempfile.mkdtemp(prefix="postgresql.new-", dir=paths.folder))
+        if paths.account:
+            os.chown(being_made, paths.account.uid, paths.account.gid)
         settings = [word for name, value in TUNABLE.items() for word in ("-c", f"{name}={value}")]
         # The builtin locale orders text alike on every machine, whatever locales it has.
         status, said = run(
@@ -258,25 +258,25 @@ class EmbeddedPostgres:
             *("--username=openwatt", "--auth-local=trust", "--auth-host=reject", "--encoding=UTF8"),
             *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
             *("--data-checksums", "--no-instructions", *settings),
-            account=place.account,
+            account=paths.account,
         )
         if status:
             shutil.rmtree(being_made, ignore_errors=True)
             full = "its disk is full: free some of it, or " if "No space left on device" in said else ""
             said = "\n".join(said.splitlines()[-8:])
             raise EmbeddedPostgresError(
-                f"the embedded PostgreSQL could not create its data in {place.folder}; {full}{REMEDY}. "
+                f"the embedded PostgreSQL could not create its data in {paths.folder}; {full}{REMEDY}. "
                 f"It said:\n{said}"
             )
-        being_made.rename(place.cluster)
-        folder = os.open(place.folder, os.O_RDONLY)
+        being_made.rename(paths.cluster)
+        folder = os.open(paths.folder, os.O_RDONLY)
         try:
             os.fsync(folder)
         finally:
             os.close(folder)
 
     def _refuse_another_cluster(self) -> None:
-        cluster = self.place.cluster
+        cluster = self.paths.cluster
         try:
             major = (cluster / "PG_VERSION").read_text().strip()
         except FileNotFoundError:
@@ -292,21 +292,21 @@ class EmbeddedPostgres:
     def _forget_stale_files(self) -> None:
         """What a killed server left: a pid that is now a zombie's or another's would keep PostgreSQL down."""
         for suffix in ("", ".lock"):
-            (self.place.sockets / f".s.PGSQL.{PORT}{suffix}").unlink(missing_ok=True)
+            (self.paths.sockets / f".s.PGSQL.{PORT}{suffix}").unlink(missing_ok=True)
         pid, _ = self._postmaster()
         if not pid or not number_taken(pid):
             return
         if b"postgres" in command_of(pid):
             raise EmbeddedPostgresError(
-                f"process {pid} may be a PostgreSQL on {self.place.cluster} that OpenWatt did not start; "
-                f"stop it, or, if it is another one's, remove {self.place.cluster / 'postmaster.pid'}"
+                f"process {pid} may be a PostgreSQL on {self.paths.cluster} that OpenWatt did not start; "
+                f"stop it, or, if it is another one's, remove {self.paths.cluster / 'postmaster.pid'}"
             )
-        (self.place.cluster / "postmaster.pid").unlink()
+        (self.paths.cluster / "postmaster.pid").unlink()
 
     def _stop(self) -> None:
         pid, _ = self._postmaster()
         for ending, seconds in STOP_SIGNALS:
-            if not pid or not self._is_held() or os.fsencode(self.place.cluster) not in command_of(pid):
+            if not pid or not self._is_held() or os.fsencode(self.paths.cluster) not in command_of(pid):
                 return
             with suppress(ProcessLookupError):
                 os.kill(pid, ending)
@@ -318,7 +318,7 @@ class EmbeddedPostgres:
 
     def _is_held(self) -> bool:
         """Whether a process of the server is alive."""
-        server = self.place.open("server.lock")
+        server = self.paths.open("server.lock")
         try:
             return not locked(server, fcntl.LOCK_EX)
         finally:
@@ -326,22 +326,22 @@ class EmbeddedPostgres:
 
     def _lost_its_socket(self) -> bool:
         """Whether a server that is ready has no socket: a cleaner of /tmp, or a person, removed it."""
-        return self._postmaster()[1] == "ready" and not self.place.socket.exists()
+        return self._postmaster()[1] == "ready" and not self.paths.socket.exists()
 
     def _postmaster(self) -> tuple[int, str]:
         """The pid and the status that postmaster.pid gives: (0, "") when there is no such file."""
         try:
-            lines = (self.place.cluster / "postmaster.pid").read_text(errors="replace").splitlines()
+            lines = (self.paths.cluster / "postmaster.pid").read_text(errors="replace").splitlines()
             return int(lines[0]), lines[-1].strip()
         except (FileNotFoundError, IndexError, ValueError):
             return 0, ""
 
     def _not_started(self, fault: str, said_from: int) -> str:
         said = ""
-        with suppress(FileNotFoundError), self.place.log.open("rb") as log:
+        with suppress(FileNotFoundError), self.paths.log.open("rb") as log:
             log.seek(said_from)
             said = "\n".join(log.read()[-4000:].decode(errors="replace").splitlines()[-8:])
-        return f"the embedded PostgreSQL in {self.place.folder} {fault}; {REMEDY}. Its log ends with:\n{said}"
+        return f"the embedded PostgreSQL in {self.paths.folder} {fault}; {REMEDY}. Its log ends with:\n{said}"
 
     # What follows needs no lock.
 
@@ -352,10 +352,10 @@ class EmbeddedPostgres:
         ask the same, but holds back every thread of the process while it waits.
         """
         try:
-            check_private(self.place.sockets, self.place.account)
+            check_private(self.paths.sockets, self.paths.account)
             with socket.socket(socket.AF_UNIX) as asked:
                 asked.settimeout(ANSWER_SECONDS)
-                asked.connect(str(self.place.socket))
+                asked.connect(str(self.paths.socket))
                 asked.sendall(_HELLO_AND_GOODBYE)
                 said = b"".join(iter(lambda: asked.recv(4096), b""))
         except OSError:
@@ -364,8 +364,8 @@ class EmbeddedPostgres:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        make_folder(self.place)
-        start = self.place.open("start.lock")
+        make_folder(self.paths)
+        start = self.paths.open("start.lock")
         try:
             self._lock(start, fcntl.LOCK_EX)
             yield
@@ -378,7 +378,7 @@ class EmbeddedPostgres:
             if time.monotonic() > deadline:
                 raise EmbeddedPostgresError(
                     f"another process has been starting or stopping the embedded PostgreSQL in "
-                    f"{self.place.folder} for {LOCK_SECONDS:.0f} seconds; end it"
+                    f"{self.paths.folder} for {LOCK_SECONDS:.0f} seconds; end it"
                 )
             time.sleep(POLL_SECONDS)
 

@@ -18,7 +18,8 @@ from werkzeug.exceptions import NotFound, UnsupportedMediaType
 from openwatt.domain.reading import MAX_DOCUMENT_BYTES
 from openwatt.representations.runs import InspectionItem, OverrideDone, RunDetail, RunItem, RunPage
 from openwatt.store.errors import DecisionError
-from openwatt.store.reviews import RunFilter, StoredRun, check_undecided, run_numbered, runs_listed
+from openwatt.store.reviews import check_undecided
+from openwatt.store.runs import RunFilter, StoredRun, find_run, list_runs
 from openwatt.web.api.admin_params import (
     AFTER,
     DOCUMENT_TYPES,
@@ -131,7 +132,7 @@ def runs(params: RequestParams) -> RunPage:
     """
     limit = params.get(LIMIT, USUAL_ROWS)
     wanted = RunFilter(params.get(SOURCE), params.get(OUTCOME), params.get(UNDECIDED, False))
-    found = runs_listed(app_state().database, wanted, after=params.get(AFTER), limit=limit + 1)
+    found = list_runs(app_state().database, wanted, after=params.get(AFTER), limit=limit + 1)
     following = params.address(after=found[limit - 1].run_id) if len(found) > limit else None
     return RunPage(runs=[RunItem.of(run) for run in found[:limit]], next=following)
 
@@ -147,7 +148,7 @@ def run(_params: RequestParams, run_id: int) -> RunDetail:
 
 
 def _run(run_id: int) -> StoredRun:
-    found = run_numbered(app_state().database, run_id)
+    found = find_run(app_state().database, run_id)
     if found is None:
         raise NotFound(f"There is no run {run_id}; /v1/admin/runs lists those there are.")
     return found
@@ -166,7 +167,8 @@ def override(params: RequestParams) -> OverrideDone:
         raise UnsupportedMediaType("This address takes application/json.")
     values = read_override(request.get_data(cache=False), params.today, _ours().sources)
     action, reason = values["action"], f"--reason={values['reason']}"
-    app_state().database.read_number("database/data_version")  # away: that is a 503, not a broken command
+    # A database that is unavailable is a 503, not a broken command.
+    app_state().database.read_number("database/data_version")
     if action == "address":
         where = [values["address"], f"--until={values['until']}"] if "address" in values else ["--undo"]
         arguments = ["address", values["source"], *where, f"--as={values['author']}", reason]

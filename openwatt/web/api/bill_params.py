@@ -202,7 +202,7 @@ def read_bill_question(values: Fields, faults: Sequence[Fault], now: dt.datetime
     Raises:
         BadRequestError: with those faults and every other one that the values have together.
         UploadsBusyError: when other files are being read.
-        DatabaseAwayError: when the contracts have to be read and cannot be.
+        DatabaseUnavailableError: when the contracts have to be read and cannot be.
     """
     try:
         question = read_question(values, app_state().market, now, read_load_curve)

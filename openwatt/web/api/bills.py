@@ -69,7 +69,7 @@ def answer_of(question: CustomerQuestion) -> CustomerAnswer:
 
     Raises:
         BadRequestError: when no contract can be costed, with the reasons.
-        DatabaseAwayError: when the contracts have to be read and cannot be.
+        DatabaseUnavailableError: when the contracts have to be read and cannot be.
     """
     try:
         return answer_question(question, app_state().market)

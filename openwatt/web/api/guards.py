@@ -2,7 +2,7 @@
 
 from openwatt.domain.guards import guard
 from openwatt.representations.tariffs import GuardItem, GuardPage
-from openwatt.store.tariffs import TariffFilter, place_of, tariffs_on
+from openwatt.store.tariffs import TariffFilter, cursor_after, tariffs_on
 from openwatt.web.api.tariff_params import CURSOR, ON, OPTION, POWER_KVA, cursor_text
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.params import LIMIT, MOST_ROWS, USUAL_ROWS
@@ -39,7 +39,7 @@ def guards_trve_diff(params: RequestParams) -> Collection:
     ]
     following = None
     if len(found) > limit:
-        following = params.address(on=on, cursor=cursor_text(place_of(found[limit - 1])))
+        following = params.address(on=on, cursor=cursor_text(cursor_after(found[limit - 1])))
     alerts = sum(item.verdict == "alert" for item in items)
     app_state().metrics.guard_alerts.labels("trve-diff").inc(alerts)
     return Collection(

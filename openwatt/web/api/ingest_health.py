@@ -16,7 +16,8 @@ from openwatt.domain.freshness import (
     trouble_of,
 )
 from openwatt.store.database import Database
-from openwatt.store.runs import Outcome, SourceState, declared_source_states
+from openwatt.store.runs import Outcome
+from openwatt.store.source_states import SourceState, declared_source_states
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.request_params import RequestParams
 from openwatt.web.http.views import cached_view

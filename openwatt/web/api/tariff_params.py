@@ -3,7 +3,7 @@
 import datetime as dt
 
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
-from openwatt.store.tariffs import Place
+from openwatt.store.tariffs import Cursor
 from openwatt.web.http.parameter_types import DAY, NAME, choice, integer, string
 from openwatt.web.http.params import Parameter
 
@@ -11,18 +11,18 @@ _NAME = r"[^~\x00-\x1f\x7f]{1,100}"
 _CURSOR = rf"[01]~{_NAME}~{_NAME}~({'|'.join(OPTIONS)})~([1-9]|[12][0-9]|3[0-6])(~[1-9][0-9]{{5}})?"
 
 
-def cursor_text(place: Place) -> str:
-    """A place in a list as text. Names hold no `~`: the database sees to it."""
-    regulated, *names, power_kva, applies_from = place
+def cursor_text(cursor: Cursor) -> str:
+    """A cursor as text. Names hold no `~`: a constraint of the database excludes it."""
+    regulated, *names, power_kva, applies_from = cursor
     day = [applies_from.toordinal()] if applies_from else []
     fields = [int(regulated), *names, power_kva, *day]
     return "~".join(map(str, fields))
 
 
-def _read_cursor(text: str) -> Place:
+def _read_cursor(text: str) -> Cursor:
     regulated, supplier, offer, option, power_kva, *day = text.split("~")
     applies_from = dt.date.fromordinal(int(day[0])) if day else None
-    return Place(regulated == "1", supplier, offer, option, int(power_kva), applies_from)
+    return Cursor(regulated == "1", supplier, offer, option, int(power_kva), applies_from)
 
 
 SUPPLIER = Parameter("supplier", "Name of the supplier, in any case of letters.", NAME, "EDF")

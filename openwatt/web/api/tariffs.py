@@ -9,7 +9,7 @@ from werkzeug.exceptions import NotFound
 from openwatt.comparison.source_incidents import OfferTroubles, trouble_with
 from openwatt.domain.freshness import next_status_change
 from openwatt.representations.tariffs import TariffHistory, TariffItem, TariffPage
-from openwatt.store.tariffs import PublishedTariff, TariffFilter, place_of, tariff_history, tariffs_on
+from openwatt.store.tariffs import PublishedTariff, TariffFilter, cursor_after, tariff_history, tariffs_on
 from openwatt.web.api.tariff_params import CURSOR, OFFER, ON, OPTION, POWER_KVA, SUPPLIER, cursor_text
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.parameter_types import BOOLEAN, DAY, day_or_instant, read_end
@@ -98,7 +98,7 @@ def tariffs(params: RequestParams) -> Collection:
         items = [item for item in items if item.data_status not in ("stale", "broken")]
     following = None
     if len(found) > limit:
-        following = params.address(on=on, cursor=cursor_text(place_of(found[limit - 1])))
+        following = params.address(on=on, cursor=cursor_text(cursor_after(found[limit - 1])))
     return _page(items, TariffPage(tariffs=items, on=on, next=following), following)
 
 
@@ -142,7 +142,7 @@ def history(params: RequestParams) -> Collection:
     ]
     following = None
     if len(found) > limit:
-        cursor = cursor_text(place_of(found[limit - 1], in_history=True))
+        cursor = cursor_text(cursor_after(found[limit - 1], in_history=True))
         following = params.address(until=until, cursor=cursor)
     return _page(items, TariffHistory(tariffs=items, since=since, until=until, next=following), following)
 

@@ -24,7 +24,7 @@ class DataVersion:
         """The version.
 
         Raises:
-            DatabaseAwayError: the database has to be asked and does not answer.
+            DatabaseUnavailableError: the database has to be asked and does not answer.
         """
         version = self.known()
         if version is None:

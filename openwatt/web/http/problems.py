@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
 from openwatt.meter.bounds import Reached
-from openwatt.store.errors import DatabaseAwayError, SchemaError
+from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.telemetry import context as contexts
 from openwatt.telemetry.context import RequestContext, request_id_from
 from openwatt.telemetry.logs.request_record import log_request
@@ -123,7 +123,7 @@ def register_problems(app: Flask) -> None:
     def _bad_request(error: BadRequestError) -> Response:
         return problem(error.status, _FAULTY[error.status], error.faults)
 
-    @app.errorhandler(DatabaseAwayError)
+    @app.errorhandler(DatabaseUnavailableError)
     @app.errorhandler(SchemaError)
     def _database_away(error: Exception) -> Response:
         if isinstance(error, SchemaError):  # that the database is away is said once, by the store

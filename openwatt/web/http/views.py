@@ -8,7 +8,7 @@ from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from openwatt.domain.errors import OpenWattError
-from openwatt.store.errors import DatabaseAwayError, SchemaError
+from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.bodies import LONGEST_FILE_BODY, CustomerDataError, read_body
 from openwatt.web.http.content_negotiation import chosen_format
@@ -125,7 +125,7 @@ def post_view(
             try:
                 values, faults_of_body = read_body(fields)
                 answer = build(RequestParams(values, app_state().clock(), (*faults, *faults_of_body)))
-            except (HTTPException, BadRequestError, DatabaseAwayError, SchemaError):
+            except (HTTPException, BadRequestError, DatabaseUnavailableError, SchemaError):
                 raise
             except OpenWattError as error:
                 raise BadRequestError([Fault("body", str(error), of_form=False)]) from None

@@ -24,7 +24,7 @@ from openwatt.domain.profiles import PROFILES
 from openwatt.domain.tariff import OPTIONS
 from openwatt.representations.advice import AdviceItem
 from openwatt.representations.bills import RankedItem
-from openwatt.store.errors import DatabaseAwayError, SchemaError
+from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.store.offers import StoredOffer, stored_offers
 from openwatt.store.tariffs import TariffFilter, tariffs_on
 from openwatt.web.api.bill_params import BILL_PARAMETERS, read_bill_question
@@ -115,7 +115,7 @@ def home_page() -> Response:
         return _page(texts, [], None)
     try:
         return _answer_page(texts, given.get("download", ""))
-    except (HTTPException, BadRequestError, DatabaseAwayError, SchemaError):
+    except (HTTPException, BadRequestError, DatabaseUnavailableError, SchemaError):
         raise
     except Exception as error:  # noqa: BLE001  its message may quote the file, so that it may not be logged
         raise CustomerDataError(error) from None

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, g, render_template, request
 from werkzeug.exceptions import HTTPException, RequestURITooLarge
 
 from openwatt.domain.legal_time import PARIS
-from openwatt.store.errors import DatabaseAwayError, SchemaError
+from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.params import LONGEST_QUERY, Parameter
 from openwatt.web.http.sub_path import address
@@ -145,7 +145,7 @@ def _database_away(_error: Exception) -> Response:
 def tell_in_words(blueprint: Blueprint) -> None:
     """Makes every error of a blueprint a page."""
     blueprint.register_error_handler(HTTPException, _refused)
-    blueprint.register_error_handler(DatabaseAwayError, _database_away)
+    blueprint.register_error_handler(DatabaseUnavailableError, _database_away)
     blueprint.register_error_handler(SchemaError, _database_away)
 
 

@@ -10,7 +10,7 @@ from openwatt.comparison.source_incidents import trouble_with
 from openwatt.domain.freshness import DataStatus, data_status
 from openwatt.store.database import Database
 from openwatt.store.documents import documents_seen
-from openwatt.store.errors import DatabaseAwayError, SchemaError
+from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.store.migrate import check_schema
 from openwatt.store.tariffs import TariffFilter, tariffs_on
 from openwatt.store.tempo import tempo_known_to
@@ -32,7 +32,7 @@ def status_page() -> Response:
         check_schema(schema)
         data_version = database.read_number("database/data_version")
         told = _data(database)
-    except (DatabaseAwayError, SchemaError):
+    except (DatabaseUnavailableError, SchemaError):
         response = show(
             "status.html", status=503, keep=False, away=True, schema=None, data_version=None, **service
         )

@@ -10,7 +10,7 @@ from flask import Response
 from openwatt.domain.tariff import OPTIONS
 from openwatt.representations.tariffs import TariffItem
 from openwatt.store.offers import StoredOffer, stored_offers
-from openwatt.store.tariffs import TariffFilter, place_of, tariff_history, tariffs_on
+from openwatt.store.tariffs import TariffFilter, cursor_after, tariff_history, tariffs_on
 from openwatt.web.api.tariff_params import CURSOR, ON, OPTION, POWER_KVA, SUPPLIER, cursor_text
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.parameter_types import ParameterType
@@ -39,7 +39,7 @@ def tariffs_page() -> Response:
         troubles = app_state().source_incidents.current()
         items = [TariffItem.of(one, on=on, now=now(), troubles=troubles) for one in found[:_ROWS_OF_A_PAGE]]
         if len(found) > _ROWS_OF_A_PAGE:
-            cursor = cursor_text(place_of(found[_ROWS_OF_A_PAGE - 1]))
+            cursor = cursor_text(cursor_after(found[_ROWS_OF_A_PAGE - 1]))
             following = link("/tariffs", **chosen, cursor=cursor)
     return show(
         "tariffs.html",

@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from openwatt.store.embedded import paths as embedded_place
+from openwatt.store.embedded import paths as server_paths
 from openwatt.store.embedded.postgres import EmbeddedPostgres, EmbeddedPostgresError
 from openwatt.store.embedded.processes import command_of
 
@@ -31,7 +31,7 @@ from pathlib import Path
 from openwatt.store.embedded.postgres import EmbeddedPostgres
 data_dir, root = map(Path, sys.argv[1:])
 with EmbeddedPostgres(data_dir, fallback_root=root / "fallback", socket_root=root / "sockets") as server:
-    print((server.place.cluster / "postmaster.pid").read_text().split()[0], flush=True)
+    print((server.paths.cluster / "postmaster.pid").read_text().split()[0], flush=True)
     sys.stdin.readline()
 """
 
@@ -73,7 +73,7 @@ def keep_a_value(server: EmbeddedPostgres) -> None:
 
 
 def postmaster(server: EmbeddedPostgres) -> int:
-    return int((server.place.cluster / "postmaster.pid").read_text().split()[0])
+    return int((server.paths.cluster / "postmaster.pid").read_text().split()[0])
 
 
 def is_alive(pid: int) -> bool:
@@ -96,7 +96,7 @@ def test_the_first_start_makes_a_database_that_the_next_start_finds_again(
         keep_a_value(server)
         first = postmaster(server)
     assert not is_alive(first)
-    assert not (server.place.cluster / "postmaster.pid").exists()
+    assert not (server.paths.cluster / "postmaster.pid").exists()
     with server:
         assert postmaster(server) != first
         assert ask(server, "SELECT value FROM kept") == 42
@@ -118,7 +118,7 @@ def test_the_database_does_not_depend_on_the_machine_and_opens_no_port(
         assert {name: ask(server, f"SHOW {name}") for name in settings} == settings
         assert ask(server, "SELECT datlocale FROM pg_database WHERE datname = 'openwatt'") == "C.UTF-8"
         assert ask(server, "SELECT current_user || '/' || current_database()") == "openwatt/openwatt"
-        assert stat.S_IMODE(server.place.sockets.stat().st_mode) == 0o700
+        assert stat.S_IMODE(server.paths.sockets.stat().st_mode) == 0o700
 
 
 def test_the_conninfo_is_known_before_anything_exists(open_dir: Path, embedded: Embedded) -> None:
@@ -145,7 +145,7 @@ def test_who_acquires_twice_releases_twice(open_dir: Path, embedded: Embedded) -
     server.release()
     assert ask(server, "SELECT 1") == 1
     server.release()
-    assert not (server.place.cluster / "postmaster.pid").exists()
+    assert not (server.paths.cluster / "postmaster.pid").exists()
 
 
 def test_a_server_left_by_a_killed_user_is_reused_and_then_stopped(
@@ -190,9 +190,9 @@ def test_a_server_whose_socket_was_removed_is_found_again_with_its_data(
         keep_a_value(server)
         lost = postmaster(server)
         if gone == "folder":
-            shutil.rmtree(server.place.sockets)  # as a cleaner of /tmp does
+            shutil.rmtree(server.paths.sockets)  # as a cleaner of /tmp does
         else:
-            server.place.socket.unlink()
+            server.paths.socket.unlink()
         began = time.monotonic()
         with embedded(open_dir / name) as another:
             another.ensure_running()
@@ -200,7 +200,7 @@ def test_a_server_whose_socket_was_removed_is_found_again_with_its_data(
         assert ask(server, "SELECT value FROM kept") == 42
         assert not is_alive(lost)
         (record,) = [one for one in caplog.records if "its socket was removed" in one.message]
-        assert record.__dict__["path"] == str(server.place.socket)
+        assert record.__dict__["path"] == str(server.paths.socket)
         brought_back = postmaster(server)
     assert not is_alive(brought_back)
 
@@ -265,7 +265,7 @@ signal.signal(signal.SIGCHLD, reap)
 def test_any_name_of_folder_will_do(name: str, open_dir: Path, embedded: Embedded) -> None:
     with embedded(open_dir / name) as server:
         assert ask(server, "SHOW data_directory") == str(open_dir / name / "postgresql")
-        near = server.place.sockets == open_dir / name / "run"
+        near = server.paths.sockets == open_dir / name / "run"
         assert near == (name == "a b")
 
 
@@ -315,7 +315,7 @@ def test_a_server_that_does_not_start_is_told_with_the_end_of_its_log(
 ) -> None:
     server = embedded(open_dir / "var")
     with server:
-        configuration = server.place.cluster / "postgresql.conf"
+        configuration = server.paths.cluster / "postgresql.conf"
         with configuration.open("a") as file:
             file.write("work_mem = 'plenty'\n")
     with pytest.raises(EmbeddedPostgresError, match=r'(?s)did not start.*"work_mem": "plenty"'):
@@ -329,9 +329,9 @@ def test_a_stale_pid_that_another_process_now_has_does_not_keep_the_server_down(
     with server:
         killed = postmaster(server)
         os.kill(killed, signal.SIGKILL)
-        account = server.place.account
+        account = server.paths.account
         with subprocess.Popen(["sleep", "60"], user=account.uid if account else None) as another:
-            pid_file = server.place.cluster / "postmaster.pid"
+            pid_file = server.paths.cluster / "postmaster.pid"
             lines = pid_file.read_text().splitlines()
             pid_file.write_text("\n".join([str(another.pid), *lines[1:]]) + "\n")
             server.ensure_running()
@@ -345,9 +345,9 @@ def test_a_server_that_somebody_else_started_on_the_data_is_not_disturbed(
 ) -> None:
     server = embedded(open_dir / "var")
     with server:
-        cluster, account = server.place.cluster, server.place.account
+        cluster, account = server.paths.cluster, server.paths.account
     theirs: list[str | Path] = [
-        embedded_place.find_binaries(embedded_place.bundled(), account, open_dir / "fallback") / "postgres",
+        server_paths.find_binaries(server_paths.bundled(), account, open_dir / "fallback") / "postgres",
         "-D",
         ".",
         "-k",
@@ -369,14 +369,14 @@ def test_a_server_that_somebody_else_started_on_the_data_is_not_disturbed(
 
 def test_a_socket_folder_planted_by_somebody_else_is_refused(open_dir: Path, embedded: Embedded) -> None:
     server = embedded(open_dir / ("x" * 120))
-    assert server.place.sockets.parent == open_dir / "sockets"
+    assert server.paths.sockets.parent == open_dir / "sockets"
     (open_dir / "trap").mkdir(mode=0o700)
-    server.place.sockets.symlink_to(open_dir / "trap")
+    server.paths.sockets.symlink_to(open_dir / "trap")
     with pytest.raises(EmbeddedPostgresError, match="a link is not followed"):
         server.acquire()
-    server.place.sockets.unlink()
-    server.place.sockets.mkdir()
-    server.place.sockets.chmod(0o777)
+    server.paths.sockets.unlink()
+    server.paths.sockets.mkdir()
+    server.paths.sockets.chmod(0o777)
     with pytest.raises(EmbeddedPostgresError, match="open to others"):
         server.acquire()
     assert not list((open_dir / "trap").iterdir())
@@ -402,7 +402,7 @@ def test_an_ordinary_user_runs_the_server_in_the_data_folder_which_root_can_then
                 keep_a_value(server)
             with server:
                 assert ask(server, "SELECT value FROM kept") == 42
-                assert server.place.folder == home / "var"
+                assert server.paths.folder == home / "var"
         except BaseException as fault:  # noqa: BLE001 - the parent process asserts that there is none
             os.write(tell, repr(fault).encode())
         os._exit(0)
@@ -430,10 +430,10 @@ def test_a_closed_parent_stays_closed_and_the_place_of_the_data_is_said(
     after = modes_of_parents(closed / "project" / "var")
     assert {path: after[path] for path in before} == before
     if AS_ROOT:
-        assert server.place.folder.parent == open_dir / "fallback"
-        assert [record.__dict__["database_dir"] for record in caplog.records] == [str(server.place.folder)]
+        assert server.paths.folder.parent == open_dir / "fallback"
+        assert [record.__dict__["database_dir"] for record in caplog.records] == [str(server.paths.folder)]
     else:
-        assert server.place.folder == closed / "project" / "var"
+        assert server.paths.folder == closed / "project" / "var"
         assert not caplog.records
 
 
@@ -459,13 +459,13 @@ def test_programs_in_a_closed_folder_are_copied_once_to_where_the_server_can_run
 ) -> None:
     closed = open_dir / "closed"
     closed.mkdir(mode=0o700)
-    installed = embedded_place.bundled()
+    installed = server_paths.bundled()
     package = closed / installed.parent.name
     shutil.copytree(installed, package / installed.name, symlinks=True)
     libraries = installed.parent.with_name(f"{installed.parent.name}.libs")
     if libraries.is_dir():
         shutil.copytree(libraries, closed / libraries.name)
-    monkeypatch.setattr(embedded_place, "bundled", lambda: package / installed.name)
+    monkeypatch.setattr(server_paths, "bundled", lambda: package / installed.name)
     server = embedded(open_dir / "var")
     with server:
         running = Path(f"/proc/{postmaster(server)}/cmdline")
@@ -485,7 +485,7 @@ def test_programs_in_a_closed_folder_are_copied_once_to_where_the_server_can_run
 def test_the_log_is_bounded_when_the_server_starts(open_dir: Path, embedded: Embedded) -> None:
     server = embedded(open_dir / "var")
     (open_dir / "var").mkdir()
-    with server.place.log.open("wb") as log:
+    with server.paths.log.open("wb") as log:
         log.truncate(9_000_000)
     with server:
-        assert server.place.log.stat().st_size < 100_000
+        assert server.paths.log.stat().st_size < 100_000

@@ -29,7 +29,7 @@ _CENTS = re.compile(r"\bcts?\b|\bc ?€|centimes?")
 _LABELS = (Kind.PERIOD, Kind.SEASON, Kind.COLOUR)
 
 #: A row of the spine, a meaning (`subscription` or a register) and a tax side.
-Place = tuple[int, str, str, Tax]
+Cell = tuple[int, str, str, Tax]
 
 
 @dataclass
@@ -45,8 +45,8 @@ class Table:
     yearly: bool | None
     cents: bool
     titles: frozenset[str]
-    cells: dict[Place, Figure] = field(default_factory=dict)
-    decoys: dict[Place, Figure] = field(default_factory=dict)
+    cells: dict[Cell, Figure] = field(default_factory=dict)
+    decoys: dict[Cell, Figure] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     mistitled: str | None = None
 

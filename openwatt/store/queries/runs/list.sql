@@ -1,6 +1,6 @@
 -- Runs, the newest first, each with the decision on its document; `undecided` leaves those that wait for one.
 select r.run_id, r.source, r.supplier, r.offers, r.origin, r.address, r.started_at, r.finished_at, r.outcome,
-       r.reader, r.detail, d.title as document_title, d.sha256 as document_sha256,
+       r.reader, r.detail, r.etag, r.last_modified, d.reference as document, d.title as document_title, d.sha256 as document_sha256,
        octet_length(d.content) as document_bytes,
        v.decision, v.reviewer, v.reason, v.decided_at, v.run_id as decided_run_id, v.published_run_id
 from runs r
