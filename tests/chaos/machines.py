@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import psycopg
 
+from tests.background import Threads
 from tests.chaos.running import REPOSITORY, Answer, Home, Service, free_port, new_home
 from tests.chaos.test_proxies import NGINX, Behind, running
 from tests.store.other_postgres import Programs
@@ -96,14 +97,11 @@ class Clients:
         self.answers: list[tuple[float, Answer]] = []
         """When each request was begun, and its answer."""
         self._proxy, self._read = proxy, read
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(clients)]
-        for thread in self._threads:
-            thread.start()
+        self._threads = Threads(clients, self._send)
 
-    def _ask(self, number: int) -> None:
+    def _send(self, number: int, stopped: threading.Event) -> None:
         turn = 0
-        while not self._stop.is_set():
+        while not stopped.is_set():
             turn += 1
             began = time.monotonic()
             if number % 2:
@@ -113,13 +111,15 @@ class Clients:
             else:
                 answer = self._proxy.get(self._read.format(month=1 + turn // 28 % 9, day=1 + turn % 28))
             self.answers.append((began, answer))
-            self._stop.wait(0.01)
+            stopped.wait(0.01)
 
     def stop(self) -> None:
         """Ends them."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        self._threads.stop()
+
+    def has_answers(self, number: int) -> bool:
+        """Whether there are so many answers."""
+        return len(self.answers) >= number
 
     def statuses(self) -> Counter[int]:
         """How often each status was answered; 0 is a connection without an answer."""

@@ -20,6 +20,8 @@ from typing import Any, NamedTuple, TypeVar
 
 import psutil
 
+from tests.background import Threads
+
 T = TypeVar("T")
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -249,30 +251,28 @@ class Load:
         self.answers: list[tuple[float, str, Answer]] = []
         """When each answer came, its path and the answer."""
         self._service = service
-        self._stop = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._ask, args=(paths[number % len(paths)], number))
-            for number in range(clients)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._paths = paths
+        self._threads = Threads(clients, self._send)
 
-    def _ask(self, path: str, number: int) -> None:
+    def _send(self, number: int, stopped: threading.Event) -> None:
+        path = self._paths[number % len(self._paths)]
         deadline = time.monotonic() + PATIENCE_S
         # An answer kept by the service does not touch the database: each request asks something new.
         turn = 0
-        while not self._stop.is_set() and time.monotonic() < deadline:
+        while not stopped.is_set() and time.monotonic() < deadline:
             turn += 1
             day = 1 + (turn + number) % 28
             answer = self._service.get(path.format(day=day))
             self.answers.append((time.monotonic(), path, answer))
-            self._stop.wait(0.02)
+            stopped.wait(0.02)
+
+    def has_answers(self, number: int) -> bool:
+        """Whether there are so many answers."""
+        return len(self.answers) >= number
 
     def stop(self) -> list[tuple[float, str, Answer]]:
         """Everything that was answered."""
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        self._threads.stop()
         return self.answers
 
 

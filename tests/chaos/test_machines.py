@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 
 import pytest
@@ -56,8 +58,8 @@ def counted_together(both: Machines) -> None:
         wait_until(lambda: not any(degraded(each) for each in both.replicas))
         slow = [each.said().count(GIVEN_UP) for each in both.replicas]
         with ThreadPoolExecutor(8) as pool:
-            address = f"127.0.0.{number}"
-            answered = Counter(pool.map(lambda _: ask_from(both, address), range(3 * LIMIT)))  # noqa: B023
+            requests = 3 * LIMIT
+            answered = Counter(pool.map(ask_from, repeat(both, requests), repeat(f"127.0.0.{number}")))
         if slow == [each.said().count(GIVEN_UP) for each in both.replicas]:
             assert answered == {200: LIMIT, 429: 2 * LIMIT}
             served = [each.said().count('"/v1/tempo/today"') for each in both.replicas]
@@ -69,8 +71,7 @@ def counted_together(both: Machines) -> None:
 def restart_each(both: Machines, load: Clients) -> None:
     """An upgrade: one replica after the other is ended and started again."""
     for number in range(2):
-        before = len(load.answers)
-        wait_until(lambda: len(load.answers) > before + 40)  # noqa: B023
+        wait_until(partial(load.has_answers, len(load.answers) + 40))
         assert both.replicas[number].end(signal.SIGTERM) == 0
         both.start_again(number)
     assert load.failures() == []
@@ -78,9 +79,9 @@ def restart_each(both: Machines, load: Clients) -> None:
 
 def kill_one(both: Machines, load: Clients) -> None:
     """A replica is killed: of each client at most the answer that had been begun breaks off."""
-    before = len(load.answers)
+    enough = len(load.answers) + 40
     both.replicas[0].kill()
-    wait_until(lambda: len(load.answers) > before + 40)
+    wait_until(lambda: load.has_answers(enough))
     lost = load.failures()
     assert len(lost) <= CLIENTS
     assert [each for each in lost if "IncompleteRead" not in each] == []

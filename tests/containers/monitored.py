@@ -11,6 +11,7 @@ from typing import Any
 
 from openwatt import __version__
 from ops.monitoring import Addresses, Stack
+from tests.background import threads
 from tests.containers.place import ALERTMANAGER, API, PROMETHEUS, Place, get, must, wait_for
 from tests.ops.busy_service import PATHS, RUNS
 from tests.ops.grafana import DASHBOARDS, View, loaded, queries
@@ -77,23 +78,15 @@ def watched() -> Monitoring:
 @contextmanager
 def traffic() -> Iterator[None]:
     """Some requests a second for the length of a block, some of them refused."""
-    stop = threading.Event()
 
-    def ask(path: str) -> None:
+    def send(number: int, stopped: threading.Event) -> None:
         turn = 0
-        while not stop.wait(0.3):
+        while not stopped.wait(0.3):
             turn += 1
-            get(API, path.format(day=1 + turn % 28))
+            get(API, PATHS[number].format(day=1 + turn % 28))
 
-    threads = [threading.Thread(target=ask, args=(path,)) for path in PATHS]
-    for thread in threads:
-        thread.start()
-    try:
+    with threads(len(PATHS), send):
         yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
 
 def starts(place: Place) -> Shown:

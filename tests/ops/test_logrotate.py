@@ -8,6 +8,7 @@ import pwd
 import subprocess
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 from tests.chaos.running import Load, Service, load, new_home, wait_until
@@ -55,8 +56,7 @@ def rotated_under_load(service: Service, folder: Path, times: int) -> Load:
     """Clients that ask all the time while the log is moved away again and again."""
     with load(service, clients=6) as running:
         for _ in range(times):
-            before = len(running.answers)
-            wait_until(lambda: len(running.answers) >= before + 25)  # noqa: B023  called at once
+            wait_until(partial(running.has_answers, len(running.answers) + 25))
             done = rotate(folder, "--force")
             assert (done.returncode, done.stderr) == (0, "")
             wait_until((folder / "api.log").exists)

@@ -11,28 +11,21 @@ from openwatt.bootstrap import connect, prepare_database
 from openwatt.settings import Settings
 from openwatt.store.database import Database
 from openwatt.store.errors import PoolerError
+from tests.background import threads
 from tests.pgbouncer import pgbouncer
 
 
 @contextmanager
 def traffic(url: str, clients: int) -> Iterator[None]:
     """Other clients of the same pool, that use it all the time."""
-    stop = threading.Event()
 
-    def ask() -> None:
+    def query(_: int, stopped: threading.Event) -> None:
         with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
-            while not stop.wait(0.001):
+            while not stopped.wait(0.001):
                 connection.execute("select pg_sleep(0.002)")
 
-    threads = [threading.Thread(target=ask) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    try:
+    with threads(clients, query):
         yield
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from openwatt.telemetry.metrics.shared_values import DamagedFileError, entries
+from tests.background import Threads
 from tests.log_receivers import Receiver, free_port, on_disk, wait_until
 
 CONF = """
@@ -181,17 +182,14 @@ class Load:
 
     def __init__(self, port: int) -> None:
         self._port = port
-        self._stop = threading.Event()
         self.answered: list[str] = []
         self.errors: list[int] = []
         self.failed = 0
-        self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(3)]
-        for thread in self._threads:
-            thread.start()
+        self._threads = Threads(3, self._send)
 
-    def _ask(self, client: int) -> None:
+    def _send(self, client: int, stopped: threading.Event) -> None:
         number = 0
-        while not self._stop.is_set():
+        while not stopped.is_set():
             number += 1
             request_id = f"client{client}-{number:05d}"
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
@@ -210,9 +208,7 @@ class Load:
             time.sleep(0.005)
 
     def stop(self) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        self._threads.stop()
 
 
 @pytest.mark.parametrize("preload", [False, True], ids=["without preload", "with preload"])
