@@ -19,7 +19,7 @@ from openwatt.doctor.http_probe import HttpProbe, safe_url
 from openwatt.doctor.ops import find_ops
 from openwatt.doctor.results import CheckResult
 from openwatt.doctor.runner import Item, run_checks, select_items
-from openwatt.settings import SettingsError, read_settings, variables
+from openwatt.settings import SettingsError, read_settings, read_variables
 
 _NAMES: Final = [item.name for item in ITEMS]
 
@@ -99,7 +99,7 @@ def _look(
 ) -> tuple[dict[str, str], list[CheckResult]]:
     """What was examined and what was found; settings that cannot be read hold up everything."""
     about = {"version": __version__}
-    environ = variables()
+    environ = read_variables()
     try:
         settings = read_settings(environ)
     except SettingsError as error:

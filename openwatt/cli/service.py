@@ -2,16 +2,15 @@
 
 import errno
 import os
+import shutil
 import signal
 import socket
 from pathlib import Path
 
 import click
-from rich.table import Table
 
 from openwatt.bootstrap import connect, held_database, locate_database
 from openwatt.cli.settings import settings_of
-from openwatt.cli.streams import Console
 from openwatt.observability import collectors, metrics_directory
 from openwatt.store.database import Database
 from openwatt.store.migrate import migrate as migrate_database
@@ -29,6 +28,10 @@ def serve() -> None:
     from openwatt.server import Server  # noqa: PLC0415  the web, which no other command needs
 
     Server().run()
+
+
+#: Longer lines of running text are hard to read.
+MAX_WIDTH = 100
 
 
 @click.command()
@@ -75,12 +78,11 @@ def _tell_systemd(state: str) -> None:
 @click.command("settings")
 @click.pass_context
 def show_settings(context: click.Context) -> None:
-    """List every setting with its value; secrets are not shown."""
-    settings = settings_of(context)
-    table = Table("variable", "value", "meaning")
-    for variable, value, explanation in settings.described():
-        table.add_row(variable, value, explanation)
-    Console().print(table)
+    """List every setting with its value and its meaning; secrets are not shown."""
+    width = min(shutil.get_terminal_size().columns, MAX_WIDTH)
+    for variable, value, text in settings_of(context).describe():
+        click.secho(f"{variable} (not set)" if value is None else f"{variable} = {value}", bold=True)
+        click.echo(click.wrap_text(text, width, initial_indent="    ", subsequent_indent="    "))
 
 
 @click.command()
