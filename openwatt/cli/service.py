@@ -2,7 +2,6 @@
 
 import errno
 import os
-import shutil
 import signal
 import socket
 from pathlib import Path
@@ -30,8 +29,8 @@ def serve() -> None:
     Server().run()
 
 
-#: Longer lines of running text are hard to read.
-MAX_WIDTH = 100
+#: Columns of a usual terminal.
+_WIDTH = 80
 
 
 @click.command()
@@ -79,10 +78,9 @@ def _tell_systemd(state: str) -> None:
 @click.pass_context
 def show_settings(context: click.Context) -> None:
     """List every setting with its value and its meaning; secrets are not shown."""
-    width = min(shutil.get_terminal_size().columns, MAX_WIDTH)
     for variable, value, text in settings_of(context).describe():
         click.secho(f"{variable} (not set)" if value is None else f"{variable} = {value}", bold=True)
-        click.echo(click.wrap_text(text, width, initial_indent="    ", subsequent_indent="    "))
+        click.echo(click.wrap_text(text, _WIDTH, initial_indent="    ", subsequent_indent="    "))
 
 
 @click.command()
