@@ -1,4 +1,4 @@
-"""The catalogue's other tables: sources, offers, Tempo colours, duties and the network's fixed part."""
+"""The catalogue's other tables: documents, offers, Tempo colours, duties and the network's fixed part."""
 
 import datetime as dt
 import re
@@ -14,7 +14,7 @@ COLOURS: tuple[Colour, ...] = get_args(Colour)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """A document that says facts of the catalogue.
+    """A document from which facts of the catalogue were taken.
 
     `seen_on` is the first day on which the document is known to have existed: the
     later of the day its prices begin and the day it was made. `url` and
@@ -54,7 +54,7 @@ class TempoDay:
 
 
 def read_sources(file: table.Table) -> tuple[Source, ...]:
-    """The sources of a CSV file. Raises CatalogueError with every fault."""
+    """Reads the documents of a CSV file. Raises CatalogueError with every fault."""
     columns = {
         "id": table.source_id,
         "title": table.text,
@@ -69,7 +69,7 @@ def read_sources(file: table.Table) -> tuple[Source, ...]:
 
 
 def read_offers(file: table.Table) -> tuple[Offer, ...]:
-    """The offers of a CSV file. Raises CatalogueError with every fault."""
+    """Reads the offers of a CSV file. Raises CatalogueError with every fault."""
     columns = {
         "supplier": table.text,
         "offer": table.text,
@@ -81,7 +81,7 @@ def read_offers(file: table.Table) -> tuple[Offer, ...]:
 
 
 def read_tempo_colours(file: table.Table) -> tuple[TempoDay, ...]:
-    """The colours of a CSV file, a day each. Raises CatalogueError with every fault."""
+    """Reads the Tempo colours of a CSV file, a day each. Raises CatalogueError with every fault."""
     columns = {
         "date": table.day,
         "colour": table.one_of(COLOURS),
@@ -96,7 +96,7 @@ def read_tempo_colours(file: table.Table) -> tuple[TempoDay, ...]:
 
 
 def read_rates(file: table.Table) -> tuple[DatedRate, ...]:
-    """The rates of duties of a CSV file. Raises CatalogueError with every fault.
+    """Reads the rates of duties of a CSV file. Raises CatalogueError with every fault.
 
     An end, or a beginning, that is not known is written `open`: a cell left
     empty is a fault.
@@ -123,7 +123,7 @@ def read_rates(file: table.Table) -> tuple[DatedRate, ...]:
 
 
 def read_turpe(file: table.Table) -> tuple[TurpeFixedPart, ...]:
-    """The fixed parts of the network tariff of a CSV file. Raises CatalogueError with every fault."""
+    """Reads the fixed parts of the network tariff of a CSV file. Raises CatalogueError with every fault."""
     columns = {
         "formula": table.text,
         "power_kva": table.whole,

@@ -1,4 +1,4 @@
-"""The shipped facts as what bills and comparisons ask for: contracts, their calendars, Tempo's colours."""
+"""The shipped market, as bills and comparisons need it: contracts, their calendars, Tempo's colours."""
 
 import datetime as dt
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The facts that ship with the product, read from its own files."""
+"""The facts that ship with the product, read from the files of this package."""
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable

@@ -1,4 +1,4 @@
-"""`openwatt review`: the refused documents that wait for a person, and what a person decides."""
+"""The command `openwatt review`, with which a person decides on refused documents."""
 
 import datetime as dt
 import sys
@@ -46,7 +46,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 class Refused(click.ClickException):
-    """What is asked cannot be done as things stand."""
+    """Raised when the state of the data forbids what the command was to do."""
 
     exit_code = 3
 
@@ -56,7 +56,7 @@ def _print_json(value: object) -> None:
 
 
 def _words(longest: int) -> Any:
-    """A reader of a name or a reason: one line that says something."""
+    """Makes a reader of a name or a reason: one line of text."""
 
     def read(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
         text = value.strip()
@@ -70,7 +70,7 @@ def _words(longest: int) -> Any:
 
 
 def _decided(command: Any) -> Any:
-    """The run, and the name and reason that every decision is kept with."""
+    """Adds the options for the name and the reason that every decision is stored with."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
         click.option(
@@ -89,7 +89,7 @@ _RUN = click.argument("run_id", metavar="RUN", type=click.IntRange(1, 2**63 - 1)
 
 @contextmanager
 def _connected(context: click.Context) -> Iterator[Connection]:
-    """A connection to a database that is ready; what cannot be decided ends the command with status 3."""
+    """Connects to a prepared database; a decision that is refused ends the command with status 3."""
     settings = settings_of(context)
     with held_database(settings):
         prepare_database(settings)
@@ -234,7 +234,7 @@ def show(
 
 
 def _difference(run: StoredRun, inspection: Inspection) -> str | None:
-    """Why what is read today cannot be approved as what a refused run has recorded."""
+    """The reason why a run cannot be approved: it reads otherwise today; None when it reads the same."""
     try:
         if run.outcome == "refused":
             check_same(run, inspection)
@@ -244,7 +244,7 @@ def _difference(run: StoredRun, inspection: Inspection) -> str | None:
 
 
 def _beside(sandbox: DocumentSandbox, content: bytes, inspection: Inspection) -> list[dict[str, Any]]:
-    """Each doubt with the lines of the document at its place."""
+    """Finds the lines of the document for each doubt."""
     doubts = inspection.doubts
     if inspection.manual_entry or (inspection.source and inspection.source.format != "grid_pdf"):
         rows = words_of_data(content)

@@ -64,7 +64,7 @@ def keep_database(context: click.Context) -> None:
 
 
 def _tell_systemd(state: str) -> None:
-    """What Type=notify of a unit waits for. A socket that is not for us ends nothing: it may be inherited."""
+    """Notifies systemd, for units of Type=notify. One that is not ours is no error: it may be inherited."""
     address = os.environ.get("NOTIFY_SOCKET")
     if address:
         try:
@@ -119,7 +119,7 @@ def metrics(context: click.Context, *, port: int, host: str) -> None:
 
 
 def _readable(path: Path) -> bool:
-    """Whether this process may read a file or a folder; one that has just been removed is no hindrance."""
+    """Whether this process may read a file or a folder; one that has just been removed counts as readable."""
     return os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)) or not path.exists()
 
 

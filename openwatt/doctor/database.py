@@ -1,4 +1,4 @@
-"""The database: reachable and quick, at this code's schema, filled, and fed by sources that still answer."""
+"""The checks of the database: reachable and fast, of this schema, filled, and fed by working sources."""
 
 import datetime as dt
 import statistics
@@ -25,7 +25,7 @@ OLDEST_CATALOGUE = dt.timedelta(days=366)
 
 
 def check_database(context: CheckContext) -> Verdict:
-    """It answers, and soon."""
+    """Checks that the database answers, and soon."""
     try:
         connect(context.settings, start=False, patience_s=2).close()
     except DatabaseAwayError as error:
@@ -60,7 +60,7 @@ def check_database(context: CheckContext) -> Verdict:
 
 
 def check_migrations(context: CheckContext) -> Verdict:
-    """The database has the schema of this code, no older and no newer one."""
+    """Checks that the database has the schema of this code, no older and no newer one."""
     with context.database() as database:
         try:
             check_schema(read_schema(database))
@@ -71,7 +71,7 @@ def check_migrations(context: CheckContext) -> Verdict:
 
 
 def check_catalogue(context: CheckContext) -> Verdict:
-    """The edition that ships with this code is loaded, and not too old."""
+    """Checks that the catalogue that ships with this code is loaded and not too old."""
     with connect(context.settings, start=False, patience_s=2) as connection, connection.transaction():
         loaded = edition_is_loaded(connection, shipped_edition())
     if not loaded:
@@ -87,7 +87,7 @@ def check_catalogue(context: CheckContext) -> Verdict:
 
 
 def check_sources(context: CheckContext) -> Verdict:
-    """Every declared source that is looked at was read without fault in time."""
+    """Checks that every declared source that was run was read successfully, and recently enough."""
     with context.database() as database:
         states = ingest_states(database, declared_sources())
     if not states:
@@ -112,7 +112,7 @@ def check_sources(context: CheckContext) -> Verdict:
 
 
 def _oldest_s(state: StoredIngestState) -> float:
-    """How old a success may be: as prices are trusted, or twice what the source itself is looked at."""
+    """The oldest success that is accepted: 14 days, or twice the cadence of the source."""
     return max(STALE_AFTER.total_seconds(), 2 * (state.cadence_s or 0))
 
 
