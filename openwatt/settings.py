@@ -307,7 +307,7 @@ def setting_fields() -> tuple[dataclasses.Field[Any], ...]:
 
 
 def _safe_name(variable: str) -> str:
-    """An unknown variable's name, without a secret that a line such as `X: secret==` adds to it."""
+    """The name of an unknown variable, without a secret that a line such as `X: secret==` adds to it."""
     for setting in setting_fields():
         known = variable_of(setting.name)
         if setting.metadata["secret"] and variable.startswith(known):
@@ -316,7 +316,7 @@ def _safe_name(variable: str) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A wrong value, unless it is an address: one in the wrong variable may hold a password."""
+    """Quotes a wrong value, unless it is an address: one in the wrong variable may contain a password."""
     if "://" in text or "@" in text:
         return ""
     return f" (it is {text[:_LONGEST_SHOWN]!r}{'...' if len(text) > _LONGEST_SHOWN else ''})"
@@ -330,7 +330,7 @@ def variable_of(name: str) -> str:
 def _with_files(
     environ: Mapping[str, str], fields: Mapping[str, dataclasses.Field[Any]], faults: list[str]
 ) -> dict[str, str]:
-    """The variables, with each OPENWATT_X_FILE of a secret replaced by what stands in its file."""
+    """Replaces each OPENWATT_X_FILE of a secret by the content of its file."""
     texts = dict(environ)
     for variable, setting in fields.items():
         path = texts.pop(f"{variable}_FILE", "") if setting.metadata["secret"] else ""

@@ -68,7 +68,7 @@ def _faults(settings: Settings) -> list[tuple[str, str]]:
 
 
 def check_secret_files(context: CheckContext) -> Verdict:
-    """Checks that files of secrets, `.env` included, are readable by owner and group, writable by the owner."""
+    """Checks that files of secrets, `.env` included, are closed to others and writable by the owner alone."""
     files = context.secret_files()
     if _holds_secret(Path(".env")):
         files[".env"] = Path(".env")

@@ -1,4 +1,4 @@
-"""One run of one source: fetch its document, store it, read it, check it, publish all of it or nothing."""
+"""The run of a source: its document is fetched, stored, read, checked, and published whole or not at all."""
 
 import datetime as dt
 import logging

@@ -1,4 +1,4 @@
-"""A refused document let through by a person: read again, published whole or not at all, in their name."""
+"""The review of refused documents: a person approves one, which is then published, or rejects it."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping
@@ -147,12 +147,12 @@ def reject_run(connection: Connection, run_id: int, *, reviewer: str, reason: st
 
 
 def _see(connection: Connection, document: Document, run: StoredRun) -> None:
-    """The look that found the document is what its freshness counts from, not the day of the approval."""
+    """Records the sighting by the run that found the document: its freshness counts from then."""
     see_document(connection, document.reference, run.finished_at, run.run_id)
 
 
 def check_same(run: StoredRun, inspection: Inspection) -> None:
-    """Refuses a reading that is not what the run recorded, and its reviewer has seen.
+    """Refuses a reading that differs from what the run recorded and its reviewer has seen.
 
     Raises:
         DecisionError: saying what differs.
@@ -180,7 +180,7 @@ def check_same(run: StoredRun, inspection: Inspection) -> None:
 
 
 def _check_newest(connection: Connection, run: StoredRun, inspection: Inspection) -> None:
-    """Refuses to put figures in front of those that somebody has read of the same period since."""
+    """Refuses figures of a period for which newer documents were published since."""
     newer = periods_published_since(connection, run.supplier or "", run.finished_at)
     for tariff in inspection.tariffs():
         if (tariff.offer, tariff.option, tariff.power_kva, tariff.applies_from) in newer:

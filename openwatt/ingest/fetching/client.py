@@ -1,4 +1,4 @@
-"""A document from its address: politely, within limits, and only from where the world can be asked."""
+"""The HTTP client that fetches documents: politely, within limits, and only from public hosts."""
 
 import datetime as dt
 import hashlib
@@ -46,7 +46,7 @@ _REMEDIES: Mapping[int, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLimits:
-    """What one look at an address may cost.
+    """How much fetching one document may cost.
 
     `request_seconds` ends one request, from its name's resolution to its last byte,
     however slowly it comes. After `give_up_seconds`, the turns that were waited for
@@ -67,7 +67,7 @@ class FetchLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedDocument:
-    """A document as it was given. `address` is the last of its redirects; `seconds` holds every wait."""
+    """A fetched document; `address` is that of its last redirect, `seconds` includes every wait."""
 
     content: bytes
     sha256: str
@@ -81,7 +81,7 @@ class FetchedDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotModified:
-    """The server says that the document is the one whose `etag` or `last_modified` it was told."""
+    """The response 304: the document is the one whose `etag` or `last_modified` was sent."""
 
     address: str
     etag: str | None
@@ -91,7 +91,7 @@ class NotModified:
 
 
 def user_agent(contact: str | None) -> str:
-    """Who asks: OpenWatt, its version, and where its operator can be found when they say so."""
+    """The User-Agent: OpenWatt, its version, and the operator's contact where it is set."""
     return f"OpenWatt/{__version__}" + (f" (+{contact})" if contact else "")
 
 
@@ -132,7 +132,7 @@ class Fetcher:
         etag: str | None = None,
         last_modified: str | None = None,
     ) -> FetchedDocument | NotModified:
-        """The document at an address, or the word that it is still the one last seen.
+        """Fetches the document of an address, unless the server says that it has not changed.
 
         Raises:
             UnreachableError: it could not be had; nothing is known of the document.
@@ -189,7 +189,7 @@ class Fetcher:
         )
 
     def close(self) -> None:
-        """Ends the client."""
+        """Closes the client."""
         self._client.close()
 
     def __enter__(self) -> Self:
@@ -199,7 +199,7 @@ class Fetcher:
         self.close()
 
     def _attempt(self, address: str, look: "_Look") -> tuple[httpx.Response, bytes | None]:
-        """One walk from the address through its redirects to an answer; None is the content of a 304."""
+        """Requests an address and follows its redirects; None is the content of a 304."""
         look.attempts += 1
         url = check_address(address, loopback=self._loopback)
         for _ in range(self._limits.redirects + 1):
@@ -219,7 +219,7 @@ class Fetcher:
         )
 
     def _ask(self, url: httpx.URL, look: "_Look") -> tuple[httpx.Response, bytes | None]:
-        """One request and its answer: the content of a 200, None for a redirect or a 304."""
+        """Sends one request and reads its response: the content of a 200, None for a redirect or a 304."""
         headers = {"User-Agent": self._user_agent, "Accept": _ACCEPT[look.expects], "Accept-Encoding": "gzip"}
         if look.etag:
             headers["If-None-Match"] = look.etag
@@ -260,7 +260,7 @@ class Fetcher:
 
 @dataclass(slots=True)
 class _Look:
-    """What one call of `fetch` asks for and has used."""
+    """The state of one call of `fetch`: what it expects, and how many attempts it has made."""
 
     expects: MediaKind
     etag: str | None
@@ -274,7 +274,7 @@ class _Look:
 
 
 def _parts(response: httpx.Response, most: int) -> Iterator[bytes]:
-    """The parts of a body without its gzip, of which no more than `most` bytes come in or out.
+    """Yields the parts of a body, decompressed, of which no more than `most` bytes may come in or out.
 
     Raises:
         UnreadableDocumentError: more than that, another encoding than was asked for, or gzip that is none.
@@ -313,7 +313,7 @@ def _counted(parts: Iterator[bytes], most: int) -> Iterator[bytes]:
 
 
 def _is_cut(content: bytes, expects: MediaKind) -> bool:
-    """Whether what came without a length is the beginning of what is expected, and not its end."""
+    """Whether a body without a declared length is cut off: it begins as expected, and does not end so."""
     try:
         media_type_of(content, expects)
     except UnreadableDocumentError:

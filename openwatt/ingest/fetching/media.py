@@ -1,4 +1,4 @@
-"""What the bytes of an answer are, told by themselves and not by what the server calls them."""
+"""The detection of media types by the bytes themselves, not by what the server declares."""
 
 import html
 import re
@@ -29,7 +29,7 @@ _MAGIC = (
 
 
 def media_type_of(content: bytes, expects: MediaKind) -> str:
-    """The media type of a document that is what its address is expected to give.
+    """Returns the media type of a document that is what its address is expected to give.
 
     Raises:
         UnreadableDocumentError: naming what it is instead, a page by its title.
@@ -43,7 +43,7 @@ def media_type_of(content: bytes, expects: MediaKind) -> str:
 
 
 def seems_whole(content: bytes, kind: MediaKind) -> bool:
-    """Whether a document ends as its kind does: all that is known when a server does not tell a length."""
+    """Whether a document ends as its kind does, for responses without a declared length."""
     end = content.rstrip(b"\0\t\r\n ")
     if kind == "pdf":
         return b"%%EOF" in end[-1024:]
@@ -51,7 +51,7 @@ def seems_whole(content: bytes, kind: MediaKind) -> bool:
 
 
 def describe(content: bytes) -> str:
-    """What bytes are, in a few words for a person."""
+    """Describes bytes in a few words."""
     if not content.strip():
         return "nothing (no bytes)"
     head = content[:65_536]

@@ -1,11 +1,11 @@
-"""The ways in which a document cannot be had from its address."""
+"""The errors for a document that cannot be fetched from its address."""
 
 from openwatt.domain.errors import OpenWattError
 
 
 class UnreachableError(OpenWattError):
-    """An address that did not give its document; the message says why and what to do about it."""
+    """Raised when an address did not give its document; the message says why and what to do about it."""
 
 
 class RefusedAddressError(UnreachableError):
-    """An address that is not asked at all, because it leads, or may lead, inside."""
+    """Raised for an address that is not requested, because it leads, or may lead, to an inner network."""

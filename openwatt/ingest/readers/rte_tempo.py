@@ -1,4 +1,4 @@
-"""RTE's answers on Tempo colours: an unordered mapping of days, with a word on those that are a fallback."""
+"""The reader of RTE's Tempo colours: an unordered mapping of days, which marks those that are a fallback."""
 
 import datetime as dt
 import json
@@ -31,7 +31,7 @@ class TempoReading:
 
 
 def read_tempo(document: bytes) -> TempoReading:
-    """The colours of one answer.
+    """Reads the colours of one response.
 
     Raises:
         UnreadableDocumentError: no JSON object with `values`.

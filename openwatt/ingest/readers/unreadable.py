@@ -1,7 +1,7 @@
-"""The one way in which a reader gives a document up."""
+"""The error of a reader that cannot read a document."""
 
 from openwatt.domain.errors import OpenWattError
 
 
 class UnreadableDocumentError(OpenWattError):
-    """A document that no reader can take anything from; the message is the reason."""
+    """Raised for a document that cannot be read; the message is the reason."""

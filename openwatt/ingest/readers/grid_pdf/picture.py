@@ -1,4 +1,4 @@
-"""Pages of a sheet drawn with what was read on them, coloured by meaning, for the eye."""
+"""The picture of a sheet's pages with what was read on them, coloured by meaning."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -35,7 +35,7 @@ _MAX_SIDE = 2400
 
 
 def draw_pages(document: bytes, reading: Reading) -> bytes:
-    """The pages that hold read cells, under each other, as a PNG.
+    """Draws the pages that contain read cells, under each other, as a PNG.
 
     Raises:
         UnreadableDocumentError: no PDF, or none of its pages holds a read cell.
