@@ -13,7 +13,7 @@ COLOURS: tuple[Colour, ...] = get_args(Colour)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class CatalogueDocument:
     """A document from which facts of the catalogue were taken.
 
     `seen_on` is the first day on which the document is known to have existed: the
@@ -30,7 +30,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class CatalogueOffer:
     """An offer of a supplier; `regulated` when public authorities set its price."""
 
     supplier: str
@@ -44,7 +44,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TempoDay:
+class CatalogueTempoDay:
     """The colour of the Tempo day that begins at 06:00 on `date`; a `note` says when sources disagree."""
 
     date: dt.date
@@ -53,7 +53,7 @@ class TempoDay:
     note: str | None
 
 
-def read_sources(file: table.Table) -> tuple[Source, ...]:
+def read_sources(file: table.Table) -> tuple[CatalogueDocument, ...]:
     """Reads the documents of a CSV file. Raises CatalogueError with every fault."""
     columns = {
         "id": table.source_id,
@@ -64,11 +64,11 @@ def read_sources(file: table.Table) -> tuple[Source, ...]:
         "note": table.optional(table.text),
     }
     return table.read_table(
-        file, columns, lambda cells: Source(**cells), table.once(lambda source: source.id)
+        file, columns, lambda cells: CatalogueDocument(**cells), table.once(lambda source: source.id)
     )
 
 
-def read_offers(file: table.Table) -> tuple[Offer, ...]:
+def read_offers(file: table.Table) -> tuple[CatalogueOffer, ...]:
     """Reads the offers of a CSV file. Raises CatalogueError with every fault."""
     columns = {
         "supplier": table.text,
@@ -77,10 +77,10 @@ def read_offers(file: table.Table) -> tuple[Offer, ...]:
         "url": table.optional(_url),
         "note": table.optional(table.text),
     }
-    return table.read_table(file, columns, lambda cells: Offer(**cells), table.once(str))
+    return table.read_table(file, columns, lambda cells: CatalogueOffer(**cells), table.once(str))
 
 
-def read_tempo_colours(file: table.Table) -> tuple[TempoDay, ...]:
+def read_tempo_colours(file: table.Table) -> tuple[CatalogueTempoDay, ...]:
     """Reads the Tempo colours of a CSV file, a day each. Raises CatalogueError with every fault."""
     columns = {
         "date": table.day,
@@ -89,8 +89,8 @@ def read_tempo_colours(file: table.Table) -> tuple[TempoDay, ...]:
         "note": table.optional(table.text),
     }
 
-    def build(cells: dict[str, Any]) -> TempoDay:
-        return TempoDay(sources=cells.pop("source"), **cells)
+    def build(cells: dict[str, Any]) -> CatalogueTempoDay:
+        return CatalogueTempoDay(sources=cells.pop("source"), **cells)
 
     return table.read_table(file, columns, build, table.once(lambda day: day.date))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from openwatt.catalogue.facts import Source
+from openwatt.catalogue.facts import CatalogueDocument
 from openwatt.catalogue.shipped import (
     SHIPPED_FILES,
     shipped_offers,
@@ -84,7 +84,7 @@ def shipped_edition() -> str:
     return hashed.hexdigest()
 
 
-def _document(source: Source) -> Document:
+def _document(source: CatalogueDocument) -> Document:
     return Document(
         reference=f"catalogue:{source.id}",
         title=source.title,

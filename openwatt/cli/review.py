@@ -24,7 +24,7 @@ from openwatt.ingest.declarations import SourceDeclaration, SourceError, load_so
 from openwatt.ingest.fetching.addresses import check_address
 from openwatt.ingest.fetching.unreachable import RefusedAddressError
 from openwatt.ingest.inspection import Inspection
-from openwatt.ingest.quotation import Words, quote, quote_data, words_of_data
+from openwatt.ingest.quotation import Words, quote, quote_data, split_rows
 from openwatt.ingest.readers.grid_pdf.picture import draw_pages
 from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 from openwatt.ingest.review import approve_run, check_same, read_again, reject_run
@@ -225,8 +225,8 @@ def show(
         except UnreadableDocumentError as error:
             click.echo(f"no picture: {error}", err=True)
     if as_json:
-        told = msgspec.to_builtins(RunDetail.of(run), builtin_types=(dt.datetime, dt.date))
-        _print_json(told | {"beside": beside, "differs": differs})
+        detail = msgspec.to_builtins(RunDetail.of(run), builtin_types=(dt.datetime, dt.date))
+        _print_json(detail | {"beside": beside, "differs": differs})
     else:
         _print_run(run, inspection, beside)
         if differs:
@@ -247,7 +247,7 @@ def _beside(sandbox: DocumentSandbox, content: bytes, inspection: Inspection) ->
     """Finds the lines of the document for each doubt."""
     doubts = inspection.doubts
     if inspection.manual_entry or (inspection.source and inspection.source.format != "grid_pdf"):
-        rows = words_of_data(content)
+        rows = split_rows(content)
         quoted = [quote_data(doubt, rows) for doubt in doubts]
     elif inspection.outcome == "unreadable":
         return []
@@ -291,9 +291,10 @@ def _print_run(run: StoredRun, inspection: Inspection | None, beside: list[dict[
         return
     console.print("read again today:", markup=False)
     print_inspection(inspection if not beside else replace(inspection, doubts=()), console)
-    for told in beside:
-        console.print(f"{told['rule']} {told['where']}: {told['message']}", markup=False, style="yellow")
-        for line in told["words"]:
+    for quoted in beside:
+        says = f"{quoted['rule']} {quoted['where']}: {quoted['message']}"
+        console.print(says, markup=False, style="yellow")
+        for line in quoted["words"]:
             page = f"page {line['page']}" if line["page"] else "row"
             console.print(f"  {page:>8} | {line['text']}", markup=False)
 

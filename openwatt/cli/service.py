@@ -68,8 +68,8 @@ def _tell_systemd(state: str) -> None:
     address = os.environ.get("NOTIFY_SOCKET")
     if address:
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
-                told.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+                notified.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
         except OSError as error:
             click.echo(f"systemd is not notified: NOTIFY_SOCKET ({address}): {error.strerror}", err=True)
 

@@ -130,7 +130,7 @@ def _merged(
     return tariff, document, None
 
 
-def document_of(source: SourceDeclaration, content: bytes, *, url: str | None) -> KeptDocument:
+def make_document(source: SourceDeclaration, content: bytes, *, url: str | None) -> KeptDocument:
     """Makes the document of a source, identified by the hash of its bytes."""
     sha256 = hashlib.sha256(content).hexdigest()
     offers = ", ".join(offer.name for offer in source.offers)
@@ -175,7 +175,7 @@ def _modules(place: Traversable) -> list[Traversable]:
     return sorted((one for one in place.iterdir() if one.name.endswith(".py")), key=lambda one: one.name)
 
 
-def run_of(
+def make_run(
     source: SourceDeclaration,
     outcome: Outcome,
     *,
@@ -202,12 +202,12 @@ def run_of(
         "cadence_days": source.cadence_days,
     }
     if inspection is not None:
-        told = as_mapping(inspection)
+        read = as_mapping(inspection)
         detail["message"] = message or inspection.reason
-        detail["read"] = len(told["tariffs"]) + len(told.get("colours", {}))
-        detail |= {key: told[key] for key in ("doubts", "signed_off") if key in told}
+        detail["read"] = len(read["tariffs"]) + len(read.get("colours", {}))
+        detail |= {key: read[key] for key in ("doubts", "signed_off") if key in read}
         if outcome == "refused":
-            detail |= {key: told[key] for key in ("tariffs", "colours") if key in told}
+            detail |= {key: read[key] for key in ("tariffs", "colours") if key in read}
     return Run(
         source=source.name,
         supplier=source.supplier,

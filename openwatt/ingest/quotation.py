@@ -78,7 +78,7 @@ class Words:
                 yield Quotation(page=number, text=_text(line))
 
 
-def words_of_data(document: bytes) -> list[str]:
+def split_rows(document: bytes) -> list[str]:
     """Splits a document that is data, not pages, into its rows."""
     return [_short(row) for row in document.decode("utf-8-sig", "replace").splitlines()]
 
@@ -127,8 +127,8 @@ def _printed(reading: Reading, words: Words, page: int, printed: str) -> Iterato
 
 def _rows(lines: Sequence[Line], doubt: Doubt, words: Words) -> Iterator[Quotation]:
     """The lines of the powers that a doubt names, else of the whole grid."""
-    told = doubt.where.removeprefix(f"{lines[0].offer} {lines[0].option} ").partition(" kVA")[0]
-    powers = set(re.findall(r"\d+", told))
+    place = doubt.where.removeprefix(f"{lines[0].offer} {lines[0].option} ").partition(" kVA")[0]
+    powers = set(re.findall(r"\d+", place))
     named = [line for line in lines if str(line.power_kva) in powers] or lines
     for line in named:
         for figure in line.figures.values():

@@ -12,7 +12,7 @@ from openwatt.domain.doubts import References
 from openwatt.domain.legal_time import PARIS
 from openwatt.ingest.declarations import SourceDeclaration
 from openwatt.ingest.inspection import Inspection, as_json
-from openwatt.ingest.publication import publish_inspection, run_of
+from openwatt.ingest.publication import make_run, publish_inspection
 from openwatt.ingest.readers.manual_table import is_typed_table, read_typed_table
 from openwatt.ingest.sandbox import DocumentSandbox
 from openwatt.store.database import Connection
@@ -105,7 +105,7 @@ def _approve(
         )
         published_run = record_run(
             connection,
-            run_of(
+            make_run(
                 source,
                 "published" if published else "unchanged",
                 origin="review",
@@ -158,20 +158,20 @@ def check_same(run: StoredRun, inspection: Inspection) -> None:
         DecisionError: saying what differs.
     """
     again = f"look at it anew: openwatt review show {run.run_id}"
-    told: dict[str, Any] = _decoder.decode(as_json(inspection))
+    read: dict[str, Any] = _decoder.decode(as_json(inspection))
     if inspection.outcome == "unreadable":
         raise DecisionError(f"the document of run {run.run_id} cannot be read any more: {inspection.reason}")
-    if not told["tariffs"] and not told.get("colours"):
+    if not read["tariffs"] and not read.get("colours"):
         raise DecisionError(
             f"nothing was read in the document of run {run.run_id}: there is nothing to publish"
         )
     for name in ("tariffs", "colours"):
-        if told.get(name, []) != run.detail.get(name, []):
+        if read.get(name, []) != run.detail.get(name, []):
             raise DecisionError(
                 f"the document of run {run.run_id} is read otherwise by now ({name} differ): "
                 f"{again}, then reject it and run openwatt ingest {run.source}"
             )
-    new = [doubt for doubt in told["doubts"] if doubt not in run.detail.get("doubts", [])]
+    new = [doubt for doubt in read["doubts"] if doubt not in run.detail.get("doubts", [])]
     if new:
         raise DecisionError(
             f"{len(new)} doubts of run {run.run_id} are new since it was refused "

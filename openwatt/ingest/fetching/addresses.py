@@ -74,7 +74,7 @@ def resolve(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def checked_ips(
+def resolve_checked(
     host: str, port: int, *, resolve: Resolve, within_s: float, loopback: bool = False
 ) -> list[str]:
     """Resolves a host and checks each address, so that the connection goes to what was checked.
@@ -83,13 +83,13 @@ def checked_ips(
         RefusedAddressError: one of them is not public; a name that leads inside even once is not asked.
         OSError: the resolver knows no address, or does not answer in time.
     """
-    ips = [ipaddress.ip_address(text) for text in _in_time(resolve, host, port, within_s)]
+    ips = [ipaddress.ip_address(text) for text in _resolve_within(resolve, host, port, within_s)]
     for ip in ips:
         _check_ip(host, ip, loopback=loopback)
     return [str(ip) for ip in ips]
 
 
-def _in_time(resolve: Resolve, host: str, port: int, within_s: float) -> Sequence[str]:
+def _resolve_within(resolve: Resolve, host: str, port: int, within_s: float) -> Sequence[str]:
     """Resolves within a time limit, which the resolver itself does not have."""
     answers: queue.SimpleQueue[Sequence[str] | OSError] = queue.SimpleQueue()
 

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import httpcore
 import httpx
 
-from openwatt.ingest.fetching.addresses import Resolve, checked_ips
-from openwatt.ingest.fetching.retry import PassingError
+from openwatt.ingest.fetching.addresses import Resolve, resolve_checked
+from openwatt.ingest.fetching.retry import TransientError
 from openwatt.ingest.fetching.unreachable import UnreachableError
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ FAULTS = (
 )
 
 
-def fault_of(error: Exception, host: str, within_s: float) -> UnreachableError:
+def translate_error(error: Exception, host: str, within_s: float) -> UnreachableError:
     """Translates a failed request: a temporary fault, which is retried, or a lasting one.
 
     `within_s` is how long the request was given.
@@ -48,7 +48,7 @@ def fault_of(error: Exception, host: str, within_s: float) -> UnreachableError:
         return next((cause for cause in causes if isinstance(cause, kind)), None)
 
     if proxy := first(httpcore.ProxyError):
-        return PassingError(f"the proxy does not lead to {host}: {proxy}")
+        return TransientError(f"the proxy does not lead to {host}: {proxy}")
     if untrusted := first(ssl.SSLCertVerificationError):
         return UnreachableError(
             f"the certificate of {host} is not accepted: {untrusted.verify_message}; "
@@ -61,9 +61,9 @@ def fault_of(error: Exception, host: str, within_s: float) -> UnreachableError:
             "or give the source its new address"
         )
     if first(TimeoutError) or first(httpcore.TimeoutException):
-        return PassingError(f"{host} is too slow: no whole answer within {within_s:.1f} s")
+        return TransientError(f"{host} is too slow: no whole answer within {within_s:.1f} s")
     system = first(OSError)
-    return PassingError(f"{host} cannot be read: {(system and system.strerror) or error}")
+    return TransientError(f"{host} cannot be read: {(system and system.strerror) or error}")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -176,7 +176,7 @@ class _Backend(httpcore.NetworkBackend):
 
     def _checked(self, host: str, port: int, at_most_s: float = math.inf) -> list[str]:
         within_s = min(remaining(self._deadline), at_most_s)
-        return checked_ips(host, port, resolve=self._resolve, within_s=within_s, loopback=self._loopback)
+        return resolve_checked(host, port, resolve=self._resolve, within_s=within_s, loopback=self._loopback)
 
     def _connected(
         self, host: str, port: int, within_s: float, local_address: str | None, options: Iterable[Any] | None

@@ -42,7 +42,7 @@ def media_type_of(content: bytes, expects: MediaKind) -> str:
     )
 
 
-def seems_whole(content: bytes, kind: MediaKind) -> bool:
+def looks_complete(content: bytes, kind: MediaKind) -> bool:
     """Whether a document ends as its kind does, for responses without a declared length."""
     end = content.rstrip(b"\0\t\r\n ")
     if kind == "pdf":

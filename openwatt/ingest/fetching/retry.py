@@ -13,7 +13,7 @@ from openwatt.ingest.fetching.unreachable import UnreachableError
 RETRIED_STATUSES = frozenset({408, 425, 429, *range(500, 600)})
 
 
-class PassingError(UnreachableError):
+class TransientError(UnreachableError):
     """Raised for a temporary fault; `retry_after_s` is the server's Retry-After, where it has one."""
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
@@ -21,7 +21,7 @@ class PassingError(UnreachableError):
         self.retry_after_s = retry_after_s
 
 
-def retry_after_s(header: str | None, now: dt.datetime) -> float | None:
+def parse_retry_after(header: str | None, now: dt.datetime) -> float | None:
     """Parses a Retry-After header in either of its forms (RFC 9110, 10.2.3), into seconds.
 
     A day that is past is no wait; None when the header says nothing that can be understood.
@@ -38,7 +38,7 @@ def retry_after_s(header: str | None, now: dt.datetime) -> float | None:
     return max((moment - now).total_seconds(), 0.0)
 
 
-def waits(
+def generate_waits(
     *, first_s: float, longest_s: float, jitter: Callable[[float], float] = backoff.full_jitter
 ) -> Generator[float, Any, None]:
     """Generates the waits for the `backoff` library: exponential with full jitter.
@@ -48,6 +48,6 @@ def waits(
     """
     steps = backoff.expo(factor=first_s, max_value=longest_s)
     next(steps)
-    fault: PassingError = yield 0.0  # the library's first step, no wait
+    fault: TransientError = yield 0.0  # the library's first step, no wait
     for step in steps:
         fault = yield (fault.retry_after_s or 0.0) + jitter(step)
