@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 
 from openwatt.catalogue.calendars import calendar_for
-from openwatt.catalogue.shipped import (
+from openwatt.catalogue.shipped_facts import (
     shipped_duties,
     shipped_offers,
     shipped_sources,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from openwatt.catalogue.shipped import shipped_duties, shipped_offers, shipped_tariffs
+from openwatt.catalogue.shipped_facts import shipped_duties, shipped_offers, shipped_tariffs
 from openwatt.domain.doubts import References
 from openwatt.domain.duties import Duties, price_eur_per_kwh_ttc, subscription_eur_per_month_ttc
 from openwatt.domain.errors import UnknownDutyError

@@ -5,9 +5,9 @@ import statistics
 import time
 
 from openwatt.bootstrap import connect
-from openwatt.catalogue.declared import declared_sources
-from openwatt.catalogue.load import shipped_edition
-from openwatt.catalogue.shipped import shipped_sources
+from openwatt.catalogue.loader import shipped_edition
+from openwatt.catalogue.shipped_facts import shipped_sources
+from openwatt.catalogue.source_names import declared_sources
 from openwatt.doctor.context import CheckContext
 from openwatt.doctor.results import CheckFailedError, CheckSkippedError, Verdict, join_names, ok, quantity
 from openwatt.domain.freshness import BROKEN_AFTER, FRESH_FOR, STALE_AFTER

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from openwatt.catalogue.references import known_references, shipped_references
-from openwatt.catalogue.shipped import shipped_tariffs
+from openwatt.catalogue.shipped_facts import shipped_tariffs
 from openwatt.domain.doubts import References
 from openwatt.domain.tariff import Tariff
 from openwatt.ingest.inspection import Inspection, inspect_document

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 
 from openwatt.catalogue.facts import CatalogueDocument
-from openwatt.catalogue.shipped import (
+from openwatt.catalogue.shipped_facts import (
     SHIPPED_FILES,
     shipped_offers,
     shipped_sources,
