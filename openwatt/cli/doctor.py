@@ -12,7 +12,7 @@ import click
 
 from openwatt import __version__
 from openwatt.cli.addresses import SERVER_ADDRESS, own_address
-from openwatt.cli.findings import Report, as_json, print_items, reporting
+from openwatt.cli.check_results import Report, as_json, print_items, reporting
 from openwatt.doctor.checklist import ITEMS
 from openwatt.doctor.context import LOGROTATE, METRICS_URL, CheckContext
 from openwatt.doctor.http_probe import HttpProbe, safe_url

@@ -15,9 +15,9 @@ from openwatt.domain.doubts import References
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import Tariff
 from openwatt.ingest.declarations import SourceError, load_sources
+from openwatt.ingest.errors import UnreadableDocumentError
 from openwatt.ingest.inspection import Inspection, as_json
 from openwatt.ingest.readers.grid_pdf.picture import draw_pages
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 from openwatt.ingest.sandbox import DocumentSandbox
 from openwatt.settings import Settings
 from openwatt.store.tariffs import regulated_history

@@ -21,12 +21,11 @@ from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console
 from openwatt.domain.legal_time import PARIS
 from openwatt.ingest.declarations import SourceDeclaration, SourceError, load_sources
+from openwatt.ingest.errors import RefusedAddressError, UnreadableDocumentError
 from openwatt.ingest.fetching.addresses import check_address
-from openwatt.ingest.fetching.unreachable import RefusedAddressError
 from openwatt.ingest.inspection import Inspection
 from openwatt.ingest.quotation import Words, quote, quote_data, split_rows
 from openwatt.ingest.readers.grid_pdf.picture import draw_pages
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 from openwatt.ingest.review import approve_run, check_same, read_again, reject_run
 from openwatt.ingest.sandbox import DocumentSandbox
 from openwatt.representations.runs import RunDetail, RunItem

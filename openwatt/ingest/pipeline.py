@@ -12,13 +12,12 @@ from openwatt.domain.doubts import References
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.reading import Doubt
 from openwatt.ingest.declarations import SourceDeclaration
+from openwatt.ingest.errors import UnreachableError, UnreadableDocumentError
 from openwatt.ingest.fetching.client import FetchedDocument, NotModified
 from openwatt.ingest.fetching.media import MediaKind
-from openwatt.ingest.fetching.unreachable import UnreachableError
 from openwatt.ingest.inspection import Inspection
 from openwatt.ingest.publication import make_document, make_run, publish_inspection, reader_edition
 from openwatt.ingest.readers.manual_table import is_typed_table, read_typed_table
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 from openwatt.ingest.schedule import fill_in_season
 from openwatt.store.database import Connection
 from openwatt.store.documents import KeptDocument, keep_content, kept_document

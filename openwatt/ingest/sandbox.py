@@ -22,10 +22,10 @@ import msgspec
 from openwatt.domain.doubts import References
 from openwatt.domain.reading import Doubt, Reading
 from openwatt.ingest.declarations import SourceDeclaration
+from openwatt.ingest.errors import UnreadableDocumentError
 from openwatt.ingest.inspection import Inspection, InspectionOutcome, inspect_document
 from openwatt.ingest.readers.grid_pdf.words import Page, read_pages
 from openwatt.ingest.readers.rte_tempo import TempoReading
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 from openwatt.sandbox import SandboxProcess, limit_resources, read_exactly
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
-from openwatt.ingest.fetching.unreachable import RefusedAddressError
+from openwatt.ingest.errors import RefusedAddressError
 from openwatt.public_hosts import LONGEST_ADDRESS, IPAddress, is_inner_name, is_public_ip, is_public_name
 
 #: From a host's name and a port to the addresses it has, as text.

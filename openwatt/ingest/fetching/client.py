@@ -16,13 +16,12 @@ import httpx
 
 from openwatt import __version__
 from openwatt.domain.reading import MAX_DOCUMENT_BYTES
+from openwatt.ingest.errors import UnreachableError, UnreadableDocumentError
 from openwatt.ingest.fetching import addresses
 from openwatt.ingest.fetching.addresses import Resolve, check_address
 from openwatt.ingest.fetching.connection import DEADLINE, FAULTS, DeadlineTransport, translate_error
 from openwatt.ingest.fetching.media import MediaKind, looks_complete, media_type_of
 from openwatt.ingest.fetching.retry import RETRIED_STATUSES, TransientError, generate_waits, parse_retry_after
-from openwatt.ingest.fetching.unreachable import UnreachableError
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 
 logger = logging.getLogger(__name__)
 

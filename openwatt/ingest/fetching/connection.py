@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import httpcore
 import httpx
 
+from openwatt.ingest.errors import UnreachableError
 from openwatt.ingest.fetching.addresses import Resolve, resolve_checked
 from openwatt.ingest.fetching.retry import TransientError
-from openwatt.ingest.fetching.unreachable import UnreachableError
 
 T = TypeVar("T")
 

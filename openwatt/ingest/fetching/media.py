@@ -4,7 +4,7 @@ import html
 import re
 from typing import Literal
 
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
+from openwatt.ingest.errors import UnreadableDocumentError
 
 #: What a source's address is expected to give.
 MediaKind = Literal["pdf", "csv", "json"]

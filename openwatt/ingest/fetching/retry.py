@@ -7,7 +7,7 @@ from typing import Any
 
 import backoff
 
-from openwatt.ingest.fetching.unreachable import UnreachableError
+from openwatt.ingest.errors import UnreachableError
 
 #: Statuses that say "not now": everything else is an answer.
 RETRIED_STATUSES = frozenset({408, 425, 429, *range(500, 600)})

@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from openwatt.domain.reading import SUBSCRIPTION, Doubt, Figure, Line, PrintedDay, Reading, Tax
 from openwatt.domain.tariff import OPTIONS
 from openwatt.ingest.declarations import SourceDeclaration
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
+from openwatt.ingest.errors import UnreadableDocumentError
 
 #: The files have a few hundred rows; a hundred times that is another document.
 MAX_ROWS = 20_000

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from openwatt.domain.reading import Doubt
 from openwatt.domain.tariff import Colour
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
+from openwatt.ingest.errors import UnreadableDocumentError
 
 #: RTE's word → the colour of the field.
 COLOURS: Mapping[str, Colour] = {"BLUE": "BLEU", "WHITE": "BLANC", "RED": "ROUGE"}

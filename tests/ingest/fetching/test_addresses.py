@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openwatt.ingest.declarations import load_sources
+from openwatt.ingest.errors import RefusedAddressError
 from openwatt.ingest.fetching.addresses import check_address, resolve_checked
-from openwatt.ingest.fetching.unreachable import RefusedAddressError
 from openwatt.public_hosts import IPAddress, is_public_ip
 
 #: Written by hand from the registries of IANA, not from what Python knows of them.

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openwatt.ingest.errors import UnreadableDocumentError
 from openwatt.ingest.fetching.media import MediaKind, describe, looks_complete, media_type_of, page_title
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 from tests.shared_data import SHARED, needs_shared_data
 
 PDF = b"%PDF-1.7\n..."

@@ -7,8 +7,8 @@ import pypdfium2 as pdfium  # type: ignore[import-untyped]
 from PIL import Image, ImageDraw
 
 from openwatt.domain.reading import SUBSCRIPTION, Figure, Reading
+from openwatt.ingest.errors import UnreadableDocumentError
 from openwatt.ingest.readers.grid_pdf.words import open_pdf
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 
 #: Meaning → colour. Without taxes a cell is outlined, with taxes it is filled; decoys are struck grey.
 COLOURS = {

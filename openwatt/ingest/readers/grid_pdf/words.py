@@ -11,8 +11,8 @@ import pypdfium2 as pdfium  # type: ignore[import-untyped]
 import pypdfium2.raw as pdfium_c  # type: ignore[import-untyped]
 
 from openwatt.domain.reading import MAX_DOCUMENT_BYTES
+from openwatt.ingest.errors import UnreadableDocumentError
 from openwatt.ingest.readers.figures import plain
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 
 MAX_PAGES = 150
 MAX_CHARACTERS_PER_PAGE = 60_000

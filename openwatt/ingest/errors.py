@@ -1,4 +1,4 @@
-"""The errors for a document that cannot be fetched from its address."""
+"""The errors of the ingestion: a document that cannot be fetched, or that cannot be read."""
 
 from openwatt.domain.errors import OpenWattError
 
@@ -9,3 +9,7 @@ class UnreachableError(OpenWattError):
 
 class RefusedAddressError(UnreachableError):
     """Raised for an address that is not requested, because it leads, or may lead, to an inner network."""
+
+
+class UnreadableDocumentError(OpenWattError):
+    """Raised for a document that cannot be read; the message is the reason."""
