@@ -1,4 +1,4 @@
-"""Addresses of servers, parsed by one function; what it says of a wrong one repeats no part of it."""
+"""The parser of server addresses in settings; its messages repeat no part of a wrong address."""
 
 import re
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ _LONGEST_SOCKET_PATH = 107
 
 
 class AddressError(ValueError):
-    """A text is no address of the wanted kind. The message says what to write, and repeats nothing."""
+    """Raised for a text that is no address of the wanted kind; the message says what to write instead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Address:
         return f"{self.scheme}://{hosts}{self.path}".rstrip("/")
 
     def secrets(self) -> frozenset[str]:
-        """The passwords, as they are and as they are written; without one the user name, which is a token."""
+        """The passwords, plain and percent-encoded; without one the user name, which is then a token."""
         found = {value for name, value in parse_qsl(self.query) if name in _SECRET_OPTIONS}
         if self.password is not None:
             found.add(self.password)
@@ -71,7 +71,7 @@ class Address:
 
 
 def parse_address(text: str, *schemes: str) -> Address:
-    """An address of one of these schemes, of any where none is named.
+    """Parses an address of one of some schemes, or of any where none is named.
 
     A sign in a password that can only be meant as one is understood (`p@ss`, `p[ss`, a
     space); one that could end the password or begin a code is refused (`p/ss`, `50%off`).
@@ -111,7 +111,7 @@ def parse_address(text: str, *schemes: str) -> Address:
 
 
 def _encoded(part: str) -> str:
-    """A user name or password as every library reads it; one that is written so already stays as it is."""
+    """Encodes a user name or password so that every library reads the same; one so encoded stays as it is."""
     return part if _USERINFO.fullmatch(part) else quote(_decoded(part), safe="")
 
 
@@ -128,7 +128,7 @@ def _decoded(part: str) -> str:
 
 
 def _host_and_port(text: str) -> tuple[str, int | None]:
-    """One host, which may be empty where only a port is given."""
+    """Parses one host, which may be empty where only a port is given, and its port."""
     host, colon, port = text, "", ""
     if not text.endswith("]"):
         host, colon, port = text.rpartition(":") if ":" in text else (text, "", "")
@@ -142,7 +142,7 @@ def _host_and_port(text: str) -> tuple[str, int | None]:
 
 
 def parse_web_address(text: str) -> Address:
-    """The address of an HTTP interface: a path may stand before that of the interface, a query may not.
+    """Parses the address of an HTTP API: it may have a path, before that of the API, and no query.
 
     Raises:
         AddressError: saying what to write instead.
@@ -154,7 +154,7 @@ def parse_web_address(text: str) -> Address:
 
 
 def parse_log_receiver(text: str) -> Address:
-    """The address of Logstash: `tcp://host:port`, or `http://[user:password@]host[:8080][/path]`.
+    """Parses the address of Logstash: `tcp://host:port`, or `http://[user:password@]host[:8080][/path]`.
 
     Raises:
         AddressError: saying what to write instead.
@@ -174,7 +174,7 @@ def parse_log_receiver(text: str) -> Address:
 
 
 def parse_dsn(text: str) -> Address:
-    """A Sentry DSN: `https://key@host/project`; the user is the key.
+    """Parses a Sentry DSN: `https://key@host/project`; the user is the key.
 
     Raises:
         AddressError: saying what to write instead.
@@ -192,7 +192,7 @@ def parse_dsn(text: str) -> Address:
 
 
 def parse_database_address(text: str) -> Address:
-    """The address of a PostgreSQL, of several where it has standbys, or of a folder of sockets.
+    """Parses the address of a PostgreSQL, of several where it has standbys, or of a folder of sockets.
 
     Raises:
         ValueError: saying what to write instead; its options are tried with PostgreSQL's library.
@@ -203,7 +203,7 @@ def parse_database_address(text: str) -> Address:
 
 
 def parse_redis_address(text: str) -> Address:
-    """The address of Redis: `redis://[[user]:password@]host[:6379][/0]`, rediss, or a unix socket.
+    """Parses the address of Redis: `redis://[[user]:password@]host[:6379][/0]`, rediss, or a unix socket.
 
     Raises:
         AddressError: saying what to write instead.
@@ -239,7 +239,7 @@ def _refuse_query(address: Address) -> None:
 
 @dataclass(frozen=True, slots=True)
 class BindAddress:
-    """Where the service listens: a host and a port, a unix socket, or a descriptor that it was given."""
+    """The address on which the service listens: host and port, a unix socket, or an inherited descriptor."""
 
     host: str = ""
     port: int | None = None
@@ -248,7 +248,7 @@ class BindAddress:
 
 
 def parse_bind(text: str) -> BindAddress:
-    """What Gunicorn understands of an address to listen on.
+    """Parses an address to listen on, as Gunicorn does.
 
     Raises:
         AddressError: saying what to write instead.

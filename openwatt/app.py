@@ -10,7 +10,7 @@ from collections.abc import Callable
 from flask import Flask, got_request_exception
 
 from openwatt.bootstrap import database_environment, locate_database
-from openwatt.catalogue.declared import declared_sources
+from openwatt.catalogue.source_names import declared_sources
 from openwatt.comparison.market import StoredMarket
 from openwatt.comparison.source_incidents import KeptTroubles
 from openwatt.observability import PRIVATE_ENDPOINTS, PROBE_ENDPOINTS, collectors, telemetry_config

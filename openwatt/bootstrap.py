@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from openwatt.catalogue.load import load_catalogue
+from openwatt.catalogue.loader import load_catalogue
 from openwatt.settings import Settings, SettingsError, variable_of
 from openwatt.store.database import READ_DEADLINE_S, bind_to_history
 from openwatt.store.embedded.postgres import EmbeddedPostgres

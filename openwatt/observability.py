@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from openwatt import __version__
-from openwatt.catalogue.declared import declared_sources
+from openwatt.catalogue.source_names import declared_sources
 from openwatt.settings import Settings
 from openwatt.store import pg_tools
 from openwatt.store.backup import newest_backup

@@ -1,4 +1,4 @@
-"""Which hosts belong to the internet at large, and which names and addresses lead to an inner network."""
+"""The rule for public hosts: which names and addresses are public, and which lead to an inner network."""
 
 import ipaddress
 import re

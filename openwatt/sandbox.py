@@ -1,4 +1,4 @@
-"""A process of its own that reads what others wrote: limits of time and memory end it, and nothing else."""
+"""The process of its own in which a file from outside is read: limits end it and harm nothing else."""
 
 import contextlib
 import os
@@ -20,12 +20,12 @@ _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 def command_of(module: str, *arguments: str) -> list[str]:
-    """The command line that runs one of our modules under our own interpreter."""
+    """Makes the command line that runs one of our modules under our own interpreter."""
     return [sys.executable, "-P", "-m", module, *arguments]
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of such a process: what programs need, none of our secrets, and `more`."""
+    """Makes the environment of such a process: what programs need, none of our secrets, and `more`."""
     needed = {name: value for name, value in os.environ.items() if name in _ENVIRONMENT}
     root = str(Path(openwatt.__file__).parents[1])
     return {**needed, **_ONE_THREAD, "PYTHONPATH": root, "PYTHONUTF8": "1", **(more or {})}
@@ -121,7 +121,7 @@ class SandboxProcess:
 
 
 def read_exactly(pipe: IO[bytes], size: int) -> bytes:
-    """So many bytes of a pipe. Raises EOFError when it ends before."""
+    """Reads so many bytes of a pipe. Raises EOFError when it ends before."""
     found = pipe.read(size)
     if len(found) < size:
         raise EOFError

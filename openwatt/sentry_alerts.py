@@ -1,4 +1,4 @@
-"""The alert rules of a file, set in Sentry through its REST interface; what is right is left alone."""
+"""The alert rules of a file, which are set in Sentry through its API where they differ."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,11 +19,11 @@ _SCOPES: Final = "alerts:read, alerts:write, org:read, project:read and team:rea
 
 
 class SentryAlertsError(OpenWattError):
-    """Sentry's alerts cannot be set: why, and what fixes it."""
+    """Raised when Sentry's alerts cannot be set; the message says why, and what fixes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AlertRule:
+class SentryRule:
     """One rule of the file: `above` so many (or such a share) within `minutes`, `tell` names receivers."""
 
     name: str
@@ -39,21 +39,21 @@ class AlertRule:
 class AlertFile:
     """The rules, and for each receiver its one detail: a team, a channel, a service."""
 
-    rules: tuple[AlertRule, ...]
+    rules: tuple[SentryRule, ...]
     receivers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What was done with a rule: created, updated or unchanged; and the receivers left out, and why."""
+class RuleChange:
+    """The change to one rule: created, updated or unchanged, with the receivers left out and the reasons."""
 
-    rule: AlertRule
+    rule: SentryRule
     action: str
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_alert_file(path: Path) -> AlertFile:
-    """The rules of a file.
+    """Reads the rules of a file.
 
     Raises:
         SentryAlertsError: the file is not as it must be.
@@ -61,9 +61,9 @@ def read_alert_file(path: Path) -> AlertFile:
     details = {"email": "team", "slack": "channel", "pagerduty": "service"}
     try:
         read = yaml.safe_load(path.read_text("utf-8"))
-        receivers = {name: str(told[details[name]]) for name, told in read["receivers"].items()}
+        receivers = {name: str(options[details[name]]) for name, options in read["receivers"].items()}
         rules = tuple(
-            AlertRule(
+            SentryRule(
                 name=str(rule["name"]),
                 dataset=rule["dataset"],
                 aggregate=rule["aggregate"],
@@ -83,7 +83,7 @@ def read_alert_file(path: Path) -> AlertFile:
 
 
 class SentryAlerts:
-    """Sentry's interface, for the project of a DSN."""
+    """A client of Sentry's API for the alert rules of one project."""
 
     def __init__(self, url: str, token: str, dsn: str) -> None:
         """`url` is where the interface is: https://sentry.io, https://de.sentry.io or one's own server."""
@@ -108,8 +108,8 @@ class SentryAlerts:
     ) -> None:
         self._client.close()
 
-    def apply(self, wanted: AlertFile, *, dry_run: bool = False) -> Iterator[Outcome]:
-        """Creates or changes each rule that differs; rules of other names are nobody's business here.
+    def apply(self, wanted: AlertFile, *, dry_run: bool = False) -> Iterator[RuleChange]:
+        """Creates or changes each rule that differs; rules of other names are left alone.
 
         With `dry_run` it only looks: the outcomes say what would be done.
 
@@ -125,14 +125,14 @@ class SentryAlerts:
             left_out = {name: missing[name] for name in rule.tell if name in missing}
             found = existing.get(rule.name)
             if found is not None and _is_as(found, body):
-                yield Outcome(rule, "unchanged", left_out)
+                yield RuleChange(rule, "unchanged", left_out)
                 continue
             if not dry_run:
                 if found is None:
                     self._asked("POST", place, body)
                 else:
                     self._asked("PUT", f"{place}{found['id']}/", body)
-            yield Outcome(rule, "created" if found is None else "updated", left_out)
+            yield RuleChange(rule, "created" if found is None else "updated", left_out)
 
     def _project(self) -> tuple[str, str]:
         """The slugs of the organization and of the project that the DSN's number names."""
@@ -148,7 +148,7 @@ class SentryAlerts:
     def _actions(
         self, organization: str, receivers: Mapping[str, str]
     ) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
-        """How Sentry names each receiver; and for those it does not have, why."""
+        """The actions of Sentry by receiver, and the reasons for the receivers that it does not have."""
         actions: dict[str, dict[str, Any]] = {}
         missing: dict[str, str] = {}
         for name, detail in receivers.items():
@@ -215,8 +215,8 @@ def _service(integration: Mapping[str, Any], name: str) -> str | None:
     return next((str(each["id"]) for each in services if each.get("service") == name), None)
 
 
-def _body(rule: AlertRule, project: str, actions: list[dict[str, Any]]) -> dict[str, Any]:
-    """A rule as Sentry's interface takes it."""
+def _body(rule: SentryRule, project: str, actions: list[dict[str, Any]]) -> dict[str, Any]:
+    """Builds a rule in the JSON of Sentry's API."""
     return {
         "name": rule.name,
         "dataset": rule.dataset,
@@ -234,9 +234,9 @@ def _body(rule: AlertRule, project: str, actions: list[dict[str, Any]]) -> dict[
 
 
 def _is_as(found: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
-    """Whether a rule is what we would make it. What Sentry's list does not tell is not compared."""
+    """Whether a rule of Sentry equals ours. Fields that Sentry's list does not have are not compared."""
 
-    def told(rule: Mapping[str, Any]) -> dict[str, Any]:
+    def compared(rule: Mapping[str, Any]) -> dict[str, Any]:
         plain = {name: rule[name] for name in body if name != "triggers" and name in rule and name in found}
         plain["eventTypes"] = sorted(plain.get("eventTypes") or [])
         plain["triggers"] = [
@@ -249,10 +249,10 @@ def _is_as(found: Mapping[str, Any], body: Mapping[str, Any]) -> bool:
         ]
         return plain
 
-    return told(found) == told(body)
+    return compared(found) == compared(body)
 
 
 def _target(action: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Whom an action tells. Sentry replaces a channel's name by its number and keeps the name beside it."""
+    """The receiver of an action. Sentry replaces a channel's name by its number, and keeps the name."""
     identifier = action.get("inputChannelId") or action["targetIdentifier"]
     return str(action["type"]), str(identifier), str(action.get("integrationId") or "")

@@ -1,4 +1,4 @@
-"""Every OPENWATT_* variable: typed, frozen, with its default and the sentence that explains it."""
+"""The settings: every OPENWATT_* variable with its type, its default and one sentence of help."""
 
 import dataclasses
 import difflib
@@ -29,19 +29,19 @@ LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class SettingsError(OpenWattError):
-    """The environment holds settings that OpenWatt cannot use. `faults` names every one."""
+    """Raised when settings cannot be used; `faults` names every one."""
 
     def __init__(self, faults: list[str]) -> None:
         self.faults = tuple(faults)
         super().__init__("; ".join(faults))
 
 
-def _setting(default: object, explanation: str, read: Callable[[str], Any], *, secret: bool = False) -> Any:
-    """A dataclass field that knows how to read itself from a variable's text."""
+def _setting(default: object, text: str, parse: Callable[[str], Any], *, secret: bool = False) -> Any:
+    """Declares a setting: its default, its help, how its text is parsed, and whether it is a secret."""
     return field(
         default=default,
         repr=not secret,
-        metadata={"explanation": explanation, "read": read, "secret": secret},
+        metadata={"help": text, "parse": parse, "secret": secret},
     )
 
 
@@ -65,7 +65,7 @@ def _share(text: str) -> float:
 
 
 def _address(parse: Callable[[str], Address]) -> Callable[[str], str]:
-    """Reads an address and keeps it in the one form that every library reads alike."""
+    """Parses an address and writes it in the one form that every library reads alike."""
     return lambda text: parse(text).text
 
 
@@ -86,7 +86,7 @@ def _path(text: str) -> Path:
 
 
 #: The first words of the service's own addresses: a sub-path that began so could not be told from them.
-OWN_PATHS = frozenset(
+RESERVED_PATHS = frozenset(
     {"docs", "health", "history", "metrics", "openapi.json", "static", "status", "tariffs", "v1", "version"}
 )
 
@@ -101,7 +101,7 @@ def read_sub_path(text: str) -> str:
     names = path.split("/")[1:]
     if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path) or len(path) > 200 or {".", ".."} & set(names):
         raise ValueError("must be a path such as /electricite, of letters, digits and . _ ~ -")
-    if names[0] in OWN_PATHS:
+    if names[0] in RESERVED_PATHS:
         raise ValueError(f"must not begin with /{names[0]}, which is an address of the service itself")
     return path
 
@@ -139,7 +139,7 @@ def _contact(text: str) -> str:
 
 
 #: However many cores there are: the memory limits that ship with the product count with so many.
-MOST_USUAL_WORKERS = 9
+MAX_DEFAULT_WORKERS = 9
 
 
 def _cores() -> int:
@@ -148,14 +148,14 @@ def _cores() -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What the environment asks for. A field `x` is the variable OPENWATT_X."""
+    """The settings of one process. A field `x` is the variable OPENWATT_X."""
 
     data_dir: Path = _setting(
-        Path("var"), "Folder of the embedded PostgreSQL and of everything OpenWatt keeps on disk.", _path
+        Path("var"), "Folder of the embedded PostgreSQL and of all other files of OpenWatt.", _path
     )
     database_url: str | None = _setting(
         None,
-        "Another PostgreSQL (14 or newer) instead of the embedded one, as postgresql://user@host/database.",
+        "PostgreSQL (14 or newer) that replaces the embedded one, as postgresql://user@host/database.",
         _address(parse_database_address),
         secret=True,
     )
@@ -163,56 +163,58 @@ class Settings:
         "127.0.0.1:8000", "Address and port on which the service listens, or a socket as unix:/path.", _bind
     )
     workers: int = _setting(
-        min(_cores() + 1, MOST_USUAL_WORKERS),
-        "Worker processes; by default one more than the cores.",
+        min(_cores() + 1, MAX_DEFAULT_WORKERS),
+        "Number of worker processes; by default one more than the cores.",
         _whole_number(1, 256),
     )
     threads: int = _setting(
-        4, "Threads of a worker, and the most connections it opens to the database.", _whole_number(1, 64)
+        4, "Threads per worker, and the most connections that it opens to the database.", _whole_number(1, 64)
     )
     trusted_proxies: int = _setting(
         0,
-        "How many proxies of yours stand before the service; the client's address is taken from before them.",
+        "Number of your own proxies before the service; the client's address is read from their headers.",
         _whole_number(0, 10),
     )
     sub_path: str | None = _setting(
         None,
-        "Path under which a proxy shows the service, as /electricite; without it X-Forwarded-Prefix of a "
-        "trusted proxy says it.",
+        "Path under which a proxy publishes the service, as /electricite; by default what a trusted proxy "
+        "sends in X-Forwarded-Prefix.",
         read_sub_path,
     )
     limit_api: str = _setting(
-        "12000/minute", "Most requests of one client address to /v1, as 600/minute or 10/second.", _limit
+        "12000/minute", "Most requests per client address to /v1, as 600/minute or 10/second.", _limit
     )
     limit_bills: str = _setting(
         "1200/minute",
-        "The same to the front page, /v1/bills and /v1/registers, which read a whole file.",
+        "Most requests per client address to the front page, /v1/bills and /v1/registers, which read a file.",
         _limit,
     )
     limit_pages: str = _setting(
-        "3000/minute", "Most requests of one client address to pages, documentation and contract.", _limit
+        "3000/minute", "Most requests per client address to pages, documentation and contract.", _limit
     )
     redis_url: str | None = _setting(
         None,
-        "Redis or Valkey in which all workers count together; without it each counts its share by itself.",
+        "Redis or Valkey in which all workers count requests; without it each worker counts its share.",
         _address(parse_redis_address),
         secret=True,
     )
-    log_level: str = _setting("INFO", "Least level of what is logged: DEBUG, INFO, WARNING, ERROR.", _level)
+    log_level: str = _setting("INFO", "Lowest level that is logged: DEBUG, INFO, WARNING, ERROR.", _level)
     log_file: Path | None = _setting(
-        None, "File for the JSON log, beside stdout; it may be rotated at any time.", _path
+        None, "File for the JSON log, in addition to stdout; it may be rotated at any time.", _path
     )
     logstash_url: str | None = _setting(
         None,
-        "Logstash to ship the log to: tcp://host:5000, or http://host:8080, which acknowledges.",
+        "Logstash that receives the log: tcp://host:5000, or http://host:8080, which acknowledges.",
         _address(parse_log_receiver),
         secret=True,
     )
     log_spool_mb: int = _setting(
-        256, "Disk for log records of one worker while Logstash is away, in MB.", _whole_number(4, 100_000)
+        256,
+        "Disk space per worker for log records while Logstash is unreachable, in MB.",
+        _whole_number(4, 100_000),
     )
     sentry_dsn: str | None = _setting(
-        None, "Sentry project to which errors are reported.", _address(parse_dsn), secret=True
+        None, "DSN of the Sentry project that receives error reports.", _address(parse_dsn), secret=True
     )
     sentry_traces_sample_rate: float = _setting(
         0.0, "Share of requests that Sentry traces, 0 to 1; each traced one costs half a millisecond.", _share
@@ -225,73 +227,87 @@ class Settings:
     )
     drill_token: str | None = _setting(
         None,
-        "Token that lets `openwatt drill` provoke faults on purpose; without it its routes do not exist.",
+        "Token with which `openwatt drill` provokes faults; without it its routes do not exist.",
         _token,
         secret=True,
     )
     contact: str | None = _setting(
-        None, "Page or mail address that the ingestion tells suppliers in its User-Agent.", _contact
+        None, "Page or mail address that the ingestion sends to suppliers in its User-Agent.", _contact
     )
     backup_dir: Path | None = _setting(
-        None, "Folder into which `openwatt backup` writes, and whose newest backup is watched.", _path
+        None, "Folder of the backups of `openwatt backup`; the age of the newest is monitored.", _path
     )
-    backup_keep: int = _setting(14, "How many backups are kept in that folder.", _whole_number(1, 10_000))
+    backup_keep: int = _setting(14, "Number of backups that stay in that folder.", _whole_number(1, 10_000))
     prometheus_url: str | None = _setting(
-        None, "Prometheus that `openwatt doctor` and `drill` ask.", _address(parse_web_address), secret=True
+        None,
+        "Prometheus that `openwatt doctor` and `openwatt drill` query.",
+        _address(parse_web_address),
+        secret=True,
     )
     alertmanager_url: str | None = _setting(
-        None, "Alertmanager that they ask.", _address(parse_web_address), secret=True
+        None,
+        "Alertmanager that `openwatt doctor` and `openwatt drill` query.",
+        _address(parse_web_address),
+        secret=True,
     )
     grafana_url: str | None = _setting(
         None,
-        "Grafana that they ask; a name and password may stand in it.",
+        "Grafana that `openwatt doctor` queries; a name and password may stand in the address.",
         _address(parse_web_address),
         secret=True,
     )
     elasticsearch_url: str | None = _setting(
         None,
-        "Elasticsearch in which they look for log records; a name and password may stand in it.",
+        "Elasticsearch in which `openwatt doctor` and `openwatt drill` search log records; a name and "
+        "password may stand in the address.",
         _address(parse_web_address),
         secret=True,
     )
     cloudwatch_log_group: str | None = _setting(
-        None, "CloudWatch log group in which they look for log records.", _text
+        None,
+        "CloudWatch log group in which `openwatt doctor` and `openwatt drill` search log records.",
+        _text,
     )
     sentry_url: str | None = _setting(
         None,
-        "Interface of Sentry or Bugsink, to read reports back and set its alerts, as https://sentry.io.",
+        "API of Sentry or Bugsink, to read reports and to set alert rules, as https://sentry.io.",
         _address(parse_web_address),
         secret=True,
     )
-    sentry_token: str | None = _setting(None, "Token for that interface.", _interface_token, secret=True)
-    environment: str = _setting("development", "Where this runs: development, staging, production.", _text)
+    sentry_token: str | None = _setting(
+        None, "Token for the API of Sentry or Bugsink.", _interface_token, secret=True
+    )
+    environment: str = _setting(
+        "development", "Environment of this installation: development, staging or production.", _text
+    )
     revision: str = _setting(
-        "unknown", "Revision of the deployed code, shown by /version; set it when an image is built.", _text
+        "unknown",
+        "Revision of the deployed code, shown by /version; it is set when an image is built.",
+        _text,
     )
     secret_files: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)  # no variable
 
-    def described(self) -> Iterator[tuple[str, str, str]]:
-        """Variable, value as text and explanation of each setting; a secret's value is not told."""
+    def describe(self) -> Iterator[tuple[str, str | None, str]]:
+        """Yields the variable, the value as text and the help of each setting; a secret is only `(set)`."""
         for setting in setting_fields():
             value = getattr(self, setting.name)
-            secret = setting.metadata["secret"] and value is not None
-            shown = "(set)" if secret else "" if value is None else str(value)
-            yield variable_of(setting.name), shown, setting.metadata["explanation"]
+            shown = None if value is None else "(set)" if setting.metadata["secret"] else str(value)
+            yield variable_of(setting.name), shown, setting.metadata["help"]
 
     def current_secret(self, name: str) -> str | None:
-        """A secret as its file holds it now (SettingsError where it cannot be used), else as it was read."""
+        """Reads a secret again from its file (SettingsError where it cannot be used), if it stands in one."""
         path = self.secret_files.get(name)
         now = self if path is None else read_settings({f"{variable_of(name)}_FILE": path})
         return getattr(now, name)  # type: ignore[no-any-return]  # every secret is text
 
 
 def setting_fields() -> tuple[dataclasses.Field[Any], ...]:
-    """The fields of `Settings` that are variables."""
-    return tuple(one for one in dataclasses.fields(Settings) if "read" in one.metadata)
+    """Returns the fields of `Settings` that are variables."""
+    return tuple(one for one in dataclasses.fields(Settings) if "parse" in one.metadata)
 
 
-def _name_of(variable: str) -> str:
-    """An unknown variable's name, without a secret that a line such as `X: secret==` adds to it."""
+def _safe_name(variable: str) -> str:
+    """The name of an unknown variable, without a secret that a line such as `X: secret==` adds to it."""
     for setting in setting_fields():
         known = variable_of(setting.name)
         if setting.metadata["secret"] and variable.startswith(known):
@@ -299,22 +315,22 @@ def _name_of(variable: str) -> str:
     return re.sub(r"(?a)\W.*", "...", variable, flags=re.DOTALL)[:_LONGEST_SHOWN]
 
 
-def _shown(text: str) -> str:
-    """A wrong value, unless it is an address: one in the wrong variable may hold a password."""
+def _quoted(text: str) -> str:
+    """Quotes a wrong value, unless it is an address: one in the wrong variable may contain a password."""
     if "://" in text or "@" in text:
         return ""
     return f" (it is {text[:_LONGEST_SHOWN]!r}{'...' if len(text) > _LONGEST_SHOWN else ''})"
 
 
 def variable_of(name: str) -> str:
-    """The environment variable of a field."""
+    """Names the environment variable of a field."""
     return PREFIX + name.upper()
 
 
 def _with_files(
     environ: Mapping[str, str], fields: Mapping[str, dataclasses.Field[Any]], faults: list[str]
 ) -> dict[str, str]:
-    """The variables, with each OPENWATT_X_FILE of a secret replaced by what stands in its file."""
+    """Replaces each OPENWATT_X_FILE of a secret by the content of its file."""
     texts = dict(environ)
     for variable, setting in fields.items():
         path = texts.pop(f"{variable}_FILE", "") if setting.metadata["secret"] else ""
@@ -337,8 +353,8 @@ def _with_files(
     return texts
 
 
-def variables() -> dict[str, str]:
-    """The variables of this process: its environment, then the file `.env` of the working directory."""
+def read_variables() -> dict[str, str]:
+    """Reads the environment of this process, then the file `.env` of the working directory."""
     try:
         written = dotenv_values(".env")
     except UnicodeDecodeError:
@@ -347,7 +363,7 @@ def variables() -> dict[str, str]:
 
 
 def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
-    """The settings of this process: its environment, then the file `.env` of the working directory.
+    """Reads the settings from the environment, then from the file `.env` of the working directory.
 
     An empty variable counts as absent. A secret may stand in a file that OPENWATT_X_FILE
     names, as container engines hand them out. `environ`, where given, replaces both.
@@ -357,7 +373,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
             would do; no part of a secret's value is repeated.
     """
     if environ is None:
-        environ = variables()
+        environ = read_variables()
     fields = {variable_of(f.name): f for f in setting_fields()}
     faults, values = list[str](), dict[str, Any]()
     for variable, text in sorted(_with_files(environ, fields, faults).items()):
@@ -366,13 +382,13 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         if variable not in fields:
             close = difflib.get_close_matches(variable, fields, n=1, cutoff=0.85)
             hint = f"did you mean {close[0]}?" if close else "see .env.example for those that exist"
-            faults.append(f"{_name_of(variable)} is not a setting of OpenWatt: {hint}")
+            faults.append(f"{_safe_name(variable)} is not a setting of OpenWatt: {hint}")
             continue
         setting = fields[variable]
         try:
-            values[setting.name] = setting.metadata["read"](text)
+            values[setting.name] = setting.metadata["parse"](text)
         except ValueError as error:
-            faults.append(f"{variable} {error}{'' if setting.metadata['secret'] else _shown(text)}")
+            faults.append(f"{variable} {error}{'' if setting.metadata['secret'] else _quoted(text)}")
     files = {f.name: environ[f"{v}_FILE"] for v, f in fields.items() if environ.get(f"{v}_FILE")}
     settings = Settings(**values, secret_files=files)
     for name in ("limit_api", "limit_bills", "limit_pages"):

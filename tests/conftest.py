@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from psycopg.conninfo import conninfo_to_dict
 
 from openwatt.app import create_app
-from openwatt.catalogue.load import load_catalogue
+from openwatt.catalogue.loader import load_catalogue
 from openwatt.settings import PREFIX, Settings
 from openwatt.store.database import Database
 from openwatt.store.embedded.postgres import EmbeddedPostgres

@@ -35,7 +35,7 @@ def test_a_secret_is_never_repeated() -> None:
         read_settings({"OPENWATT_DATABASE_URL": "mysql://me:hunter2@host/db"})
     assert "hunter2" not in str(caught.value)
     settings = read_settings({"OPENWATT_DATABASE_URL": "postgresql://me:hunter2@host/db"})
-    shown = {variable: value for variable, value, _ in settings.described()}
+    shown = {variable: value for variable, value, _ in settings.describe()}
     assert shown["OPENWATT_DATABASE_URL"] == "(set)"
 
 

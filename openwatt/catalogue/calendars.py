@@ -1,4 +1,4 @@
-"""Reads the shipped register calendars, and says exactly what is wrong with an entry that cannot be used."""
+"""The reader of the shipped register calendars, which says what is wrong with an entry."""
 
 import datetime as dt
 import tomllib

@@ -1,4 +1,4 @@
-"""The catalogue's other tables: sources, offers, Tempo colours, duties and the network's fixed part."""
+"""The catalogue's other tables: documents, offers, Tempo colours, duties and the network's fixed part."""
 
 import datetime as dt
 import re
@@ -13,8 +13,8 @@ COLOURS: tuple[Colour, ...] = get_args(Colour)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A document that says facts of the catalogue.
+class CatalogueDocument:
+    """A document from which facts of the catalogue were taken.
 
     `seen_on` is the first day on which the document is known to have existed: the
     later of the day its prices begin and the day it was made. `url` and
@@ -30,7 +30,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Offer:
+class CatalogueOffer:
     """An offer of a supplier; `regulated` when public authorities set its price."""
 
     supplier: str
@@ -44,7 +44,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TempoDay:
+class CatalogueTempoDay:
     """The colour of the Tempo day that begins at 06:00 on `date`; a `note` says when sources disagree."""
 
     date: dt.date
@@ -53,8 +53,8 @@ class TempoDay:
     note: str | None
 
 
-def read_sources(file: table.Table) -> tuple[Source, ...]:
-    """The sources of a CSV file. Raises CatalogueError with every fault."""
+def read_sources(file: table.Table) -> tuple[CatalogueDocument, ...]:
+    """Reads the documents of a CSV file. Raises CatalogueError with every fault."""
     columns = {
         "id": table.source_id,
         "title": table.text,
@@ -64,12 +64,12 @@ def read_sources(file: table.Table) -> tuple[Source, ...]:
         "note": table.optional(table.text),
     }
     return table.read_table(
-        file, columns, lambda cells: Source(**cells), table.once(lambda source: source.id)
+        file, columns, lambda cells: CatalogueDocument(**cells), table.once(lambda source: source.id)
     )
 
 
-def read_offers(file: table.Table) -> tuple[Offer, ...]:
-    """The offers of a CSV file. Raises CatalogueError with every fault."""
+def read_offers(file: table.Table) -> tuple[CatalogueOffer, ...]:
+    """Reads the offers of a CSV file. Raises CatalogueError with every fault."""
     columns = {
         "supplier": table.text,
         "offer": table.text,
@@ -77,11 +77,11 @@ def read_offers(file: table.Table) -> tuple[Offer, ...]:
         "url": table.optional(_url),
         "note": table.optional(table.text),
     }
-    return table.read_table(file, columns, lambda cells: Offer(**cells), table.once(str))
+    return table.read_table(file, columns, lambda cells: CatalogueOffer(**cells), table.once(str))
 
 
-def read_tempo_colours(file: table.Table) -> tuple[TempoDay, ...]:
-    """The colours of a CSV file, a day each. Raises CatalogueError with every fault."""
+def read_tempo_colours(file: table.Table) -> tuple[CatalogueTempoDay, ...]:
+    """Reads the Tempo colours of a CSV file, a day each. Raises CatalogueError with every fault."""
     columns = {
         "date": table.day,
         "colour": table.one_of(COLOURS),
@@ -89,14 +89,14 @@ def read_tempo_colours(file: table.Table) -> tuple[TempoDay, ...]:
         "note": table.optional(table.text),
     }
 
-    def build(cells: dict[str, Any]) -> TempoDay:
-        return TempoDay(sources=cells.pop("source"), **cells)
+    def build(cells: dict[str, Any]) -> CatalogueTempoDay:
+        return CatalogueTempoDay(sources=cells.pop("source"), **cells)
 
     return table.read_table(file, columns, build, table.once(lambda day: day.date))
 
 
 def read_rates(file: table.Table) -> tuple[DatedRate, ...]:
-    """The rates of duties of a CSV file. Raises CatalogueError with every fault.
+    """Reads the rates of duties of a CSV file. Raises CatalogueError with every fault.
 
     An end, or a beginning, that is not known is written `open`: a cell left
     empty is a fault.
@@ -123,7 +123,7 @@ def read_rates(file: table.Table) -> tuple[DatedRate, ...]:
 
 
 def read_turpe(file: table.Table) -> tuple[TurpeFixedPart, ...]:
-    """The fixed parts of the network tariff of a CSV file. Raises CatalogueError with every fault."""
+    """Reads the fixed parts of the network tariff of a CSV file. Raises CatalogueError with every fault."""
     columns = {
         "formula": table.text,
         "power_kva": table.whole,

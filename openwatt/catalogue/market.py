@@ -1,11 +1,11 @@
-"""The shipped facts as what bills and comparisons ask for: contracts, their calendars, Tempo's colours."""
+"""The shipped market, as bills and comparisons need it: contracts, their calendars, Tempo's colours."""
 
 import datetime as dt
 from collections.abc import Mapping
 from functools import lru_cache
 
 from openwatt.catalogue.calendars import calendar_for
-from openwatt.catalogue.shipped import (
+from openwatt.catalogue.shipped_facts import (
     shipped_duties,
     shipped_offers,
     shipped_sources,

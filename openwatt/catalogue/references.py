@@ -1,9 +1,9 @@
-"""What readings are held against before they are published: the duties and the regulated tariff."""
+"""The references with which readings are compared before they are published: duties and regulated tariff."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 
-from openwatt.catalogue.shipped import shipped_duties, shipped_offers, shipped_tariffs
+from openwatt.catalogue.shipped_facts import shipped_duties, shipped_offers, shipped_tariffs
 from openwatt.domain.contract import TURPE_FORMULA
 from openwatt.domain.doubts import References
 from openwatt.domain.duties import Duties, price_eur_per_kwh_ttc, subscription_eur_per_month_ttc
@@ -23,7 +23,7 @@ def shipped_references() -> References:
 
 
 def known_references(regulated: Iterable[Tariff]) -> References:
-    """The same with the regulated tariff as a database knows it, in which the shipped one is.
+    """The references with the regulated tariff of a database, which contains the shipped one.
 
     Of a grid that only the regulator has published yet, without taxes, the prices with
     all taxes follow from the duties of its day: the supplier's sheet and the market's
@@ -36,7 +36,7 @@ def known_references(regulated: Iterable[Tariff]) -> References:
 
 
 def _with_taxes(tariff: Tariff, duties: Duties) -> Tariff:
-    """A tariff that has no side with all taxes with a computed one, where every duty of its day is known."""
+    """Computes the side with all taxes of a tariff without one, where every duty of its day is known."""
     day, per_year = tariff.applies_from, tariff.subscription_eur_per_year_ht
     if tariff.prices_eur_per_kwh_ttc or per_year is None:
         return tariff

@@ -1,4 +1,4 @@
-"""Reading the catalogue's CSV files: every cell typed, every fault of every line told at once."""
+"""The reader of the catalogue's CSV files, which types every cell and reports every fault at once."""
 
 import csv
 import datetime as dt
@@ -25,7 +25,7 @@ Table = Path | Traversable | TextIO
 
 
 class CatalogueError(OpenWattError):
-    """A file of the catalogue cannot be used. `faults` names each fault with its line, not only the first."""
+    """Raised when a file of the catalogue cannot be used; `faults` names every fault with its line."""
 
     def __init__(self, file: str, faults: Sequence[str]) -> None:
         self.file = file
@@ -39,7 +39,7 @@ def read_table(
     build: Callable[[dict[str, Any]], T],
     check: Check[T] = lambda _: (),
 ) -> tuple[T, ...]:
-    """The values of a comma-separated UTF-8 file with a header line, in its order.
+    """Reads the values of a comma-separated UTF-8 file with a header line, in its order.
 
     `columns` says how each cell is read, `build` makes one line's value and `check`
     names what is wrong between lines. The columns may stand in any order.
@@ -110,7 +110,7 @@ def _line(
     columns: Mapping[str, Cell],
     build: Callable[[dict[str, Any]], T],
 ) -> tuple[Any, list[str]]:
-    """One line's value, or every fault found in it."""
+    """Reads the value of one line, or every fault in it."""
     if len(cells) != len(header):
         return None, [f"has {len(cells)} cells, the header has {len(header)}"]
     read: dict[str, Any] = {}
@@ -131,7 +131,7 @@ def _line(
 
 
 def _printable(cell: str) -> str:
-    """The cell itself: a NUL or another control character is no text, and no database takes it."""
+    """Refuses a cell with a NUL or another control character, which no database takes."""
     if not cell.isprintable():
         raise ValueError(f"{cell!r} holds a character that cannot be printed")
     return cell
@@ -164,14 +164,14 @@ def _opened(table: Table) -> Iterator[TextIO]:
 
 
 def text(cell: str) -> str:
-    """A cell that must say something."""
+    """Reads a cell that must not be empty."""
     if not cell:
         raise ValueError("is empty")
     return cell
 
 
 def one_of(words: Iterable[str]) -> Cell:
-    """A cell that holds one of a few words."""
+    """Makes a reader of cells that hold one of a few words."""
     known = tuple(words)
 
     def read(cell: str) -> str:
@@ -183,17 +183,17 @@ def one_of(words: Iterable[str]) -> Cell:
 
 
 def optional(read: Cell) -> Cell:
-    """A cell that may be empty, which is None."""
+    """Makes a reader of cells that may be empty, which is None."""
     return lambda cell: read(cell) if cell else None
 
 
 def or_open(read: Cell) -> Cell:
-    """A cell that says either a value or, in so many words, `open`, which is None."""
+    """Makes a reader of cells that hold a value or the word `open`, which is None."""
     return lambda cell: None if cell == "open" else read(cell)
 
 
 def day(cell: str) -> dt.date:
-    """A date such as 2025-08-01."""
+    """Reads a date such as 2025-08-01."""
     if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", cell, re.ASCII):
         raise ValueError(f"{cell!r} is not a date such as 2025-08-01")
     try:
@@ -203,33 +203,33 @@ def day(cell: str) -> dt.date:
 
 
 def number(cell: str) -> Decimal:
-    """A decimal number such as 0.1952, with a point and nothing else."""
+    """Reads a decimal number such as 0.1952, with a point and nothing else."""
     if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", cell, re.ASCII):
         raise ValueError(f"{cell!r} is not a number such as 0.1952")
     return Decimal(cell)
 
 
 def whole(cell: str) -> int:
-    """A whole number such as 6."""
+    """Reads a whole number such as 6."""
     if not re.fullmatch(r"\d{1,6}", cell, re.ASCII):
         raise ValueError(f"{cell!r} is not a whole number")
     return int(cell)
 
 
 def flag(cell: str) -> bool:
-    """1 or 0."""
+    """Reads 1 or 0 as a boolean."""
     if cell not in {"0", "1"}:
         raise ValueError(f"{cell!r} is neither 0 nor 1")
     return cell == "1"
 
 
 def source_id(cell: str) -> str:
-    """The name of a source: small letters, digits, points and dashes."""
+    """Reads the id of a document: small letters, digits, points and dashes."""
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", cell):
         raise ValueError(f"{cell!r} is not a source's id such as edf-tarif-bleu-2025-08-01")
     return cell
 
 
 def source_ids(cell: str) -> tuple[str, ...]:
-    """One or more sources separated by spaces."""
+    """Reads one or more ids of documents, separated by spaces."""
     return tuple(source_id(word) for word in text(cell).split())

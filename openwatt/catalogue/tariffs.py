@@ -1,4 +1,4 @@
-"""A tariff as one line of CSV, shipped with the product or typed from a sheet by hand."""
+"""The CSV format of tariffs, shipped with the product or typed from a sheet."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ class CatalogueTariff:
 
 
 def read_tariffs(file: table.Table) -> tuple[CatalogueTariff, ...]:
-    """The tariffs of a CSV file with the columns of `COLUMNS`, in its order.
+    """Reads the tariffs of a CSV file with the columns of `COLUMNS`, in its order.
 
     Raises:
         CatalogueError: with every fault of every line, two lines that give one
@@ -31,7 +31,7 @@ def read_tariffs(file: table.Table) -> tuple[CatalogueTariff, ...]:
 
 
 def _prices(cell: str) -> Mapping[str, Decimal]:
-    """Prices by register, such as `HP=0.1434 HC=0.1063`; an empty cell is none."""
+    """Reads prices by register, such as `HP=0.1434 HC=0.1063`; an empty cell has none."""
     prices: dict[str, Decimal] = {}
     for word in cell.split():
         register, equals, price = word.partition("=")
@@ -72,7 +72,7 @@ def _tariff(cells: dict[str, Any]) -> CatalogueTariff:
 
 
 def _in_order(prices: Mapping[str, Decimal], registers: Sequence[str]) -> Mapping[str, Decimal]:
-    """The same prices in the option's order; a register that it does not have stays last, to be refused."""
+    """Sorts prices in the option's order; a register that it does not have stays last, to be refused."""
     known = {register: prices[register] for register in registers if register in prices}
     return MappingProxyType(known | dict(prices))
 

@@ -1,4 +1,4 @@
-"""Addresses that a command is given, or finds in the settings."""
+"""The addresses of servers among the options of commands."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ SERVER_ADDRESS = _ServerAddress()
 
 
 def own_address(settings: Settings) -> str:
-    """Where a service with these settings can be asked on its own machine."""
+    """The address at which a service with these settings is reached on its own machine."""
     bind = parse_bind(settings.bind)
     if bind.socket is not None:
         return socket_url(bind.socket)

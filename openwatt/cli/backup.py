@@ -1,4 +1,4 @@
-"""Backups of the history: taken, listed, put back."""
+"""The commands that take, list and restore backups of the database."""
 
 import json
 import time

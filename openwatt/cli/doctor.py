@@ -1,4 +1,4 @@
-"""`openwatt doctor`: is the whole stack really alive, item by item, and what fixes what is not?"""
+"""The command `openwatt doctor`, which checks the whole stack and says how to fix what fails."""
 
 import json
 import logging
@@ -12,14 +12,14 @@ import click
 
 from openwatt import __version__
 from openwatt.cli.addresses import SERVER_ADDRESS, own_address
-from openwatt.cli.findings import Report, as_json, print_items, reporting
+from openwatt.cli.check_results import Report, as_json, print_items, reporting
 from openwatt.doctor.checklist import ITEMS
 from openwatt.doctor.context import LOGROTATE, METRICS_URL, CheckContext
 from openwatt.doctor.http_probe import HttpProbe, safe_url
 from openwatt.doctor.ops import find_ops
 from openwatt.doctor.results import CheckResult
 from openwatt.doctor.runner import Item, run_checks, select_items
-from openwatt.settings import SettingsError, read_settings, variables
+from openwatt.settings import SettingsError, read_settings, read_variables
 
 _NAMES: Final = [item.name for item in ITEMS]
 
@@ -79,15 +79,15 @@ def doctor(
         return
     began = time.monotonic()
     with reporting(items, as_json=in_json) as report, _quiet_logs():
-        about, findings = _look(items, report, **where)
+        about, results = _run(items, report, **where)
         seconds = time.monotonic() - began
-        report.end(findings, seconds)
+        report.end(results, seconds)
     if in_json:
-        click.echo(json.dumps(as_json(about, items, findings, seconds), ensure_ascii=False, indent=2))
-    context.exit(1 if any(finding.status == "failed" for finding in findings) else 0)
+        click.echo(json.dumps(as_json(about, items, results, seconds), ensure_ascii=False, indent=2))
+    context.exit(1 if any(result.status == "failed" for result in results) else 0)
 
 
-def _look(
+def _run(
     items: Sequence[Item],
     report: Report,
     *,
@@ -97,17 +97,17 @@ def _look(
     logrotate: Path,
     patience: float,
 ) -> tuple[dict[str, str], list[CheckResult]]:
-    """What was examined and what was found; settings that cannot be read hold up everything."""
+    """Runs the checks; when the settings cannot be read, all the others are skipped."""
     about = {"version": __version__}
-    environ = variables()
+    environ = read_variables()
     try:
         settings = read_settings(environ)
     except SettingsError as error:
         report.begin(about)
-        findings = [_without_settings(item, error) for item in items]
-        for finding in findings:
-            report.found(finding)
-        return about, findings
+        results = [_without_settings(item, error) for item in items]
+        for result in results:
+            report.found(result)
+        return about, results
     with HttpProbe() as http:
         context = CheckContext(
             settings=settings,
@@ -132,7 +132,7 @@ def _without_settings(item: Item, error: SettingsError) -> CheckResult:
 
 @contextmanager
 def _quiet_logs() -> Iterator[None]:
-    """Findings say what is wrong: what the parts that notice it log would only say it again."""
+    """Silences logging: the results say what is wrong, and log records would repeat it."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:

@@ -1,4 +1,4 @@
-"""`openwatt drill`: provokes a fault on purpose and says, step by step, whether the chain saw it."""
+"""The command `openwatt drill`, which injects faults and reports, step by step, whether they were seen."""
 
 import json
 import os
@@ -24,7 +24,7 @@ _MOST_MINUTES = 60
 
 
 class DrillRefusedError(OpenWattError):
-    """A drill cannot begin; the message says what is missing."""
+    """Raised when a drill cannot begin; the message says what is missing."""
 
 
 @click.command()

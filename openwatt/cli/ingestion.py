@@ -8,18 +8,18 @@ import re
 import signal
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
 import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.text import Text
 
 from openwatt.bootstrap import connect, held_database, prepare_database
+from openwatt.cli.run_results import as_json as result_as_json
+from openwatt.cli.run_results import print_result, print_summary
 from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console
 from openwatt.domain.legal_time import PARIS
@@ -46,8 +46,6 @@ _TERMINATED = 143  # what shells say of a program that SIGTERM ended
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 #: How much of a wait is left to chance, so that many machines do not ask in step.
 _JITTER = 0.1
-_COLOURS = {"published": "green", "unchanged": "dim", "unreadable": "red", "unreachable": "red"}
-_DOUBTS_SHOWN = 3
 #: No statement of a run takes a second; one that waits for more than this is a fault.
 _STATEMENT_S = 60.0
 
@@ -344,61 +342,17 @@ def _run_once(
             results.append(result)
             progress.advance(bar)
             if not as_json:
-                _print_result(result, console)
+                print_result(result, console)
     if as_json:
         answer = {
-            "looks": [_as_json(result) for result in results],
+            "looks": [result_as_json(result) for result in results],
             "skipped": [{"source": one.name, "reason": skip_reason(one)} for one in skipped],
             "not_due": not_due,
         }
         click.echo(msgspec.json.format(msgspec.json.encode(answer), indent=2))
     else:
-        _print_summary(results, skipped, not_due, console)
+        print_summary(results, skipped, not_due, console)
     return results
-
-
-def _as_json(result: RunResult) -> dict[str, Any]:
-    return {
-        "source": result.source.name,
-        "outcome": result.outcome or "held",
-        "message": result.message,
-        "doubts": [{"rule": one.rule, "message": one.message, "where": one.where} for one in result.doubts],
-        "tariffs": result.tariffs,
-        "published": result.published,
-        "document_sha256": result.sha256,
-        "run": result.run_id,
-        "seconds": round(result.seconds, 3),
-    }
-
-
-def _print_result(result: RunResult, console: Console) -> None:
-    """Prints a line for a source, and one for each of its first doubts."""
-    outcome = result.outcome or "held"
-    line = Text(f"{result.source.name}: ").append(outcome, _COLOURS.get(outcome, "yellow"))
-    if result.outcome == "published":
-        line.append(f", {result.published} of {result.tariffs} read are new")
-    elif result.message:
-        line.append(f", {result.message}")
-    console.print(line)
-    for doubt in result.doubts[:_DOUBTS_SHOWN]:
-        console.print(Text(f"  {doubt.rule} – {doubt.where}: {doubt.message}"))
-    if len(result.doubts) > _DOUBTS_SHOWN:
-        console.print(f"  and {len(result.doubts) - _DOUBTS_SHOWN} more doubts: `openwatt review` shows them")
-
-
-def _print_summary(
-    results: Sequence[RunResult], skipped: Sequence[SourceDeclaration], not_due: int, console: Console
-) -> None:
-    counted = Counter(result.outcome or "held" for result in results)
-    parts = [f"{count} {outcome}" for outcome, count in counted.most_common()]
-    if not_due:
-        parts.append(f"{not_due} not due")
-    unread = sum(source.format == "none_yet" for source in skipped)
-    if unread:
-        parts.append(f"{unread} without a document yet")
-    if len(skipped) > unread:
-        parts.append(f"{len(skipped) - unread} handed in by hand")
-    console.print(", ".join(parts) or "nothing to do")
 
 
 COMMANDS: tuple[click.Command, ...] = (ingest,)

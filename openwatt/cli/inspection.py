@@ -1,4 +1,4 @@
-"""`openwatt inspect`: what a document says, and every doubt; nothing is stored."""
+"""The command `openwatt inspect`, which shows what a document says and every doubt, and stores nothing."""
 
 import datetime as dt
 from pathlib import Path
@@ -15,9 +15,9 @@ from openwatt.domain.doubts import References
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import Tariff
 from openwatt.ingest.declarations import SourceError, load_sources
+from openwatt.ingest.errors import UnreadableDocumentError
 from openwatt.ingest.inspection import Inspection, as_json
 from openwatt.ingest.readers.grid_pdf.picture import draw_pages
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 from openwatt.ingest.sandbox import DocumentSandbox
 from openwatt.settings import Settings
 from openwatt.store.tariffs import regulated_history
@@ -75,7 +75,7 @@ def inspect(
 
 
 def _stored_references(settings: Settings) -> References:
-    """What a run holds documents against."""
+    """The references with which a run compares documents."""
     with held_database(settings):
         prepare_database(settings)
         with connect(settings) as connection:
@@ -86,7 +86,7 @@ _COLOURS_OF_OUTCOMES = {"published": "green", "refused": "yellow", "unreadable":
 
 
 def print_inspection(inspection: Inspection, console: Console) -> None:
-    """The inspection as tables for a person, one per offer and option."""
+    """Prints an inspection as tables, one per offer and option."""
     name = inspection.source.name if inspection.source else "no source recognised"
     colour = _COLOURS_OF_OUTCOMES[inspection.outcome]
     console.print(f"{name}: [{colour}]{inspection.outcome}[/{colour}]", highlight=False)

@@ -1,4 +1,4 @@
-"""The `openwatt` command within limits of time and memory: how the service runs it for a request."""
+"""The `openwatt` command within limits of time and memory, as the service runs it for a request."""
 
 import resource
 import signal
@@ -8,7 +8,7 @@ from openwatt.cli import main
 
 
 def limit(seconds: int, megabytes: int, cpu_seconds: int) -> None:
-    """Bounds this process: when its seconds are over the kernel ends it, whoever still waits for it.
+    """Limits this process; when its seconds are over the kernel ends it, even if nothing waits for it.
 
     Its bounds of memory and processor time are soft: the process in which it reads a document
     sets its own, which are those of a run, and could not go beyond hard ones.

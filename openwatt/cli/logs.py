@@ -1,4 +1,4 @@
-"""`openwatt logs`: the story of a request, or the latest errors, from the local log."""
+"""The command `openwatt logs`, which searches the local log for a request or the latest errors."""
 
 import datetime as dt
 import sys

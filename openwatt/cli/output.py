@@ -1,4 +1,4 @@
-"""Where a command's output goes: a file that appears whole or not at all, a device, or standard output."""
+"""The output files of commands, which appear whole or not at all."""
 
 import io
 import os
@@ -14,12 +14,12 @@ from openwatt.domain.errors import OpenWattError
 
 
 class OutputError(OpenWattError):
-    """Something cannot be written; the message says where and why."""
+    """Raised when something cannot be written; the message says where and why."""
 
 
 @contextmanager
 def open_output(path: str) -> Iterator[TextIO]:
-    """A stream for UTF-8 text; `-` is standard output.
+    """Opens a stream for UTF-8 text; `-` is standard output.
 
     A file is written aside and takes its name when the block ends well, so that
     what lay there before survives everything else. What is no plain file, such as

@@ -1,4 +1,4 @@
-"""`openwatt review`: the refused documents that wait for a person, and what a person decides."""
+"""The command `openwatt review`, with which a person decides on refused documents."""
 
 import datetime as dt
 import sys
@@ -21,12 +21,11 @@ from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console
 from openwatt.domain.legal_time import PARIS
 from openwatt.ingest.declarations import SourceDeclaration, SourceError, load_sources
+from openwatt.ingest.errors import RefusedAddressError, UnreadableDocumentError
 from openwatt.ingest.fetching.addresses import check_address
-from openwatt.ingest.fetching.unreachable import RefusedAddressError
 from openwatt.ingest.inspection import Inspection
-from openwatt.ingest.quotation import Words, quote, quote_data, words_of_data
+from openwatt.ingest.quotation import Words, quote, quote_data, split_rows
 from openwatt.ingest.readers.grid_pdf.picture import draw_pages
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 from openwatt.ingest.review import approve_run, check_same, read_again, reject_run
 from openwatt.ingest.sandbox import DocumentSandbox
 from openwatt.representations.runs import RunDetail, RunItem
@@ -46,7 +45,7 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 class Refused(click.ClickException):
-    """What is asked cannot be done as things stand."""
+    """Raised when the state of the data forbids what the command was to do."""
 
     exit_code = 3
 
@@ -56,7 +55,7 @@ def _print_json(value: object) -> None:
 
 
 def _words(longest: int) -> Any:
-    """A reader of a name or a reason: one line that says something."""
+    """Makes a reader of a name or a reason: one line of text."""
 
     def read(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
         text = value.strip()
@@ -70,7 +69,7 @@ def _words(longest: int) -> Any:
 
 
 def _decided(command: Any) -> Any:
-    """The run, and the name and reason that every decision is kept with."""
+    """Adds the options for the name and the reason that every decision is stored with."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
         click.option(
@@ -89,7 +88,7 @@ _RUN = click.argument("run_id", metavar="RUN", type=click.IntRange(1, 2**63 - 1)
 
 @contextmanager
 def _connected(context: click.Context) -> Iterator[Connection]:
-    """A connection to a database that is ready; what cannot be decided ends the command with status 3."""
+    """Connects to a prepared database; a decision that is refused ends the command with status 3."""
     settings = settings_of(context)
     with held_database(settings):
         prepare_database(settings)
@@ -225,8 +224,8 @@ def show(
         except UnreadableDocumentError as error:
             click.echo(f"no picture: {error}", err=True)
     if as_json:
-        told = msgspec.to_builtins(RunDetail.of(run), builtin_types=(dt.datetime, dt.date))
-        _print_json(told | {"beside": beside, "differs": differs})
+        detail = msgspec.to_builtins(RunDetail.of(run), builtin_types=(dt.datetime, dt.date))
+        _print_json(detail | {"beside": beside, "differs": differs})
     else:
         _print_run(run, inspection, beside)
         if differs:
@@ -234,7 +233,7 @@ def show(
 
 
 def _difference(run: StoredRun, inspection: Inspection) -> str | None:
-    """Why what is read today cannot be approved as what a refused run has recorded."""
+    """The reason why a run cannot be approved: it reads otherwise today; None when it reads the same."""
     try:
         if run.outcome == "refused":
             check_same(run, inspection)
@@ -244,10 +243,10 @@ def _difference(run: StoredRun, inspection: Inspection) -> str | None:
 
 
 def _beside(sandbox: DocumentSandbox, content: bytes, inspection: Inspection) -> list[dict[str, Any]]:
-    """Each doubt with the lines of the document at its place."""
+    """Finds the lines of the document for each doubt."""
     doubts = inspection.doubts
     if inspection.manual_entry or (inspection.source and inspection.source.format != "grid_pdf"):
-        rows = words_of_data(content)
+        rows = split_rows(content)
         quoted = [quote_data(doubt, rows) for doubt in doubts]
     elif inspection.outcome == "unreadable":
         return []
@@ -291,9 +290,10 @@ def _print_run(run: StoredRun, inspection: Inspection | None, beside: list[dict[
         return
     console.print("read again today:", markup=False)
     print_inspection(inspection if not beside else replace(inspection, doubts=()), console)
-    for told in beside:
-        console.print(f"{told['rule']} {told['where']}: {told['message']}", markup=False, style="yellow")
-        for line in told["words"]:
+    for quoted in beside:
+        says = f"{quoted['rule']} {quoted['where']}: {quoted['message']}"
+        console.print(says, markup=False, style="yellow")
+        for line in quoted["words"]:
             page = f"page {line['page']}" if line["page"] else "row"
             console.print(f"  {page:>8} | {line['text']}", markup=False)
 

@@ -1,4 +1,4 @@
-"""The command that sets Sentry's alert rules."""
+"""The command `openwatt sentry-alerts`, which sets Sentry's alert rules."""
 
 from pathlib import Path
 

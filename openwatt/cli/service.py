@@ -7,11 +7,9 @@ import socket
 from pathlib import Path
 
 import click
-from rich.table import Table
 
 from openwatt.bootstrap import connect, held_database, locate_database
 from openwatt.cli.settings import settings_of
-from openwatt.cli.streams import Console
 from openwatt.observability import collectors, metrics_directory
 from openwatt.store.database import Database
 from openwatt.store.migrate import migrate as migrate_database
@@ -29,6 +27,10 @@ def serve() -> None:
     from openwatt.server import Server  # noqa: PLC0415  the web, which no other command needs
 
     Server().run()
+
+
+#: Columns of a usual terminal.
+_WIDTH = 80
 
 
 @click.command()
@@ -62,12 +64,12 @@ def keep_database(context: click.Context) -> None:
 
 
 def _tell_systemd(state: str) -> None:
-    """What Type=notify of a unit waits for. A socket that is not for us ends nothing: it may be inherited."""
+    """Notifies systemd, for units of Type=notify. One that is not ours is no error: it may be inherited."""
     address = os.environ.get("NOTIFY_SOCKET")
     if address:
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
-                told.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+                notified.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
         except OSError as error:
             click.echo(f"systemd is not notified: NOTIFY_SOCKET ({address}): {error.strerror}", err=True)
 
@@ -75,12 +77,10 @@ def _tell_systemd(state: str) -> None:
 @click.command("settings")
 @click.pass_context
 def show_settings(context: click.Context) -> None:
-    """List every setting with its value; secrets are not shown."""
-    settings = settings_of(context)
-    table = Table("variable", "value", "meaning")
-    for variable, value, explanation in settings.described():
-        table.add_row(variable, value, explanation)
-    Console().print(table)
+    """List every setting with its value and its meaning; secrets are not shown."""
+    for variable, value, text in settings_of(context).describe():
+        click.secho(f"{variable} (not set)" if value is None else f"{variable} = {value}", bold=True)
+        click.echo(click.wrap_text(text, _WIDTH, initial_indent="    ", subsequent_indent="    "))
 
 
 @click.command()
@@ -119,7 +119,7 @@ def metrics(context: click.Context, *, port: int, host: str) -> None:
 
 
 def _readable(path: Path) -> bool:
-    """Whether this process may read a file or a folder; one that has just been removed is no hindrance."""
+    """Whether this process may read a file or a folder; one that has just been removed counts as readable."""
     return os.access(path, os.R_OK | (os.X_OK if path.is_dir() else 0)) or not path.exists()
 
 

@@ -1,4 +1,4 @@
-"""How a command comes to its settings."""
+"""The settings of a command."""
 
 import click
 
@@ -6,7 +6,7 @@ from openwatt.settings import Settings, read_settings
 
 
 def settings_of(context: click.Context) -> Settings:
-    """The settings, read when a command first needs them: `--help` works whatever the environment holds.
+    """Reads the settings when a command first needs them, so that `--help` works whatever they are.
 
     Raises:
         SettingsError: naming everything that cannot be used.

@@ -1,4 +1,4 @@
-"""Standard streams that end before the command does: closed ones, full ones, and readers that have gone."""
+"""The handling of standard streams that are closed, full, or no longer read."""
 
 import errno
 import os
@@ -16,7 +16,7 @@ OUTPUT_FAILED = 1
 
 
 class Console(rich.console.Console):
-    """rich's console, which leaves a reader that has gone to `openwatt.cli`, as every other output does."""
+    """A console of rich that leaves a broken pipe to `openwatt.cli`, as every other output does."""
 
     def on_broken_pipe(self) -> NoReturn:
         """Raises the BrokenPipeError that is being handled."""
@@ -24,7 +24,7 @@ class Console(rich.console.Console):
 
 
 class ReaderGoneError(Exception):
-    """Whoever read our output has closed it. It is no OSError, for click would end with another status."""
+    """Raised for a broken pipe. It is no OSError, for click would end with another status."""
 
 
 @contextmanager
@@ -37,7 +37,7 @@ def reader_may_go() -> Iterator[None]:
 
 
 def open_missing_streams() -> None:
-    """Opens /dev/null in the place of each standard stream that whoever started us has closed.
+    """Opens /dev/null in the place of each standard stream that the parent process has closed.
 
     Otherwise the next file that is opened, the database's lock for example, would
     become the output.
@@ -55,7 +55,7 @@ def open_missing_streams() -> None:
 
 
 def check_reader() -> None:
-    """Raises BrokenPipeError when whoever read standard output has gone: for who has nothing to write yet."""
+    """Raises BrokenPipeError when standard output is no longer read, before anything is written."""
     try:
         descriptor = sys.stdout.fileno()
     except OSError:
@@ -73,7 +73,7 @@ def flush_output() -> None:
 
 
 def status_of(error: OSError) -> int:
-    """The exit status after an error of input or output, which is said in one line."""
+    """Prints an error of input or output in one line and returns the exit status."""
     if isinstance(error, BrokenPipeError):
         return status_without_reader()
     _say(f"Error: {error.filename or 'the output'} cannot be used: {error.strerror or error}\n")
@@ -82,7 +82,7 @@ def status_of(error: OSError) -> int:
 
 
 def status_without_reader() -> int:
-    """The exit status when nobody reads the output any more; nothing is said."""
+    """The exit status for a broken pipe; nothing is printed."""
     _discard_output()
     return READER_GONE
 
@@ -97,7 +97,7 @@ def _say(line: str) -> None:
 
 
 def _discard_output() -> None:
-    """Lets what cannot be written go to /dev/null: Python tries again at its end, and would complain."""
+    """Discards what cannot be written: Python would try again at its end, and complain."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

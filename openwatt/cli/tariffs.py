@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from openwatt.bootstrap import connect, held_database, locate_database, prepare_database
-from openwatt.catalogue.declared import declared_sources
+from openwatt.catalogue.source_names import declared_sources
 from openwatt.cli.output import open_output
 from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import Console

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from openwatt.catalogue.calendars import calendar_for
 from openwatt.catalogue.market import calendar_of
-from openwatt.catalogue.shipped import shipped_duties
+from openwatt.catalogue.shipped_facts import shipped_duties
 from openwatt.domain.calendar import RegisterCalendar
 from openwatt.domain.comparison import ContractKey, Market
 from openwatt.domain.contract import Contract, Source, SourcedTariff, contracts_of

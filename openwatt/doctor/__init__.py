@@ -1,1 +1,1 @@
-"""Is the whole stack really alive? The production checklist of the operators' guide as a command."""
+"""The checks of `openwatt doctor`: the production checklist of the operators' guide as a program."""

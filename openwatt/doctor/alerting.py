@@ -1,4 +1,4 @@
-"""Alertmanager: it is told, it passes on what matters to somebody, and an alert that always fires arrives."""
+"""The checks of alerting: Prometheus reaches Alertmanager, which notifies somebody of every severity."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +31,7 @@ class _Config(Struct):
 
 
 class Status(Struct, rename="camel"):
-    """What Alertmanager says of itself."""
+    """The status of an Alertmanager."""
 
     version_info: Build
     config: _Config
@@ -42,37 +42,37 @@ class _Alert(Struct):
 
 
 class _Routing(Struct):
-    """What is read of Alertmanager's configuration."""
+    """The routing part of Alertmanager's configuration."""
 
     route: dict[str, Any]
     receivers: list[dict[str, Any]]
 
 
 def alertmanager_url(context: CheckContext) -> str:
-    """Where Alertmanager is.
+    """The address of Alertmanager.
 
     Raises:
-        CheckSkippedError: nobody says.
+        CheckSkippedError: it is not set.
     """
     return required(context.settings.alertmanager_url, "OPENWATT_ALERTMANAGER_URL")
 
 
 def check_alertmanager(context: CheckContext) -> Verdict:
-    """Prometheus has one to send to; the one of the settings is ready."""
-    told = get_data(context, _Alertmanagers, "alertmanagers").active_alertmanagers
-    if not told:
+    """Checks that Prometheus sends to an Alertmanager and that the one of the settings is ready."""
+    managers = get_data(context, _Alertmanagers, "alertmanagers").active_alertmanagers
+    if not managers:
         raise CheckFailedError(
             "Prometheus knows no Alertmanager", "name it under alerting: in ops/prometheus/prometheus.yml"
         )
     if context.settings.alertmanager_url is None:
-        return ok(f"Prometheus sends to {join_names([safe_url(one.url) for one in told])}")
+        return ok(f"Prometheus sends to {join_names([safe_url(one.url) for one in managers])}")
     status = status_of(context, context.settings.alertmanager_url)
     _routing(status, context.settings.alertmanager_url)
     return ok(f"{safe_url(context.settings.alertmanager_url)}, Alertmanager {status.version_info.version}")
 
 
 def status_of(context: CheckContext, url: str) -> Status:
-    """What the Alertmanager of an address says of itself.
+    """Requests the status of an Alertmanager.
 
     Raises:
         ProbeError: it does not answer, or is none.
@@ -81,7 +81,7 @@ def status_of(context: CheckContext, url: str) -> Status:
 
 
 def _routing(status: Status, url: str) -> _Routing:
-    """How Alertmanager routes, read of the configuration that it shows.
+    """Parses Alertmanager's routing from the configuration in its status.
 
     Raises:
         ProbeError: it is no configuration of an Alertmanager.
@@ -94,41 +94,47 @@ def _routing(status: Status, url: str) -> _Routing:
 
 
 def check_notifications(context: CheckContext) -> Verdict:
-    """For each severity of the loaded alerts there is somebody who is told."""
+    """Checks that every severity of the loaded alerts reaches a receiver that notifies somebody."""
     url = alertmanager_url(context)
     config = _routing(status_of(context, url), url)
-    ways = {str(one.get("name")): _ways(one) for one in config.receivers}
+    integrations = {str(one.get("name")): _integrations(one) for one in config.receivers}
     reached: dict[str, set[str]] = {}
-    unheard: dict[str, str] = {}
+    unnotified: dict[str, str] = {}
     for name, rules in loaded_alerts(context).items():
         for rule in rules:
             labels = {"alertname": name, **rule.labels}
             severity = labels.get("severity", "none")
             receivers = list(receivers_of(config.route, labels))
-            found = {f"{way} ({receiver})" for receiver in receivers for way in ways.get(receiver, ())}
+            found = {
+                f"{integration} ({receiver})"
+                for receiver in receivers
+                for integration in integrations.get(receiver, ())
+            }
             reached.setdefault(severity, set()).update(found)
             if not found and name != WATCHDOG:
-                unheard[name] = f"{name} ({severity}) ends at {join_names(receivers)}, which tells nobody"
+                unnotified[name] = f"{name} ({severity}) ends at {join_names(receivers)}, which tells nobody"
     if not reached:
         raise CheckFailedError("Prometheus has no alert that could be told")
-    if unheard:
-        raise CheckFailedError(join_names(list(unheard.values()), 2))
-    told = "; ".join(
+    if unnotified:
+        raise CheckFailedError(join_names(list(unnotified.values()), 2))
+    notified = "; ".join(
         f"{severity} by {', '.join(sorted(by)) or 'nobody: the Watchdog is watched by no one'}"
         for severity, by in sorted(reached.items())
     )
-    return ok(told)
+    return ok(notified)
 
 
-def _ways(receiver: Mapping[str, Any]) -> list[str]:
-    """How a receiver tells: by `email`, `slack`, `pagerduty` and the like."""
+def _integrations(receiver: Mapping[str, Any]) -> list[str]:
+    """The integrations of a receiver: `email`, `slack`, `pagerduty` and the like."""
     return [
-        key.removesuffix("_configs") for key, ways in receiver.items() if key.endswith("_configs") and ways
+        key.removesuffix("_configs")
+        for key, integrations in receiver.items()
+        if key.endswith("_configs") and integrations
     ]
 
 
 def receivers_of(route: Mapping[str, Any], labels: Mapping[str, str], inherited: str = "") -> Iterator[str]:
-    """The receivers that an alert comes to, by the rules of Alertmanager's routing tree."""
+    """Yields the receivers of an alert, by the rules of Alertmanager's routing tree."""
     receiver = str(route.get("receiver") or inherited)
     deeper = False
     for child in route.get("routes") or []:
@@ -155,7 +161,7 @@ def _holds(found: str, sign: str, value: str) -> bool:
 
 
 def check_watchdog(context: CheckContext) -> Verdict:
-    """The alert that always fires does so, and has come through to Alertmanager."""
+    """Checks that the alert that always fires does so and has arrived in Alertmanager."""
     rules = loaded_alerts(context)
     if WATCHDOG not in rules:
         raise CheckFailedError(f"Prometheus has no alert {WATCHDOG}")
@@ -167,14 +173,14 @@ def check_watchdog(context: CheckContext) -> Verdict:
     if url is None:
         return ok(f"{WATCHDOG} fires in Prometheus{besides}")
     if poll(lambda: _arrived(context, url), context.patience_s) is None:
-        fires_s = _fires_s(context, rules[WATCHDOG])
-        # What Prometheus tells before it has found Alertmanager is told again after this, and a little.
+        firing_s = _firing_for_s(context, rules[WATCHDOG])
+        # What Prometheus sends before it has found Alertmanager is sent again after this time, and a little.
         flags = get_data(context, dict[str, str], "status/flags")
-        told_again_s = 1.25 * seconds_of(flags.get("rules.alert.resend-delay", "1m"))
-        if fires_s < told_again_s:
+        resent_s = 1.25 * seconds_of(flags.get("rules.alert.resend-delay", "1m"))
+        if firing_s < resent_s:
             raise CheckSkippedError(
-                f"{WATCHDOG} fires for {fires_s:.0f} s only and has not arrived yet: "
-                f"look again in {told_again_s - fires_s:.0f} s"
+                f"{WATCHDOG} fires for {firing_s:.0f} s only and has not arrived yet: "
+                f"look again in {resent_s - firing_s:.0f} s"
             )
         raise CheckFailedError(
             f"{WATCHDOG} fires in Prometheus and does not arrive at {safe_url(url)}",
@@ -189,7 +195,7 @@ def _arrived(context: CheckContext, url: str) -> bool | None:
     return any(alert.labels.get("alertname") == WATCHDOG for alert in found) or None
 
 
-def _fires_s(context: CheckContext, rules: Sequence[Rule]) -> float:
+def _firing_for_s(context: CheckContext, rules: Sequence[Rule]) -> float:
     """For how long an alert has fired, in seconds."""
     since = [alert.active_at for rule in rules for alert in rule.alerts]
     return (context.now() - min(since)).total_seconds() if since else 0.0

@@ -1,4 +1,4 @@
-"""Every item, and the lines of the operators' guide's checklist that it makes executable."""
+"""The list of all checks, with the lines of the operators' checklist that each implements."""
 
 from typing import Final
 

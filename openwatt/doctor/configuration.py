@@ -1,4 +1,4 @@
-"""The settings: do they fit what runs here, and are the files of secrets anybody else's to read?"""
+"""The checks of settings: they fit the environment, and files of secrets are closed to others."""
 
 import stat
 from pathlib import Path
@@ -13,7 +13,7 @@ ENGINE_SECRETS = Path("/run/secrets")
 
 
 def check_settings(context: CheckContext) -> Verdict:
-    """Every setting can be used (or there were no context), and in production none is missing or a slip."""
+    """Checks that in production no setting is missing or wrong; that each can be read is known by now."""
     faults = list(_faults(context.settings))
     if faults:
         return Verdict("failed", "; ".join(says for says, _ in faults), "; ".join(fix for _, fix in faults))
@@ -68,7 +68,7 @@ def _faults(settings: Settings) -> list[tuple[str, str]]:
 
 
 def check_secret_files(context: CheckContext) -> Verdict:
-    """Files of secrets, `.env` too when it holds one: owner and group read them, the owner alone writes."""
+    """Checks that files of secrets, `.env` included, are closed to others and writable by the owner alone."""
     files = context.secret_files()
     if _holds_secret(Path(".env")):
         files[".env"] = Path(".env")

@@ -1,4 +1,4 @@
-"""What is examined: one installation, with its settings, its service and everything beside it."""
+"""The installation that is checked: its settings, its service and the servers beside it."""
 
 import datetime as dt
 import re
@@ -29,7 +29,7 @@ _LONGEST_WORD = 12
 
 @dataclass(kw_only=True)
 class CheckContext:
-    """One installation. `patience_s` is how long what was sent is looked for before it counts as lost."""
+    """The context of every check; `patience_s` is how long a sent record is searched for."""
 
     settings: Settings
     environ: Mapping[str, str]
@@ -46,11 +46,11 @@ class CheckContext:
 
     @property
     def in_production(self) -> bool:
-        """Whether what may be missing elsewhere is a fault here."""
+        """Whether this is production, where nothing may be missing."""
         return self.settings.environment == "production"
 
     def sent_request(self) -> str:
-        """The id of one real request, sent to the service when first asked for; its log record is looked for.
+        """Sends one request to the service, the first time, and returns its id; its log record is searched.
 
         Raises:
             CheckSkippedError: this service's log would not tell of it.
@@ -69,7 +69,7 @@ class CheckContext:
 
     @contextmanager
     def database(self) -> Iterator[Database]:
-        """The database as the service sees it; an embedded one that is down is not started."""
+        """Opens the database of the service; an embedded one that is down is not started."""
         opened = Database(locate_database(self.settings, start=False), most_connections=1)
         try:
             yield opened
@@ -87,7 +87,7 @@ class CheckContext:
         return self.ops
 
     def without_secrets(self, text: str) -> str:
-        """A text of ours without any secret of the settings."""
+        """Removes every secret of the settings from a text of ours."""
         for secret in sorted(set(self._secrets()), key=len, reverse=True):
             pattern = re.escape(secret)
             if len(secret) < _LONGEST_WORD:
@@ -96,7 +96,7 @@ class CheckContext:
         return text
 
     def discreet(self, text: str) -> str:
-        """A text in which a server or a library may have repeated a secret, without what looks like one."""
+        """Removes from a text of a server or a library every secret, and what looks like one."""
         return clean_text(self.without_secrets(text))
 
     def _secrets(self) -> Iterator[str]:
@@ -110,6 +110,6 @@ class CheckContext:
                 yield value
 
     def secret_files(self) -> dict[str, Path]:
-        """Variable → file of each secret that stands in a file of its own."""
+        """The files of the secrets that stand in a file of their own, by variable."""
         variables = [f"{variable_of(f.name)}_FILE" for f in setting_fields() if f.metadata["secret"]]
         return {name: Path(self.environ[name]) for name in variables if self.environ.get(name)}

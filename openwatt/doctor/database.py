@@ -1,13 +1,13 @@
-"""The database: reachable and quick, at this code's schema, filled, and fed by sources that still answer."""
+"""The checks of the database: reachable and fast, of this schema, filled, and fed by working sources."""
 
 import datetime as dt
 import statistics
 import time
 
 from openwatt.bootstrap import connect
-from openwatt.catalogue.declared import declared_sources
-from openwatt.catalogue.load import shipped_edition
-from openwatt.catalogue.shipped import shipped_sources
+from openwatt.catalogue.loader import shipped_edition
+from openwatt.catalogue.shipped_facts import shipped_sources
+from openwatt.catalogue.source_names import declared_sources
 from openwatt.doctor.context import CheckContext
 from openwatt.doctor.results import CheckFailedError, CheckSkippedError, Verdict, join_names, ok, quantity
 from openwatt.domain.freshness import BROKEN_AFTER, FRESH_FOR, STALE_AFTER
@@ -26,7 +26,7 @@ OLDEST_CATALOGUE = dt.timedelta(days=366)
 
 
 def check_database(context: CheckContext) -> Verdict:
-    """It answers, and soon."""
+    """Checks that the database answers, and soon."""
     try:
         connect(context.settings, start=False, timeout_s=2).close()
     except DatabaseUnavailableError as error:
@@ -61,7 +61,7 @@ def check_database(context: CheckContext) -> Verdict:
 
 
 def check_migrations(context: CheckContext) -> Verdict:
-    """The database has the schema of this code, no older and no newer one."""
+    """Checks that the database has the schema of this code, no older and no newer one."""
     with context.database() as database:
         try:
             check_schema(read_schema(database))
@@ -72,7 +72,7 @@ def check_migrations(context: CheckContext) -> Verdict:
 
 
 def check_catalogue(context: CheckContext) -> Verdict:
-    """The edition that ships with this code is loaded, and not too old."""
+    """Checks that the catalogue that ships with this code is loaded and not too old."""
     with connect(context.settings, start=False, timeout_s=2) as connection, connection.transaction():
         loaded = edition_is_loaded(connection, shipped_edition())
     if not loaded:
@@ -88,7 +88,7 @@ def check_catalogue(context: CheckContext) -> Verdict:
 
 
 def check_sources(context: CheckContext) -> Verdict:
-    """Every declared source that is looked at was read without fault in time."""
+    """Checks that every declared source that was run was read successfully, and recently enough."""
     with context.database() as database:
         states = declared_source_states(database, declared_sources(), drill=True)
         outcomes = count_runs(database) if any(state.last_success_at is None for state in states) else {}
@@ -116,7 +116,7 @@ def check_sources(context: CheckContext) -> Verdict:
 
 
 def _oldest(state: SourceState) -> dt.timedelta:
-    """How old a success may be: as prices are trusted, or twice what the source itself is looked at."""
+    """The oldest success that is accepted: 14 days, or twice the cadence of the source."""
     return max(STALE_AFTER, dt.timedelta(days=2 * (state.cadence_days or 0)))
 
 

@@ -1,4 +1,4 @@
-"""Grafana: it runs, has its source of data and the shipped dashboards, and no panel of theirs is empty."""
+"""The checks of Grafana: it runs, has its data source and the shipped dashboards, and no panel is empty."""
 
 import re
 from typing import Annotated, Any
@@ -38,16 +38,16 @@ class _Found(Struct):
 
 
 def grafana_url(context: CheckContext) -> str:
-    """Where Grafana is, with the name and password in it.
+    """The address of Grafana, with the name and password in it.
 
     Raises:
-        CheckSkippedError: nobody says.
+        CheckSkippedError: it is not set.
     """
     return required(context.settings.grafana_url, "OPENWATT_GRAFANA_URL")
 
 
 def check_grafana(context: CheckContext) -> Verdict:
-    """It answers, lets us in, and reaches a Prometheus by its data source."""
+    """Checks that Grafana answers, accepts the login, and reaches Prometheus through its data source."""
     url = grafana_url(context)
     health = context.http.request_as(_Health, url, "/api/health")
     if health.database != "ok":
@@ -79,7 +79,7 @@ def check_grafana(context: CheckContext) -> Verdict:
 
 
 def _reached(context: CheckContext, url: str, source: _DataSource) -> Build:
-    """What Grafana itself finds at the address of its data source."""
+    """Requests the version of Prometheus through Grafana's data source."""
     path = f"/api/datasources/proxy/uid/{DATASOURCE}/api/v1/status/buildinfo"
     try:
         return context.http.request_as(_Proxied, url, path).data
@@ -91,7 +91,7 @@ def _reached(context: CheckContext, url: str, source: _DataSource) -> Build:
 
 
 def check_dashboards(context: CheckContext) -> Verdict:
-    """Every shipped dashboard is there by its uid, with its title and the queries of its panels."""
+    """Checks that Grafana has every shipped dashboard by its uid, with its title and queries."""
     shipped = dashboards(context.ops_folder())
     url = grafana_url(context)
     faults = [fault for dashboard in shipped if (fault := _fault_of(context, url, dashboard))]
@@ -120,7 +120,7 @@ def _fault_of(context: CheckContext, url: str, dashboard: Dashboard) -> str | No
 
 
 def check_panels(context: CheckContext) -> Verdict:
-    """Every panel shows something, or waits for an event that has not come yet."""
+    """Checks that every panel shows data, or waits for an event that has not come yet."""
     ops = context.ops_folder()
     known = known_names(recorded_names(ops))
     total, waiting, empty = 0, 0, []
@@ -148,7 +148,7 @@ def check_panels(context: CheckContext) -> Verdict:
 
 
 def _shown_today(context: CheckContext, queries: tuple[str, ...]) -> bool:
-    """Whether any of them gave something within a day: at night nobody may ask."""
+    """Whether one of the queries gave data within a day: at night there may be no requests."""
     end = context.now().timestamp()
     window = {"start": f"{end - 86_400:.0f}", "end": f"{end:.0f}", "step": "600"}
     return any(
@@ -157,7 +157,7 @@ def _shown_today(context: CheckContext, queries: tuple[str, ...]) -> bool:
 
 
 def known_names(recorded: set[str]) -> set[str]:
-    """What this code serves, the shipped rules record and Prometheus tells of alerts, as series are named."""
+    """The names of all series: those of this code, of the shipped rules and of Prometheus's alerts."""
     families = declared_families()
     return recorded | {"ALERTS"} | set(families) | {f"{name}{end}" for name in families for end in _COUNTED}
 

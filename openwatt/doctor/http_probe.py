@@ -1,4 +1,4 @@
-"""Asks other servers over HTTP with a short patience; what goes wrong is told in words, without secrets."""
+"""The HTTP client of the checks, with short timeouts and error messages without secrets."""
 
 import functools
 import ssl
@@ -17,14 +17,14 @@ from openwatt.doctor.results import CheckFailedError
 
 T = TypeVar("T")
 
-CONNECT_S, ANSWER_S = 2.0, 5.0
+CONNECT_S, RESPONSE_S = 2.0, 5.0
 _POLL_S = 0.25
 _SOCKET = "http+unix://"
-_LONGEST_WORDS = 200
+_LONGEST_REASON = 200
 
 
 class ProbeError(CheckFailedError):
-    """A server gives no answer, or none that can be used; `status` where it gave one at all."""
+    """Raised when a server gives no usable response; `status` is set where it gave one at all."""
 
     def __init__(self, says: str, status: int | None = None) -> None:
         self.status = status
@@ -45,17 +45,17 @@ def safe_url(url: str) -> str:
     return f"unix:{unquote(base.removeprefix(_SOCKET))}" if base.startswith(_SOCKET) else base
 
 
-def poll(asked: Callable[[], T | None], patience_s: float, every_s: float = _POLL_S) -> T | None:
-    """What `asked` gives as soon as it gives something; None when it never does within the patience."""
+def poll(probe: Callable[[], T | None], patience_s: float, every_s: float = _POLL_S) -> T | None:
+    """Calls a probe until it returns something; None when it does not within `patience_s`."""
     deadline = time.monotonic() + patience_s
-    while (found := asked()) is None and time.monotonic() + every_s < deadline:
+    while (found := probe()) is None and time.monotonic() + every_s < deadline:
         time.sleep(every_s)
     return found
 
 
 @functools.cache
-def _trust() -> ssl.SSLContext:
-    """Whom the machine trusts (an authority of one's own too), and what the public trusts."""
+def _tls_context() -> ssl.SSLContext:
+    """The TLS context that trusts the machine's authorities (a private one too) and the public ones."""
     context = httpx.create_ssl_context()
     context.load_default_certs()
     return context
@@ -65,17 +65,17 @@ class HttpProbe:
     """A client of HTTP servers that many threads may use together."""
 
     def __init__(self) -> None:
-        self._client = self._new_client(verify=_trust())
+        self._client = self._new_client(verify=_tls_context())
         self._of_sockets: dict[str, httpx.Client] = {}
         self._lock = threading.Lock()
 
     @staticmethod
     def _new_client(**how: Any) -> httpx.Client:
-        timeout = httpx.Timeout(ANSWER_S, connect=CONNECT_S)
+        timeout = httpx.Timeout(RESPONSE_S, connect=CONNECT_S)
         return httpx.Client(timeout=timeout, headers={"User-Agent": "openwatt-doctor"}, **how)
 
     def _route(self, url: str) -> tuple[httpx.Client, str]:
-        """The client that reaches an address, and the address as it takes it."""
+        """Returns the client that reaches an address, and the address as it takes it."""
         if not url.startswith(_SOCKET):
             return self._client, url
         socket, slash, path = url.removeprefix(_SOCKET).partition("/")
@@ -105,7 +105,7 @@ class HttpProbe:
         headers: Mapping[str, str] | None = None,
         token: str | None = None,
     ) -> httpx.Response:
-        """The answer of a server, whatever its status; a name and password in the address are used.
+        """Sends a request and returns the response, whatever its status; a login in the address is used.
 
         With `body` (sent as JSON) or `content` it is a POST, else a GET.
 
@@ -126,12 +126,12 @@ class HttpProbe:
                 headers=sent,
             )
         except httpx.HTTPError as error:
-            raise ProbeError(f"{safe_url(url)} {_in_words(error)}") from error
+            raise ProbeError(f"{safe_url(url)} {_describe(error)}") from error
         except httpx.InvalidURL as error:
             raise ProbeError(f"{safe_url(url)} is no address that can be asked") from error
 
     def request_json(self, url: str, path: str = "", **how: Any) -> Any:
-        """What a server answers as JSON.
+        """Sends a request and decodes the JSON of the response.
 
         Raises:
             ProbeError: it does not answer, or not with a 200 and JSON.
@@ -146,7 +146,7 @@ class HttpProbe:
             raise ProbeError(f"{where} answers with something else than JSON") from None
 
     def request_as(self, shape: type[T], url: str, path: str = "", **how: Any) -> T:
-        """What a server answers as JSON of a shape: whoever else listens there answers otherwise.
+        """Sends a request and converts the JSON of the response to a type that tells the program.
 
         Raises:
             ProbeError: it does not answer, or not with a 200 and JSON of that shape.
@@ -156,24 +156,24 @@ class HttpProbe:
         )
 
 
-def decode_as(told: object, shape: type[T], where: str) -> T:
-    """What was told as a value of the type that it must have.
+def decode_as(value: object, shape: type[T], where: str) -> T:
+    """Converts decoded JSON to the type that it must have.
 
     Raises:
-        ProbeError: it has another one, so somebody else told it.
+        ProbeError: it has another one: another program listens there.
     """
     try:
-        return msgspec.convert(told, shape)
+        return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
         says = f"{where} answers as another program would: {str(error)[0].lower()}{str(error)[1:]}"
         raise ProbeError(says, 200) from None
 
 
-def _in_words(error: httpx.HTTPError) -> str:
+def _describe(error: httpx.HTTPError) -> str:
     if isinstance(error, httpx.ConnectTimeout):
         return f"cannot be reached within {CONNECT_S:g} s"
     if isinstance(error, httpx.TimeoutException):
-        return f"does not answer within {ANSWER_S:g} s"
+        return f"does not answer within {RESPONSE_S:g} s"
     said = str(error)
     if "CERTIFICATE_VERIFY_FAILED" in said:
         why = said.partition("verify failed: ")[2].partition(" (_ssl")[0] or "it cannot be verified"
@@ -184,7 +184,7 @@ def _in_words(error: httpx.HTTPError) -> str:
 
 
 def _reason(answer: httpx.Response) -> str:
-    """What a server says of its refusal, in the keys that those of the stack use."""
+    """The reason in a server's error response, under the keys that the servers of the stack use."""
     if answer.status_code in {401, 403}:
         return " (the name, password or token is missing or wrong)"
     try:
@@ -193,5 +193,5 @@ def _reason(answer: httpx.Response) -> str:
         return ""
     for key in ("error", "message", "detail"):
         if isinstance(said, dict) and isinstance(said.get(key), str):
-            return f": {said[key][:_LONGEST_WORDS]}"
+            return f": {said[key][:_LONGEST_REASON]}"
     return ""

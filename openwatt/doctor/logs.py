@@ -1,4 +1,4 @@
-"""A log record sent and found again, wherever the logs are read; and no log that grows for ever."""
+"""The checks of logs: a record is found wherever logs are read, none is lost, and files are rotated."""
 
 import json
 import re
@@ -62,8 +62,8 @@ def records_in_elasticsearch(context: CheckContext, url: str, request_id: str) -
         ProbeError: it does not answer, or refuses.
     """
     body = {"size": 100, "query": {"term": {"request_id": request_id}}}
-    told = context.http.request_as(_Search, url, f"/{INDICES}/_search", body=body)
-    return [hit.source for hit in told.hits.hits]
+    found = context.http.request_as(_Search, url, f"/{INDICES}/_search", body=body)
+    return [hit.source for hit in found.hits.hits]
 
 
 def records_in_cloudwatch(group: str, request_id: str, since_s: float) -> Records:
@@ -80,15 +80,15 @@ def records_in_cloudwatch(group: str, request_id: str, since_s: float) -> Record
         said = " ".join((done.stderr or done.stdout).split())
         raise CheckFailedError(f"`aws logs filter-log-events` fails: {said[-200:]}")
     try:
-        told = json.loads(done.stdout or "{}")
+        output = json.loads(done.stdout or "{}")
     except ValueError:
         raise CheckFailedError("`aws logs filter-log-events` prints something else than JSON") from None
-    events = decode_as(told, _LogEvents, "`aws logs filter-log-events`").events or []
+    events = decode_as(output, _LogEvents, "`aws logs filter-log-events`").events or []
     return [record for event in events if (record := _record(event.message)) is not None]
 
 
 def _record(message: str) -> dict[str, Any] | None:
-    """A log record; None for a line that is none, as other programs may write into the same group."""
+    """Parses a log record; None for another line, as other programs may write into the same group."""
     try:
         found = json.loads(message)
     except ValueError:
@@ -96,28 +96,28 @@ def _record(message: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _awaited(
-    context: CheckContext, look: Callable[[], Records], every_s: float = 0.25
+def _wait_for_record(
+    context: CheckContext, search: Callable[[], Records], every_s: float = 0.25
 ) -> dict[str, Any] | None:
-    """The canonical record of the request just sent, or what else has come of it; None when nothing has.
+    """Waits for the canonical record of the request just sent; else its first other record, or None.
 
     A request may leave more records than that one, for instance that Redis does not answer.
     """
     seen: Records = []
 
     def canonical() -> dict[str, Any] | None:
-        seen[:] = look()
+        seen[:] = search()
         return next((record for record in seen if record.get("event") == "request"), None)
 
     return poll(canonical, context.patience_s, every_s) or next(iter(seen), None)
 
 
 def check_log_file(context: CheckContext) -> Verdict:
-    """The record of the request just sent stands in the local file."""
+    """Checks that the record of the request just sent is in the local file."""
     log = required(context.settings.log_file, "OPENWATT_LOG_FILE")
     request_id = context.sent_request()
     # After a rotation it is this request's record that begins the file.
-    record = _awaited(context, lambda: records_in_file(log, request_id) if log.exists() else [])
+    record = _wait_for_record(context, lambda: records_in_file(log, request_id) if log.exists() else [])
     if record is None:
         if not log.exists():
             raise CheckFailedError(f"there is no file {log}")
@@ -128,10 +128,10 @@ def check_log_file(context: CheckContext) -> Verdict:
 
 
 def check_elasticsearch(context: CheckContext) -> Verdict:
-    """The record of the request just sent can be searched in Elasticsearch."""
+    """Checks that the record of the request just sent is found in Elasticsearch."""
     url = required(context.settings.elasticsearch_url, "OPENWATT_ELASTICSEARCH_URL")
     request_id = context.sent_request()
-    record = _awaited(context, lambda: records_in_elasticsearch(context, url, request_id))
+    record = _wait_for_record(context, lambda: records_in_elasticsearch(context, url, request_id))
     if record is None:
         raise CheckFailedError(
             f"the record of {SENT_REQUEST} has not come into {INDICES} of {safe_url(url)} "
@@ -141,14 +141,14 @@ def check_elasticsearch(context: CheckContext) -> Verdict:
 
 
 def check_cloudwatch(context: CheckContext) -> Verdict:
-    """The record of the request just sent can be searched in CloudWatch."""
+    """Checks that the record of the request just sent is found in CloudWatch."""
     group = required(context.settings.cloudwatch_log_group, "OPENWATT_CLOUDWATCH_LOG_GROUP")
     if not is_installed("aws"):
         raise CheckSkippedError("the AWS command line is not installed: CloudWatch cannot be asked")
     request_id = context.sent_request()
     since_s = context.now().timestamp() - 3600
-    # The agent sends every few seconds, and each look is a process: no need to look more often.
-    record = _awaited(context, lambda: records_in_cloudwatch(group, request_id, since_s), every_s=1.0)
+    # The agent sends every few seconds, and each search is a process: there is no need for more.
+    record = _wait_for_record(context, lambda: records_in_cloudwatch(group, request_id, since_s), every_s=1.0)
     if record is None:
         raise CheckFailedError(
             f"the record of {SENT_REQUEST} has not come into {group} within {context.patience_s:g} s"
@@ -157,7 +157,7 @@ def check_cloudwatch(context: CheckContext) -> Verdict:
 
 
 def _found(record: dict[str, Any], where: str) -> Verdict:
-    """A record that was found, if it is one: the request's own, with the fields that are searched."""
+    """Checks that a record is the request's own, with the fields that are searched."""
     lacking = [name for name in ("@timestamp", "level", "event", "path", "status") if name not in record]
     if record.get("path") != SENT_REQUEST:
         lacking = ["path"]
@@ -171,7 +171,7 @@ def _found(record: dict[str, Any], where: str) -> Verdict:
 
 
 def check_shipping(context: CheckContext) -> Verdict:
-    """Log records reach Logstash: somebody is connected, nothing was lost, nothing piles up."""
+    """Checks that log records reach Logstash: a worker is connected, none is lost, none waits on disk."""
     url = required(context.settings.logstash_url, "OPENWATT_LOGSTASH_URL")
     context.sent_request()
     scrape = scrape_metrics(context, context.url.rstrip("/") + "/metrics")
@@ -203,7 +203,7 @@ def check_shipping(context: CheckContext) -> Verdict:
 
 
 def check_rotation(context: CheckContext) -> Verdict:
-    """A rule of logrotate covers the log, and logrotate accepts its rules.
+    """Checks that a rule of logrotate covers the log and that logrotate accepts its rules.
 
     Between a rotation and the next line there is no such file: whether there should be one is not asked here.
     """
@@ -226,7 +226,7 @@ def check_rotation(context: CheckContext) -> Verdict:
 
 
 def _patterns(said: str) -> Iterator[str]:
-    """The names of files, in the form of a shell's, that logrotate says it rotates."""
+    """Yields the file patterns that logrotate reports to rotate."""
     for names in _ROTATED.findall(said):
         try:
             yield from shlex.split(names)
@@ -235,7 +235,7 @@ def _patterns(said: str) -> Iterator[str]:
 
 
 def _covers(pattern: str, log: Path) -> bool:
-    """Whether a rule's name of files is one of the log, by whatever way it comes to its folder."""
+    """Whether a pattern matches the log, symbolic links of its folder resolved."""
     written = Path(pattern)
     return written.is_absolute() and (
         log.match(pattern) or log.match(str(written.parent.resolve() / written.name))

@@ -1,4 +1,4 @@
-"""The machine: counts shared in Redis, backups young enough, room on its disks, and the right time."""
+"""The checks of the machine: shared limits in Redis, recent backups, free disks, and the right time."""
 
 import datetime as dt
 import os
@@ -30,7 +30,7 @@ from openwatt.store.server import server_of
 from openwatt.web.http.rate_limits import hit_redis, redis_storage
 
 #: Redis must answer within the short time that a request waits for it; once in a while it may not.
-_CHANCES = 3
+_ATTEMPTS = 3
 #: A daily backup, and two hours in which it may be late.
 OLDEST_BACKUP = dt.timedelta(hours=26)
 #: Below this a PostgreSQL has no room to recover in, and logs none to be written.
@@ -42,7 +42,7 @@ MOST_OFF_PEER_S = 5.0
 
 
 def check_limits(context: CheckContext) -> Verdict:
-    """What one connection counts in Redis another one sees, and no worker counts for itself."""
+    """Checks that limits are shared through Redis and that no worker has fallen back to its memory."""
     url = context.settings.redis_url
     if url is None:
         if context.settings.workers == 1:
@@ -69,20 +69,20 @@ def check_limits(context: CheckContext) -> Verdict:
     return ok("a limit counted over three connections holds; no worker counts for itself")
 
 
-def _refused(url: str, chances: int = _CHANCES) -> list[bool]:
-    """Which of three requests are refused when two are allowed, each counted over a connection of its own."""
+def _refused(url: str, attempts: int = _ATTEMPTS) -> list[bool]:
+    """Counts three requests against a limit of two, each over a connection of its own: which are refused."""
     two_an_hour = limits.parse("2/hour")
     key = two_an_hour.key_for("doctor", str(uuid.uuid4()))
     try:
         return [hit_redis(redis_storage(url), two_an_hour, key) > 0 for _ in range(3)]
     except StorageError as error:
-        if chances == 1:
+        if attempts == 1:
             raise CheckFailedError(f"Redis does not answer: {error.storage_error}") from None
-        return _refused(url, chances - 1)
+        return _refused(url, attempts - 1)
 
 
 def check_backup(context: CheckContext) -> Verdict:
-    """The newest backup is from today, and not empty."""
+    """Checks that the newest backup is recent and not empty."""
     folder = required(context.settings.backup_dir, "OPENWATT_BACKUP_DIR")
     backup = newest_backup(folder)
     if backup is None:
@@ -96,7 +96,7 @@ def check_backup(context: CheckContext) -> Verdict:
 
 
 def check_disk(context: CheckContext) -> Verdict:
-    """Where data, log records and backups are written there is room, and inodes, for what may come."""
+    """Checks that the disks of data, logs and backups have enough free space and inodes."""
     settings = context.settings
     spool = settings.workers * settings.log_spool_mb * 1_000_000 if settings.logstash_url else 0
     folders = {"data": (settings.data_dir, spool)}
@@ -122,9 +122,9 @@ def check_disk(context: CheckContext) -> Verdict:
 
 
 def check_clock(context: CheckContext) -> Verdict:
-    """This machine's time is that of the database and of the servers around, and something keeps it so."""
+    """Checks that the clock agrees with those of the database and the servers, and is kept by NTP."""
     offsets = dict(_offsets(context))
-    kept = _keeper()
+    synchronised = _is_synchronised()
     wrong = [
         f"{peer} is {abs(off):.1f} s {'ahead' if off > 0 else 'behind'}"
         for peer, (off, most) in offsets.items()
@@ -134,13 +134,13 @@ def check_clock(context: CheckContext) -> Verdict:
         raise CheckFailedError(
             join_names(wrong), "let both keep their time by NTP: timedatectl set-ntp true, or chrony"
         )
-    if kept is False:
+    if synchronised is False:
         raise CheckFailedError("no NTP server keeps this machine's time")
-    if not offsets and kept is None:
+    if not offsets and synchronised is None:
         raise CheckSkippedError(
             "neither a database nor another server nor an NTP service can be asked for the time"
         )
-    by = "kept by NTP" if kept else "no NTP service to ask"
+    by = "kept by NTP" if synchronised else "no NTP service to ask"
     if not offsets:
         return ok(by)
     furthest = max((off for off, _ in offsets.values()), key=abs)
@@ -148,7 +148,7 @@ def check_clock(context: CheckContext) -> Verdict:
 
 
 def _offsets(context: CheckContext) -> Iterator[tuple[str, tuple[float, float]]]:
-    """Whose time is how many seconds ahead of ours, and how many it may be; who is silent is left out."""
+    """Yields for each server how many seconds its clock is ahead of ours, and how many it may be."""
     try:
         with context.database() as database:
             before = context.now()
@@ -162,18 +162,18 @@ def _offsets(context: CheckContext) -> Iterator[tuple[str, tuple[float, float]]]
     for peer in (f"{context.url.rstrip('/')}/health", *(one for one in peers if one)):
         try:
             before = context.now()
-            told = context.http.request(peer).headers.get("Date")
+            date = context.http.request(peer).headers.get("Date")
             middle = before + (context.now() - before) / 2
-            if told:
+            if date:
                 # Whole seconds, cut off: on the average half of one is missing.
-                at = parsedate_to_datetime(told) + dt.timedelta(seconds=0.5)
+                at = parsedate_to_datetime(date) + dt.timedelta(seconds=0.5)
                 yield safe_url(peer), ((at - middle).total_seconds(), MOST_OFF_PEER_S)
         except (ProbeError, ValueError):
             continue
 
 
-def _keeper() -> bool | None:
-    """Whether an NTP service keeps the time; None where none can be asked (a container has its host's)."""
+def _is_synchronised() -> bool | None:
+    """Whether an NTP service keeps the time; None where there is none (a container has its host's)."""
     if is_installed("chronyc"):
         done = run("chronyc", "-n", "tracking")
         if done.returncode == 0:

@@ -1,4 +1,4 @@
-"""The operations files that ship beside the product, read for what must be loaded elsewhere."""
+"""The reader of the shipped operations files, whose rules and dashboards must be loaded elsewhere."""
 
 import json
 import re
@@ -17,7 +17,7 @@ _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800, 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlertRule:
-    """One alert: what tells it from others, and how long its expression must hold."""
+    """One alerting rule of a file: its labels, and how long its expression must hold."""
 
     name: str
     labels: Mapping[str, str]
@@ -27,7 +27,7 @@ class AlertRule:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One panel that asks Prometheus, with its queries."""
+    """One panel of a dashboard with its Prometheus queries."""
 
     title: str
     queries: tuple[str, ...]
@@ -35,7 +35,7 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Dashboard:
-    """One dashboard: its fixed uid, and what its panels ask."""
+    """One dashboard: its fixed uid, and the queries of its panels."""
 
     uid: str
     title: str
@@ -43,7 +43,7 @@ class Dashboard:
 
 
 def find_ops(working_directory: Path) -> Path | None:
-    """The folder `ops` of the working directory, or of the folder that holds the product."""
+    """Finds the folder `ops` in the working directory, or beside the package."""
     for beside in (working_directory, Path(__file__).resolve().parents[2]):
         if (beside / "ops" / "prometheus").is_dir():
             return beside / "ops"
@@ -51,12 +51,12 @@ def find_ops(working_directory: Path) -> Path | None:
 
 
 def seconds_of(duration: str) -> float:
-    """Prometheus's `1h30m` in seconds; nothing is 0."""
+    """Converts a duration of Prometheus, such as `1h30m`, to seconds; an empty one is 0."""
     return sum(int(number) * _SECONDS[unit] for number, unit in _DURATION.findall(duration))
 
 
 def _rules(ops: Path) -> Iterator[dict[str, Any]]:
-    """Every rule of `prometheus/rules`, as it is written."""
+    """Yields every rule of `prometheus/rules`, as it is written."""
     folder = ops / "prometheus" / "rules"
     files = sorted([*folder.glob("*.yml"), *folder.glob("*.yaml")])
     if not files:
@@ -67,7 +67,7 @@ def _rules(ops: Path) -> Iterator[dict[str, Any]]:
 
 
 def alert_rules(ops: Path) -> list[AlertRule]:
-    """Every alert that must be loaded.
+    """Reads every alerting rule that must be loaded.
 
     Raises:
         CheckFailedError: the files are not there or cannot be read.
@@ -85,12 +85,12 @@ def alert_rules(ops: Path) -> list[AlertRule]:
 
 
 def recorded_names(ops: Path) -> set[str]:
-    """The names of every recording rule."""
+    """Reads the names of all recording rules."""
     return {rule["record"] for rule in _rules(ops) if "record" in rule}
 
 
 def dashboards(ops: Path) -> list[Dashboard]:
-    """Every dashboard that must be in Grafana.
+    """Reads every dashboard that must be in Grafana.
 
     Raises:
         CheckFailedError: there is none, or one cannot be read.
@@ -109,24 +109,24 @@ def dashboards(ops: Path) -> list[Dashboard]:
     return found
 
 
-def read_dashboard(told: dict[str, Any]) -> Dashboard:
-    """A dashboard of its JSON, as a file has it and Grafana gives it.
+def read_dashboard(document: dict[str, Any]) -> Dashboard:
+    """Reads a dashboard from its JSON, as files and Grafana's API have it.
 
     Raises:
         KeyError: it has no uid or title.
     """
-    return Dashboard(str(told["uid"]), str(told["title"]), tuple(_panels(told)))
+    return Dashboard(str(document["uid"]), str(document["title"]), tuple(_panels(document)))
 
 
 def _panels(dashboard: dict[str, Any]) -> Iterator[Panel]:
-    """The panels that ask Prometheus, those in closed rows too, with the variables put in."""
+    """Yields the panels with Prometheus queries, those in collapsed rows too, variables filled in."""
     variables = {
-        str(one["name"]): _chosen(one) for one in (dashboard.get("templating") or {}).get("list") or []
+        str(one["name"]): _current_value(one) for one in (dashboard.get("templating") or {}).get("list") or []
     }
     for outer in dashboard.get("panels") or []:
         for panel in (outer, *(outer.get("panels") or [])):
             queries = [
-                _filled(str(target["expr"]), variables)
+                _fill_in(str(target["expr"]), variables)
                 for target in panel.get("targets") or []
                 if target.get("expr")
             ]
@@ -134,8 +134,8 @@ def _panels(dashboard: dict[str, Any]) -> Iterator[Panel]:
                 yield Panel(str(panel.get("title", "")), tuple(queries))
 
 
-def _chosen(variable: dict[str, Any]) -> str:
-    """A variable as a dashboard opens with it; "All" is everything."""
+def _current_value(variable: dict[str, Any]) -> str:
+    """The value of a variable when the dashboard opens; "All" matches everything."""
     value = (variable.get("current") or {}).get("value")
     if isinstance(value, list):
         value = value[0] if len(value) == 1 else "|".join(value)
@@ -144,8 +144,8 @@ def _chosen(variable: dict[str, Any]) -> str:
     return str(value)
 
 
-def _filled(query: str, variables: Mapping[str, str]) -> str:
-    """A query as Grafana would send it for the last hour."""
+def _fill_in(query: str, variables: Mapping[str, str]) -> str:
+    """Fills in the variables of a query as Grafana would for the last hour."""
     known = {"__rate_interval": "5m", "__interval": "1m", "__range": "1h"} | dict(variables)
     return re.sub(r"\$(?:\{(\w+)(?::\w+)?\}|(\w+))", lambda m: known.get(m[1] or m[2], m[0]), query)
 
@@ -158,7 +158,7 @@ def _yaml(path: Path) -> Any:
 
 
 def headings(page: Path) -> set[str]:
-    """The anchors of a Markdown page's headings, as the pages of Git hosts make them."""
+    """Reads the anchors of a Markdown page's headings, as Git hosts make them."""
     lines = [
         line.lstrip("#").strip() for line in page.read_text("utf-8").splitlines() if line.startswith("#")
     ]

@@ -1,4 +1,4 @@
-"""Programs of the system that know something: run with a deadline, found where administrators have them."""
+"""The programs of the system that checks run, with a deadline and the PATH of administrators."""
 
 import os
 import shutil
@@ -11,7 +11,7 @@ DEADLINE_S = 15.0
 
 
 def _path() -> str:
-    """Where programs lie; those of administrators are not on everybody's path."""
+    """The PATH, with the folders of administrators, which not every user has."""
     return os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 
 
@@ -21,7 +21,7 @@ def is_installed(program: str) -> bool:
 
 
 def run(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """What an installed program did, in English.
+    """Runs an installed program, with messages in English.
 
     Raises:
         CheckFailedError: it does not end in time.

@@ -1,4 +1,4 @@
-"""Prometheus: it answers, scrapes this service, and has every rule that ships with it."""
+"""The checks of Prometheus: it answers, scrapes this service, and has every shipped rule."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -37,14 +37,14 @@ T = TypeVar("T")
 
 
 class _Answer(Struct):
-    """What every question of the interface is answered in."""
+    """The envelope of every response of Prometheus's API."""
 
     status: Literal["success"]
     data: Any
 
 
 class Build(Struct):
-    """Of which version a Prometheus is."""
+    """The build of a Prometheus."""
 
     version: Annotated[str, Meta(min_length=1)]
 
@@ -63,13 +63,13 @@ class _Targets(Struct, rename="camel"):
 
 
 class Firing(Struct, rename="camel"):
-    """One alert of a rule, and since when."""
+    """One active alert of a rule."""
 
     active_at: dt.datetime
 
 
 class Rule(Struct, rename="camel"):
-    """One rule that is loaded; what only alerting rules have is empty for the others."""
+    """One loaded rule; the fields of alerting rules are empty for the others."""
 
     name: str
     health: str
@@ -105,16 +105,16 @@ _RESULT = cast("type[_Vector | _Scalar]", _Vector | _Scalar)
 
 
 class Matrix(Struct, tag_field="resultType", tag="matrix"):
-    """The series of a range of time."""
+    """The result of a range query."""
 
     result: list[dict[str, Any]]
 
 
 def prometheus_url(context: CheckContext) -> str:
-    """Where Prometheus is.
+    """The address of Prometheus.
 
     Raises:
-        CheckSkippedError: nobody says.
+        CheckSkippedError: it is not set.
     """
     return required(context.settings.prometheus_url, "OPENWATT_PROMETHEUS_URL")
 
@@ -122,7 +122,7 @@ def prometheus_url(context: CheckContext) -> str:
 def get_data(
     context: CheckContext, shape: type[T], path: str, query: Mapping[str, str | int] | None = None
 ) -> T:
-    """The `data` of an answer of Prometheus's interface.
+    """Requests a path of Prometheus's API and converts the `data` of its response.
 
     Raises:
         ProbeError: it refuses, does not answer, or is no Prometheus.
@@ -133,7 +133,7 @@ def get_data(
 
 
 def query_now(context: CheckContext, expression: str) -> list[tuple[dict[str, str], float]]:
-    """The labels and value of every series that an expression gives now."""
+    """Evaluates an expression now and returns the labels and value of every series."""
     found = get_data(context, _RESULT, "query", {"query": expression})
     if isinstance(found, _Scalar):
         return [({}, float(found.result[1]))]
@@ -141,7 +141,7 @@ def query_now(context: CheckContext, expression: str) -> list[tuple[dict[str, st
 
 
 def check_prometheus(context: CheckContext) -> Verdict:
-    """It is ready to be asked."""
+    """Checks that Prometheus is ready."""
     answer = context.http.request(prometheus_url(context), "/-/ready")
     if answer.status_code != 200:
         raise CheckFailedError(
@@ -152,7 +152,7 @@ def check_prometheus(context: CheckContext) -> Verdict:
 
 
 def check_scrape(context: CheckContext) -> Verdict:
-    """Its target is up, was read just now, and is this service."""
+    """Checks that Prometheus's target is up, was scraped recently, and is this service."""
     targets = [
         target
         for target in get_data(context, _Targets, "targets", {"state": "active"}).active_targets
@@ -184,7 +184,7 @@ def check_scrape(context: CheckContext) -> Verdict:
 
 
 def loaded_alerts(context: CheckContext) -> dict[str, list[Rule]]:
-    """Name → the alerting rules that Prometheus has."""
+    """Requests the alerting rules of Prometheus, by name."""
     found: dict[str, list[Rule]] = {}
     for rule in _loaded(context, "alert"):
         found.setdefault(rule.name, []).append(rule)
@@ -197,7 +197,7 @@ def _loaded(context: CheckContext, kind: str) -> list[Rule]:
 
 
 def check_rules(context: CheckContext) -> Verdict:
-    """Every shipped rule is loaded as it is written, and every loaded one can be computed."""
+    """Checks that every shipped rule is loaded as it is written, and that every loaded one evaluates."""
     ops = context.ops_folder()
     loaded = loaded_alerts(context)
     faults = []
@@ -227,7 +227,7 @@ def check_rules(context: CheckContext) -> Verdict:
 
 
 def check_runbook(context: CheckContext) -> Verdict:
-    """Every shipped alert names a heading of the runbook that is there."""
+    """Checks that every shipped alert links to an existing heading of the runbook."""
     ops = context.ops_folder()
     faults = []
     pages: dict[str, set[str]] = {}
@@ -254,7 +254,7 @@ def check_runbook(context: CheckContext) -> Verdict:
 
 
 def check_baseline(context: CheckContext) -> Verdict:
-    """What the last hour's traffic was like, held against the objectives."""
+    """Compares latency and errors of the last hour with the objectives."""
     job = f'job="{JOB}"'
     rate = _number(context, f"sum(rate(http_requests_total{{{job}}}[1h]))")
     if not rate:
@@ -279,6 +279,6 @@ def check_baseline(context: CheckContext) -> Verdict:
 
 
 def _number(context: CheckContext, expression: str) -> float:
-    """The one value of an expression; 0 when it gives nothing or what is no number."""
+    """Evaluates an expression of one value; 0 when it gives nothing or NaN."""
     values = [value for _, value in query_now(context, expression) if value == value]  # noqa: PLR0124 - NaN is not itself
     return values[0] if values else 0.0

@@ -1,4 +1,4 @@
-"""A trial event sent to Sentry, and read back where its server has an interface."""
+"""The check of error reports: a test event is sent to Sentry and read back through its API."""
 
 import datetime as dt
 import json
@@ -27,13 +27,13 @@ T = TypeVar("T")
 
 
 class _Taken(Struct):
-    """How Sentry, and whatever speaks as it does, answers an event: with its id."""
+    """The response to an event: its id."""
 
     id: str
 
 
 class _Results(Struct, Generic[T]):
-    """A page of Bugsink's interface."""
+    """A page of Bugsink's API."""
 
     results: list[T]
 
@@ -80,7 +80,7 @@ class Dsn:
 
     @classmethod
     def read(cls, text: str) -> "Dsn":
-        """The parts of a DSN's text.
+        """Parses a DSN.
 
         Raises:
             CheckFailedError: it is not one.
@@ -95,7 +95,7 @@ class Dsn:
 
 
 def send_event(context: CheckContext, dsn: Dsn) -> str:
-    """Sends a trial as Sentry's own libraries send errors; its id.
+    """Sends a test event, as Sentry's own libraries send errors, and returns its id.
 
     Raises:
         CheckFailedError: the server does not take it.
@@ -147,7 +147,7 @@ def _is_taken(content: bytes, event_id: str) -> bool:
 
 
 def find_event(context: CheckContext, url: str, token: str, dsn: Dsn, event_id: str) -> dict[str, Any] | None:
-    """What a server holds of an event, asked of Bugsink's or of Sentry's interface.
+    """Finds an event through the API of Bugsink or of Sentry; None while it is not there.
 
     Raises:
         ProbeError: it does not answer, or refuses the token.
@@ -167,7 +167,7 @@ def find_event(context: CheckContext, url: str, token: str, dsn: Dsn, event_id: 
 def find_report(
     context: CheckContext, url: str, token: str, dsn: Dsn, request_id: str
 ) -> dict[str, Any] | None:
-    """The newest event of a request, by its tag `request_id`; asked as `find_event` asks.
+    """Finds the newest event of a request by its tag `request_id`, through the same APIs.
 
     Raises:
         ProbeError: it does not answer, or refuses the token.
@@ -227,7 +227,7 @@ def _find_in_sentry(get: _Get, dsn: Dsn, event_id: str) -> dict[str, Any] | None
 
 
 def check_sentry(context: CheckContext) -> Verdict:
-    """The server takes an event, and shows it."""
+    """Checks that the server accepts an event and shows it."""
     settings = context.settings
     dsn = Dsn.read(required(settings.sentry_dsn, "OPENWATT_SENTRY_DSN"))
     event_id = send_event(context, dsn)

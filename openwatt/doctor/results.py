@@ -1,4 +1,4 @@
-"""What a look at one part of the stack found: well, broken and how to fix it, or not looked at and why."""
+"""The results of checks: ok, failed with a remedy, or skipped with a reason."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a check says; of a failure also what fixes it."""
+    """The verdict of a check; that of a failed one has a remedy."""
 
     status: Status
     says: str
@@ -22,7 +22,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """One item's verdict, with the seconds that it took."""
+    """The result of one item's check: its verdict, and how long it took."""
 
     item: str
     status: Status
@@ -32,7 +32,7 @@ class CheckResult:
 
 
 class CheckFailedError(OpenWattError):
-    """A check found its part broken, deep inside; without a `remedy` that of the item holds."""
+    """Raised by a check that fails; without a `remedy` that of the item counts."""
 
     def __init__(self, says: str, remedy: str = "") -> None:
         self.remedy = remedy
@@ -40,16 +40,16 @@ class CheckFailedError(OpenWattError):
 
 
 class CheckSkippedError(OpenWattError):
-    """A check cannot look at its part, and that is nobody's fault: the reason stands in the message."""
+    """Raised by a check that does not apply here; the message is the reason."""
 
 
 def ok(says: str) -> Verdict:
-    """All is well; `says` is what was seen."""
+    """The verdict of a check that passed; `says` is what was seen."""
     return Verdict("ok", says)
 
 
 def required(value: T | None, variable: str) -> T:
-    """A setting that a check needs.
+    """Returns the value of a setting that a check needs.
 
     Raises:
         CheckSkippedError: it is not set, so there is nothing to look at.
@@ -60,18 +60,18 @@ def required(value: T | None, variable: str) -> T:
 
 
 def join_names(names: Sequence[str], most: int = 4) -> str:
-    """A few names, and how many more there are."""
+    """Joins a few names, and says how many more there are."""
     listed = ", ".join(names[:most])
     return listed if len(names) <= most else f"{listed} and {len(names) - most} more"
 
 
 def quantity(number: int, word: str, words: str = "") -> str:
-    """`1 alert`, `2 alerts`."""
+    """Writes a number with its noun: `1 alert`, `2 alerts`."""
     return f"{number} {word if number == 1 else words or word + 's'}"
 
 
 def none_of(faults: Sequence[str], remedy: str, otherwise: Callable[[], str]) -> Verdict:
-    """Well when there is no fault, else broken with the first of them."""
+    """The verdict over a list of faults: ok when it is empty, else failed with the first of them."""
     if faults:
         return Verdict("failed", join_names(faults), remedy)
     return ok(otherwise())

@@ -1,4 +1,4 @@
-"""Looks at every item side by side: each in threads of its own, with a deadline, after what it needs."""
+"""The runner of the checks: all in parallel, each with a deadline and after those that it needs."""
 
 import queue
 import threading
@@ -16,7 +16,7 @@ Check = Callable[[CheckContext], Verdict]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One line of the doctor's list.
+    """One check of the doctor's list.
 
     `guide` are the lines of the operators' guide's checklist that it makes executable;
     `needs` the items without which it says nothing of its own; `remedy` fixes what
@@ -33,7 +33,7 @@ class Item:
 
 
 def select_items(items: Sequence[Item], names: Sequence[str]) -> list[Item]:
-    """The named items and all that they need, in the order of the list; every item when none is named."""
+    """Selects the named items and all that they need, in order; every item when none is named."""
     by_name = {item.name: item for item in items}
     wanted: set[str] = set()
     ahead = list(names or by_name)
@@ -46,9 +46,11 @@ def select_items(items: Sequence[Item], names: Sequence[str]) -> list[Item]:
 
 
 def run_checks(
-    context: CheckContext, items: Sequence[Item], found: Callable[[CheckResult], None] = lambda _finding: None
+    context: CheckContext,
+    items: Sequence[Item],
+    on_result: Callable[[CheckResult], None] = lambda _result: None,
 ) -> list[CheckResult]:
-    """The findings in the order of the items; `found` is called with each as soon as it is there.
+    """Runs the checks of items and returns their results in order; `on_result` is called with each at once.
 
     It is called in the thread of the caller, who gets what it raises: an output that
     has closed ends the whole.
@@ -56,25 +58,25 @@ def run_checks(
     A check that raises, or says nothing until its deadline, has failed by itself and holds
     up no other. An item whose needed one failed is skipped and names the one that failed first.
     """
-    findings: Mapping[str, Future[CheckResult]] = {item.name: Future() for item in items}
+    results: Mapping[str, Future[CheckResult]] = {item.name: Future() for item in items}
     done: queue.SimpleQueue[CheckResult] = queue.SimpleQueue()
 
-    def look(item: Item) -> None:
-        finding = _held_up(item, [findings[name].result() for name in item.needs])
-        if finding is None:
-            finding = _looked(context, item)
-        findings[item.name].set_result(finding)
-        done.put(finding)
+    def run(item: Item) -> None:
+        result = _skipped_result(item, [results[name].result() for name in item.needs])
+        if result is None:
+            result = _run_in_time(context, item)
+        results[item.name].set_result(result)
+        done.put(result)
 
     for item in items:
-        threading.Thread(target=look, args=[item], name=f"doctor-{item.name}", daemon=True).start()
+        threading.Thread(target=run, args=[item], name=f"doctor-{item.name}", daemon=True).start()
     for _ in items:
-        found(done.get())
-    return [findings[item.name].result() for item in items]
+        on_result(done.get())
+    return [results[item.name].result() for item in items]
 
 
-def _held_up(item: Item, needed: Sequence[CheckResult]) -> CheckResult | None:
-    """Why an item is not looked at, when one that it needs is not well."""
+def _skipped_result(item: Item, needed: Sequence[CheckResult]) -> CheckResult | None:
+    """The result of an item that is skipped because one that it needs is not ok."""
     for other in needed:
         if other.status != "ok":
             says = f"because {other.item} failed" if other.status == "failed" else other.says
@@ -82,30 +84,32 @@ def _held_up(item: Item, needed: Sequence[CheckResult]) -> CheckResult | None:
     return None
 
 
-def _looked(context: CheckContext, item: Item) -> CheckResult:
+def _run_in_time(context: CheckContext, item: Item) -> CheckResult:
     began = time.monotonic()
-    verdict: Future[Verdict] = Future()
+    future: Future[Verdict] = Future()
     threading.Thread(
-        target=lambda: verdict.set_result(_checked(context, item)),
+        target=lambda: future.set_result(_run_check(context, item)),
         name=f"doctor-{item.name}-check",
         daemon=True,
     ).start()
     try:
-        told = verdict.result(item.deadline_s + context.patience_s)
+        verdict = future.result(item.deadline_s + context.patience_s)
     except TimeoutError:
-        told = Verdict("failed", f"the check was not done within {item.deadline_s + context.patience_s:g} s")
+        verdict = Verdict(
+            "failed", f"the check was not done within {item.deadline_s + context.patience_s:g} s"
+        )
     # That of the item is the same for everybody: there is no secret in it, whatever word a password is.
-    remedy = (context.without_secrets(told.remedy) or item.remedy) if told.status == "failed" else ""
+    remedy = (context.without_secrets(verdict.remedy) or item.remedy) if verdict.status == "failed" else ""
     return CheckResult(
         item.name,
-        told.status,
-        context.discreet(told.says),
+        verdict.status,
+        context.discreet(verdict.says),
         remedy,
         round(time.monotonic() - began, 3),
     )
 
 
-def _checked(context: CheckContext, item: Item) -> Verdict:
+def _run_check(context: CheckContext, item: Item) -> Verdict:
     try:
         return item.check(context)
     except CheckSkippedError as error:

@@ -1,4 +1,4 @@
-"""The service: alive, ready, of this version, and telling its numbers whole and alike from every worker."""
+"""The checks of the service: alive, ready, of this version, with complete metrics from every worker."""
 
 import datetime as dt
 import socket
@@ -12,7 +12,7 @@ from msgspec import Struct
 from openwatt import __version__
 from openwatt.addresses import parse_address
 from openwatt.doctor.context import METRICS_URL, CheckContext
-from openwatt.doctor.http_probe import ANSWER_S, ProbeError, safe_url
+from openwatt.doctor.http_probe import RESPONSE_S, ProbeError, safe_url
 from openwatt.doctor.results import CheckFailedError, CheckSkippedError, Verdict, join_names, ok, quantity
 from openwatt.store.migrate import newest_schema
 from openwatt.telemetry.metrics.scrape import Sample, declared_families, read_scrape
@@ -20,8 +20,8 @@ from openwatt.telemetry.metrics.scrape import Sample, declared_families, read_sc
 #: Authorities renew 30 days before the end; half of that leaves time to fix what failed.
 LEAST_CERTIFICATE_DAYS = 14
 #: Several new connections, so that more than one worker answers.
-_ASKED_BETWEEN = 8
-_ANEW = {"Connection": "close"}
+_REQUESTS_BETWEEN = 8
+_NEW_CONNECTION = {"Connection": "close"}
 
 
 class _Health(Struct):
@@ -40,7 +40,7 @@ class _Readiness(Struct):
 
 
 def check_service(context: CheckContext) -> Verdict:
-    """It answers, repeats the id of a request, and runs this code."""
+    """Checks that the service answers, repeats the id of a request, and runs this code."""
     made = f"doctor-{uuid.uuid4()}"
     answer = context.http.request(context.url, "/health", headers={"X-Request-ID": made})
     if answer.status_code != 200 or not _is_alive(answer.content):
@@ -53,9 +53,9 @@ def check_service(context: CheckContext) -> Verdict:
             "the answer does not repeat the X-Request-ID it was asked with",
             "let the proxy before the service pass X-Request-ID on, both ways",
         )
-    told = context.http.request_as(_Version, context.url, "/version")
+    release = context.http.request_as(_Version, context.url, "/version")
     ours = (__version__, context.settings.revision, newest_schema())
-    theirs = (told.version, told.revision, told.schema)
+    theirs = (release.version, release.revision, release.schema)
     if theirs != ours:
         raise CheckFailedError(
             f"it runs {_release(theirs)}, this command is {_release(ours)}",
@@ -72,25 +72,25 @@ def _is_alive(content: bytes) -> bool:
     return True
 
 
-def _release(told: tuple[object, object, object]) -> str:
-    version, revision, schema = told
+def _release(parts: tuple[object, object, object]) -> str:
+    version, revision, schema = parts
     return f"{version} (revision {revision}, schema {schema})"
 
 
 def check_ready(context: CheckContext) -> Verdict:
-    """The service itself reaches the database and knows its schema."""
+    """Checks that the service itself reaches the database and knows its schema."""
     answer = context.http.request_as(_Readiness, context.url, "/health/ready")
     return ok(f"/health/ready: data version {answer.data_version}")
 
 
 def check_tls(context: CheckContext) -> Verdict:
-    """The certificate is trusted, names this host, and lasts."""
+    """Checks that the certificate is trusted, names this host, and does not expire soon."""
     address = parse_address(context.url)
     if address.scheme != "https" or address.host is None:
         raise CheckSkippedError(f"{safe_url(context.url)} is not https")
     try:
         with (
-            socket.create_connection((address.host, address.port or 443), ANSWER_S) as plain,
+            socket.create_connection((address.host, address.port or 443), RESPONSE_S) as plain,
             ssl.create_default_context().wrap_socket(plain, server_hostname=address.host) as secured,
         ):
             ends = ssl.cert_time_to_seconds(str((secured.getpeercert() or {})["notAfter"]))
@@ -112,12 +112,12 @@ Scrape = dict[str, list[Sample]]
 
 
 def scrape_metrics(context: CheckContext, url: str) -> Scrape:
-    """What `/metrics` says, asked on a connection of its own.
+    """Requests `/metrics` on a new connection and parses it.
 
     Raises:
         CheckFailedError: it does not answer, or not in Prometheus's form.
     """
-    answer = context.http.request(url, headers=_ANEW | {"Accept": "text/plain"})
+    answer = context.http.request(url, headers=_NEW_CONNECTION | {"Accept": "text/plain"})
     if answer.status_code != 200:
         raise ProbeError(f"{safe_url(url)} answers {answer.status_code}")
     try:
@@ -127,24 +127,28 @@ def scrape_metrics(context: CheckContext, url: str) -> Scrape:
 
 
 def count_requests(scrape: Scrape) -> float:
-    """All requests that a service has counted."""
+    """The number of requests that a scrape counts."""
     return sum(s.value for s in scrape.get("http_requests", []) if s.name == "http_requests_total")
 
 
 def check_metrics(context: CheckContext) -> Verdict:
-    """Every family is there, and every worker tells the numbers of all."""
+    """Checks that every metric family is there, and that every worker serves the metrics of all."""
     url = context.url.rstrip("/") + "/metrics"
     first = scrape_metrics(context, url)
     declared = declared_families()
     missing = _missing(declared, first)
-    for _ in range(_ASKED_BETWEEN):
-        context.http.request(context.url, "/health", headers=_ANEW)
+    for _ in range(_REQUESTS_BETWEEN):
+        context.http.request(context.url, "/health", headers=_NEW_CONNECTION)
     second = scrape_metrics(context, url)
     if missing:
         raise CheckFailedError(f"missing: {join_names(missing)}")
     grown = count_requests(second) - count_requests(first)
-    if grown < _ASKED_BETWEEN or (fallen := _fallen(first, second)):
-        seen = f"{grown:g} of {_ASKED_BETWEEN} requests" if grown < _ASKED_BETWEEN else join_names(fallen)
+    if grown < _REQUESTS_BETWEEN or (decreased := _decreased(first, second)):
+        seen = (
+            f"{grown:g} of {_REQUESTS_BETWEEN} requests"
+            if grown < _REQUESTS_BETWEEN
+            else join_names(decreased)
+        )
         raise CheckFailedError(
             f"two scrapes do not fit together ({seen}): each worker tells its own numbers",
             "start the service with gunicorn.conf.py, which lets the workers share their metrics",
@@ -165,7 +169,7 @@ def _builds(scrape: Scrape) -> set[tuple[str | None, str | None]]:
 
 
 def _missing(declared: dict[str, bool], scrape: Scrape) -> list[str]:
-    """Families that must be there and are not; the two of requests have been fed by asking."""
+    """The families that must be there and are not; those of requests exist since this check."""
     return sorted(
         name
         for name, from_the_start in declared.items()
@@ -173,8 +177,8 @@ def _missing(declared: dict[str, bool], scrape: Scrape) -> list[str]:
     )
 
 
-def _fallen(first: Scrape, second: Scrape) -> list[str]:
-    """Counters that have gone backwards or away."""
+def _decreased(first: Scrape, second: Scrape) -> list[str]:
+    """The counters that have decreased or disappeared."""
     now = {(s.name, *sorted(s.labels.items())): s.value for ours in second.values() for s in ours}
     return [
         sample.name
@@ -186,24 +190,24 @@ def _fallen(first: Scrape, second: Scrape) -> list[str]:
 
 
 def check_metrics_process(context: CheckContext) -> Verdict:
-    """The separate process serves the same numbers, so that a saturated service is still seen."""
+    """Checks that `openwatt metrics` serves the service's own metrics, for when the service is saturated."""
     url = context.metrics_url or METRICS_URL
     service = context.url.rstrip("/") + "/metrics"
     before = count_requests(scrape_metrics(context, service))
     try:
-        told = scrape_metrics(context, url)
+        separate = scrape_metrics(context, url)
     except ProbeError as error:
         if context.metrics_url is None and not context.in_production:
             raise CheckSkippedError(
                 f"{error}: `openwatt metrics` does not run (outside production it may not)"
             ) from error
         raise
-    if (__version__, context.settings.revision) not in _builds(told) or not told.get("http_requests"):
+    if (__version__, context.settings.revision) not in _builds(separate) or not separate.get("http_requests"):
         raise CheckFailedError(
             f"{safe_url(url)} does not tell the numbers of {__version__} ({context.settings.revision})",
             "start `openwatt metrics` of this code there, or say where it is: --metrics-url",
         )
-    between = count_requests(told)
+    between = count_requests(separate)
     after = count_requests(scrape_metrics(context, service))
     if not before <= between <= after:
         raise CheckFailedError(

@@ -1,1 +1,1 @@
-"""Faults provoked on purpose and followed through the whole chain: the guide's scenarios as exercises."""
+"""The exercises of `openwatt drill`, which injects faults and follows them through the whole chain."""

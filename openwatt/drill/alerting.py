@@ -1,4 +1,4 @@
-"""Follows an alert: pending and firing in Prometheus, sent on by Alertmanager, gone again after the fault."""
+"""The steps of an alert: pending and firing in Prometheus, sent by Alertmanager, resolved after the fault."""
 
 import re
 import time
@@ -21,7 +21,7 @@ class _Alert(Struct):
 
 
 class _Alerts(Struct):
-    """What Prometheus says of the alerts that are pending or firing."""
+    """The pending and firing alerts of Prometheus."""
 
     alerts: list[_Alert]
 
@@ -52,7 +52,7 @@ def state(run: DrillRun, labels: Mapping[str, str]) -> str | None:
 
 
 def receivers(run: DrillRun, labels: Mapping[str, str]) -> list[str] | None:
-    """To whom Alertmanager sends the alerts with these labels; None while it knows of none."""
+    """The receivers of the alerts with these labels in Alertmanager; None while there is no such alert."""
     url = required(run.context.settings.alertmanager_url, "OPENWATT_ALERTMANAGER_URL")
     alerts = run.context.http.request_as(list[_Held], url, "/api/v2/alerts")
     held = [alert for alert in alerts if labels.items() <= alert.labels.items()]
@@ -69,7 +69,7 @@ def group_wait_s(run: DrillRun) -> float:
 
 
 def follow(run: DrillRun, labels: Mapping[str, str], fault: AbstractContextManager[object]) -> Iterator[Step]:
-    """The steps of an alert around a fault that lasts as long as the block.
+    """Yields the steps of an alert around a fault that lasts as long as the context manager.
 
     The times of the first steps count from the fault's beginning, those of the last from its end.
 

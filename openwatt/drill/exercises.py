@@ -130,7 +130,7 @@ def clients(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
 
 
 def _rate(run: DrillRun, share: float, most: float) -> float:
-    """Faults a second that are a share of all traffic; what Prometheus has not seen counts as none."""
+    """Computes how many faults a second are a share of all traffic, as Prometheus has counted it."""
     seen = query_now(run.context, f'sum(rate(http_requests_total{{job="{JOB}"}}[5m]))')
     traffic = seen[0][1] if seen and seen[0][1] > 0 else 0.0
     rate = max(_LEAST_A_SECOND, traffic * share / (1 - share))
@@ -159,13 +159,13 @@ EXERCISES: dict[str, Exercise] = {
 
 @dataclass(frozen=True, slots=True)
 class Drill:
-    """Some exercises, one after the other, within one time."""
+    """A sequence of exercises within one time limit."""
 
     context: CheckContext
     injector: FaultInjector
 
     def steps(self, names: list[str]) -> Generator[Step, None, None]:
-        """Every step as it is seen; what goes wrong ends its exercise and not the drill."""
+        """Yields every step as it comes; a failure ends its exercise and not the drill."""
         for name in names:
             run = DrillRun(name, self.context, self.injector.until)
             try:

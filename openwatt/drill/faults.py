@@ -1,4 +1,4 @@
-"""Provokes faults in a running service, at a bounded rate, until it is told to stop or the drill ends."""
+"""The injection of faults into a running service, at a bounded rate, until the drill ends."""
 
 import threading
 import time
@@ -21,14 +21,14 @@ THREADS = 4
 
 @dataclass(frozen=True, slots=True)
 class FaultInjector:
-    """Asks a service for its faults, with the token and the drill's end."""
+    """Injects faults into a service, with the token and the drill's end."""
 
     context: CheckContext
     token: str
     until: float
 
     def inject(self, fault: str, **query: str | int) -> tuple[str, httpx.Response]:
-        """The request id and the answer of one provoked fault.
+        """Injects one fault and returns the request id and the response.
 
         Raises:
             CheckFailedError: the service does not know drills, or refuses this one; the remedy says why.
@@ -58,25 +58,25 @@ class FaultInjector:
 
 @contextmanager
 def pressure(provoke: Callable[[], object], per_second: float, until: float) -> Iterator[threading.Event]:
-    """Provokes at a rate while the block runs, from a few threads; the event is set to stop early.
+    """Injects faults at a rate while the block runs, from a few threads; setting the event stops it early.
 
     A refused or broken request does not end it: that is what a fault looks like.
     """
     per_second = min(per_second, MOST_A_SECOND)
     stop = threading.Event()
 
-    def run(number: int) -> None:
+    def work(number: int) -> None:
         pause = THREADS / per_second
         stop.wait(pause * number / THREADS)
         while not stop.is_set() and time.time() < until:
-            asked_at = time.monotonic()
+            started_at = time.monotonic()
             try:
                 provoke()
             except (CheckFailedError, ProbeError):
                 stop.wait(1.0)
-            stop.wait(max(0.0, pause - (time.monotonic() - asked_at)))
+            stop.wait(max(0.0, pause - (time.monotonic() - started_at)))
 
-    running = [threading.Thread(target=run, args=[number], daemon=True) for number in range(THREADS)]
+    running = [threading.Thread(target=work, args=[number], daemon=True) for number in range(THREADS)]
     for thread in running:
         thread.start()
     try:

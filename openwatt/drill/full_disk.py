@@ -1,4 +1,4 @@
-"""What a full disk leaves of the metrics, without filling a disk: a file that was made and never filled."""
+"""The fault of a full disk, without filling one: an empty file among the metrics."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from openwatt.telemetry.metrics.worker_files import DRILL_FILE
 
 @contextmanager
 def unfilled_file(settings: Settings) -> Iterator[None]:
-    """Within the block the service's metrics have a file for which the disk seems to have had no room.
+    """Keeps an empty file among the service's metrics while the block runs, as a full disk leaves it.
 
     It holds nothing and takes no figure from anybody; should it be left, it counts for an hour at most.
 

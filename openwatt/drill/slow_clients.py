@@ -1,4 +1,4 @@
-"""Clients that never finish their request: some connections, held open for as long as a drill lasts."""
+"""The fault of slow clients: connections that hold half a request for as long as a drill lasts."""
 
 import contextlib
 import socket
@@ -18,7 +18,7 @@ _HALF_HEAD = b"GET /health HTTP/1.1\r\nHost: drill\r\nX-Drill: "
 
 
 def _connect(url: str) -> socket.socket:
-    """A client's connection with the first half of a request's head on it; OSError when there is none."""
+    """Opens a connection and sends half a request's head on it. Raises OSError when that fails."""
     parts = urlsplit(url)
     if parts.scheme == "http+unix":
         client = socket.socket(socket.AF_UNIX)
@@ -43,7 +43,7 @@ def _is_ended(client: socket.socket) -> bool:
 
 @contextmanager
 def slow_clients(url: str, until: float) -> Iterator[None]:
-    """Within the block some clients hold half a request each; whoever is ended comes again.
+    """Keeps clients with half a request each while the block runs; those that are closed connect again.
 
     Raises:
         CheckFailedError: the service cannot be reached without a proxy that would wait for whole requests.

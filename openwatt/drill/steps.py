@@ -1,4 +1,4 @@
-"""What an exercise is made of: steps that are seen or missed, each with the time it took from the fault."""
+"""The steps of an exercise, each with its status and the time since the fault."""
 
 import time
 from collections.abc import Callable
@@ -25,7 +25,7 @@ class Step:
 
 
 class StepFailedError(Exception):
-    """A step that was waited for never came; the exercise ends there."""
+    """Raised when an expected step did not come; the exercise ends there."""
 
     def __init__(self, step: Step) -> None:
         self.step = step
@@ -34,7 +34,7 @@ class StepFailedError(Exception):
 
 @dataclass
 class DrillRun:
-    """The run of one exercise: its clock, and its end, which nothing outlives."""
+    """The run of one exercise: its clock, and the end of the drill."""
 
     exercise: str
     context: CheckContext
@@ -47,31 +47,31 @@ class DrillRun:
         return self.until - time.time()
 
     def passed(self, says: str) -> Step:
-        """A step that came."""
+        """Makes a step that came."""
         return Step(self.exercise, says, "ok", time.monotonic() - self.began)
 
     def skipped(self, says: str) -> Step:
-        """A step that nobody can see here, and why."""
+        """Makes a step that cannot be observed here, with the reason."""
         return Step(self.exercise, says, "skipped", time.monotonic() - self.began)
 
     def failed(self, says: str, remedy: str) -> Step:
-        """A step that did not come, and what fixes that."""
+        """Makes a step that did not come, with what fixes that."""
         return Step(self.exercise, says, "failed", time.monotonic() - self.began, remedy)
 
     def again(self) -> None:
-        """Counts from now on: the fault is over."""
+        """Restarts the clock: the fault begins or is over."""
         self.began = time.monotonic()
 
     def wait(
         self,
-        asked: Callable[[], T | None],
+        probe: Callable[[], T | None],
         what: str,
         remedy: str,
         *,
         seconds: float | None = None,
         every_s: float = _POLL_S,
     ) -> T:
-        """What `asked` gives as soon as it gives something.
+        """Calls a probe until it returns something.
 
         Raises:
             StepFailedError: it gave nothing in `seconds`, or until the drill's end.
@@ -80,7 +80,7 @@ class DrillRun:
         last = ""
         while True:
             try:
-                if (found := asked()) is not None:
+                if (found := probe()) is not None:
                     return found
                 last = ""
             except (CheckFailedError, CheckSkippedError) as error:

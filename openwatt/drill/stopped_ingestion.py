@@ -1,4 +1,4 @@
-"""An ingestion that has stopped, as the database would tell of it: a source of its own, for a time."""
+"""The fault of a stopped ingestion: for a time the database has a source that is not read any more."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _CADENCE_DAYS = 1
 
 @contextmanager
 def stopped_ingestion(settings: Settings) -> Iterator[None]:
-    """Within the block a source named `drill`, due daily, was last read a month ago and is not reached now.
+    """Records, while the block runs, a daily source `drill` that was last read a month ago.
 
     The history is insert-only: what a drill writes down stays, and says that it was one.
 

@@ -55,7 +55,7 @@ def trace(run: DrillRun, request_id: str, *, reported: bool) -> Iterator[Step]:
 
 
 def _canonical(look: Callable[[], Records]) -> dict[str, Any] | None:
-    """The one record that every request leaves, among all of its own; None while it has not come."""
+    """The canonical record of a request among all of its records; None while it has not come."""
     return next((record for record in look() if record.get("event") == "request"), None)
 
 

@@ -1,1 +1,1 @@
-"""From a supplier's document to published tariffs: retrieve, read, doubt, publish."""
+"""The ingestion: it fetches suppliers' documents, reads and checks them, and publishes their tariffs."""

@@ -1,4 +1,4 @@
-"""Where price documents come from and what their pages cannot say: one YAML file per source."""
+"""The declarations of sources: one YAML file each, with what the pages of its document do not say."""
 
 import datetime as dt
 import re
@@ -27,7 +27,7 @@ _FORMATS: tuple[Format, ...] = get_args(Format)
 
 
 class SourceError(OpenWattError):
-    """SourceDeclaration files break the rules; `faults` says every breach with its file, key and remedy."""
+    """Raised when files of sources break the rules; `faults` has each fault with file, key and remedy."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
@@ -36,7 +36,7 @@ class SourceError(OpenWattError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredOffer:
-    """One offer of a source.
+    """One offer that a source declares.
 
     `title` is the word that stands above its tables where a document holds
     several offers; `column` the word in the header of its columns where variants
@@ -65,7 +65,7 @@ class Waiver:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceDeclaration:
-    """An address, how its document is read, and what the document's pages do not say."""
+    """The declaration of a source: an address, how its document is read, and what its pages do not say."""
 
     name: str
     supplier: str
@@ -91,7 +91,7 @@ class SourceDeclaration:
 
 
 def load_sources(folder: Path = FOLDER) -> dict[str, SourceDeclaration]:
-    """Every source of a folder by its name, in the order of names.
+    """Reads every source of a folder, by its name, in the order of names.
 
     Raises:
         SourceError: with every fault of every file, not only the first.
@@ -110,7 +110,7 @@ def load_sources(folder: Path = FOLDER) -> dict[str, SourceDeclaration]:
 
 
 def recognise(text: str, sources: Iterable[SourceDeclaration]) -> SourceDeclaration | None:
-    """The one source all of whose `recognise` phrases stand in a document's plain text; None when not one."""
+    """Finds the one source all of whose `recognise` phrases are in a document's plain text; else None."""
     squeezed = text.replace(" ", "")
     found = [
         source
@@ -121,7 +121,7 @@ def recognise(text: str, sources: Iterable[SourceDeclaration]) -> SourceDeclarat
 
 
 def expectations(source: SourceDeclaration) -> Expected:
-    """What a source knows of its grid, for the checks."""
+    """Gives the checks what a source knows of its grid."""
     columns = [offer for offer in source.offers if offer.column]
     return Expected(
         offers={offer.name: offer.options for offer in source.offers},
@@ -134,7 +134,7 @@ def expectations(source: SourceDeclaration) -> Expected:
 
 
 class _Keys:
-    """The keys of one mapping of a file, taken one by one; whatever goes wrong is kept as a fault."""
+    """The keys of one mapping of a file, read one by one; whatever is wrong is collected as a fault."""
 
     def __init__(self, where: str, mapping: object, faults: list[str]) -> None:
         self.where = where
@@ -147,11 +147,11 @@ class _Keys:
         self.known: set[str] = set()
 
     def fault(self, key: str | None, says: str) -> None:
-        """Keep a fault of a key (or of the whole mapping)."""
+        """Collects a fault of a key (or of the whole mapping)."""
         self.faults.append(f"{self.where}: {key} {says}" if key else f"{self.where}: {says}")
 
     def take(self, key: str, read: Callable[[Any], T], remedy: str, default: T | None = None) -> T | None:
-        """The value of an optional key as `read` gives it; a ValueError becomes a fault with the remedy."""
+        """Reads an optional key with `read`; a ValueError becomes a fault with the remedy."""
         self.known.add(key)
         if key not in self.mapping:
             return default
@@ -162,7 +162,7 @@ class _Keys:
             return default
 
     def need(self, key: str, read: Callable[[Any], T], remedy: str, stand_in: T) -> T:
-        """The value of a required key; its absence is a fault."""
+        """Reads a required key; its absence is a fault."""
         if key not in self.mapping:
             self.known.add(key)
             self.fault(key, f"is missing; {remedy}")
@@ -171,7 +171,7 @@ class _Keys:
         return stand_in if value is None else value
 
     def close(self) -> None:
-        """Refuse every key that nobody took."""
+        """Collects a fault for every key that was not read."""
         for key in self.mapping:
             if key not in self.known:
                 self.fault(key, f"is not known; remove it, or use one of {', '.join(sorted(self.known))}")
@@ -242,7 +242,7 @@ def _taxes(value: object) -> tuple[Tax, ...]:
 
 
 def _powers(value: object) -> tuple[int, ...]:
-    """`3-36` (every step) or `3 6 9 12` as powers in kVA, rising."""
+    """Reads `3-36` (every step) or `3 6 9 12` as rising powers in kVA."""
     text = str(value)
     if found := re.fullmatch(r"(\d+)-(\d+)", text):
         powers = list(range(int(found[1]), int(found[2]) + 1))
@@ -267,7 +267,7 @@ def _composition(value: object) -> dict[str, tuple[str, ...]]:
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """YAML where a key written twice is an error, not a silent loss of the first."""
+    """A YAML loader for which a key written twice is an error, not a silent loss of the first."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - yaml's own signature
         seen = set()
@@ -282,7 +282,7 @@ class _UniqueKeys(yaml.SafeLoader):
 
 
 def _load(path: Path, faults: list[str]) -> SourceDeclaration | None:
-    """One file as a source; None, and faults added, when it breaks a rule."""
+    """Reads one file as a source; None, and faults added, when it breaks a rule."""
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, UnicodeDecodeError) as error:

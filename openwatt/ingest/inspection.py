@@ -11,11 +11,11 @@ from openwatt.domain.doubts import Expected, References, find_doubts
 from openwatt.domain.reading import Doubt, Reading
 from openwatt.domain.tariff import Tariff
 from openwatt.ingest.declarations import SourceDeclaration, Waiver, expectations, recognise
+from openwatt.ingest.errors import UnreadableDocumentError
 from openwatt.ingest.readers import cre_csv as grid_csv
 from openwatt.ingest.readers import rte_tempo as tempo_json
 from openwatt.ingest.readers.grid_pdf.sheet import read_sheet
 from openwatt.ingest.readers.grid_pdf.words import read_pages
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 
 InspectionOutcome = Literal["published", "refused", "unreadable"]
 

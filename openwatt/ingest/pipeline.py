@@ -1,4 +1,4 @@
-"""One run of one source: fetch its document, store it, read it, check it, publish all of it or nothing."""
+"""The run of a source: its document is fetched, stored, read, checked, and published whole or not at all."""
 
 import datetime as dt
 import logging
@@ -12,13 +12,12 @@ from openwatt.domain.doubts import References
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.reading import Doubt
 from openwatt.ingest.declarations import SourceDeclaration
+from openwatt.ingest.errors import UnreachableError, UnreadableDocumentError
 from openwatt.ingest.fetching.client import FetchedDocument, NotModified
 from openwatt.ingest.fetching.media import MediaKind
-from openwatt.ingest.fetching.unreachable import UnreachableError
 from openwatt.ingest.inspection import Inspection
-from openwatt.ingest.publication import document_of, publish_inspection, reader_edition, run_of
+from openwatt.ingest.publication import make_document, make_run, publish_inspection, reader_edition
 from openwatt.ingest.readers.manual_table import is_typed_table, read_typed_table
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 from openwatt.ingest.schedule import fill_in_season
 from openwatt.store.database import Connection
 from openwatt.store.documents import KeptDocument, keep_content, kept_document
@@ -106,7 +105,7 @@ class _RunState:
     def run(
         self, source: SourceDeclaration, outcome: Outcome, finished_at: dt.datetime, published: int = 0
     ) -> Run:
-        return run_of(
+        return make_run(
             source,
             outcome,
             origin=self.origin,
@@ -222,7 +221,7 @@ class Ingestion:
                 self._fetch(source, state)
             else:
                 state.origin = "file"
-                state.document = document_of(source, file, url=None)
+                state.document = make_document(source, file, url=None)
         except UnreachableError as error:
             state.message = str(error)
             return self._record(source, state, "unreachable")
@@ -266,7 +265,7 @@ class Ingestion:
         )
         state.etag, state.last_modified = fetched.etag, fetched.last_modified
         if isinstance(fetched, FetchedDocument):
-            state.document = document_of(source, fetched.content, url=state.address)
+            state.document = make_document(source, fetched.content, url=state.address)
         else:
             state.document = stored
         if answer is not None and state.document is not None and answer.document == state.document.reference:

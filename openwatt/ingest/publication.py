@@ -1,4 +1,4 @@
-"""From a reading without doubts to the history: what is published of it, and the run that says so."""
+"""The publication of a reading without doubts, and the run that records it."""
 
 import datetime as dt
 import hashlib
@@ -100,7 +100,7 @@ def _observations(
 def _merged(
     tariff: Tariff, document: Document, known: PublishedTariff | None
 ) -> tuple[Tariff, Document, Document | None]:
-    """A tariff read on one side with the other side as it is known, and the documents of TTC and of HT.
+    """Adds to a tariff of one tax side the other side as it is known, with the documents of TTC and HT.
 
     The regulator says HT and the last day of a period, the supplier's sheet TTC and who
     may still sign: each look at one of them keeps what only the other says.
@@ -130,8 +130,8 @@ def _merged(
     return tariff, document, None
 
 
-def document_of(source: SourceDeclaration, content: bytes, *, url: str | None) -> KeptDocument:
-    """A document of a source with its bytes, known by their hash."""
+def make_document(source: SourceDeclaration, content: bytes, *, url: str | None) -> KeptDocument:
+    """Makes the document of a source, identified by the hash of its bytes."""
     sha256 = hashlib.sha256(content).hexdigest()
     offers = ", ".join(offer.name for offer in source.offers)
     media_type = _MEDIA_TYPES.get(source.format)
@@ -148,13 +148,13 @@ def document_of(source: SourceDeclaration, content: bytes, *, url: str | None) -
 
 
 def reader_name(source: SourceDeclaration, inspection: Inspection | None = None) -> str:
-    """What reads a source's documents, with the product's version: `grid_pdf 0.1.0`."""
+    """The reader of a source's documents, with the product's version: `grid_pdf 0.1.0`."""
     manual_entry = inspection is not None and inspection.manual_entry
     return f"{MANUAL if manual_entry else source.format} {__version__}"
 
 
 def reader_edition(source: SourceDeclaration) -> str:
-    """The reader's name and a hash of its code and of the source's file: another one may read otherwise."""
+    """The reader's name with a hash of its code and the source's file: another one may read otherwise."""
     hashed = hashlib.sha256(repr(source).encode() + _code_of(source.format))
     return f"{reader_name(source)} {hashed.hexdigest()[:12]}"
 
@@ -175,7 +175,7 @@ def _modules(place: Traversable) -> list[Traversable]:
     return sorted((one for one in place.iterdir() if one.name.endswith(".py")), key=lambda one: one.name)
 
 
-def run_of(
+def make_run(
     source: SourceDeclaration,
     outcome: Outcome,
     *,
@@ -188,7 +188,7 @@ def run_of(
     message: str | None = None,
     **answer: str | None,
 ) -> Run:
-    """The run of a source as it is recorded; `answer` is its address, etag and last_modified.
+    """Makes the run of a source that is recorded; `answer` is its address, etag and last_modified.
 
     Only what prints prices with all taxes tells of its offers' state: the regulator's
     data without taxes comes weeks late, and the supplier's own sheet says more. What was
@@ -202,12 +202,12 @@ def run_of(
         "cadence_days": source.cadence_days,
     }
     if inspection is not None:
-        told = as_mapping(inspection)
+        read = as_mapping(inspection)
         detail["message"] = message or inspection.reason
-        detail["read"] = len(told["tariffs"]) + len(told.get("colours", {}))
-        detail |= {key: told[key] for key in ("doubts", "signed_off") if key in told}
+        detail["read"] = len(read["tariffs"]) + len(read.get("colours", {}))
+        detail |= {key: read[key] for key in ("doubts", "signed_off") if key in read}
         if outcome == "refused":
-            detail |= {key: told[key] for key in ("tariffs", "colours") if key in told}
+            detail |= {key: read[key] for key in ("tariffs", "colours") if key in read}
     return Run(
         source=source.name,
         supplier=source.supplier,

@@ -1,4 +1,4 @@
-"""A doubt beside the document's own words: the lines of the page at the place that it names."""
+"""The quotation of a document for a doubt: the lines of the page at the place that the doubt names."""
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -38,7 +38,7 @@ class Words:
         self._prose = {page.number: page.prose for page in pages if page.prose}
 
     def at(self, figure: Figure) -> Iterator[Quotation]:
-        """The lines on which a figure stands, those of its parts where it has some."""
+        """Yields the lines on which a figure stands, those of its parts where it has some."""
         for part in figure.parts or (figure,):
             if part.page is None or part.box is None:
                 continue
@@ -48,19 +48,19 @@ class Words:
                     yield Quotation(page=part.page, text=_text(line))
 
     def holding(self, wanted: str) -> Iterator[Quotation]:
-        """The lines that hold a text, in any case of letters and with or without accents."""
+        """Yields the lines that contain a text, whatever the case and accents of letters."""
         for quotation in self.all():
             if plain(wanted) in plain(quotation.text):
                 yield quotation
 
     def dated(self) -> Iterator[Quotation]:
-        """The lines that name a day."""
+        """Yields the lines that name a day."""
         for quotation in self.all():
             if next(find_dates(plain(quotation.text)), None) is not None:
                 yield quotation
 
     def table(self, number: int, first: str, last: str) -> Iterator[Quotation]:
-        """A table's first and last row with the lines of its header above."""
+        """Yields a table's first and last row with the lines of its header above."""
         lines = [_text(line) for line in self._lines.get(number, ())]
         for i, line in enumerate(lines):
             if first in line.split():
@@ -70,7 +70,7 @@ class Words:
                 return
 
     def all(self) -> Iterator[Quotation]:
-        """Every line of the document."""
+        """Yields every line of the document."""
         for number in sorted(self._lines):
             if number in self._prose:
                 yield Quotation(page=number, text=_short(self._prose[number] or ""))
@@ -78,13 +78,13 @@ class Words:
                 yield Quotation(page=number, text=_text(line))
 
 
-def words_of_data(document: bytes) -> list[str]:
-    """The rows of a document that is data, not pages."""
+def split_rows(document: bytes) -> list[str]:
+    """Splits a document that is data, not pages, into its rows."""
     return [_short(row) for row in document.decode("utf-8-sig", "replace").splitlines()]
 
 
 def quote(doubt: Doubt, reading: Reading, words: Words) -> list[Quotation]:
-    """The lines of a sheet that a person should look at for a doubt, at most `MOST_LINES`.
+    """Quotes the lines of a sheet that a person should look at for a doubt, at most `MOST_LINES`.
 
     Where a doubt names figures, these are their lines; where it names a table, its header
     and ends; else the lines that name days, an option or the words in its message.
@@ -109,7 +109,7 @@ def quote(doubt: Doubt, reading: Reading, words: Words) -> list[Quotation]:
 
 
 def quote_data(doubt: Doubt, rows: Sequence[str]) -> list[Quotation]:
-    """The same of a file without pages: its heading, and the row that is named or holds the figure."""
+    """Quotes a file without pages for a doubt: its heading, and the row that is named or holds the figure."""
     wanted: Sequence[str] = ()
     if place := _ROW.search(doubt.where):
         wanted = rows[int(place[1]) - 1 : int(place[1])]
@@ -127,8 +127,8 @@ def _printed(reading: Reading, words: Words, page: int, printed: str) -> Iterato
 
 def _rows(lines: Sequence[Line], doubt: Doubt, words: Words) -> Iterator[Quotation]:
     """The lines of the powers that a doubt names, else of the whole grid."""
-    told = doubt.where.removeprefix(f"{lines[0].offer} {lines[0].option} ").partition(" kVA")[0]
-    powers = set(re.findall(r"\d+", told))
+    place = doubt.where.removeprefix(f"{lines[0].offer} {lines[0].option} ").partition(" kVA")[0]
+    powers = set(re.findall(r"\d+", place))
     named = [line for line in lines if str(line.power_kva) in powers] or lines
     for line in named:
         for figure in line.figures.values():
@@ -140,6 +140,6 @@ def _text(line: Sequence[Word]) -> str:
 
 
 def _short(text: str) -> str:
-    """A text that a terminal only shows: a stranger's document may hold what moves its cursor."""
+    """Cuts a text and removes control characters, which could move a terminal's cursor."""
     text = "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in text)
     return text if len(text) <= _LONGEST_LINE else text[:_LONGEST_LINE] + "…"

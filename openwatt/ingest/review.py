@@ -1,4 +1,4 @@
-"""A refused document let through by a person: read again, published whole or not at all, in their name."""
+"""The review of refused documents: a person approves one, which is then published, or rejects it."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from openwatt.domain.doubts import References
 from openwatt.domain.legal_time import PARIS
 from openwatt.ingest.declarations import SourceDeclaration
 from openwatt.ingest.inspection import Inspection, as_json
-from openwatt.ingest.publication import publish_inspection, run_of
+from openwatt.ingest.publication import make_run, publish_inspection
 from openwatt.ingest.readers.manual_table import is_typed_table, read_typed_table
 from openwatt.ingest.sandbox import DocumentSandbox
 from openwatt.store.database import Connection
@@ -99,7 +99,7 @@ def _approve(
         )
         published_run = record_run(
             connection,
-            run_of(
+            make_run(
                 source,
                 "published" if published else "unchanged",
                 origin="review",
@@ -141,31 +141,31 @@ def reject_run(connection: Connection, run_id: int, *, reviewer: str, reason: st
 
 
 def _see(connection: Connection, document: Document, run: StoredRun) -> None:
-    """The look that found the document is what its freshness counts from, not the day of the approval."""
+    """Records the sighting by the run that found the document: its freshness counts from then."""
     see_document(connection, document.reference, run.finished_at, run.run_id)
 
 
 def check_same(run: StoredRun, inspection: Inspection) -> None:
-    """Refuses a reading that is not what the run recorded, and its reviewer has seen.
+    """Refuses a reading that differs from what the run recorded and its reviewer has seen.
 
     Raises:
         DecisionError: saying what differs.
     """
     again = f"look at it anew: openwatt review show {run.run_id}"
-    told: dict[str, Any] = _decoder.decode(as_json(inspection))
+    read: dict[str, Any] = _decoder.decode(as_json(inspection))
     if inspection.outcome == "unreadable":
         raise DecisionError(f"the document of run {run.run_id} cannot be read any more: {inspection.reason}")
-    if not told["tariffs"] and not told.get("colours"):
+    if not read["tariffs"] and not read.get("colours"):
         raise DecisionError(
             f"nothing was read in the document of run {run.run_id}: there is nothing to publish"
         )
     for name in ("tariffs", "colours"):
-        if told.get(name, []) != run.detail.get(name, []):
+        if read.get(name, []) != run.detail.get(name, []):
             raise DecisionError(
                 f"the document of run {run.run_id} is read otherwise by now ({name} differ): "
                 f"{again}, then reject it and run openwatt ingest {run.source}"
             )
-    new = [doubt for doubt in told["doubts"] if doubt not in run.detail.get("doubts", [])]
+    new = [doubt for doubt in read["doubts"] if doubt not in run.detail.get("doubts", [])]
     if new:
         raise DecisionError(
             f"{len(new)} doubts of run {run.run_id} are new since it was refused "
@@ -174,7 +174,7 @@ def check_same(run: StoredRun, inspection: Inspection) -> None:
 
 
 def _check_newest(connection: Connection, run: StoredRun, inspection: Inspection) -> None:
-    """Refuses to put figures in front of those that somebody has read of the same period since."""
+    """Refuses figures of a period for which newer documents were published since."""
     newer = periods_published_since(connection, run.supplier or "", run.finished_at)
     for tariff in inspection.tariffs():
         if (tariff.offer, tariff.option, tariff.power_kva, tariff.applies_from) in newer:

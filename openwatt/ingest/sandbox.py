@@ -1,4 +1,4 @@
-"""A process of its own that reads a document which others wrote, within limits of time and memory."""
+"""The sandbox of documents: a process of its own reads them, within limits of time and memory."""
 
 import datetime as dt
 import io
@@ -22,10 +22,10 @@ import msgspec
 from openwatt.domain.doubts import References
 from openwatt.domain.reading import Doubt, Reading
 from openwatt.ingest.declarations import SourceDeclaration
+from openwatt.ingest.errors import UnreadableDocumentError
 from openwatt.ingest.inspection import Inspection, InspectionOutcome, inspect_document
 from openwatt.ingest.readers.grid_pdf.words import Page, read_pages
 from openwatt.ingest.readers.rte_tempo import TempoReading
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 from openwatt.sandbox import SandboxProcess, limit_resources, read_exactly
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,7 @@ class ReadingLimits:
 
 
 class ReaderStartError(RuntimeError):
-    """The process that reads documents does not start; no document has anything to do with it."""
+    """Raised when the process that reads documents does not start; this is no document's fault."""
 
 
 class DocumentSandbox:
@@ -80,7 +80,7 @@ class DocumentSandbox:
         on: dt.date,
         name: str | None = None,
     ) -> Inspection:
-        """As the function of this name in `openwatt.ingest.inspection`; a limit or a crash is `unreadable`.
+        """Calls the function of this name of `openwatt.ingest.inspection`; a limit reached is `unreadable`.
 
         Raises:
             KeyError: the name is no source.
@@ -97,7 +97,7 @@ class DocumentSandbox:
             )
 
     def read_pages(self, document: bytes) -> tuple[Page, ...]:
-        """As the function of this name in `openwatt.ingest.readers.grid_pdf.words`.
+        """Calls the function of this name of `openwatt.ingest.readers.grid_pdf.words`.
 
         Raises:
             UnreadableDocumentError: as there, and when a limit or a crash ended the process.
@@ -116,7 +116,7 @@ class DocumentSandbox:
     def _ask(
         self, sources: Mapping[str, SourceDeclaration], references: References | None, question: "_Question"
     ) -> "_Answer":
-        """The answer of the process, which is started where there is none."""
+        """Sends a question to the process, which is started where there is none, and returns the answer."""
         if self._process is None:
             self._process = _Process(self._limits, sources, references)
         process = self._process
@@ -196,7 +196,7 @@ _ANSWERS = msgspec.msgpack.Decoder(_Answer)
 
 
 class _EndedError(Exception):
-    """The process ended before its answer; the message says why in words for the document's reason."""
+    """Raised when the process ended before its answer; the message is the document's reason."""
 
 
 class _Process(SandboxProcess):
@@ -219,11 +219,11 @@ class _Process(SandboxProcess):
             raise
 
     def knows(self, sources: Mapping[str, SourceDeclaration], references: References) -> bool:
-        """Whether these are the sources and references that it was started with, and it still lives."""
+        """Whether it still lives and was started with these same sources and references."""
         return self._known[0] is sources and self._known[1] is references and self.is_usable()
 
     def ask(self, question: _Question) -> _Answer:
-        """What it makes of a document. Raises _EndedError when a limit or a crash ended it."""
+        """Returns the answer to a question. Raises _EndedError when a limit or a crash ended the process."""
         self.documents += 1
         answer = self._exchange(_pickled(question), self._limits.seconds)
         try:
@@ -251,7 +251,7 @@ class _Process(SandboxProcess):
         return answer
 
     def _why(self, *, late: bool, seconds: float) -> str:
-        """Why it ended, as its status tells."""
+        """The reason why the process ended, by its status."""
         code = self.wait()
         memory = f"{self._limits.memory_bytes // 1_000_000} MB"
         if late:
@@ -277,7 +277,7 @@ def _read_only(mapping: dict[Any, Any]) -> Mapping[Any, Any]:
 
 
 class _Pickler(pickle.Pickler):
-    """Knows that a read-only view of a mapping is that mapping."""
+    """A pickler that writes a read-only view of a mapping as that mapping."""
 
     def reducer_override(self, obj: object) -> Any:
         return (_read_only, (dict(obj),)) if isinstance(obj, MappingProxyType) else NotImplemented
@@ -296,7 +296,7 @@ def _send(pipe: IO[bytes], message: bytes) -> None:
 
 
 def _receive(pipe: IO[bytes], most: int) -> bytes:
-    """The next message. Raises EOFError at the end, or when it would be larger than `most` bytes."""
+    """Reads the next message. Raises EOFError at the end, or when it would be larger than `most` bytes."""
     (length,) = _LENGTH.unpack(read_exactly(pipe, _LENGTH.size))
     if length > most:
         raise EOFError
@@ -307,7 +307,7 @@ def _receive(pipe: IO[bytes], most: int) -> bytes:
 
 
 def main() -> int:
-    """Answers the questions on the input on what was the output, until the input ends."""
+    """Answers each question of the input on the output, until the input ends."""
     from_us = sys.stdin.buffer
     to_us = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints is not an answer

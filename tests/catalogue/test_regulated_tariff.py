@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from openwatt.catalogue.shipped import shipped_duties, shipped_tariffs
+from openwatt.catalogue.shipped_facts import shipped_duties, shipped_tariffs
 from openwatt.catalogue.tariffs import CatalogueTariff
 from openwatt.domain.duties import price_eur_per_kwh_ttc, subscription_eur_per_month_ttc
 from tests.shared_data import SHARED, needs_shared_data

@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from importlib.resources import files
 
-from openwatt.catalogue.shipped import (
+from openwatt.catalogue.shipped_facts import (
     shipped_duties,
     shipped_offers,
     shipped_sources,

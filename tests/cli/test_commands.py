@@ -166,10 +166,11 @@ def test_an_older_openwatt_refuses_a_newer_database(
 def test_settings_are_listed_without_secrets(openwatt: Openwatt) -> None:
     done = openwatt("settings", OPENWATT_WORKERS="3")
     assert done.exit_code == 0, done.output
-    (line,) = (line for line in done.stdout.splitlines() if "OPENWATT_WORKERS" in line)
-    assert " 3 " in line
-    (line,) = (line for line in done.stdout.splitlines() if "OPENWATT_DATABASE_URL" in line)
-    assert "(set)" in line
+    lines = done.stdout.splitlines()
+    assert "OPENWATT_WORKERS = 3" in lines
+    assert "OPENWATT_DATABASE_URL = (set)" in lines
+    assert "OPENWATT_REDIS_URL (not set)" in lines
+    assert max(len(line) for line in lines if line.startswith(" ")) <= 80
     assert "postgresql:///" not in done.stdout
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from openwatt.cli import main
 from openwatt.domain.reading import Doubt
-from openwatt.ingest.publication import document_of, publish_inspection
+from openwatt.ingest.publication import make_document, publish_inspection
 from openwatt.store.database import Connection
 from openwatt.store.overrides import overrides_in_force
 from openwatt.store.reviews import decision_on
@@ -235,7 +235,7 @@ def test_older_figures_are_not_put_before_newer_ones(openwatt: Openwatt, connect
             connection,
             source,
             read(content),
-            document=document_of(source, content, url=None),
+            document=make_document(source, content, url=None),
             observed_at=LOOKED_AT + dt.timedelta(days=1),
         )
     done = openwatt("approve", run, *WHO)

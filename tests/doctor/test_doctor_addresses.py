@@ -69,7 +69,7 @@ def test_a_wrong_address_of_the_service_is_not_repeated(home: Home, command: str
 
 
 def _found(settings: Settings, says: str, remedy: str = "") -> tuple[str, str]:
-    def check(_patient: CheckContext) -> Verdict:
+    def check(_context: CheckContext) -> Verdict:
         raise CheckFailedError(says, remedy)
 
     (service,) = [item for item in ITEMS if item.name == "service"]

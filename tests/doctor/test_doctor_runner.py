@@ -35,12 +35,12 @@ def item(name: str, check: Callable[[CheckContext], Verdict], *needs: str, deadl
     return Item(name=name, area="test", check=check, needs=needs, remedy="fix it", deadline_s=deadline_s)
 
 
-def well(_patient: CheckContext) -> Verdict:
+def well(_context: CheckContext) -> Verdict:
     return ok("well")
 
 
 def raising(error: BaseException) -> Callable[[CheckContext], Verdict]:
-    def check(_patient: CheckContext) -> Verdict:
+    def check(_context: CheckContext) -> Verdict:
         raise error
 
     return check
@@ -70,7 +70,7 @@ def test_what_a_check_raises_is_its_own_verdict(
 def test_a_check_that_hangs_fails_at_its_deadline_and_holds_up_no_other(context: CheckContext) -> None:
     ended = threading.Event()
 
-    def hang(_patient: CheckContext) -> Verdict:
+    def hang(_context: CheckContext) -> Verdict:
         ended.wait(60)
         return ok("at last")
 
@@ -95,7 +95,7 @@ def test_a_check_that_hangs_fails_at_its_deadline_and_holds_up_no_other(context:
 def test_what_needs_a_broken_item_is_skipped_and_names_the_first_that_broke(context: CheckContext) -> None:
     looked = []
 
-    def look(_patient: CheckContext) -> Verdict:
+    def look(_context: CheckContext) -> Verdict:
         looked.append(1)
         return ok("")
 
@@ -125,7 +125,7 @@ def test_what_needs_a_broken_item_is_skipped_and_names_the_first_that_broke(cont
 def test_items_are_looked_at_side_by_side(context: CheckContext) -> None:
     met = threading.Barrier(3)
 
-    def meet(_patient: CheckContext) -> Verdict:
+    def meet(_context: CheckContext) -> Verdict:
         met.wait(20)
         return ok("met")
 

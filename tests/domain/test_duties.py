@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from openwatt.catalogue.shipped import shipped_duties
+from openwatt.catalogue.shipped_facts import shipped_duties
 from openwatt.domain.duties import (
     DatedRate,
     Duties,

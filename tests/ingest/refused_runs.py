@@ -8,7 +8,7 @@ import pytest
 from openwatt.catalogue.references import shipped_references
 from openwatt.ingest.declarations import load_sources
 from openwatt.ingest.inspection import Inspection, inspect_document
-from openwatt.ingest.publication import document_of, run_of
+from openwatt.ingest.publication import make_document, make_run
 from openwatt.store.database import Connection
 from openwatt.store.documents import keep_content
 from openwatt.store.runs import record_run
@@ -50,10 +50,10 @@ def refuse(
     content = misprinted() if content is None else content
     inspection = seen or read(content, source)
     assert inspection.outcome == "refused"
-    document = document_of(SOURCES[source], content, url=SOURCES[source].address)
+    document = make_document(SOURCES[source], content, url=SOURCES[source].address)
     with connection.transaction():
         keep_content(connection, document)
-        run = run_of(
+        run = make_run(
             SOURCES[source],
             "refused",
             started_at=at,

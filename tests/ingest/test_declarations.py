@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from openwatt.catalogue.shipped import shipped_offers
+from openwatt.catalogue.shipped_facts import shipped_offers
 from openwatt.ingest.declarations import FOLDER, SourceError, load_sources, recognise
 from tests.shared_data import SHARED, needs_shared_data
 

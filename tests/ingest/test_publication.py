@@ -11,11 +11,11 @@ import psycopg
 import pytest
 
 from openwatt.catalogue.references import known_references, shipped_references
-from openwatt.catalogue.shipped import shipped_tariffs
+from openwatt.catalogue.shipped_facts import shipped_tariffs
 from openwatt.domain.doubts import References
 from openwatt.domain.tariff import Tariff
 from openwatt.ingest.inspection import Inspection, inspect_document
-from openwatt.ingest.publication import document_of, publish_inspection
+from openwatt.ingest.publication import make_document, publish_inspection
 from openwatt.store.database import Database, bind_to_history
 from openwatt.store.documents import keep_content
 from openwatt.store.tariffs import (
@@ -78,7 +78,7 @@ class History:
 
     def publish(self, source: str, inspection: Inspection, content: bytes) -> int:
         self.day += dt.timedelta(days=1)
-        document = document_of(SOURCES[source], content, url=None)
+        document = make_document(SOURCES[source], content, url=None)
         with self.connection.transaction():
             keep_content(self.connection, document)
             return publish_inspection(

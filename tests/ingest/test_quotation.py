@@ -3,7 +3,7 @@
 import pytest
 
 from openwatt.domain.reading import Doubt
-from openwatt.ingest.quotation import MOST_LINES, Words, quote, quote_data, words_of_data
+from openwatt.ingest.quotation import MOST_LINES, Words, quote, quote_data, split_rows
 from openwatt.ingest.readers.grid_pdf.words import Page, Word, read_pages
 from tests.ingest.drawn_sheets import simple_and_double
 from tests.ingest.refused_runs import misprinted, read
@@ -44,7 +44,7 @@ def test_no_more_is_quoted_than_a_person_reads() -> None:
 
 
 def test_a_row_of_data_is_quoted_under_its_heading() -> None:
-    rows = words_of_data(b"DAY;PRICE\r\n01/08/2025;0,1952\r\n01/02/2026;0,1927\r\n")
+    rows = split_rows(b"DAY;PRICE\r\n01/08/2025;0,1952\r\n01/02/2026;0,1927\r\n")
     named = quote_data(Doubt(rule="layout", message="", where="row 3"), rows)
     assert [one.text for one in named] == ["DAY;PRICE", "01/02/2026;0,1927"]
     figure = quote_data(Doubt(rule="price-jump", message="", where="BASE 6 kVA: « 0,1952 »"), rows)

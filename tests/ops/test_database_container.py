@@ -14,7 +14,7 @@ import pytest
 import yaml
 from psycopg.conninfo import make_conninfo
 
-from openwatt.catalogue.load import load_catalogue
+from openwatt.catalogue.loader import load_catalogue
 from openwatt.store.migrate import migrate
 from tests.chaos.running import free_port, wait_until
 from tests.ops.dockerfile import REPOSITORY

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from openwatt.meter.sandbox import SandboxLimits
-from openwatt.settings import MOST_USUAL_WORKERS, read_settings
+from openwatt.settings import MAX_DEFAULT_WORKERS, read_settings
 from openwatt.web.http import uploads
 from openwatt.web.http.bodies import LONGEST_FILE_BODY
 from tests.ops.dockerfile import REPOSITORY
@@ -37,8 +37,8 @@ def limits() -> dict[str, tuple[int, int]]:
     configmap = yaml.safe_load((REPOSITORY / "ops/kubernetes/configmap.yaml").read_text())["data"]
     assert "OPENWATT_WORKERS" not in compose["environment"]
     return {
-        "systemd": (megabytes(unit), MOST_USUAL_WORKERS),
-        "compose": (megabytes(compose["mem_limit"]), MOST_USUAL_WORKERS),
+        "systemd": (megabytes(unit), MAX_DEFAULT_WORKERS),
+        "compose": (megabytes(compose["mem_limit"]), MAX_DEFAULT_WORKERS),
         "Kubernetes": (
             megabytes(api["resources"]["limits"]["memory"]),
             int(configmap["OPENWATT_WORKERS"]),

@@ -6,7 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from openwatt.catalogue.load import load_catalogue
+from openwatt.catalogue.loader import load_catalogue
 from openwatt.store import pg_tools
 from openwatt.store.backup import drop_kept, restore_backup, take_backup
 from openwatt.store.errors import BackupError

@@ -8,7 +8,7 @@ from decimal import Decimal
 import psycopg
 import pytest
 
-from openwatt.catalogue.load import load_catalogue
+from openwatt.catalogue.loader import load_catalogue
 from openwatt.domain.tariff import Tariff
 from openwatt.store.database import Database
 from openwatt.store.documents import documents_seen

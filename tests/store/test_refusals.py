@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from openwatt.catalogue.load import load_catalogue
+from openwatt.catalogue.loader import load_catalogue
 from openwatt.store.database import Database
 from openwatt.store.errors import RefusedError, SchemaError
 from openwatt.store.migrate import migrate, newest_schema, read_schema

@@ -1,1 +1,1 @@
-"""Fetching a document from its address: politely, within limits, retried where that helps."""
+"""The fetching of documents from their addresses: politely, within limits, retried where that helps."""

@@ -1,4 +1,4 @@
-"""Which addresses a document may be fetched from: public hosts over https, no machine of the inside."""
+"""The check of document addresses: only public hosts over https, no machine of an inner network."""
 
 import ipaddress
 import queue
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import httpx
 
-from openwatt.ingest.fetching.unreachable import RefusedAddressError
+from openwatt.ingest.errors import RefusedAddressError
 from openwatt.public_hosts import LONGEST_ADDRESS, IPAddress, is_inner_name, is_public_ip, is_public_name
 
 #: From a host's name and a port to the addresses it has, as text.
@@ -16,7 +16,7 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 
 def check_address(address: str | httpx.URL, *, loopback: bool = False) -> httpx.URL:
-    """The address, parsed once as the client itself reads it, when nothing in it is refused.
+    """Parses an address as the client does, once, and refuses those of an inner network.
 
     `loopback` is for tests: this machine may be asked, over http and on any port.
 
@@ -48,7 +48,7 @@ def check_address(address: str | httpx.URL, *, loopback: bool = False) -> httpx.
 
 
 def _written_ip(host: str) -> IPAddress | None:
-    """The IP address that stands where a name could; None for a name."""
+    """The IP address that is written as a host; None for a name."""
     try:
         return ipaddress.ip_address(host)
     except ValueError:
@@ -69,28 +69,28 @@ def _check_name(host: str) -> None:
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """The addresses that this machine's resolver knows of a host, in its order of preference."""
+    """Resolves a host to its addresses, in this machine's order of preference."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def checked_ips(
+def resolve_checked(
     host: str, port: int, *, resolve: Resolve, within_s: float, loopback: bool = False
 ) -> list[str]:
-    """The addresses of a host, each checked: to connect to one of them is to connect to what was checked.
+    """Resolves a host and checks each address, so that the connection goes to what was checked.
 
     Raises:
         RefusedAddressError: one of them is not public; a name that leads inside even once is not asked.
         OSError: the resolver knows no address, or does not answer in time.
     """
-    ips = [ipaddress.ip_address(text) for text in _in_time(resolve, host, port, within_s)]
+    ips = [ipaddress.ip_address(text) for text in _resolve_within(resolve, host, port, within_s)]
     for ip in ips:
         _check_ip(host, ip, loopback=loopback)
     return [str(ip) for ip in ips]
 
 
-def _in_time(resolve: Resolve, host: str, port: int, within_s: float) -> Sequence[str]:
-    """What the resolver answers; it has no time limit of its own that we could set."""
+def _resolve_within(resolve: Resolve, host: str, port: int, within_s: float) -> Sequence[str]:
+    """Resolves within a time limit, which the resolver itself does not have."""
     answers: queue.SimpleQueue[Sequence[str] | OSError] = queue.SimpleQueue()
 
     def ask() -> None:

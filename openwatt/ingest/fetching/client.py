@@ -1,4 +1,4 @@
-"""A document from its address: politely, within limits, and only from where the world can be asked."""
+"""The HTTP client that fetches documents: politely, within limits, and only from public hosts."""
 
 import datetime as dt
 import hashlib
@@ -16,13 +16,12 @@ import httpx
 
 from openwatt import __version__
 from openwatt.domain.reading import MAX_DOCUMENT_BYTES
+from openwatt.ingest.errors import UnreachableError, UnreadableDocumentError
 from openwatt.ingest.fetching import addresses
 from openwatt.ingest.fetching.addresses import Resolve, check_address
-from openwatt.ingest.fetching.connection import DEADLINE, FAULTS, DeadlineTransport, fault_of
-from openwatt.ingest.fetching.media import MediaKind, media_type_of, seems_whole
-from openwatt.ingest.fetching.retry import RETRIED_STATUSES, PassingError, retry_after_s, waits
-from openwatt.ingest.fetching.unreachable import UnreachableError
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
+from openwatt.ingest.fetching.connection import DEADLINE, FAULTS, DeadlineTransport, translate_error
+from openwatt.ingest.fetching.media import MediaKind, looks_complete, media_type_of
+from openwatt.ingest.fetching.retry import RETRIED_STATUSES, TransientError, generate_waits, parse_retry_after
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +45,7 @@ _REMEDIES: Mapping[int, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLimits:
-    """What one look at an address may cost.
+    """How much fetching one document may cost.
 
     `request_seconds` ends one request, from its name's resolution to its last byte,
     however slowly it comes. After `give_up_seconds`, the turns that were waited for
@@ -67,7 +66,7 @@ class FetchLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchedDocument:
-    """A document as it was given. `address` is the last of its redirects; `seconds` holds every wait."""
+    """A fetched document; `address` is that of its last redirect, `seconds` includes every wait."""
 
     content: bytes
     sha256: str
@@ -81,7 +80,7 @@ class FetchedDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotModified:
-    """The server says that the document is the one whose `etag` or `last_modified` it was told."""
+    """The response 304: the document is the one whose `etag` or `last_modified` was sent."""
 
     address: str
     etag: str | None
@@ -91,7 +90,7 @@ class NotModified:
 
 
 def user_agent(contact: str | None) -> str:
-    """Who asks: OpenWatt, its version, and where its operator can be found when they say so."""
+    """The User-Agent: OpenWatt, its version, and the operator's contact where it is set."""
     return f"OpenWatt/{__version__}" + (f" (+{contact})" if contact else "")
 
 
@@ -132,7 +131,7 @@ class Fetcher:
         etag: str | None = None,
         last_modified: str | None = None,
     ) -> FetchedDocument | NotModified:
-        """The document at an address, or the word that it is still the one last seen.
+        """Fetches the document of an address, unless the server says that it has not changed.
 
         Raises:
             UnreachableError: it could not be had; nothing is known of the document.
@@ -141,16 +140,16 @@ class Fetcher:
         limits = self._limits
         start = time.monotonic()
         ends_at = start + limits.give_up_seconds + limits.request_seconds
-        look = _Look(expects, etag, last_modified, ends_at)
+        state = _FetchState(expects, etag, last_modified, ends_at)
 
         def too_long(fault: Exception) -> bool:
-            asked = (fault.retry_after_s if isinstance(fault, PassingError) else None) or 0.0
+            wait_s = (fault.retry_after_s if isinstance(fault, TransientError) else None) or 0.0
             left = start + limits.give_up_seconds - time.monotonic()
-            return asked > 0 and asked > min(limits.longest_retry_after_seconds, left)
+            return wait_s > 0 and wait_s > min(limits.longest_retry_after_seconds, left)
 
         retried = backoff.on_exception(
-            waits,
-            PassingError,
+            generate_waits,
+            TransientError,
             jitter=None,
             max_tries=limits.attempts,
             max_time=limits.give_up_seconds,
@@ -163,9 +162,9 @@ class Fetcher:
         try:
             answer: httpx.Response
             content: bytes | None
-            answer, content = retried(address, look)
-        except PassingError as fault:
-            raise UnreachableError(_given_up(fault, look)) from fault
+            answer, content = retried(address, state)
+        except TransientError as fault:
+            raise UnreachableError(_describe_failure(fault, state)) from fault
         seconds = time.monotonic() - start
         found_etag = _validator(answer.headers.get("ETag"))
         found_modified = _validator(answer.headers.get("Last-Modified"))
@@ -174,7 +173,7 @@ class Fetcher:
                 address=str(answer.request.url),
                 etag=found_etag or etag,
                 last_modified=found_modified or last_modified,
-                attempts=look.attempts,
+                attempts=state.attempts,
                 seconds=seconds,
             )
         return FetchedDocument(
@@ -184,12 +183,12 @@ class Fetcher:
             address=str(answer.request.url),
             etag=found_etag,
             last_modified=found_modified,
-            attempts=look.attempts,
+            attempts=state.attempts,
             seconds=seconds,
         )
 
     def close(self) -> None:
-        """Ends the client."""
+        """Closes the client."""
         self._client.close()
 
     def __enter__(self) -> Self:
@@ -198,13 +197,13 @@ class Fetcher:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _attempt(self, address: str, look: "_Look") -> tuple[httpx.Response, bytes | None]:
-        """One walk from the address through its redirects to an answer; None is the content of a 304."""
-        look.attempts += 1
+    def _attempt(self, address: str, state: "_FetchState") -> tuple[httpx.Response, bytes | None]:
+        """Requests an address and follows its redirects; None is the content of a 304."""
+        state.attempts += 1
         url = check_address(address, loopback=self._loopback)
         for _ in range(self._limits.redirects + 1):
             self._wait_turn(url.host)
-            response, content = self._ask(url, look)
+            response, content = self._request(url, state)
             if response.status_code not in _REDIRECTS:
                 return response, content
             target = response.headers.get("Location")
@@ -218,33 +217,34 @@ class Fetcher:
             "look at the address in a browser and correct it"
         )
 
-    def _ask(self, url: httpx.URL, look: "_Look") -> tuple[httpx.Response, bytes | None]:
-        """One request and its answer: the content of a 200, None for a redirect or a 304."""
-        headers = {"User-Agent": self._user_agent, "Accept": _ACCEPT[look.expects], "Accept-Encoding": "gzip"}
-        if look.etag:
-            headers["If-None-Match"] = look.etag
-        if look.last_modified:
-            headers["If-Modified-Since"] = look.last_modified
+    def _request(self, url: httpx.URL, state: "_FetchState") -> tuple[httpx.Response, bytes | None]:
+        """Sends one request and reads its response: the content of a 200, None for a redirect or a 304."""
+        accept = _ACCEPT[state.expects]
+        headers = {"User-Agent": self._user_agent, "Accept": accept, "Accept-Encoding": "gzip"}
+        if state.etag:
+            headers["If-None-Match"] = state.etag
+        if state.last_modified:
+            headers["If-Modified-Since"] = state.last_modified
         start = time.monotonic()
-        deadline = min(start + self._limits.request_seconds, look.ends_at)
+        deadline = min(start + self._limits.request_seconds, state.ends_at)
         request = httpx.Request("GET", url, headers=headers, extensions={DEADLINE: deadline})
         try:
             response = self._client.send(request, stream=True)
             try:
-                content = self._content(response, look)
+                content = self._content(response, state)
             finally:
                 response.close()
         except FAULTS as error:
-            raise fault_of(error, url.host, deadline - start) from error
+            raise translate_error(error, url.host, deadline - start) from error
         return response, content
 
-    def _content(self, response: httpx.Response, look: "_Look") -> bytes | None:
+    def _content(self, response: httpx.Response, state: "_FetchState") -> bytes | None:
         status, host = response.status_code, response.request.url.host
-        if status in _REDIRECTS or (status == 304 and look.conditional):
+        if status in _REDIRECTS or (status == 304 and state.conditional):
             return None
         if status in RETRIED_STATUSES:
-            asked = retry_after_s(response.headers.get("Retry-After"), self._clock())
-            raise PassingError(f"{host} answers {_status(response)}", retry_after_s=asked)
+            wait_s = parse_retry_after(response.headers.get("Retry-After"), self._clock())
+            raise TransientError(f"{host} answers {_status(response)}", retry_after_s=wait_s)
         if status != 200:
             remedy = _REMEDIES.get(status, "look at the address in a browser")
             raise UnreachableError(f"{host} answers {_status(response)}: {remedy}")
@@ -253,14 +253,14 @@ class Fetcher:
             raise UnreadableDocumentError(f"{announced} bytes, the limit is {self._limits.bytes}")
         content = b"".join(_parts(response, self._limits.bytes))
         framed = announced or "Transfer-Encoding" in response.headers
-        if not framed and _is_cut(content, look.expects):
-            raise PassingError(f"{host} does not say where its answer ends, and the document is cut short")
+        if not framed and _is_cut(content, state.expects):
+            raise TransientError(f"{host} does not say where its answer ends, and the document is cut short")
         return content
 
 
 @dataclass(slots=True)
-class _Look:
-    """What one call of `fetch` asks for and has used."""
+class _FetchState:
+    """The state of one call of `fetch`: what it expects, and how many attempts it has made."""
 
     expects: MediaKind
     etag: str | None
@@ -274,11 +274,11 @@ class _Look:
 
 
 def _parts(response: httpx.Response, most: int) -> Iterator[bytes]:
-    """The parts of a body without its gzip, of which no more than `most` bytes come in or out.
+    """Yields the parts of a body, decompressed, of which no more than `most` bytes may come in or out.
 
     Raises:
         UnreadableDocumentError: more than that, another encoding than was asked for, or gzip that is none.
-        PassingError: the gzip ends before its end.
+        TransientError: the gzip ends before its end.
     """
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if encoding in {"identity", ""}:
@@ -300,7 +300,7 @@ def _parts(response: httpx.Response, most: int) -> Iterator[bytes]:
     except zlib.error as error:
         raise UnreadableDocumentError("the answer says that it is gzip, and is not") from error
     if not unpacker.eof:
-        raise PassingError(f"{response.request.url.host} ends its answer before the end of its gzip")
+        raise TransientError(f"{response.request.url.host} ends its answer before the end of its gzip")
 
 
 def _counted(parts: Iterator[bytes], most: int) -> Iterator[bytes]:
@@ -313,12 +313,12 @@ def _counted(parts: Iterator[bytes], most: int) -> Iterator[bytes]:
 
 
 def _is_cut(content: bytes, expects: MediaKind) -> bool:
-    """Whether what came without a length is the beginning of what is expected, and not its end."""
+    """Whether a body without a declared length is cut off: it begins as expected, and does not end so."""
     try:
         media_type_of(content, expects)
     except UnreadableDocumentError:
         return False  # something else, which is said later
-    return not seems_whole(content, expects)
+    return not looks_complete(content, expects)
 
 
 def _joined(url: httpx.URL, target: str) -> httpx.URL | str:
@@ -336,10 +336,10 @@ def _status(response: httpx.Response) -> str:
     return f"{response.status_code} {response.reason_phrase}".strip()
 
 
-def _given_up(fault: PassingError, look: _Look) -> str:
-    tried = "once" if look.attempts == 1 else f"{look.attempts} times"
-    asked = f", and asks to wait {fault.retry_after_s:.0f} s" if fault.retry_after_s else ""
-    return f"{fault}{asked}; asked {tried}, the next run asks again"
+def _describe_failure(fault: TransientError, state: _FetchState) -> str:
+    tried = "once" if state.attempts == 1 else f"{state.attempts} times"
+    wish = f", and asks to wait {fault.retry_after_s:.0f} s" if fault.retry_after_s else ""
+    return f"{fault}{wish}; asked {tried}, the next run asks again"
 
 
 def _log_retry(details: Any) -> None:

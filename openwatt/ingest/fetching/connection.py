@@ -1,4 +1,4 @@
-"""How a request reaches its server: only to addresses that were checked, and never beyond its deadline."""
+"""The transport of the HTTP client: it connects to checked addresses only, and never beyond a deadline."""
 
 import math
 import socket
@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import httpcore
 import httpx
 
-from openwatt.ingest.fetching.addresses import Resolve, checked_ips
-from openwatt.ingest.fetching.retry import PassingError
-from openwatt.ingest.fetching.unreachable import UnreachableError
+from openwatt.ingest.errors import UnreachableError
+from openwatt.ingest.fetching.addresses import Resolve, resolve_checked
+from openwatt.ingest.fetching.retry import TransientError
 
 T = TypeVar("T")
 
@@ -37,8 +37,8 @@ FAULTS = (
 )
 
 
-def fault_of(error: Exception, host: str, within_s: float) -> UnreachableError:
-    """What a failed request means: a fault that may pass, or one that asking again cannot cure.
+def translate_error(error: Exception, host: str, within_s: float) -> UnreachableError:
+    """Translates a failed request: a temporary fault, which is retried, or a lasting one.
 
     `within_s` is how long the request was given.
     """
@@ -48,7 +48,7 @@ def fault_of(error: Exception, host: str, within_s: float) -> UnreachableError:
         return next((cause for cause in causes if isinstance(cause, kind)), None)
 
     if proxy := first(httpcore.ProxyError):
-        return PassingError(f"the proxy does not lead to {host}: {proxy}")
+        return TransientError(f"the proxy does not lead to {host}: {proxy}")
     if untrusted := first(ssl.SSLCertVerificationError):
         return UnreachableError(
             f"the certificate of {host} is not accepted: {untrusted.verify_message}; "
@@ -61,9 +61,9 @@ def fault_of(error: Exception, host: str, within_s: float) -> UnreachableError:
             "or give the source its new address"
         )
     if first(TimeoutError) or first(httpcore.TimeoutException):
-        return PassingError(f"{host} is too slow: no whole answer within {within_s:.1f} s")
+        return TransientError(f"{host} is too slow: no whole answer within {within_s:.1f} s")
     system = first(OSError)
-    return PassingError(f"{host} cannot be read: {(system and system.strerror) or error}")
+    return TransientError(f"{host} cannot be read: {(system and system.strerror) or error}")
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
@@ -82,7 +82,7 @@ def proxy_for(url: httpx.URL) -> str | None:
 
 
 class DeadlineTransport(httpx.BaseTransport):
-    """One connection a request: a host is asked every few seconds at most, so none is kept.
+    """A transport with one connection a request: a host gets one every few seconds, so none is pooled.
 
     Without a proxy, a name is resolved once, every address it has is checked, and
     the connection goes to one of those: a name that changes its answer between the
@@ -97,7 +97,7 @@ class DeadlineTransport(httpx.BaseTransport):
         self._loopback = loopback
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """The response, whose body is still to be streamed within the deadline of the request."""
+        """Sends a request; the body of the response is streamed within the same deadline."""
         backend = _Backend(request.extensions[DEADLINE], self._resolve, loopback=self._loopback)
         pool = self._pool(request.url, backend)
         try:
@@ -142,7 +142,7 @@ class DeadlineTransport(httpx.BaseTransport):
 
 
 class _Body(httpx.SyncByteStream):
-    """A response's bytes as they come, and the end of its connection with them."""
+    """The stream of a response's body, which closes its connection at the end."""
 
     def __init__(self, answer: httpcore.Response, pool: httpcore.ConnectionPool) -> None:
         self._answer = answer
@@ -157,7 +157,7 @@ class _Body(httpx.SyncByteStream):
 
 
 class _Backend(httpcore.NetworkBackend):
-    """Sockets of one request."""
+    """The network backend of one request."""
 
     def __init__(self, deadline: float, resolve: Resolve, *, loopback: bool) -> None:
         self._deadline = deadline
@@ -167,7 +167,7 @@ class _Backend(httpcore.NetworkBackend):
         self._to_proxy = False
 
     def check_behind_proxy(self, url: httpx.URL) -> None:
-        """From here on the proxy is what is connected to; the name is checked now, as far as it is known."""
+        """Connects to the proxy from now on; the name is checked now, as far as it can be resolved."""
         self._to_proxy = True
         try:
             self._checked(url.raw_host.decode("ascii"), url.port or 443, _NAME_BEHIND_PROXY_SECONDS)
@@ -176,7 +176,7 @@ class _Backend(httpcore.NetworkBackend):
 
     def _checked(self, host: str, port: int, at_most_s: float = math.inf) -> list[str]:
         within_s = min(remaining(self._deadline), at_most_s)
-        return checked_ips(host, port, resolve=self._resolve, within_s=within_s, loopback=self._loopback)
+        return resolve_checked(host, port, resolve=self._resolve, within_s=within_s, loopback=self._loopback)
 
     def _connected(
         self, host: str, port: int, within_s: float, local_address: str | None, options: Iterable[Any] | None
@@ -192,7 +192,7 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """A connection to one of the host's addresses, the first that takes it."""
+        """Connects to the first of the host's addresses that accepts."""
         if self._to_proxy:
             within_s = remaining(self._deadline)
             try:
@@ -212,7 +212,7 @@ class _Backend(httpcore.NetworkBackend):
 
 
 class _Stream(httpcore.NetworkStream):
-    """A connection on which no single operation outlasts the deadline, nor many small ones together."""
+    """A connection on which neither one operation nor many small ones together outlast the deadline."""
 
     def __init__(self, stream: httpcore.NetworkStream, deadline: float) -> None:
         self._stream = stream
@@ -241,7 +241,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 def remaining(deadline: float) -> float:
-    """Seconds to a deadline. Raises TimeoutError when none are left."""
+    """The seconds to a deadline. Raises TimeoutError when none are left."""
     seconds = deadline - time.monotonic()
     if seconds <= 0:
         raise TimeoutError("its time is over")

@@ -1,10 +1,10 @@
-"""What the bytes of an answer are, told by themselves and not by what the server calls them."""
+"""The detection of media types by the bytes themselves, not by what the server declares."""
 
 import html
 import re
 from typing import Literal
 
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
+from openwatt.ingest.errors import UnreadableDocumentError
 
 #: What a source's address is expected to give.
 MediaKind = Literal["pdf", "csv", "json"]
@@ -29,7 +29,7 @@ _MAGIC = (
 
 
 def media_type_of(content: bytes, expects: MediaKind) -> str:
-    """The media type of a document that is what its address is expected to give.
+    """Returns the media type of a document that is what its address is expected to give.
 
     Raises:
         UnreadableDocumentError: naming what it is instead, a page by its title.
@@ -42,8 +42,8 @@ def media_type_of(content: bytes, expects: MediaKind) -> str:
     )
 
 
-def seems_whole(content: bytes, kind: MediaKind) -> bool:
-    """Whether a document ends as its kind does: all that is known when a server does not tell a length."""
+def looks_complete(content: bytes, kind: MediaKind) -> bool:
+    """Whether a document ends as its kind does, for responses without a declared length."""
     end = content.rstrip(b"\0\t\r\n ")
     if kind == "pdf":
         return b"%%EOF" in end[-1024:]
@@ -51,7 +51,7 @@ def seems_whole(content: bytes, kind: MediaKind) -> bool:
 
 
 def describe(content: bytes) -> str:
-    """What bytes are, in a few words for a person."""
+    """Describes bytes in a few words."""
     if not content.strip():
         return "nothing (no bytes)"
     head = content[:65_536]

@@ -1,4 +1,4 @@
-"""When a failed request is asked again, and after which wait."""
+"""The retry of failed requests: which are sent again, and after which wait."""
 
 import datetime as dt
 from collections.abc import Callable, Generator
@@ -7,22 +7,22 @@ from typing import Any
 
 import backoff
 
-from openwatt.ingest.fetching.unreachable import UnreachableError
+from openwatt.ingest.errors import UnreachableError
 
 #: Statuses that say "not now": everything else is an answer.
 RETRIED_STATUSES = frozenset({408, 425, 429, *range(500, 600)})
 
 
-class PassingError(UnreachableError):
-    """A fault that may be gone in a while; `retry_after_s` is what the server asks to wait, where it says."""
+class TransientError(UnreachableError):
+    """Raised for a temporary fault; `retry_after_s` is the server's Retry-After, where it has one."""
 
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
 
 
-def retry_after_s(header: str | None, now: dt.datetime) -> float | None:
-    """The seconds that a Retry-After header asks for, in either of its forms (RFC 9110, 10.2.3).
+def parse_retry_after(header: str | None, now: dt.datetime) -> float | None:
+    """Parses a Retry-After header in either of its forms (RFC 9110, 10.2.3), into seconds.
 
     A day that is past is no wait; None when the header says nothing that can be understood.
     """
@@ -38,16 +38,16 @@ def retry_after_s(header: str | None, now: dt.datetime) -> float | None:
     return max((moment - now).total_seconds(), 0.0)
 
 
-def waits(
+def generate_waits(
     *, first_s: float, longest_s: float, jitter: Callable[[float], float] = backoff.full_jitter
 ) -> Generator[float, Any, None]:
-    """Wait after wait for the `backoff` library: exponential with full jitter.
+    """Generates the waits for the `backoff` library: exponential with full jitter.
 
     The jitter is drawn here, not by the library, because what a server asks for is
     a floor: the wait is what it asks and the jitter on top, never less.
     """
     steps = backoff.expo(factor=first_s, max_value=longest_s)
     next(steps)
-    fault: PassingError = yield 0.0  # the library's first step, no wait
+    fault: TransientError = yield 0.0  # the library's first step, no wait
     for step in steps:
         fault = yield (fault.retry_after_s or 0.0) + jitter(step)

@@ -1,4 +1,4 @@
-"""The regulator's open data on the regulated tariff: one CSV per option, one row per period and power."""
+"""The reader of the regulator's open data: a CSV per option, a row per period and power."""
 
 import csv
 import datetime as dt
@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from openwatt.domain.reading import SUBSCRIPTION, Doubt, Figure, Line, PrintedDay, Reading, Tax
 from openwatt.domain.tariff import OPTIONS
 from openwatt.ingest.declarations import SourceDeclaration
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
+from openwatt.ingest.errors import UnreadableDocumentError
 
 #: The files have a few hundred rows; a hundred times that is another document.
 MAX_ROWS = 20_000
@@ -20,7 +20,7 @@ _KEYS = ("DATE_DEBUT", "DATE_FIN", "P_SOUSCRITE")
 
 
 def read_csv(document: bytes, source: SourceDeclaration) -> Reading:
-    """The rows of a file of the dataset as lines: `;`, decimal commas, DD/MM/YYYY, last days included.
+    """Reads the rows of a file of the dataset: `;`, decimal commas, DD/MM/YYYY, last days included.
 
     Only the tax sides that the source declares are read: the amounts with taxes
     are known to be wrong for some periods. Rows without any amount are padding.
@@ -65,7 +65,7 @@ def is_of(document: bytes, source: SourceDeclaration) -> bool:
 
 
 def _columns(header: list[str], source: SourceDeclaration, faults: list[Doubt]) -> dict[str, tuple[str, Tax]]:
-    """Column → its meaning; a column of prices that is not understood is a fault."""
+    """Maps columns to their meaning; a column of prices that is not understood is a fault."""
     columns: dict[str, tuple[str, Tax]] = {}
     for name in header:
         if name in _KEYS:

@@ -1,4 +1,4 @@
-"""Figures as price sheets print them: amounts, subscribed powers and dates, each with what was printed."""
+"""The parser of figures as price sheets print them: amounts, subscribed powers and dates."""
 
 import datetime as dt
 import re
@@ -55,7 +55,7 @@ _END = re.compile(r"^ ?(?:inclus )?(?:et )?(?:au|jusqu'au) ?$")
 
 
 def plain(text: str) -> str:
-    """A text in lower case, without accents, with straight apostrophes and dashes: how words are compared."""
+    """Normalises a text for comparison: lower case, no accents, straight apostrophes and dashes."""
     text = text.lower().replace("’", "'").replace("\N{MINUS SIGN}", "-").replace("\N{NO-BREAK SPACE}", " ")
     return "".join(c for c in unicodedata.normalize("NFD", text) if unicodedata.category(c) != "Mn")
 
@@ -69,7 +69,7 @@ class Amount:
 
 
 def parse_amount(text: str) -> Amount | None:
-    """`0,1952`, `15.47€` or `0,1327*` as an amount; None when the word is something else.
+    """Parses `0,1952`, `15.47€` or `0,1327*` as an amount; None when the word is something else.
 
     Whole numbers are no amounts: on a sheet they are powers, pages and footnotes.
     """
@@ -85,14 +85,14 @@ class Powers:
     high: int
 
     def steps(self) -> tuple[int, ...]:
-        """The powers a row gives a price for: itself, or the usual powers inside a printed range."""
+        """The powers for which a row gives a price: itself, or the usual powers inside a printed range."""
         if self.low == self.high:
             return (self.low,)
         return tuple(step for step in USUAL_POWERS_KVA if self.low <= step <= self.high)
 
 
 def parse_powers(text: str) -> Powers | None:
-    """`6`, `6kVA`, `9*` or `24-30` as subscribed powers; None when it is no power up to 36 kVA."""
+    """Parses `6`, `6kVA`, `9*` or `24-30` as subscribed powers; None when it is no power up to 36 kVA."""
     found = _POWER.fullmatch(text)
     if not found:
         return None
@@ -113,7 +113,7 @@ class DatedPhrase:
 
 
 def find_dates(text: str) -> Iterator[DatedPhrase]:
-    """Every date of a plain text, in order; impossible ones (31/02) are skipped."""
+    """Yields every date of a plain text, in order; impossible ones (31/02) are skipped."""
     for found in _DATE.finditer(text):
         year = int(found["y"] or found["y2"])
         month = int(found["m"]) if found["m"] else _MONTHS[found["month"]]
@@ -128,7 +128,7 @@ def find_dates(text: str) -> Iterator[DatedPhrase]:
 
 
 def find_validity(text: str, after: str | None = None) -> tuple[PrintedDay | None, dt.date | None, list[str]]:
-    """From which day a sheet's prices apply and to which day inclusive, read in its plain text.
+    """Finds the day from which a sheet's prices apply and the last one, in its plain text.
 
     `after` is the plain phrase that a source says the date follows; without it,
     the usual words (applicable, valable, en vigueur, version …) lead. The third

@@ -1,4 +1,4 @@
-"""RTE's answers on Tempo colours: an unordered mapping of days, with a word on those that are a fallback."""
+"""The reader of RTE's Tempo colours: an unordered mapping of days, which marks those that are a fallback."""
 
 import datetime as dt
 import json
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from openwatt.domain.reading import Doubt
 from openwatt.domain.tariff import Colour
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
+from openwatt.ingest.errors import UnreadableDocumentError
 
 #: RTE's word → the colour of the field.
 COLOURS: Mapping[str, Colour] = {"BLUE": "BLEU", "WHITE": "BLANC", "RED": "ROUGE"}
@@ -31,7 +31,7 @@ class TempoReading:
 
 
 def read_tempo(document: bytes) -> TempoReading:
-    """The colours of one answer.
+    """Reads the colours of one response.
 
     Raises:
         UnreadableDocumentError: no JSON object with `values`.

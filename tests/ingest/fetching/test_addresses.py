@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openwatt.ingest.declarations import load_sources
-from openwatt.ingest.fetching.addresses import check_address, checked_ips
-from openwatt.ingest.fetching.unreachable import RefusedAddressError
+from openwatt.ingest.errors import RefusedAddressError
+from openwatt.ingest.fetching.addresses import check_address, resolve_checked
 from openwatt.public_hosts import IPAddress, is_public_ip
 
 #: Written by hand from the registries of IANA, not from what Python knows of them.
@@ -79,7 +79,7 @@ def test_no_inner_address_is_public_however_it_is_written(
     with pytest.raises(RefusedAddressError):
         check_address(f"https://{written(ip)}/sheet.pdf")
     with pytest.raises(RefusedAddressError, match="not a public address"):
-        checked_ips("sheets.example.org", 443, resolve=lambda *_: [str(ip)], within_s=5)
+        resolve_checked("sheets.example.org", 443, resolve=lambda *_: [str(ip)], within_s=5)
 
 
 @pytest.mark.parametrize("network", [*INNER_V4, *INNER_V6], ids=str)
@@ -162,7 +162,7 @@ def test_every_shipped_source_has_an_address_that_may_be_asked() -> None:
 
 def test_a_name_that_leads_inside_even_once_is_refused() -> None:
     with pytest.raises(RefusedAddressError, match=r"leads to 10\.0\.0\.1"):
-        checked_ips("sheets.example.org", 443, resolve=lambda *_: ["8.8.8.8", "10.0.0.1"], within_s=5)
+        resolve_checked("sheets.example.org", 443, resolve=lambda *_: ["8.8.8.8", "10.0.0.1"], within_s=5)
 
 
 def test_this_machine_may_be_asked_where_a_test_allows_it_and_nothing_else_inside() -> None:
@@ -180,7 +180,7 @@ def test_a_resolver_that_does_not_answer_is_left_when_its_time_is_over() -> None
 
     start = time.monotonic()
     with pytest.raises(TimeoutError):
-        checked_ips("sheets.example.org", 443, resolve=asleep, within_s=0.1)
+        resolve_checked("sheets.example.org", 443, resolve=asleep, within_s=0.1)
     assert time.monotonic() - start < 10
     done.set()
 
@@ -190,4 +190,4 @@ def test_a_resolver_that_knows_no_address_says_so() -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     with pytest.raises(socket.gaierror):
-        checked_ips("sheets.example.org", 443, resolve=nobody, within_s=5)
+        resolve_checked("sheets.example.org", 443, resolve=nobody, within_s=5)

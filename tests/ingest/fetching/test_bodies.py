@@ -6,10 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from openwatt.ingest.errors import UnreachableError, UnreadableDocumentError
 from openwatt.ingest.fetching.client import FetchedDocument, Fetcher, FetchLimits
 from openwatt.ingest.fetching.media import MediaKind
-from openwatt.ingest.fetching.unreachable import UnreachableError
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 from tests.ingest.fault_server import NO_TLS, PDF, Answer, FaultServer, Request, Turns, running
 
 LIMITS = FetchLimits(

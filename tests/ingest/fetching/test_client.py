@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from openwatt import __version__
+from openwatt.ingest.errors import UnreachableError
 from openwatt.ingest.fetching.client import FetchedDocument, Fetcher, FetchLimits, NotModified, user_agent
-from openwatt.ingest.fetching.unreachable import UnreachableError
 from tests.ingest.fault_server import NO_TLS, PDF, FaultServer, Request, Turns, running
 
 NOW = dt.datetime(2026, 11, 22, 12, 0, tzinfo=dt.UTC)

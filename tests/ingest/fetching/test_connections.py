@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from openwatt.ingest.errors import RefusedAddressError, UnreachableError
 from openwatt.ingest.fetching.addresses import Resolve
 from openwatt.ingest.fetching.client import FetchedDocument, Fetcher, FetchLimits
-from openwatt.ingest.fetching.unreachable import RefusedAddressError, UnreachableError
 from tests.ingest.fault_server import NO_TLS, PDF, FaultServer, Request, Turns, running
 from tests.programs import require_program
 

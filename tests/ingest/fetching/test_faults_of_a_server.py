@@ -6,9 +6,8 @@ import pytest
 
 from openwatt.catalogue.references import shipped_references
 from openwatt.ingest.declarations import load_sources
+from openwatt.ingest.errors import UnreachableError, UnreadableDocumentError
 from openwatt.ingest.fetching.client import FetchedDocument, Fetcher, FetchLimits
-from openwatt.ingest.fetching.unreachable import UnreachableError
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 from openwatt.ingest.sandbox import DocumentSandbox, ReadingLimits
 from tests.ingest.drawn_sheets import merged_price_cells
 from tests.ingest.fault_server import NO_TLS, Answer, Request, Turns, running

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openwatt.ingest.fetching.media import MediaKind, describe, media_type_of, page_title, seems_whole
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
+from openwatt.ingest.errors import UnreadableDocumentError
+from openwatt.ingest.fetching.media import MediaKind, describe, looks_complete, media_type_of, page_title
 from tests.shared_data import SHARED, needs_shared_data
 
 PDF = b"%PDF-1.7\n..."
@@ -80,8 +80,8 @@ def test_the_beginning_of_a_document_is_not_whole() -> None:
         (JSON + b"\n", "json"),
     ]
     for content, kind in wholes:
-        assert seems_whole(content, kind)
-        assert not seems_whole(content[:-6], kind)
+        assert looks_complete(content, kind)
+        assert not looks_complete(content[:-6], kind)
 
 
 @needs_shared_data
@@ -96,4 +96,4 @@ def test_every_document_of_the_corpus_is_what_it_is() -> None:
         assert paths
         for path in paths:
             assert media_type_of(path.read_bytes(), kind)
-            assert seems_whole(path.read_bytes(), kind)
+            assert looks_complete(path.read_bytes(), kind)

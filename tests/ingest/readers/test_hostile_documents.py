@@ -9,9 +9,9 @@ import pytest
 from openwatt.catalogue.references import shipped_references
 from openwatt.domain.doubts import Expected, find_doubts
 from openwatt.domain.reading import MAX_DOCUMENT_BYTES
+from openwatt.ingest.errors import UnreadableDocumentError
 from openwatt.ingest.readers.grid_pdf.sheet import read_sheet
 from openwatt.ingest.readers.grid_pdf.words import Page, Word, read_pages
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 from openwatt.ingest.sandbox import DocumentSandbox, ReadingLimits
 from tests.ingest.drawn_sheets import merged_price_cells
 from tests.ingest.hostile_documents import (

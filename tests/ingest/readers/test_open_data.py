@@ -8,9 +8,9 @@ import pytest
 from openwatt.catalogue.references import shipped_references
 from openwatt.domain.doubts import find_doubts
 from openwatt.ingest.declarations import expectations, load_sources
+from openwatt.ingest.errors import UnreadableDocumentError
 from openwatt.ingest.readers.cre_csv import read_csv
 from openwatt.ingest.readers.rte_tempo import read_tempo
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 from tests.shared_data import SHARED, needs_shared_data
 
 SOURCES = load_sources()

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from openwatt.app import create_app
-from openwatt.settings import OWN_PATHS, Settings, SettingsError, read_settings
+from openwatt.settings import RESERVED_PATHS, Settings, SettingsError, read_settings
 from tests.conftest import NOW, close_app
 from tests.web.api.test_bills import KWH
 
@@ -165,4 +165,4 @@ def test_a_sub_path_may_end_in_a_slash() -> None:
 
 def test_no_sub_path_begins_like_an_address_of_the_service(shared_app: Flask) -> None:
     firsts = {rule.rule.split("/")[1] for rule in shared_app.url_map.iter_rules()}
-    assert firsts - {""} == OWN_PATHS
+    assert firsts - {""} == RESERVED_PATHS

@@ -1,1 +1,1 @@
-"""Price grids in PDF, read by geometry and vocabulary: no page, table or column number anywhere."""
+"""The reader of price grids in PDF, by geometry and vocabulary: no page, table or column number anywhere."""

@@ -1,4 +1,4 @@
-"""Where words stand towards each other: lines, phrases, columns, and headers shared out over columns."""
+"""The geometry of words: lines, phrases, columns, and headers assigned to columns."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _COLUMN_DRIFT = 9.0
 
 
 class Spanning(Protocol):
-    """Anything with a left and a right edge."""
+    """A thing with a left and a right edge."""
 
     @property
     def x0(self) -> float:
@@ -31,12 +31,12 @@ class Spanning(Protocol):
 
 
 def overlap(a: Spanning, b: Spanning) -> float:
-    """How many points two things share from left to right; negative when apart."""
+    """The points that two things share from left to right; negative when they are apart."""
     return min(a.x1, b.x1) - max(a.x0, b.x0)
 
 
 def lines_of(words: Sequence[Word]) -> list[list[Word]]:
-    """Words grouped into lines from top to bottom, each from left to right."""
+    """Groups words into lines from top to bottom, each from left to right."""
     lines: list[list[Word]] = []
     for word in sorted(words, key=lambda w: (w.yc, w.x0)):
         middle, height = word.yc, word.height
@@ -54,7 +54,7 @@ def lines_of(words: Sequence[Word]) -> list[list[Word]]:
 
 @dataclass(frozen=True)
 class Phrase:
-    """Words of one line that stand close enough to be read together."""
+    """A phrase: words of one line that stand close enough to be read together."""
 
     words: tuple[Word, ...]
 
@@ -80,12 +80,12 @@ class Phrase:
 
 
 def phrases_of(words: Sequence[Word]) -> list[Phrase]:
-    """Every line of the words, cut into phrases."""
+    """Groups words into lines and cuts these into phrases."""
     return [phrase for line in lines_of(words) for phrase in cut(line)]
 
 
 def cut(line: Sequence[Word]) -> Iterator[Phrase]:
-    """A line cut where the gap between two words is wider than a space."""
+    """Cuts a line where the gap between two words is wider than a space."""
     start = 0
     for i in range(1, len(line) + 1):
         if i == len(line) or line[i].x0 - line[i - 1].x1 > 0.75 * max(line[i].height, line[i - 1].height):
@@ -142,12 +142,12 @@ class PowerColumn:
         return [row.yc for row in self.rows]
 
     def nearest(self, y: float) -> int:
-        """Which row is nearest to a height."""
+        """The number of the row nearest to a height."""
         return min(range(len(self.rows)), key=lambda j: abs(self._centres[j] - y))
 
 
 def join_ranges(words: Sequence[Word]) -> list[Word]:
-    """`Entre 6 et 8` and `6 à 8` as one word, `6-8`; everything else unchanged."""
+    """Joins `Entre 6 et 8` and `6 à 8` to one word, `6-8`; everything else stays unchanged."""
     joined: list[Word] = []
     for line in lines_of(words):
         i = 0
@@ -173,7 +173,7 @@ def join_ranges(words: Sequence[Word]) -> list[Word]:
 
 
 def power_columns(words: Sequence[Word]) -> list[PowerColumn]:
-    """At least four increasing powers aligned under each other, at an even pitch.
+    """Finds columns of at least four increasing powers, aligned under each other at an even pitch.
 
     None on a page with more numbers than any grid: looking would take too long.
     """
@@ -222,7 +222,7 @@ class Column:
 
 
 def value_columns(words: Sequence[Word]) -> list[Column]:
-    """The amounts of a table's body gathered into columns, from left to right."""
+    """Groups the amounts of a table's body into columns, from left to right."""
     columns: list[Column] = []
     amounts = [(word, amount) for word in words if (amount := parse_amount(word.text))]
     for word, amount in sorted(amounts, key=lambda cell: cell[0].xc):
@@ -240,7 +240,7 @@ def value_columns(words: Sequence[Word]) -> list[Column]:
 
 
 def share_out(columns: Sequence[Spanning], headers: Sequence[Spanning]) -> list[int] | None:
-    """For each column the header it stands under: contiguous groups, each centred under its header.
+    """Assigns each column the header above it: contiguous groups, each centred under its header.
 
     A header cell is printed over the middle of the columns it covers, so the
     groups whose middles are nearest to the headers' are the table the eye sees;

@@ -1,4 +1,4 @@
-"""Which words are the header of a table: those above its first row, without prose or other tables."""
+"""The header of a table: the words above its first row, without prose or other tables."""
 
 import re
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ def _is_option(word: Word, left: float) -> bool:
 def header_words(
     words: Sequence[Word], spine: PowerColumn, left: float, right: float, others: Sequence[PowerColumn]
 ) -> list[Word]:
-    """The words above a table's first row that belong to its header, amounts left out.
+    """Finds the words above a table's first row that belong to its header, without amounts.
 
     Going up, the header ends at the line that names the option, at a sentence, at
     a gap, or at the last row of a table above.

@@ -1,4 +1,4 @@
-"""What each column of a table means, from its header alone."""
+"""The meaning of each column of a table, from its header alone."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from openwatt.ingest.readers.grid_pdf.vocabulary import Anchor, Kind, leaves
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a column says: subscription or energy, its tax side, and which register of which option."""
+    """The meaning of a column: subscription or energy, its tax side, and which register of which option."""
 
     measure: str | None = None
     tax: Tax | None = None
@@ -30,7 +30,7 @@ class Meaning:
 
 
 class HeaderReader:
-    """Shares the anchors of one header out over its columns and keeps what does not fit."""
+    """Assigns the anchors of one header to its columns and collects what does not fit."""
 
     def __init__(self, columns: Sequence[Column], anchors: Sequence[Anchor]) -> None:
         self.columns = columns
@@ -40,7 +40,7 @@ class HeaderReader:
         self.measured: dict[int, Anchor] = {}
 
     def meanings(self, default_tax: Tax | None) -> list[Meaning]:
-        """One meaning per column, with None for what the header does not say."""
+        """Returns one meaning per column, with None for what the header does not say."""
         everything = list(range(len(self.columns)))
         measure = self._shared(Kind.MEASURE, everything)
         if not measure:

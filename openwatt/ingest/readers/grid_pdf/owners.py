@@ -1,4 +1,4 @@
-"""Which columns of a table are the offer's, and which show another tariff beside it for comparison."""
+"""The columns of a table that show another tariff for comparison, apart from the offer's own."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -12,7 +12,7 @@ from openwatt.ingest.readers.grid_pdf.words import Word
 def others_columns(
     reader: HeaderReader, heading: Sequence[Word], spine: PowerColumn, vocabulary: Vocabulary
 ) -> list[bool]:
-    """For each column whether it shows another tariff than the offer's.
+    """Tells for each column whether it shows another tariff than the offer's.
 
     A measure can name the other tariff itself ("Abonnement TRV"): its columns
     are the other's. Else, on a header line that names another tariff ("Tarifs

@@ -1,4 +1,4 @@
-"""Pages of a sheet drawn with what was read on them, coloured by meaning, for the eye."""
+"""The picture of a sheet's pages with what was read on them, coloured by meaning."""
 
 import io
 from collections.abc import Iterator, Sequence
@@ -7,8 +7,8 @@ import pypdfium2 as pdfium  # type: ignore[import-untyped]
 from PIL import Image, ImageDraw
 
 from openwatt.domain.reading import SUBSCRIPTION, Figure, Reading
+from openwatt.ingest.errors import UnreadableDocumentError
 from openwatt.ingest.readers.grid_pdf.words import open_pdf
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 
 #: Meaning → colour. Without taxes a cell is outlined, with taxes it is filled; decoys are struck grey.
 COLOURS = {
@@ -35,7 +35,7 @@ _MAX_SIDE = 2400
 
 
 def draw_pages(document: bytes, reading: Reading) -> bytes:
-    """The pages that hold read cells, under each other, as a PNG.
+    """Draws the pages that contain read cells, under each other, as a PNG.
 
     Raises:
         UnreadableDocumentError: no PDF, or none of its pages holds a read cell.

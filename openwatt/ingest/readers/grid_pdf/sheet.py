@@ -1,4 +1,4 @@
-"""A whole sheet: its tables given to offers, composed where prices come in parts, dated, made into lines."""
+"""The reader of a whole sheet: its tables become the lines of offers, composed and dated."""
 
 import datetime as dt
 import re
@@ -60,7 +60,7 @@ class _Dated:
 
 
 def read_sheet(pages: Sequence[Page], source: SourceDeclaration | None = None) -> Reading:
-    """What a sheet's words say, with the source's help or with the general vocabulary alone.
+    """Reads a sheet's words with its source's declaration, or with the general vocabulary alone.
 
     Never raises for what a sheet prints: what cannot be understood is a fault of
     the reading.
@@ -155,7 +155,7 @@ class _Sheet:
         return self.dates[key]
 
     def _take(self, offer: DeclaredOffer | None, page: Page, table: Table) -> None:
-        """The rows of a table as lines of an offer."""
+        """Adds the rows of a table as lines of an offer."""
         first, last = table.spine.rows[0].word.text, table.spine.rows[-1].word.text
         where = f"page {table.page}, table at {first} … {last} kVA"
         if offer is None:
@@ -196,7 +196,7 @@ class _Sheet:
             self.lines[key] = line
 
     def _compose(self, offer: DeclaredOffer, tables: Sequence[tuple[Page, Table]]) -> None:
-        """Prices printed in parts (supply, network, obligations) added up, row by row."""
+        """Adds up prices printed in parts (supply, network, obligations), row by row."""
         for page, table in tables:
             for fault in table.faults if not table.cells else ():
                 self._fault("layout", fault, f"page {page.number}")
@@ -208,7 +208,7 @@ class _Sheet:
     def _part_titled(
         self, title: str, tables: Sequence[tuple[Page, Table]], option: str
     ) -> list[tuple[Page, Table]]:
-        """The one table under a title, its faults told; none, and a fault, when there is not one."""
+        """The one table under a title, its faults collected; None and a fault when there is not one."""
         found = [(page, table) for page, table in tables if title in table.header]
         if len(found) != 1:
             self._fault("part-missing", f"{len(found)} tables under « {title} », one is needed", option)
@@ -220,7 +220,7 @@ class _Sheet:
         return found
 
     def _add_up(self, offer: DeclaredOffer, option: str, parts: Sequence[tuple[Page, Table]]) -> None:
-        """A line of an option for each row of its first part."""
+        """Adds a line of an option for each row of its first part."""
         page, first = parts[0]
         dated = self._dated(page)
         paying = sum(any(name == SUBSCRIPTION for _, _, name, _ in table.cells) for _, table in parts)
@@ -239,7 +239,7 @@ class _Sheet:
                 self._add(line, f"page {page.number}")
 
     def _announce(self, page: Page) -> None:
-        """Options that a short phrase of a page names, read or not."""
+        """Collects the options that a short phrase of a page names, read or not."""
         if "option" not in page.text:
             return
         for phrase in phrases_of(page.words):
@@ -249,7 +249,7 @@ class _Sheet:
                 )
 
     def _close(self) -> None:
-        """Lines that a sentence of the sheet says are no longer sold."""
+        """Marks the lines that a sentence of the sheet says are no longer sold."""
         text = " ".join(page.text for page in self.pages)
         for found in (match for pattern in _CLOSED for match in pattern.finditer(text)):
             low, high = int(found["low"] or 1), int(found["high"] or 36)
@@ -263,7 +263,7 @@ def _is_wanted(page: Page, source: SourceDeclaration) -> bool:
 
 
 def _passes(source: SourceDeclaration) -> Iterator[tuple[DeclaredOffer | None, tuple[str, ...]]]:
-    """The offer whose columns are read, and the words of the other variants' columns, pass by pass."""
+    """Yields, pass by pass, the offer whose columns are read and the words of the other variants' columns."""
     columns = [offer for offer in source.offers if offer.column]
     if not columns:
         yield None, ()
@@ -295,7 +295,7 @@ def _part(table: Table, power: int, option: str) -> dict[tuple[str, Tax], Figure
 def _sum_of(
     parts: Sequence[Mapping[tuple[str, Tax], Figure]], option: str, with_subscription: int
 ) -> dict[tuple[str, Tax], Figure]:
-    """Figures added over parts; what one part lacks is not read at all.
+    """Adds figures over parts; what one part lacks is not read at all.
 
     `with_subscription` is how many of the parts have a subscription to add.
     """

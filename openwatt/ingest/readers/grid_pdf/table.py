@@ -1,4 +1,4 @@
-"""One table of a sheet: from the words around a column of powers to figures with a meaning."""
+"""The reader of one table of a sheet: from words around a column of powers to figures with a meaning."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ Cell = tuple[int, str, str, Tax]
 
 @dataclass
 class Table:
-    """What one table says, row by row; `faults` is what its reader could not make agree.
+    """The content of one table, row by row; `faults` is what its reader found contradictory.
 
     `mistitled` says so when the title names another option than the columns are of.
     """
@@ -54,7 +54,7 @@ class Table:
 def read_tables(
     page: Page, vocabulary: Vocabulary, *, ignored_mark: str | None = None, default_tax: Tax | None = None
 ) -> Iterator[Table]:
-    """Every table of a page that has a column of subscribed powers and amounts beside it.
+    """Reads every table of a page that has a column of subscribed powers and amounts beside it.
 
     Amounts that bear `ignored_mark` belong to another tariff; `default_tax` is
     the tax side of a sheet whose headers name none.
@@ -143,7 +143,7 @@ def _read_table(frame: _Frame, vocabulary: Vocabulary, default_tax: Tax | None) 
 
 
 def _unread(frame: _Frame, text: str) -> Table | None:
-    """A table whose header names no power: None for gas zones and the like, a fault where it may be a grid.
+    """Judges a table whose header names no power: None for gas zones, a fault for a possible grid.
 
     Subscribed powers go up to 12 kVA at least; zones and classes of other tables end before.
     """
@@ -171,7 +171,7 @@ def _option_of(meanings: Sequence[Meaning], header: str) -> str:
 
 
 def _check_measure(table: Table, column: Column, meaning: Meaning) -> None:
-    """A subscription rises with the power and a price of a kWh hardly does: headers must agree with that."""
+    """Checks headers: a subscription rises with the power, a price of a kWh hardly does."""
     values = [amount.value for _, amount in column.cells]
     if len(values) < 4 or meaning.measure is None:
         return
@@ -188,7 +188,7 @@ Row = tuple[int, Word, Amount]
 def _rows(
     table: Table, column: Column, meaning: Meaning, labels: Sequence[Anchor]
 ) -> Iterator[tuple[Meaning, list[Row]]]:
-    """The amounts of a column by row; labels stacked inside its cells win over the header."""
+    """Reads the amounts of a column by row; labels stacked inside its cells win over the header."""
     rows = table.spine.rows
     groups: dict[Meaning, list[tuple[Word, Amount]]] = {}
     merged = meaning.measure == "energy" and len(column.cells) < len(rows)
@@ -209,7 +209,7 @@ def _rows(
 
 
 def _label(table: Table, column: Column, word: Word, labels: Sequence[Anchor]) -> dict[Kind, str]:
-    """What labels in a cell say of an amount: the nearest above it, or on its own line, of each kind."""
+    """The labels in a cell that belong to an amount: of each kind the nearest above or beside it."""
     said: dict[Kind, str] = {}
     reach = 1.9 * max(word.height, table.spine.pitch)
     for anchor in sorted(labels, key=lambda a: a.yc):
@@ -227,7 +227,7 @@ def _row_by_row(table: Table, cells: Sequence[tuple[Word, Amount]]) -> Iterator[
 
 
 def _spread(table: Table, cells: Sequence[tuple[Word, Amount]], *, alone: bool) -> Iterator[Row]:
-    """A price printed once over many rows holds for all the rows it is centred on."""
+    """Copies a price that is printed once over many rows to all the rows that it is centred on."""
     rows, pitch = table.spine.rows, table.spine.pitch
     start = 0
     for k, (word, amount) in enumerate(cells):
@@ -246,7 +246,7 @@ def _spread(table: Table, cells: Sequence[tuple[Word, Amount]], *, alone: bool) 
 
 
 def _keep(table: Table, meaning: Meaning, option: str, rows: Sequence[Row], *, decoy: bool) -> None:
-    """Figures in the field's units under their place; two different ones in one place are a fault."""
+    """Stores figures in the field's units under their place; two different ones in one place are a fault."""
     name = SUBSCRIPTION if meaning.measure == "subscription" else _register(meaning, option)
     if meaning.measure == "subscription":
         factor = Decimal(1) if table.yearly else Decimal(12)

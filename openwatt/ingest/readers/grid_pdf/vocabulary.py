@@ -1,4 +1,4 @@
-"""What the words of a header mean: measure, tax, register, season, colour, option, whose tariff."""
+"""The vocabulary of headers: measure, tax, register, season, colour, option, whose tariff."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from openwatt.ingest.readers.grid_pdf.words import Word
 
 
 class Kind(StrEnum):
-    """What a header word says something about."""
+    """The kinds of meaning that a header word can have."""
 
     MEASURE = "measure"
     TAX = "tax"
@@ -24,7 +24,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Anchor:
-    """A header word with a meaning, and how far the phrase it stands in reaches."""
+    """A header word with a meaning, and the edges of the phrase in which it stands."""
 
     kind: Kind
     value: str
@@ -42,7 +42,7 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """The words that tell the offer's own columns from others', beside the general vocabulary."""
+    """The words that distinguish the offer's own columns from others', beside the general vocabulary."""
 
     own: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
@@ -80,7 +80,7 @@ _PUNCTUATION = "()[].,;:*«»\"'"
 
 
 def _meanings(phrase: Phrase) -> Iterator[tuple[int, Kind, str]]:
-    """Every meaning a phrase carries, with the place of its word."""
+    """Yields every meaning of a phrase, with the place of its word."""
     texts = [word.plain.strip(_PUNCTUATION) for word in phrase.words]
     subscription = any(name in phrase.text for name in ("abonnement", "prime fixe", "part fixe"))
     for i, text in enumerate(texts):
@@ -100,7 +100,7 @@ def _meanings(phrase: Phrase) -> Iterator[tuple[int, Kind, str]]:
 
 
 def _measure(texts: Sequence[str], i: int, *, subscription: bool) -> str | None:
-    """Subscription or energy; in a phrase on the subscription, "énergie" is a supplier's name."""
+    """Finds subscription or energy; in a phrase on the subscription, "énergie" is a supplier's name."""
     text = texts[i]
     if text.startswith("abonnement") or (text == "fixe" and texts[i - 1 : i] in (["prime"], ["part"])):
         return "subscription"
@@ -111,7 +111,7 @@ def _measure(texts: Sequence[str], i: int, *, subscription: bool) -> str | None:
 
 
 def _period(texts: Sequence[str], i: int) -> str | None:
-    """The hours a word names: "creuses" are HC, behind "super" HSC; "sans heures creuses" names none."""
+    """Finds the hours that a word names: "creuses" HC, after "super" HSC; "sans heures creuses" none."""
     text = texts[i]
     if text.startswith("creuse"):
         if texts[i - 1 : i] == ["super"]:
@@ -124,7 +124,7 @@ def _period(texts: Sequence[str], i: int) -> str | None:
 
 
 def read_anchors(words: Sequence[Word], vocabulary: Vocabulary) -> list[Anchor]:
-    """The anchors of a header's words, phrase by phrase."""
+    """Finds the anchors of a header's words, phrase by phrase."""
     phrases = phrases_of(words)
     anchors = [anchor for phrase in phrases for anchor in _anchors_of(phrase)]
     anchors += [anchor for phrase in phrases for anchor in read_owners(phrase, vocabulary, phrases)]
@@ -179,7 +179,7 @@ def _names_an_option(phrase: Phrase, periods: list[tuple[int, str]]) -> bool:
 
 
 def _spans(phrase: Phrase, kind: Kind, found: list[tuple[int, str]]) -> Iterator[Anchor]:
-    """One anchor per value; where one kind speaks twice, the phrase is cut at its widest gap between."""
+    """Makes one anchor per value; where one kind stands twice, the phrase is cut at its widest gap."""
     words = phrase.words
     starts = [0]
     for (a, _), (b, _) in pairwise(found):
@@ -192,7 +192,7 @@ def _spans(phrase: Phrase, kind: Kind, found: list[tuple[int, str]]) -> Iterator
 
 
 def read_owners(phrase: Phrase, vocabulary: Vocabulary, phrases: Sequence[Phrase]) -> Iterator[Anchor]:
-    """Whose tariff a phrase announces; "identique au tarif réglementé" announces nobody's."""
+    """Finds whose tariff a phrase announces; "identique au tarif réglementé" announces none."""
     found: list[tuple[int, str]] = []
     for i, word in enumerate(phrase.words):
         owner = vocabulary.owner(word.plain.strip(_PUNCTUATION))
@@ -212,14 +212,14 @@ def read_owners(phrase: Phrase, vocabulary: Vocabulary, phrases: Sequence[Phrase
 
 
 def _drop_lone_colours(anchors: list[Anchor]) -> list[Anchor]:
-    """One colour alone is a name ("Tarif Bleu"), not a Tempo day."""
+    """Drops a colour that stands alone: it is a name ("Tarif Bleu"), not a Tempo day."""
     if len({a.value for a in anchors if a.kind is Kind.COLOUR}) >= 2:
         return anchors
     return [a for a in anchors if a.kind is not Kind.COLOUR]
 
 
 def leaves(anchors: Sequence[Anchor]) -> list[Anchor]:
-    """Anchors of one kind without those that only repeat, above, what stands below them.
+    """Drops the anchors of one kind that only repeat, above, what stands below them.
 
     Neighbours on about one line that say the same and touch are one anchor, as
     when "Prix du" and "kWh" are wrapped.

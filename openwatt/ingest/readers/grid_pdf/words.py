@@ -1,4 +1,4 @@
-"""The words of a PDF with their boxes, within limits that no price sheet reaches."""
+"""The extraction of the words of a PDF with their boxes, within limits that no price sheet reaches."""
 
 import ctypes
 import re
@@ -11,8 +11,8 @@ import pypdfium2 as pdfium  # type: ignore[import-untyped]
 import pypdfium2.raw as pdfium_c  # type: ignore[import-untyped]
 
 from openwatt.domain.reading import MAX_DOCUMENT_BYTES
+from openwatt.ingest.errors import UnreadableDocumentError
 from openwatt.ingest.readers.figures import plain
-from openwatt.ingest.readers.unreadable import UnreadableDocumentError
 
 MAX_PAGES = 150
 MAX_CHARACTERS_PER_PAGE = 60_000
@@ -39,7 +39,7 @@ class Word:
 
     @cached_property
     def plain(self) -> str:
-        """The text as words are compared: lower case, no accents."""
+        """The text in the form in which words are compared: lower case, no accents."""
         return plain(self.text)
 
     @cached_property
@@ -54,7 +54,7 @@ class Word:
 
     @cached_property
     def height(self) -> float:
-        """How tall the line of text is."""
+        """The height of the line of text."""
         return self.y1 - self.y0
 
 
@@ -74,14 +74,14 @@ class Page:
 
     @cached_property
     def text(self) -> str:
-        """All words in the document's order, as words are compared."""
+        """All words in the document's order, in the form in which they are compared."""
         if self.prose is not None:
             return plain(self.prose)
         return " ".join(word.plain for word in self.words)
 
 
 def open_pdf(document: bytes) -> pdfium.PdfDocument:
-    """The document opened, or the reason why it is none.
+    """Opens a PDF, or says why it cannot be read.
 
     Raises:
         UnreadableDocumentError: not a PDF, damaged, locked by a password, or beyond a limit.
@@ -104,7 +104,7 @@ def open_pdf(document: bytes) -> pdfium.PdfDocument:
 
 
 def read_pages(document: bytes) -> tuple[Page, ...]:
-    """Every page of a PDF with its words.
+    """Extracts the words of every page of a PDF.
 
     Raises:
         UnreadableDocumentError: see `open_pdf`; also more text than a limit allows.
@@ -147,7 +147,7 @@ def _one_line(raw: str) -> str:
 
 
 def _words(text: pdfium.PdfTextPage, count: int, page_left: float, page_top: float) -> Iterator[Word]:
-    """Characters joined into words at white space, jumps and line ends.
+    """Joins characters into words, which end at white space, jumps and line ends.
 
     The file counts from the lower left corner of a sheet of which the page is
     the part between `page_left`, `page_top` and the opposite edges.

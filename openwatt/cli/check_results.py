@@ -1,4 +1,4 @@
-"""How findings are shown: a growing list on a terminal, one plain line an item for pipes, JSON."""
+"""The output of check results: a growing list on a terminal, a plain line an item for pipes, or JSON."""
 
 import sys
 from collections import Counter
@@ -21,7 +21,7 @@ _STYLES: Final[Mapping[Status, str]] = {"ok": "green", "failed": "bold red", "sk
 
 
 class Report:
-    """Takes findings as they come and shows each as soon as those before it in the list are there.
+    """Takes results as they come and shows each as soon as those before it in the list are there.
 
     As it stands it shows nothing: that is for JSON.
     """
@@ -33,9 +33,9 @@ class Report:
         self._there: dict[str, CheckResult] = {}
         self._area = ""
 
-    def found(self, finding: CheckResult) -> None:
-        """Takes one finding."""
-        self._there[finding.item] = finding
+    def found(self, result: CheckResult) -> None:
+        """Takes one result."""
+        self._there[result.item] = result
         while self._ahead and self._ahead[0] in self._there:
             ready = self._there[self._ahead.pop(0)]
             area = self.items[ready.item].area
@@ -46,36 +46,36 @@ class Report:
         self.wait_for([name for name in self.items if name not in self._there])
 
     def begin(self, about: Mapping[str, str]) -> None:
-        """Says what is examined."""
+        """Names the installation that is checked."""
 
     def begin_area(self, area: str) -> None:
-        """Heads the items of an area."""
+        """Prints the heading of an area."""
 
-    def show(self, finding: CheckResult) -> None:
-        """Shows one finding."""
+    def show(self, result: CheckResult) -> None:
+        """Shows one result."""
 
     def wait_for(self, names: Sequence[str]) -> None:
-        """Says which items are still looked at."""
+        """Names the checks that still run."""
 
-    def end(self, findings: Sequence[CheckResult], seconds: float) -> None:
-        """Sums up."""
+    def end(self, results: Sequence[CheckResult], seconds: float) -> None:
+        """Prints the summary."""
 
 
 class PlainReport(Report):
-    """For pipes and files: one line an item, never broken, so that it can be searched."""
+    """Writes one unbroken line an item, for pipes and files that are searched."""
 
-    def show(self, finding: CheckResult) -> None:
-        """Shows one finding."""
-        fix = f"; fix: {finding.remedy}" if finding.remedy else ""
-        click.echo(f"{finding.status:<7}  {finding.item:<{self.widest}}  {finding.says}{fix}")
+    def show(self, result: CheckResult) -> None:
+        """Shows one result."""
+        fix = f"; fix: {result.remedy}" if result.remedy else ""
+        click.echo(f"{result.status:<7}  {result.item:<{self.widest}}  {result.says}{fix}")
 
-    def end(self, findings: Sequence[CheckResult], seconds: float) -> None:
-        """Sums up."""
-        click.echo(_sum(findings, seconds))
+    def end(self, results: Sequence[CheckResult], seconds: float) -> None:
+        """Prints the summary."""
+        click.echo(_sum(results, seconds))
 
 
 class TerminalReport(Report):
-    """For people: areas, colours where the terminal has them, and a bar that says what is waited for."""
+    """Writes for a terminal: areas, colours, and a bar that names the checks that still run."""
 
     def __init__(self, items: Sequence[Item], console: Console, bar: Progress) -> None:
         super().__init__(items)
@@ -84,51 +84,51 @@ class TerminalReport(Report):
         self._task = bar.add_task("", total=len(items))
 
     def begin(self, about: Mapping[str, str]) -> None:
-        """Says what is examined."""
+        """Names the installation that is checked."""
         version, *others = about.values()
         self._console.print(Text(" · ".join([f"OpenWatt {version}", *others]), "bold"))
         self.wait_for(list(self.items))
 
     def begin_area(self, area: str) -> None:
-        """Heads the items of an area."""
+        """Prints the heading of an area."""
         self._console.print(Text(f"\n{area}", "bold"))
 
-    def show(self, finding: CheckResult) -> None:
-        """Shows one finding: what it says stays in its column however often it is broken."""
+    def show(self, result: CheckResult) -> None:
+        """Shows one result: its text stays in its column however often it wraps."""
         grid = Table.grid(padding=(0, 2))
         grid.add_column(width=len("skipped"))
         grid.add_column(width=self.widest)
         grid.add_column(ratio=1, overflow="fold")
-        says = Text(finding.says, "dim" if finding.status == "skipped" else "")
-        grid.add_row(Text(finding.status, _STYLES[finding.status]), finding.item, says)
-        if finding.remedy:
-            grid.add_row("", "", Text(f"→ {finding.remedy}", "cyan"))
+        says = Text(result.says, "dim" if result.status == "skipped" else "")
+        grid.add_row(Text(result.status, _STYLES[result.status]), result.item, says)
+        if result.remedy:
+            grid.add_row("", "", Text(f"→ {result.remedy}", "cyan"))
         self._console.print(Padding(grid, (0, 0, 0, 2)))
 
     def wait_for(self, names: Sequence[str]) -> None:
-        """Says which items are still looked at."""
+        """Names the checks that still run."""
         waiting = f"looking at {join_names(names, 3)}" if names else ""
         self._bar.update(self._task, completed=len(self.items) - len(names), description=waiting)
 
-    def end(self, findings: Sequence[CheckResult], seconds: float) -> None:
-        """Sums up."""
+    def end(self, results: Sequence[CheckResult], seconds: float) -> None:
+        """Prints the summary."""
         self._bar.stop()
-        counts = Counter(finding.status for finding in findings)
+        counts = Counter(result.status for result in results)
         self._console.print(
-            Text(f"\n{_sum(findings, seconds)}", _STYLES["failed" if counts["failed"] else "ok"])
+            Text(f"\n{_sum(results, seconds)}", _STYLES["failed" if counts["failed"] else "ok"])
         )
 
 
-def _sum(findings: Sequence[CheckResult], seconds: float) -> str:
-    counts = Counter(finding.status for finding in findings)
-    told = ", ".join(f"{counts[status]} {status}" for status in _STYLES if counts[status])
-    broken = join_names([finding.item for finding in findings if finding.status == "failed"], 8)
-    return f"{told} in {seconds:.1f} s" + (f"; to fix: {broken}" if broken else "")
+def _sum(results: Sequence[CheckResult], seconds: float) -> str:
+    counts = Counter(result.status for result in results)
+    counted = ", ".join(f"{counts[status]} {status}" for status in _STYLES if counts[status])
+    broken = join_names([result.item for result in results if result.status == "failed"], 8)
+    return f"{counted} in {seconds:.1f} s" + (f"; to fix: {broken}" if broken else "")
 
 
 @contextmanager
 def reporting(items: Sequence[Item], *, as_json: bool) -> Iterator[Report]:
-    """The report that fits where standard output goes."""
+    """Gives the report that fits where standard output goes."""
     if as_json:
         yield Report(items)
     elif not sys.stdout.isatty():
@@ -141,24 +141,24 @@ def reporting(items: Sequence[Item], *, as_json: bool) -> Iterator[Report]:
 
 
 def as_json(
-    about: Mapping[str, str], items: Sequence[Item], findings: Sequence[CheckResult], seconds: float
+    about: Mapping[str, str], items: Sequence[Item], results: Sequence[CheckResult], seconds: float
 ) -> dict[str, Any]:
-    """What was found, for programs."""
+    """Gives the results the shape of their JSON."""
     by_name = {item.name: item for item in items}
-    counts = Counter(finding.status for finding in findings)
+    counts = Counter(result.status for result in results)
     return {
         **about,
         "seconds": round(seconds, 1),
         **{status: counts[status] for status in _STYLES},
         "findings": [
-            asdict(finding) | {"area": by_name[finding.item].area, "guide": by_name[finding.item].guide}
-            for finding in findings
+            asdict(result) | {"area": by_name[result.item].area, "guide": by_name[result.item].guide}
+            for result in results
         ],
     }
 
 
 def print_items(items: Sequence[Item]) -> None:
-    """The list of items with the lines of the guide's checklist that each makes executable."""
+    """Prints the items with the lines of the guide's checklist that each implements."""
     table = Table("item", "area", "needs", "lines of the operators' guide", box=None)
     for item in items:
         table.add_row(item.name, item.area, ", ".join(item.needs), "; ".join(item.guide))

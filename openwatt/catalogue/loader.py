@@ -1,4 +1,4 @@
-"""The shipped facts → the database: once for each edition, however often it is asked."""
+"""The loader that writes the shipped facts into the database, once for each edition of them."""
 
 import datetime as dt
 import hashlib
@@ -7,8 +7,8 @@ from typing import Any
 
 import psycopg
 
-from openwatt.catalogue.facts import Source
-from openwatt.catalogue.shipped import (
+from openwatt.catalogue.facts import CatalogueDocument
+from openwatt.catalogue.shipped_facts import (
     SHIPPED_FILES,
     shipped_offers,
     shipped_sources,
@@ -84,7 +84,7 @@ def shipped_edition() -> str:
     return hashed.hexdigest()
 
 
-def _document(source: Source) -> Document:
+def _document(source: CatalogueDocument) -> Document:
     return Document(
         reference=f"catalogue:{source.id}",
         title=source.title,
@@ -94,5 +94,5 @@ def _document(source: Source) -> Document:
 
 
 def _at(day: dt.date) -> dt.datetime:
-    """A source names its day, not its hour."""
+    """The instant at which a day begins: a document names its day, not its hour."""
     return dt.datetime.combine(day, dt.time(), dt.UTC)

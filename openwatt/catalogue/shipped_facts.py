@@ -1,12 +1,12 @@
-"""The facts that ship with the product, read from its own files."""
+"""The facts that ship with the product, read from the files of this package."""
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from openwatt.catalogue.facts import (
-    Offer,
-    Source,
-    TempoDay,
+    CatalogueDocument,
+    CatalogueOffer,
+    CatalogueTempoDay,
     read_offers,
     read_rates,
     read_sources,
@@ -22,17 +22,17 @@ def shipped_tariffs() -> tuple[CatalogueTariff, ...]:
     return read_tariffs(_file("tariffs.csv")) + read_tariffs(_file("tariffs_market_2025.csv"))
 
 
-def shipped_sources() -> tuple[Source, ...]:
+def shipped_sources() -> tuple[CatalogueDocument, ...]:
     """Every document that a shipped fact names."""
     return read_sources(_file("sources.csv"))
 
 
-def shipped_offers() -> tuple[Offer, ...]:
+def shipped_offers() -> tuple[CatalogueOffer, ...]:
     """Every offer that has a shipped tariff."""
     return read_offers(_file("offers.csv"))
 
 
-def shipped_tempo_colours() -> tuple[TempoDay, ...]:
+def shipped_tempo_colours() -> tuple[CatalogueTempoDay, ...]:
     """A colour per day since 2014-09-01, in the order of days."""
     return read_tempo_colours(_file("tempo_colours.csv"))
 

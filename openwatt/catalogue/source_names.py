@@ -1,4 +1,4 @@
-"""Which sources are declared: their names alone, for whoever must not load what reads the files."""
+"""The names of the declared sources, for processes that must not load the readers of their files."""
 
 import functools
 from importlib.resources import files
