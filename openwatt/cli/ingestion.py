@@ -20,8 +20,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from openwatt.bootstrap import connect, held_database, prepare_database
+from openwatt.cli.console import Console
 from openwatt.cli.settings import settings_of
-from openwatt.cli.streams import Console
 from openwatt.domain.legal_time import PARIS
 from openwatt.ingest.declarations import SourceDeclaration, load_sources
 from openwatt.ingest.fetching.client import Fetcher, FetchLimits, user_agent

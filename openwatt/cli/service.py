@@ -10,8 +10,8 @@ import click
 from rich.table import Table
 
 from openwatt.bootstrap import connect, held_database, locate_database
+from openwatt.cli.console import Console
 from openwatt.cli.settings import settings_of
-from openwatt.cli.streams import Console
 from openwatt.observability import collectors, metrics_directory
 from openwatt.store.database import Database
 from openwatt.store.migrate import migrate as migrate_database
