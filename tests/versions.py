@@ -15,7 +15,7 @@ WAYS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One version of a program, the Debian suite that has it, and what runs it."""
+    """One version of a program, the Debian suite or the registry that has it, and what runs it."""
 
     program: str
     version: str
@@ -26,7 +26,11 @@ class Run:
 RUNS: Final = (
     Run("Python", "3.11", "bookworm", "make test"),
     Run("Python", "3.13", "trixie", "make test-fresh"),
+    Run("embedded PostgreSQL", "18", "PyPI", "make test"),
+    Run("embedded PostgreSQL", "18", "PyPI", "make test-fresh"),
     Run("PostgreSQL", "15", "bookworm", "make test"),
+    Run("PostgreSQL", "14", "npm", "make prove-versions"),
+    Run("PostgreSQL", "16", "npm", "make prove-versions"),
     Run("PostgreSQL", "17", "trixie", "make prove-versions"),
     Run("PostgreSQL", "18", "sid", "make prove-versions"),
     Run("PostgreSQL", "18", "sid", "make prove"),
@@ -44,6 +48,8 @@ RUNS: Final = (
     Run("blackbox exporter", "0.28", "sid", "make prove"),
     Run("Redis", "7.0", "bookworm", "make test"),
     Run("Valkey", "8.1", "trixie", "make prove"),
+    Run("Docker", "20.10", "bookworm", "make prove"),
+    Run("Compose", "2.26", "trixie", "make prove"),
 )
 #: Program → where its package puts it; the number of a folder of PostgreSQL's is its version.
 PROGRAMS: Final = {
@@ -54,7 +60,7 @@ PROGRAMS: Final = {
     "blackbox exporter": "usr/bin/prometheus-blackbox-exporter",
     "Redis": "usr/bin/redis-server",
 }
-_NUMBER: Final = re.compile(r"(?:version |Python |v=|PostgreSQL\) )(\d+(?:\.\d+)*)")
+_NUMBER: Final = re.compile(r"(?:^|version |Python |v=|PostgreSQL\) )(\d+(?:\.\d+)*)")
 
 
 def declared(program: str, suite: str) -> str | None:

@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 
 from msgspec import Struct
 
@@ -68,6 +68,23 @@ def group_wait_s(run: DrillRun) -> float:
     return max((seconds_of(wait) for wait in re.findall(r"group_wait: *(\w+)", config)), default=30.0)
 
 
+def require_inactive(run: DrillRun, labels: Mapping[str, str]) -> None:
+    """Refuses an exercise whose alert is there already; to be called before anything is provoked.
+
+    Raises:
+        StepFailedError: it is pending or firing.
+    """
+    with suppress(CheckSkippedError):  # without Prometheus `follow` is what is skipped
+        if (found := state(run, labels)) is not None:
+            name = labels["alertname"]
+            raise StepFailedError(
+                run.failed(
+                    f"{name} is {found} before anything was provoked",
+                    "that is no drill: see its heading in ops/runbook.md, then drill again",
+                )
+            )
+
+
 def follow(run: DrillRun, labels: Mapping[str, str], fault: AbstractContextManager[object]) -> Iterator[Step]:
     """Yields the steps of an alert around a fault that lasts as long as the context manager.
 
@@ -77,13 +94,6 @@ def follow(run: DrillRun, labels: Mapping[str, str], fault: AbstractContextManag
         StepFailedError: a step did not come in time; the fault is over then.
     """
     name = labels["alertname"]
-    if state(run, labels) is not None:
-        raise StepFailedError(
-            run.failed(
-                f"{name} is {state(run, labels)} before anything was provoked",
-                "that is no drill: see its heading in ops/runbook.md, then drill again",
-            )
-        )
     rules = f"look at the rule's own expression in Prometheus, and at the heading {name} in ops/runbook.md"
     with fault:
         run.again()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from openwatt.doctor.context import CheckContext
 from openwatt.doctor.prometheus import JOB, query_now
 from openwatt.doctor.results import CheckFailedError, CheckSkippedError
-from openwatt.drill.alerting import follow
+from openwatt.drill.alerting import follow, require_inactive
 from openwatt.drill.faults import MOST_A_SECOND, THREADS, FaultInjector, pressure
 from openwatt.drill.full_disk import unfilled_file
 from openwatt.drill.slow_clients import CLIENTS, slow_clients
@@ -45,6 +45,8 @@ def error(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
 
 def slow(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
     """Answers of 3 s until HighLatency fires, and its end (scenario 2)."""
+    alert = {"alertname": "HighLatency"}
+    require_inactive(run, alert)
     request_id, answer = injector.inject("slow", seconds=1)
     if answer.status_code != 204:
         raise StepFailedError(
@@ -59,13 +61,15 @@ def slow(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
     yield run.passed(f"provoking {rate:.2g} answers of {_SLOW_S} s a second")
     yield from follow(
         run,
-        {"alertname": "HighLatency"},
+        alert,
         pressure(lambda: injector.inject("slow", seconds=_SLOW_S), rate, injector.until),
     )
 
 
 def burst(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
     """Errors among the answers until HighErrorRate fires, and its end (scenario 3)."""
+    alert = {"alertname": "HighErrorRate"}
+    require_inactive(run, alert)  # the first error can be enough for it where nobody else sends requests
     request_id, _ = injector.inject("error")
     yield run.passed(f"the first of them, X-Request-ID {request_id}")
     yield from trace(run, request_id, reported=True)
@@ -81,12 +85,14 @@ def burst(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
     yield run.passed(
         f"provoking {rate:.2g} errors a second, of which the first {_REPORTED_ERRORS} are reported"
     )
-    yield from follow(run, {"alertname": "HighErrorRate"}, pressure(provoke, rate, injector.until))
+    yield from follow(run, alert, pressure(provoke, rate, injector.until))
 
 
 def ingestion(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
     """A source that has not been read for a month, until IngestionStale fires, and its end."""
     context = injector.context
+    alert = {"alertname": "IngestionStale", "source": SOURCE}
+    require_inactive(run, alert)
 
     @contextmanager
     def fault() -> Iterator[None]:
@@ -94,12 +100,14 @@ def ingestion(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
             yield
 
     yield run.passed(f"the source `{SOURCE}` is written down as last read 30 days ago")
-    yield from follow(run, {"alertname": "IngestionStale", "source": SOURCE}, fault())
+    yield from follow(run, alert, fault())
 
 
 def disk(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
     """A file of the metrics as a full disk leaves it, until MetricsIncomplete fires, and its end."""
     context = injector.context
+    alert = {"alertname": "MetricsIncomplete", "state": "empty"}
+    require_inactive(run, alert)
 
     @contextmanager
     def fault() -> Iterator[None]:
@@ -107,12 +115,14 @@ def disk(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
             yield
 
     yield run.passed("a file of the metrics is made and not filled; no disk is")
-    yield from follow(run, {"alertname": "MetricsIncomplete", "state": "empty"}, fault())
+    yield from follow(run, alert, fault())
 
 
 def clients(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
     """Clients that never finish their request: everybody else is answered, SlowClients fires, and its end."""
     context = injector.context
+    alert = {"alertname": "SlowClients"}
+    require_inactive(run, alert)
     injector.inject("unavailable")  # the service agrees to be drilled
     with slow_clients(context.url, injector.until):
         worst_s = 0.0
@@ -126,7 +136,7 @@ def clients(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
                 run.failed(says, "see ServiceSaturated in ops/runbook.md: the machine is busy")
             )
         yield run.passed(says)
-    yield from follow(run, {"alertname": "SlowClients"}, slow_clients(context.url, injector.until))
+    yield from follow(run, alert, slow_clients(context.url, injector.until))
 
 
 def _rate(run: DrillRun, share: float, most: float) -> float:

@@ -55,6 +55,10 @@ class Machines:
         self.replicas[number] = started.ready()
         return started
 
+    def proxy_errors(self) -> str:
+        """What nginx has written, for a failure."""
+        return (self._homes[0].folder / f"proxy-{self.proxy.port}.log").read_text()
+
     @contextmanager
     def behind_nginx(self) -> Iterator[None]:
         """The documented file in a real nginx, with the addresses of this test in place of the page's."""

@@ -14,6 +14,8 @@ from pathlib import Path
 from tests.containers.leftovers import PREFIX, note_network, remove_run
 
 HERE = Path(__file__).resolve().parent
+#: The Debian suite whose Compose an engine gets that has none: Debian 12 has none of this kind.
+COMPOSE_SUITE = "trixie"
 #: What the images, the build and the data of both stacks take, with something to spare.
 NEEDED_GB = 8
 
@@ -79,10 +81,9 @@ class Engine:
         )
         return code == 0 and said == "running healthy"
 
-    def version(self) -> str:
-        """The engine and its Compose, with their versions."""
-        server = self("version", "--format", "{{.Server.Version}}")
-        return f"{self.name} {server}, compose {self('compose', 'version', '--short')}"
+    def versions(self) -> tuple[str, str]:
+        """The version of the engine, and that of its Compose."""
+        return self("version", "--format", "{{.Server.Version}}"), self("compose", "version", "--short")
 
 
 @contextmanager
@@ -140,7 +141,8 @@ def _with_compose(found: Engine, folder: Path) -> Engine:
     """The engine, with the Compose of Debian's newest release where it has none."""
     if found.try_run(found.name, "compose", "version")[0] == 0:
         return found
-    unpacked = found.run(f"{HERE}/fetch-debian", "--into", f"{folder}/debian", "trixie", "docker-compose")
+    fetched = (f"{HERE}/fetch-debian", "--into", f"{folder}/debian", COMPOSE_SUITE, "docker-compose")
+    unpacked = found.run(*fetched)
     plugins = folder / "config/cli-plugins"
     plugins.mkdir(parents=True)
     (plugins / "docker-compose").symlink_to(

@@ -130,17 +130,21 @@ def versions(engine: Engine, images: Mapping[str, str]) -> list[str]:
     for name, image in images.items():
         if name in VERSIONS:
             said = engine("run", "--rm", "--entrypoint", "sh", image, "-c", VERSIONS[name])
-            _check_version(name, image, said)
+            if name in PROGRAMS and image.startswith(PREFIX):
+                check_version(PROGRAMS[name], image.rpartition(":")[2], said)
             found.append(f"{name}: {said.splitlines()[-1 if name == 'python' else 0]} ({image})")
     return found
 
 
-def _check_version(recipe: str, image: str, said: str) -> None:
-    """A suite of Debian goes on: the table in README must say what was run."""
-    program = PROGRAMS.get(recipe)
-    version = declared(program, image.rpartition(":")[2]) if program and image.startswith(PREFIX) else None
+def check_version(program: str, suite: str, said: str) -> None:
+    """A suite of Debian goes on: the table in README must say what was run.
+
+    Raises:
+        NotShownError: it says another version.
+    """
+    version = declared(program, suite)
     if version is not None and not is_of(version, said):
-        raise NotShownError(f"README's table says {program} {version}, {image} has another: {said.strip()}")
+        raise NotShownError(f"README's table says {program} {version}, {suite} has another: {said.strip()}")
 
 
 def copy_tree(into: Path, revision: str | None = None) -> None:

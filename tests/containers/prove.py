@@ -4,6 +4,7 @@ Everything happens in a copy of the tree; the Compose files in it name other ima
 """
 
 import argparse
+import platform
 import signal
 import socket
 import subprocess
@@ -15,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.containers import monitored, service
-from tests.containers.engine import Engine, NotShownError, engine, only_run
-from tests.containers.images import MADE, copy_tree, make_images, name_images, versions
+from tests.containers.engine import COMPOSE_SUITE, Engine, NotShownError, engine, only_run
+from tests.containers.images import MADE, check_version, copy_tree, make_images, name_images, versions
 from tests.containers.leftovers import PREFIX, remove_run
 from tests.containers.place import PORTS, Place
 
@@ -135,7 +136,12 @@ def refuse_others(found: Engine) -> None:
 def prove(found: Engine, folder: Path, transcript: Transcript, options: argparse.Namespace) -> None:
     """Every step, in the order in which an operator would take them."""
     real = options.images == "real"
-    transcript.write(f"engine: {found.version()}, {found('info', '--format', '{{.OperatingSystem}}')}")
+    server, compose = found.versions()
+    system = found("info", "--format", "{{.OperatingSystem}}")
+    transcript.write(f"engine: {found.name} {server}, compose {compose}, {system}")
+    if found.is_ours:
+        check_version("Docker", platform.freedesktop_os_release().get("VERSION_CODENAME", ""), server)
+        check_version("Compose", COMPOSE_SUITE, compose)
     place = Place(folder / "openwatt", found)
     copy_tree(place.folder)
     replaced: dict[str, str] = {}
