@@ -31,6 +31,7 @@ from openwatt.web.http.bodies import Request
 from openwatt.web.http.cache_middleware import ResponseCacheMiddleware
 from openwatt.web.http.data_version import DataVersion
 from openwatt.web.http.lifecycle import RequestLifecycle
+from openwatt.web.http.no_sessions import NoSessions
 from openwatt.web.http.problems import register_problems
 from openwatt.web.http.rate_limits import RateLimits
 from openwatt.web.http.response_cache import ResponseCache
@@ -65,6 +66,7 @@ def create_app(
     telemetry = telemetry or running_telemetry() or Telemetry(telemetry_config(settings, multiprocess=False))
     app = Flask("openwatt.web.pages", static_url_path="/static")
     app.request_class = Request
+    app.session_interface = NoSessions()
     places.allow(threads=settings.threads)
     return_large_blocks()
     app.config.update(
