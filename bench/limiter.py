@@ -22,9 +22,11 @@ from flask_limiter import Limiter
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # the code beside this file, whatever is installed
+from openwatt.telemetry import context as contexts  # noqa: E402  # found by the line above
 from openwatt.telemetry.context import RequestContext  # noqa: E402  # found by the line above
 from openwatt.telemetry.metrics.registry import Metrics  # noqa: E402  # the same
-from openwatt.web.http import rate_limits as product  # noqa: E402  # the same
+from openwatt.web.http import rate_limit_storage  # noqa: E402  # the same
+from openwatt.web.http.rate_limits import RateLimits  # noqa: E402  # the same
 
 LIMIT = "900000000/hour"  # never reached: a refusal is cheaper than an answer
 
@@ -40,22 +42,27 @@ def bare() -> Flask:
     return app
 
 
-def ours(redis_url: str | None) -> Flask:
-    """The view behind our limits."""
+def ours(redis_url: str | None, *, before_flask: bool) -> Flask:
+    """The view behind our limits: by Flask-Limiter's hook, or as the response cache asks before Flask."""
     app = bare()
-    counted = product.Limits({"api": LIMIT}, Metrics(), redis_url=redis_url, workers=2)
+    counted = RateLimits(Metrics(), default=LIMIT, redis_url=redis_url, workers=2)
     context = RequestContext("12345678", endpoint="api.tariffs", route="/v1/tariffs")
 
     @app.before_request
-    def _begin() -> Response | None:
+    def _start() -> Response | None:
         context.client = request.environ["REMOTE_ADDR"]
-        return counted.check(context)
+        if before_flask:
+            return counted.check(context)
+        contexts.begin(context)
+        return None
 
     @app.after_request
-    def _end(response: Response) -> Response:
+    def _finish(response: Response) -> Response:
         response.headers.extend(counted.headers(context))
+        contexts.end(context)
         return response
 
+    counted.init_app(bare() if before_flask else app)
     return app
 
 
@@ -117,18 +124,20 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=1000)
     chosen = parser.parse_args()
     os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
-    vars(product)["_REDIS_TIMEOUT_S"] = 5.0  # on a busy machine Redis must not be given up half-way
+    vars(rate_limit_storage)["_REDIS_TIMEOUT_S"] = 5.0  # a busy machine must not give Redis up half-way
     with ExitStack() as stack:
         made: dict[str, Callable[[], Flask]] = {
             "no limit": bare,
-            "ours, memory": lambda: ours(None),
+            "ours before Flask, memory": lambda: ours(None, before_flask=True),
+            "ours in Flask, memory": lambda: ours(None, before_flask=False),
             "Flask-Limiter, memory": lambda: flask_limiter("memory://", headers=False),
             "Flask-Limiter, memory, headers": lambda: flask_limiter("memory://", headers=True),
         }
         if shutil.which("redis-server"):
             url = stack.enter_context(redis_server())
             made |= {
-                "ours, Redis": lambda: ours(url),
+                "ours before Flask, Redis": lambda: ours(url, before_flask=True),
+                "ours in Flask, Redis": lambda: ours(url, before_flask=False),
                 "Flask-Limiter, Redis": lambda: flask_limiter(url, headers=False),
                 "Flask-Limiter, Redis, headers": lambda: flask_limiter(url, headers=True),
             }

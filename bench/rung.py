@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple
-from unittest.mock import patch
+from typing import Any, NamedTuple
+from unittest.mock import MagicMock, patch
 
 from flask import Flask
 from prometheus_client import CollectorRegistry
@@ -85,6 +85,14 @@ class _NoLimits:
     def __init__(self, *_: object, **_named: object) -> None:
         pass
 
+    @property
+    def limiter(self) -> Any:
+        """Takes what is declared to Flask-Limiter."""
+        return MagicMock()
+
+    def init_app(self, _app: Flask) -> None:
+        pass
+
     def check(self, _context: object) -> None:
         pass
 
@@ -122,7 +130,7 @@ def rung_app(rung: Rung, settings: Settings, telemetry: Telemetry) -> Flask:
         if not rung.metrics:
             stack.enter_context(patch.object(telemetry, "metrics", _NoMetrics()))
         if not rung.limits:
-            stack.enter_context(patch.object(openwatt.app, "Limits", _NoLimits))
+            stack.enter_context(patch.object(openwatt.app, "RateLimits", _NoLimits))
         if not rung.lifecycle:
             stack.enter_context(patch.object(openwatt.app, "RequestLifecycle", _NoLifecycle))
         return openwatt.app.create_app(settings, telemetry=telemetry)

@@ -31,8 +31,9 @@ from openwatt.web.http.bodies import Request
 from openwatt.web.http.cache_middleware import ResponseCacheMiddleware
 from openwatt.web.http.data_version import DataVersion
 from openwatt.web.http.lifecycle import RequestLifecycle
+from openwatt.web.http.no_sessions import NoSessions
 from openwatt.web.http.problems import register_problems
-from openwatt.web.http.rate_limits import Limits
+from openwatt.web.http.rate_limits import RateLimits
 from openwatt.web.http.response_cache import ResponseCache
 from openwatt.web.http.sub_path import SubPath
 from openwatt.web.http.uploads import places, return_large_blocks
@@ -65,6 +66,7 @@ def create_app(
     telemetry = telemetry or running_telemetry() or Telemetry(telemetry_config(settings, multiprocess=False))
     app = Flask("openwatt.web.pages", static_url_path="/static")
     app.request_class = Request
+    app.session_interface = NoSessions()
     places.allow(threads=settings.threads)
     return_large_blocks()
     app.config.update(
@@ -82,18 +84,20 @@ def create_app(
         source_incidents=KeptTroubles(database, data_version.current, declared_sources()),
     )
     state.init_app(app)
-    limits = Limits(
-        {
-            "api": settings.limit_api,
-            "bills": settings.limit_bills,
-            "home": settings.limit_bills,
-            "pages": settings.limit_pages,
-            "admin": ADMIN_LIMIT,
-        },
+    limits = RateLimits(
         telemetry.metrics,
+        default=settings.limit_pages,
         redis_url=settings.redis_url,
         workers=settings.workers,
     )
+    for blueprint, limit in (
+        (api, settings.limit_api),
+        (bills, settings.limit_bills),
+        (home, settings.limit_bills),
+        (admin, ADMIN_LIMIT),
+    ):
+        limits.limiter.shared_limit(limit, scope=blueprint.name)(blueprint)
+    limits.limiter.exempt(probes)  # what watches the service is never refused
     lifecycle = RequestLifecycle(
         telemetry.metrics,
         limits,
@@ -116,6 +120,7 @@ def create_app(
     if settings.drill_token is not None:
         app.register_blueprint(drills(Bearer.of(settings.drill_token)))
     Exporter(app, telemetry.metrics.exposition(collectors(settings, database)))
+    limits.limiter.exempt(app.view_functions["prometheus_metrics"])
     app.wsgi_app = ResponseCacheMiddleware(app, state, lifecycle)  # type: ignore[method-assign]  # Flask's own advice
     if telemetry.reports is not None:
         got_request_exception.connect(telemetry.reports.report_exception, app)

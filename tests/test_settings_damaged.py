@@ -19,7 +19,7 @@ from openwatt.cli import main
 from openwatt.observability import telemetry_config
 from openwatt.settings import PREFIX, Settings, SettingsError, read_settings, setting_fields, variable_of
 from openwatt.telemetry.shipping.transports import Peer
-from openwatt.web.http.rate_limits import redis_storage
+from openwatt.web.http.rate_limit_storage import redis_storage
 from tests.chaos.running import PROGRAMS, REPOSITORY
 
 SECRETS = sorted(variable_of(one.name) for one in setting_fields() if one.metadata["secret"])

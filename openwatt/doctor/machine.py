@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 
 import limits
 from limits.errors import StorageError
+from limits.strategies import SlidingWindowCounterRateLimiter
 
 from openwatt.doctor.context import CheckContext
 from openwatt.doctor.http_probe import ProbeError, safe_url
@@ -27,7 +28,7 @@ from openwatt.doctor.service import scrape_metrics
 from openwatt.domain.errors import OpenWattError
 from openwatt.store.backup import newest_backup
 from openwatt.store.server import server_of
-from openwatt.web.http.rate_limits import hit_redis, redis_storage
+from openwatt.web.http.rate_limit_storage import redis_storage
 
 #: Redis must answer within the short time that a request waits for it; once in a while it may not.
 _ATTEMPTS = 3
@@ -72,9 +73,12 @@ def check_limits(context: CheckContext) -> Verdict:
 def _refused(url: str, attempts: int = _ATTEMPTS) -> list[bool]:
     """Counts three requests against a limit of two, each over a connection of its own: which are refused."""
     two_an_hour = limits.parse("2/hour")
-    key = two_an_hour.key_for("doctor", str(uuid.uuid4()))
+    key = str(uuid.uuid4())
     try:
-        return [hit_redis(redis_storage(url), two_an_hour, key) > 0 for _ in range(3)]
+        return [
+            not SlidingWindowCounterRateLimiter(redis_storage(url)).hit(two_an_hour, "doctor", key)
+            for _ in range(3)
+        ]
     except StorageError as error:
         if attempts == 1:
             raise CheckFailedError(f"Redis does not answer: {error.storage_error}") from None

@@ -13,13 +13,14 @@ from typing import Any
 
 import limits
 import pytest
+from flask import Flask
 from limits.storage import RedisStorage
 from limits.strategies import FixedWindowRateLimiter, MovingWindowRateLimiter, RateLimiter
 from prometheus_client.mmap_dict import MmapedDict
 
 from openwatt.telemetry.context import RequestContext
 from openwatt.telemetry.metrics.registry import Metrics
-from openwatt.web.http.rate_limits import Limits
+from openwatt.web.http.rate_limits import RateLimits
 from tests.chaos.running import Home, Service, wait_until
 from tests.redis_server import PASSWORD, Redis, needs_redis
 
@@ -187,14 +188,16 @@ def test_a_hanging_redis_keeps_few_requests_and_none_for_long(
 
 
 @pytest.fixture
-def counting(server_of_counts: Redis, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Limits]:
+def counting(server_of_counts: Redis, monkeypatch: pytest.MonkeyPatch) -> Callable[..., RateLimits]:
     """Makes limits of this process on the real Redis, patient with a busy machine, which ask again soon."""
-    monkeypatch.setattr("openwatt.web.http.rate_limits._REDIS_TIMEOUT_S", 5.0)
-    monkeypatch.setattr("openwatt.web.http.rate_limits._ASK_REDIS_AGAIN_AFTER_S", 0.1)
+    monkeypatch.setattr("openwatt.web.http.rate_limit_storage._REDIS_TIMEOUT_S", 5.0)
+    monkeypatch.setattr("openwatt.web.http.rate_limit_storage._RETRY_REDIS_AFTER_S", 0.1)
 
-    def of(limit: str, **more: Any) -> Limits:
+    def of(limit: str, **more: Any) -> RateLimits:
         given: dict[str, Any] = {"redis_url": server_of_counts.url, "workers": 1} | more
-        return Limits({"api": limit}, Metrics(), **given)
+        made = RateLimits(Metrics(), default=limit, **given)
+        made.init_app(Flask("none"))
+        return made
 
     return of
 
@@ -202,15 +205,15 @@ def counting(server_of_counts: Redis, monkeypatch: pytest.MonkeyPatch) -> Callab
 VISIT = RequestContext("12345678", endpoint="api.tariffs", route="/v1/tariffs", client="192.0.2.1")
 
 
-def is_degraded(of: Limits) -> bool:
+def is_degraded(of: RateLimits) -> bool:
     return of._metrics.registry.get_sample_value("openwatt_rate_limiter_degraded") == 1  # noqa: SLF001 - it is this one's own
 
 
-def visits(of: Limits, count: int) -> list[bool]:
+def visits(of: RateLimits, count: int) -> list[bool]:
     return [of.check(VISIT) is None for _ in range(count)]
 
 
-def test_who_comes_again_after_the_time_told_is_answered(counting: Callable[..., Limits]) -> None:
+def test_who_comes_again_after_the_time_told_is_answered(counting: Callable[..., RateLimits]) -> None:
     of = counting("4/second")
     assert visits(of, 5) == [True] * 4 + [False]
     for _ in range(2):
@@ -223,7 +226,7 @@ def test_who_comes_again_after_the_time_told_is_answered(counting: Callable[...,
 
 
 def test_redis_is_told_no_address_for_longer_than_the_limit_needs(
-    counting: Callable[..., Limits], server_of_counts: Redis
+    counting: Callable[..., RateLimits], server_of_counts: Redis
 ) -> None:
     visits(counting("4/minute"), 6)
     with server_of_counts.client() as client:
@@ -235,7 +238,7 @@ def test_redis_is_told_no_address_for_longer_than_the_limit_needs(
 
 @pytest.mark.parametrize("strategy", [FixedWindowRateLimiter, MovingWindowRateLimiter])
 def test_what_others_count_on_the_same_redis_is_not_in_the_way(
-    counting: Callable[..., Limits], server_of_counts: Redis, strategy: type[RateLimiter]
+    counting: Callable[..., RateLimits], server_of_counts: Redis, strategy: type[RateLimiter]
 ) -> None:
     other = strategy(RedisStorage(server_of_counts.url))
     assert other.hit(limits.parse("4/day"), "api", "192.0.2.1")
@@ -246,7 +249,7 @@ def test_what_others_count_on_the_same_redis_is_not_in_the_way(
 
 
 def test_a_key_of_a_wrong_type_fails_no_request(
-    counting: Callable[..., Limits], server_of_counts: Redis
+    counting: Callable[..., RateLimits], server_of_counts: Redis
 ) -> None:
     of = counting("4/day")
     assert visits(of, 1) == [True]
@@ -258,7 +261,7 @@ def test_a_key_of_a_wrong_type_fails_no_request(
 
 
 def test_a_redis_that_answers_but_cannot_write_is_not_taken_for_well(
-    counting: Callable[..., Limits], server_of_counts: Redis
+    counting: Callable[..., RateLimits], server_of_counts: Redis
 ) -> None:
     of = counting("4/day")
     with server_of_counts.client() as client:
@@ -273,7 +276,7 @@ def test_a_redis_that_answers_but_cannot_write_is_not_taken_for_well(
 
 
 def test_a_wrong_password_is_said_and_not_shown(
-    counting: Callable[..., Limits], server_of_counts: Redis, caplog: pytest.LogCaptureFixture
+    counting: Callable[..., RateLimits], server_of_counts: Redis, caplog: pytest.LogCaptureFixture
 ) -> None:
     wrong = "a-wrong-passphrase"
     of = counting("4/day", redis_url=server_of_counts.url.replace(PASSWORD, wrong))
@@ -284,7 +287,7 @@ def test_a_wrong_password_is_said_and_not_shown(
 
 
 def test_a_connection_that_redis_has_closed_is_made_anew(
-    counting: Callable[..., Limits], server_of_counts: Redis
+    counting: Callable[..., RateLimits], server_of_counts: Redis
 ) -> None:
     of = counting("4/day")
     assert visits(of, 2) == [True, True]

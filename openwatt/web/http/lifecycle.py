@@ -11,7 +11,7 @@ from openwatt.telemetry.logs.request_record import log_request
 from openwatt.telemetry.metrics.registry import Metrics
 from openwatt.telemetry.sentry import ErrorReports
 from openwatt.web.http.client_address import client_address
-from openwatt.web.http.rate_limits import Limits
+from openwatt.web.http.rate_limits import RateLimits
 from openwatt.web.http.security_headers import GUARDS, missing_guards
 
 #: How often the pool and the response cache are shown in the metrics.
@@ -27,7 +27,7 @@ class RequestLifecycle:
     def __init__(
         self,
         metrics: Metrics,
-        limits: Limits,
+        limits: RateLimits,
         reports: ErrorReports | None,
         *,
         trusted_proxies: int,
@@ -49,6 +49,7 @@ class RequestLifecycle:
         app.before_request(self._before_request)
         app.after_request(self._after_request)
         app.teardown_request(self._teardown_request)
+        self.limits.init_app(app)
 
     def start(
         self,
@@ -100,16 +101,15 @@ class RequestLifecycle:
             self._metrics.in_progress.dec()
             contexts.end(context)
 
-    def _before_request(self) -> Response | None:
+    def _before_request(self) -> None:
         rule = request.url_rule
-        context = self.start(
+        self.start(
             request.environ,
             request.path,
             rule.rule if rule else None,
             rule.endpoint if rule else None,
             request.headers,
         )
-        return self.limits.check(context)
 
     def _after_request(self, response: Response) -> Response:
         context = contexts.current()

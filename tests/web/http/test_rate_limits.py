@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 
 import limits
 import pytest
-from flask import Flask
+from flask import Flask, Response, request
 from flask.testing import FlaskClient
+from flask_limiter import Limiter
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
@@ -16,7 +17,8 @@ from openwatt.app import create_app
 from openwatt.settings import Settings, SettingsError, read_settings
 from openwatt.telemetry.metrics.registry import Metrics
 from openwatt.web.http.client_address import client_address, client_key
-from openwatt.web.http.rate_limits import EXEMPT, Limits, OwnCount, seconds_to_wait
+from openwatt.web.http.rate_limit_storage import SlidingWindowCount, seconds_to_wait
+from openwatt.web.http.rate_limits import RateLimits
 from tests.chaos.running import wait_until
 from tests.conftest import NOW, Server, close_app
 
@@ -57,6 +59,43 @@ def test_api_and_pages_are_counted_apart(limited: Callable[..., Flask]) -> None:
     assert statuses(client, "/v1/suppliers", 1) == [429]
 
 
+def test_cached_responses_and_those_of_flask_are_one_allowance(
+    limited: Callable[..., Flask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openwatt.web.http.data_version.MAX_AGE_S", 3600.0)
+    app = limited(limit_api="12/day")
+    by_flask: list[str] = []
+    dispatch = app.full_dispatch_request
+
+    def watched() -> Response:
+        by_flask.append(request.path)
+        return dispatch()
+
+    monkeypatch.setattr(app, "full_dispatch_request", watched)
+    client = app.test_client()
+    for _ in range(2):
+        assert statuses(client, "/v1/suppliers", 1, "192.0.2.7") == [200]
+    by_flask.clear()
+    mixed = [
+        statuses(client, path, 1)[0]
+        for number in range(10)
+        for path in ("/v1/suppliers", f"/v1/tariffs?power_kva=6&limit={number + 1}")
+    ]
+    assert mixed == [200] * 12 + [429] * 8
+    assert by_flask == ["/v1/tariffs"] * 10
+    # What was refused before Flask says the same as what was refused by it.
+    paths = ("/v1/suppliers", "/v1/offers")
+    answers = [client.get(path, environ_overrides={"REMOTE_ADDR": "192.0.2.1"}) for path in paths]
+    assert by_flask[10:] == ["/v1/offers"]
+    before, behind = ({**answer.headers} for answer in answers)
+    for headers in (before, behind):
+        assert abs(int(headers.pop("X-RateLimit-Reset")) - time.time() - int(headers.pop("Retry-After"))) <= 2
+        del headers["X-Request-ID"], headers["Content-Length"]
+    assert before == behind
+    assert before["X-RateLimit-Limit"] == "12"
+    assert statuses(client, "/v1/suppliers", 11, "192.0.2.7") == [200] * 10 + [429]
+
+
 @pytest.mark.parametrize("path", ["/health", "/health/ready", "/version", "/metrics"])
 def test_who_watches_the_service_is_never_refused(limited: Callable[..., Flask], path: str) -> None:
     client = limited(limit_api="1/day", limit_pages="1/day").test_client()
@@ -67,7 +106,7 @@ def test_who_watches_the_service_is_never_refused(limited: Callable[..., Flask],
 
 def test_every_route_is_limited_or_exempt_on_purpose(limited: Callable[..., Flask]) -> None:
     words = {endpoint.partition(".")[0] for endpoint in limited().view_functions}
-    assert words == {"api", "bills", "home", "pages", "static"} | EXEMPT
+    assert words == {"api", "bills", "home", "pages", "static"} | {"probes", "prometheus_metrics"}
 
 
 def test_a_refusal_says_what_and_until_when(limited: Callable[..., Flask]) -> None:
@@ -132,7 +171,7 @@ def test_without_redis_a_worker_allows_its_share(
 
 
 def test_a_share_is_exact_among_threads() -> None:
-    count = OwnCount(500, DAY_S)
+    count = SlidingWindowCount(500, DAY_S)
     allowed: list[bool] = []
     start = threading.Barrier(8)
 
@@ -149,7 +188,7 @@ def test_a_share_is_exact_among_threads() -> None:
 
 
 def test_a_window_slides() -> None:
-    count = OwnCount(10, 60.0)
+    count = SlidingWindowCount(10, 60.0)
     assert [count.hit("a", 601.0) == 0 for _ in range(11)] == [True] * 10 + [False]
     assert count.hit("a", 659.9)
     # A quarter into the next window, three quarters of the last one's ten still count: 7.5.
@@ -163,7 +202,7 @@ def test_a_window_slides() -> None:
 @pytest.mark.parametrize("most", [1, 2, 7, 100, 12_000])
 @pytest.mark.parametrize("at", [600.0, 600.25, 617.3, 659.999])
 def test_who_waits_as_told_is_answered_and_who_comes_sooner_is_not(most: int, at: float) -> None:
-    count = OwnCount(most, 60.0)
+    count = SlidingWindowCount(most, 60.0)
     now = at
     assert [count.hit("a", now) for _ in range(most)] == [0.0] * most
     for _ in range(5):  # at the limit's edge for several windows
@@ -180,7 +219,7 @@ def test_who_waits_as_told_is_answered_and_who_comes_sooner_is_not(most: int, at
 def test_the_rule_is_the_engines_own() -> None:
     engine = SlidingWindowCounterRateLimiter(MemoryStorage())
     item = limits.parse("20/second")
-    count = OwnCount(20, 1.0)
+    count = SlidingWindowCount(20, 1.0)
     deadline = time.monotonic() + 1.5
     allowed = [0, 0]
     while time.monotonic() < deadline:
@@ -195,8 +234,8 @@ def test_the_rule_is_the_engines_own() -> None:
 
 
 def test_memory_is_bounded_whoever_asks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("openwatt.web.http.rate_limits._MOST_CLIENTS", 100)
-    count = OwnCount(5, DAY_S)
+    monkeypatch.setattr("openwatt.web.http.rate_limit_storage._MOST_CLIENTS", 100)
+    count = SlidingWindowCount(5, DAY_S)
     for number in range(1000):
         count.hit(f"client {number}", 1.0)
         assert len(count._current) + len(count._previous) <= 200  # noqa: SLF001 - what is bounded is inside
@@ -221,7 +260,7 @@ def test_a_limit_in_another_form_is_refused_in_clear_words(variable: str, text: 
 @pytest.mark.parametrize("text", ["1/day", "600/minute", "10/second", "999999999/hour"])
 def test_a_limit_in_its_form_is_one_that_can_be_counted(text: str) -> None:
     assert read_settings({"OPENWATT_LIMIT_API": text, "OPENWATT_WORKERS": "1"}).limit_api == text
-    Limits({"api": text}, Metrics(), redis_url=None, workers=1)
+    RateLimits(Metrics(), default=text, redis_url=None, workers=1)
 
 
 def test_a_limit_that_workers_cannot_share_is_refused() -> None:
@@ -262,7 +301,7 @@ def test_options_that_redis_has_not_stop_the_start_and_not_each_request(url: str
         read_settings({"OPENWATT_REDIS_URL": url})
     assert "hunter2" not in str(named.value)
     with pytest.raises(ValueError, match="the address of Redis cannot be used") as caught:
-        Limits({"api": "1/day"}, Metrics(), redis_url=url, workers=1)
+        RateLimits(Metrics(), default="1/day", redis_url=url, workers=1).init_app(Flask("none"))
     assert "hunter2" not in str(caught.value)
 
 
@@ -279,13 +318,24 @@ def test_a_proxy_that_tells_ports_does_not_put_its_clients_together(trusted: int
     assert seen == {"192.0.2.1", "192.0.2.2", "2001:db8::/64"}
 
 
+def counted(metrics: Metrics, redis_url: str) -> Limiter:
+    """Flask-Limiter with our storage."""
+    limits_ = RateLimits(metrics, default="3/day", redis_url=redis_url, workers=1)
+    limits_.init_app(Flask("none"))
+    return limits_.limiter
+
+
+def hit(limiter: Limiter) -> bool:
+    """Whether a request of one client is allowed, as Flask-Limiter asks."""
+    return limiter.limiter.hit(limits.parse("3/day"), "192.0.2.1", "pages")
+
+
 def test_an_absent_redis_is_said_once_and_not_waited_for(caplog: pytest.LogCaptureFixture) -> None:
     metrics = Metrics()
-    app = Flask("none")
-    with caplog.at_level(logging.INFO), app.test_request_context():
-        from_nobody = Limits({"api": "3/day"}, metrics, redis_url="redis://:hunter2@127.0.0.1:1/0", workers=1)
+    with caplog.at_level(logging.INFO):
+        limiter = counted(metrics, "redis://:hunter2@127.0.0.1:1/0")
         began = time.monotonic()
-        hits = [from_nobody._hit(from_nobody._limits["api"], "192.0.2.1") == 0 for _ in range(2000)]  # noqa: SLF001
+        hits = [hit(limiter) for _ in range(2000)]
         took = time.monotonic() - began
     assert hits == [True] * 3 + [False] * 1997
     assert took < 1
@@ -302,16 +352,15 @@ def test_without_a_thread_to_wait_for_redis_the_next_request_tries_again(
         raise RuntimeError("can't start new thread")
 
     metrics = Metrics()
-    limits_ = Limits({"api": "3/day"}, metrics, redis_url="redis://127.0.0.1:1/0", workers=1)
-    limit = limits_._limits["api"]  # noqa: SLF001  as a request does, without Flask
+    limiter = counted(metrics, "redis://127.0.0.1:1/0")
     with monkeypatch.context() as patched:  # as under pids_limit, TasksMax or RLIMIT_NPROC
         patched.setattr(threading.Thread, "start", refused)
-        hits = [limits_._hit(limit, "192.0.2.1") == 0 for _ in range(4)]  # noqa: SLF001
+        hits = [hit(limiter) for _ in range(4)]
     assert hits == [True] * 3 + [False], "each worker counts its share all the same"
     assert metrics.registry.get_sample_value("openwatt_rate_limiter_degraded") == 0
     (record,) = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert record.message.startswith("no thread can wait for Redis: raise the limit of processes")
-    limits_._hit(limit, "192.0.2.1")  # noqa: SLF001
+    hit(limiter)
     assert metrics.registry.get_sample_value("openwatt_rate_limiter_degraded") == 1
 
 
@@ -319,7 +368,7 @@ def test_without_a_thread_to_wait_for_redis_the_next_request_tries_again(
 def test_the_wait_for_redis_survives_what_nobody_foresaw(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("openwatt.web.http.rate_limits._ASK_REDIS_AGAIN_AFTER_S", 0.01)
+    monkeypatch.setattr("openwatt.web.http.rate_limit_storage._RETRY_REDIS_AFTER_S", 0.01)
     raised: list[BaseException] = [ValueError("a reply of no kind"), MemoryError(), SystemExit()]
 
     def acquire(*_arguments: object, **_named: object) -> bool:
@@ -328,13 +377,12 @@ def test_the_wait_for_redis_survives_what_nobody_foresaw(
         return True
 
     metrics = Metrics()
-    limits_ = Limits({"api": "9/day"}, metrics, redis_url="redis://127.0.0.1:1/0", workers=1)
-    limit = limits_._limits["api"]  # noqa: SLF001  as above
-    assert limits_._hit(limit, "192.0.2.1") == 0  # noqa: SLF001
-    monkeypatch.setattr(limits_._redis, "acquire_sliding_window_entry", acquire)  # noqa: SLF001
+    limiter = counted(metrics, "redis://127.0.0.1:1/0")
+    assert hit(limiter)
+    monkeypatch.setattr(limiter.storage._redis, "acquire_sliding_window_entry", acquire)  # type: ignore[attr-defined]  # noqa: SLF001
     wait_until(lambda: not raised, 10)
     wait_until(lambda: metrics.registry.get_sample_value("openwatt_rate_limiter_degraded") == 0, 10)
-    assert limits_._hit(limit, "192.0.2.1") == 0  # noqa: SLF001  in Redis again
+    assert hit(limiter)  # in Redis again
     failed = [
         record for record in caplog.records if record.message.startswith("asking whether Redis is back")
     ]
