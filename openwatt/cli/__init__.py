@@ -9,24 +9,9 @@ from typing import Any
 import click
 
 from openwatt import __version__
-from openwatt.cli import (
-    backup,
-    bills,
-    doctor,
-    drill,
-    ingestion,
-    inspection,
-    logs,
-    portfolio,
-    review,
-    sentry,
-    service,
-    sources,
-    streams,
-    tariffs,
-)
+from openwatt.cli import streams
+from openwatt.cli.commands import LazyCommands, short_help
 from openwatt.domain.errors import OpenWattError
-from openwatt.telemetry.logs.handlers import plain_logs
 
 _INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
 _TERMINATED = 143  # and of one that SIGTERM ended
@@ -43,6 +28,13 @@ class _Commands(click.Group):
         """Reads the command line; `--help` and `--version` print and end here."""
         with streams.reader_may_go():
             return super().make_context(*args, **extra)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the commands with their declared help: none is imported for it."""
+        names = self.list_commands(ctx)
+        width = formatter.width - 6 - max(map(len, names))  # as click has it
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, short_help(name, width)) for name in names])
 
     def invoke(self, ctx: click.Context) -> Any:
         """Runs the command that was asked for."""
@@ -85,7 +77,7 @@ class _Commands(click.Group):
         return status if isinstance(status, int) else 0
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Commands, commands=LazyCommands(), context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, message="openwatt %(version)s")
 def main() -> None:
     """French residential electricity tariffs: dated, sourced, exact.
@@ -100,22 +92,6 @@ def main() -> None:
     if threading.current_thread() is threading.main_thread():
         # Left in order: the database is released. And the first process of a container hears no other way.
         signal.signal(signal.SIGTERM, _end)
+    from openwatt.telemetry.logs.handlers import plain_logs  # noqa: PLC0415 (not for --help and --version)
+
     plain_logs()
-
-
-for command in (
-    *tariffs.COMMANDS,
-    *bills.COMMANDS,
-    *portfolio.COMMANDS,
-    *ingestion.COMMANDS,
-    *sources.COMMANDS,
-    *review.COMMANDS,
-    *inspection.COMMANDS,
-    *logs.COMMANDS,
-    *service.COMMANDS,
-    *backup.COMMANDS,
-    *doctor.COMMANDS,
-    *drill.COMMANDS,
-    *sentry.COMMANDS,
-):
-    main.add_command(command)

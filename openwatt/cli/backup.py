@@ -9,8 +9,8 @@ import click
 from rich.table import Column, Table
 
 from openwatt.bootstrap import held_database, locate_database
+from openwatt.cli.console import Console
 from openwatt.cli.settings import settings_of
-from openwatt.cli.streams import Console
 from openwatt.settings import Settings
 from openwatt.store.backup import Backup, backups, restore_backup, take_backup
 from openwatt.store.backup import drop_kept as forget_kept

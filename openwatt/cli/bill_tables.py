@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from openwatt.cli.streams import Console
+from openwatt.cli.console import Console
 from openwatt.comparison.answer import CustomerAnswer
 from openwatt.domain.legal_time import instant_of
 from openwatt.domain.load_curve import Finding

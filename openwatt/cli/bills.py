@@ -12,9 +12,9 @@ import msgspec
 
 from openwatt.catalogue.calendars import calendar_for
 from openwatt.cli import bill_tables
+from openwatt.cli.console import Console
 from openwatt.cli.market import stored_market
 from openwatt.cli.settings import settings_of
-from openwatt.cli.streams import Console
 from openwatt.comparison.answer import CustomerAnswer, answer_question
 from openwatt.comparison.present import USUAL_OFFER, USUAL_SUPPLIER
 from openwatt.comparison.question import (

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from openwatt.cli.streams import Console
+from openwatt.cli.console import Console
 from openwatt.doctor.results import CheckResult, Status, join_names
 from openwatt.doctor.runner import Item
 

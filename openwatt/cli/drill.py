@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 
 from openwatt.cli.addresses import SERVER_ADDRESS, own_address
+from openwatt.cli.console import Console
 from openwatt.cli.settings import settings_of
-from openwatt.cli.streams import Console
 from openwatt.doctor.context import CheckContext
 from openwatt.doctor.http_probe import HttpProbe
 from openwatt.domain.errors import OpenWattError

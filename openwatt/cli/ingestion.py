@@ -18,10 +18,10 @@ import msgspec
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from openwatt.bootstrap import connect, held_database, prepare_database
+from openwatt.cli.console import Console
 from openwatt.cli.run_results import as_json as result_as_json
 from openwatt.cli.run_results import print_result, print_summary
 from openwatt.cli.settings import settings_of
-from openwatt.cli.streams import Console
 from openwatt.domain.legal_time import PARIS
 from openwatt.ingest.declarations import SourceDeclaration, load_sources
 from openwatt.ingest.fetching.client import Fetcher, FetchLimits, user_agent

@@ -8,9 +8,9 @@ from rich.table import Table
 
 from openwatt.bootstrap import connect, held_database, prepare_database
 from openwatt.catalogue.references import known_references, shipped_references
+from openwatt.cli.console import Console
 from openwatt.cli.output import write_output
 from openwatt.cli.settings import settings_of
-from openwatt.cli.streams import Console
 from openwatt.domain.doubts import References
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import Tariff

@@ -18,9 +18,9 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from openwatt.cli.console import Console
 from openwatt.cli.market import stored_market
 from openwatt.cli.settings import settings_of
-from openwatt.cli.streams import Console
 from openwatt.comparison.question import ASSUMED_OFF_PEAK
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.off_peak import parse_off_peak_hours

@@ -15,10 +15,10 @@ from rich.text import Text
 
 from openwatt.bootstrap import connect, held_database, locate_database, prepare_database
 from openwatt.catalogue.references import known_references
+from openwatt.cli.console import Console
 from openwatt.cli.inspection import print_inspection
 from openwatt.cli.output import write_output
 from openwatt.cli.settings import settings_of
-from openwatt.cli.streams import Console
 from openwatt.domain.legal_time import PARIS
 from openwatt.ingest.declarations import SourceDeclaration, SourceError, load_sources
 from openwatt.ingest.errors import RefusedAddressError, UnreadableDocumentError

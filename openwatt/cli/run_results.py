@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
-from openwatt.cli.streams import Console
+from openwatt.cli.console import Console
 from openwatt.ingest.declarations import SourceDeclaration
 from openwatt.ingest.pipeline import RunResult
 

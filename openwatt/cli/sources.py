@@ -10,8 +10,8 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from openwatt.bootstrap import connect, held_database, prepare_database
+from openwatt.cli.console import Console
 from openwatt.cli.settings import settings_of
-from openwatt.cli.streams import Console
 from openwatt.domain.freshness import SourceStatus, source_status, trouble_of
 from openwatt.domain.legal_time import PARIS
 from openwatt.ingest.declarations import SourceDeclaration, load_sources

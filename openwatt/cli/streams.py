@@ -6,21 +6,10 @@ import select
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NoReturn
-
-import rich.console
 
 #: What shells say of a program that SIGPIPE ended: whoever read its output had enough.
 READER_GONE = 141
 OUTPUT_FAILED = 1
-
-
-class Console(rich.console.Console):
-    """A console of rich that leaves a broken pipe to `openwatt.cli`, as every other output does."""
-
-    def on_broken_pipe(self) -> NoReturn:
-        """Raises the BrokenPipeError that is being handled."""
-        raise  # noqa: PLE0704 - rich calls this where it handles the error
 
 
 class ReaderGoneError(Exception):

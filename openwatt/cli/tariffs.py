@@ -13,9 +13,9 @@ from rich.table import Table
 
 from openwatt.bootstrap import connect, held_database, locate_database, prepare_database
 from openwatt.catalogue.source_names import declared_sources
+from openwatt.cli.console import Console
 from openwatt.cli.output import open_output
 from openwatt.cli.settings import settings_of
-from openwatt.cli.streams import Console
 from openwatt.comparison.source_incidents import read_troubles
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
