@@ -87,10 +87,10 @@ def render_prometheus(
     for rules in sorted((source / "rules").glob("*.yaml")):
         (folder / "rules" / rules.name).write_text(hurried(rules.read_text("utf-8"), hurry), "utf-8")
     defaults, wanted = vars(Addresses()), vars(addresses or Addresses())
-    told = {defaults[name]: wanted[name] for name in defaults}
+    replaced = {defaults[name]: wanted[name] for name in defaults}
     for file in sorted((source / "targets" / targets).glob("*.yaml")):
         text = re.sub(
-            r"127\.0\.0\.1:\d+", lambda match: told.get(match[0], match[0]), file.read_text("utf-8")
+            r"127\.0\.0\.1:\d+", lambda match: replaced.get(match[0], match[0]), file.read_text("utf-8")
         )
         (folder / "targets" / file.name).write_text(text, "utf-8")
     return config
@@ -152,7 +152,7 @@ def _filled(entry: Any, secrets: Path, seen_at: str, missing: list[str]) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """One program: how it may be called, the Debian package that has it, how it is started and asked."""
+    """One program: how it may be called, the Debian package that has it, how it is started and probed."""
 
     name: str
     called: tuple[str, ...]
@@ -271,7 +271,7 @@ class Stack:
         return f"http://{getattr(self.addresses, program.name)}"
 
     def up(self) -> dict[str, list[str]]:
-        """Starts what does not run, lets what runs read its files anew, and waits until all are ready.
+        """Starts what does not run, lets what runs read its files again, and waits until all are ready.
 
         Raises:
             CannotRunError: a program is not installed, a port is taken, or one does not start.
@@ -324,15 +324,15 @@ class Stack:
     def pid(self, program: Program) -> int:
         """The pid of a program that was started here and still runs; else 0."""
         try:
-            kept = json.loads(self._pid_file(program).read_text("utf-8"))
-            pid = int(kept["pid"])
+            record = json.loads(self._pid_file(program).read_text("utf-8"))
+            pid = int(record["pid"])
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, os.WNOHANG)  # if it is a child of ours, it must not stay as a zombie
         except (FileNotFoundError, ValueError, KeyError):
             return 0
         shown = _command_of(pid)
         # A pid is used again: what is ended must be what was started.
-        ours = all(argument in shown for argument in kept["arguments"])
+        ours = all(argument in shown for argument in record["arguments"])
         return pid if shown and ours else 0
 
     def elsewhere(self, program: Program) -> bool:
@@ -383,9 +383,9 @@ class Stack:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C in the terminal is not meant for it
             )
-        process.returncode = 0  # it outlives us: nobody is to wait for it, or to warn of it
-        kept = {"pid": process.pid, "arguments": arguments}
-        self._pid_file(program).write_text(json.dumps(kept), "utf-8")
+        process.returncode = 0  # it outlives us: no wait for it, and no warning of it
+        record = {"pid": process.pid, "arguments": arguments}
+        self._pid_file(program).write_text(json.dumps(record), "utf-8")
 
     def _wait(self, program: Program) -> None:
         deadline = time.monotonic() + PATIENCE_S
@@ -396,7 +396,7 @@ class Stack:
             time.sleep(0.1)
 
 
-def _told(stack: Stack, left_out: Mapping[str, list[str]]) -> Iterator[str]:
+def _summary(stack: Stack, left_out: Mapping[str, list[str]]) -> Iterator[str]:
     for program in PROGRAMS:
         pid = stack.pid(program)
         if pid:
@@ -431,34 +431,37 @@ def _options() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """The command; its exit status is 1 when something hinders, or when status finds one not running."""
-    asked = _options().parse_args(arguments)
+    options = _options().parse_args(arguments)
     labels = {
-        name: value for name in ("environment", "runbook", "grafana") if (value := getattr(asked, name))
+        name: value for name in ("environment", "runbook", "grafana") if (value := getattr(options, name))
     }
     stack = Stack(
-        folder=asked.folder.resolve(),
-        addresses=Addresses(**{name: getattr(asked, name) for name in vars(Addresses())}),
-        secrets=asked.secrets,
+        folder=options.folder.resolve(),
+        addresses=Addresses(**{name: getattr(options, name) for name in vars(Addresses())}),
+        secrets=options.secrets,
         labels=labels,
-        hurry=asked.hurry,
+        hurry=options.hurry,
     )
     say = sys.stdout.write
     try:
-        if asked.what == "down":
+        if options.what == "down":
             ended = stack.down()
             say(f"ended: {', '.join(ended)}\n" if ended else "nothing was running\n")
-        elif asked.what == "render":
+        elif options.what == "render":
             render_prometheus(
-                stack.folder / "prometheus", targets=asked.targets, labels=labels, hurry=asked.hurry
+                stack.folder / "prometheus", targets=options.targets, labels=labels, hurry=options.hurry
             )
             left_out = render_alertmanager(
-                stack.folder / "alertmanager", secrets=asked.secrets, seen_at=asked.seen_at, hurry=asked.hurry
+                stack.folder / "alertmanager",
+                secrets=options.secrets,
+                seen_at=options.seen_at,
+                hurry=options.hurry,
             )
             for way, missing in left_out.items():
-                say(f"alerts are not sent by {way}: no file {', '.join(missing)} in {asked.secrets}\n")
+                say(f"alerts are not sent by {way}: no file {', '.join(missing)} in {options.secrets}\n")
         else:
-            left_out = stack.up() if asked.what == "up" else {}
-            say("\n".join(_told(stack, left_out)) + "\n")
+            left_out = stack.up() if options.what == "up" else {}
+            say("\n".join(_summary(stack, left_out)) + "\n")
             return 0 if all(stack.pid(each) or stack.elsewhere(each) for each in PROGRAMS) else 1
     except (CannotRunError, OSError) as error:
         sys.stderr.write(f"{error}\n")

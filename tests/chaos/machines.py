@@ -55,9 +55,14 @@ class Machines:
         self.replicas[number] = started.ready()
         return started
 
-    def proxy_errors(self) -> str:
-        """What nginx has written, for a failure."""
-        return (self._homes[0].folder / f"proxy-{self.proxy.port}.log").read_text()
+    def explanation(self) -> str:
+        """For a failure: what nginx has written, and each replica besides its requests."""
+        nginx = (self._homes[0].folder / f"proxy-{self.proxy.port}.log").read_text().splitlines()
+        lines = nginx[-60:]
+        for each in self.replicas:
+            own = [line for line in each.said().splitlines() if '"event":"request"' not in line]
+            lines += [f"replica on port {each.port}:", *own[-40:]]
+        return "\n".join(lines)
 
     @contextmanager
     def behind_nginx(self) -> Iterator[None]:

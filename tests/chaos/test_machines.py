@@ -84,7 +84,7 @@ def kill_one(both: Machines, load: Clients) -> None:
     wait_until(lambda: load.has_answers(enough))
     lost = load.failures()
     assert len(lost) <= CLIENTS
-    assert [each for each in lost if "IncompleteRead" not in each] == []
+    assert [each for each in lost if "IncompleteRead" not in each] == [], both.explanation()
     load.answers.clear()
 
 

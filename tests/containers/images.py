@@ -97,9 +97,9 @@ def _make_debian(engine: Engine, suite: str, folder: Path) -> None:
 
 def _mirror() -> str:
     """The Debian mirror of this machine's apt."""
-    asked = ["apt-get", "indextargets", "--no-release-info", "--format", "$(SITE) $(RELEASE)"]
+    command = ["apt-get", "indextargets", "--no-release-info", "--format", "$(SITE) $(RELEASE)"]
     said = subprocess.run(
-        [*asked, "Created-By: Packages"], capture_output=True, text=True, check=False
+        [*command, "Created-By: Packages"], capture_output=True, text=True, check=False
     ).stdout
     release = re.search(r"^VERSION_CODENAME=(\w+)", Path("/etc/os-release").read_text(), re.MULTILINE)
     for line in said.splitlines():
@@ -110,7 +110,7 @@ def _mirror() -> str:
 
 
 def _trust_as_here(context: Path) -> None:
-    """The machine's certificates and what its pip is told, but for files that only this machine has."""
+    """The machine's certificates and the settings of its pip, but for files that only this machine has."""
     shutil.copy("/etc/ssl/certs/ca-certificates.crt", context)
     said = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False

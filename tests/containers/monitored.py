@@ -45,7 +45,7 @@ Shown = Iterator[str]
 
 
 def prepare(place: Place) -> None:
-    """Who is told of alerts, and where the log is shipped: a receiver in the stacks' network."""
+    """A receiver in the stacks' network gets the notifications, the heartbeat and the shipped log."""
     secrets = place.folder / "ops/alertmanager/secrets"
     for name in ("webhook_url", "heartbeat_url"):
         path = {"webhook_url": "alerts", "heartbeat_url": "heartbeat"}[name]
@@ -66,7 +66,7 @@ def received(place: Place, path: str) -> list[dict[str, Any]]:
 
 
 def watched() -> Monitoring:
-    """What can be asked of Prometheus and Alertmanager."""
+    """A client of the stacks' Prometheus and Alertmanager."""
     addresses = Addresses(
         api=f"127.0.0.1:{API}", prometheus=f"127.0.0.1:{PROMETHEUS}", alertmanager=f"127.0.0.1:{ALERTMANAGER}"
     )
@@ -121,7 +121,7 @@ def watches(place: Place) -> Shown:
 
 
 def shows(place: Place) -> Shown:
-    """No query of a dashboard is empty, asked of the Prometheus that watches the stack."""
+    """No query of a dashboard is empty in the Prometheus that watches the stack."""
     for source, story in RUNS.items():
         for outcome, days_ago in story:
             _run(place, source, outcome, days_ago)
@@ -141,16 +141,16 @@ def shows(place: Place) -> Shown:
         _run(place, "edf_tarif_bleu", "published", 0)
         wait_for(lambda: get(API, "/nowhere")[0] == 429, "a client is refused")
         reader = Reader(found, VIEW)
-        asked = 0
+        count = 0
         for path in DASHBOARDS:
             dashboard = loaded(path)
-            asked += len(list(queries(dashboard)))
+            count += len(list(queries(dashboard)))
             wait_for(
                 lambda dashboard=dashboard: not empty(reader, dashboard),  # type: ignore[misc]
                 f"every query of {path.stem} has an answer, unlike {_Empty(reader, dashboard)}",
                 420,
             )
-        yield f"{asked} queries of {len(DASHBOARDS)} dashboards, none empty"
+        yield f"{count} queries of {len(DASHBOARDS)} dashboards, none empty"
 
 
 def empty(reader: Reader, dashboard: dict[str, object]) -> list[tuple[str, str]]:
@@ -164,13 +164,13 @@ def empty(reader: Reader, dashboard: dict[str, object]) -> list[tuple[str, str]]
 
 
 class _Empty:
-    """Says what is empty when it is asked, which is after a wait."""
+    """Formats what is empty at the time of formatting, which is after a wait."""
 
     def __init__(self, reader: Reader, dashboard: dict[str, object]) -> None:
-        self._asked: Callable[[], object] = lambda: empty(reader, dashboard)
+        self._find: Callable[[], object] = lambda: empty(reader, dashboard)
 
     def __format__(self, _: str) -> str:
-        return str(self._asked())
+        return str(self._find())
 
 
 def _notified(place: Place, name: str, status: str) -> bool:

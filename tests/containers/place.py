@@ -1,4 +1,4 @@
-"""A copy of the tree in which `make up` runs, and what is asked of the containers that it started."""
+"""A copy of the tree in which `make up` runs, and requests to the containers that it started."""
 
 import http.client
 import json
@@ -21,25 +21,25 @@ def get(
     port: int, path: str, *, method: str = "GET", body: bytes | None = None, content: str = ""
 ) -> tuple[int, bytes]:
     """Status and body of an answer of this machine; 0 where nothing answers."""
-    asked = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
-        asked.request(method, path, body, {"Content-Type": content} if content else {})
-        answer = asked.getresponse()
+        connection.request(method, path, body, {"Content-Type": content} if content else {})
+        answer = connection.getresponse()
         return answer.status, answer.read()
     except (OSError, http.client.HTTPException):
         return 0, b""
     finally:
-        asked.close()
+        connection.close()
 
 
-def wait_for(asked: Callable[[], T], what: str, seconds: float = 180) -> T:
-    """What `asked` answers as soon as it is true.
+def wait_for(condition: Callable[[], T], what: str, seconds: float = 180) -> T:
+    """The condition's value as soon as it is true.
 
     Raises:
         NotShownError: it never is.
     """
     deadline = time.monotonic() + seconds
-    while not (found := asked()):
+    while not (found := condition()):
         if time.monotonic() > deadline:
             raise NotShownError(f"after {seconds:.0f} s still not so: {what}")
         time.sleep(0.5)
@@ -86,8 +86,8 @@ class Place:
     def containers(self, stack: str = "service") -> list[str]:
         """Names of the containers of a stack, running or not."""
         project = "openwatt" if stack == "service" else f"openwatt-{stack}"
-        asked = ("ps", "--all", "--filter", f"label=com.docker.compose.project={project}")
-        return sorted(self.engine(*asked, "--format", "{{.Names}}").splitlines())
+        command = ("ps", "--all", "--filter", f"label=com.docker.compose.project={project}")
+        return sorted(self.engine(*command, "--format", "{{.Names}}").splitlines())
 
     def all_healthy(self, stack: str = "service") -> bool:
         """Whether every container of a stack is."""
@@ -95,7 +95,7 @@ class Place:
         return bool(found) and all(self.engine.healthy(name) for name in found)
 
     def sql(self, statement: str) -> str:
-        """What the database answers, asked in its own container."""
+        """The result of a statement, run by psql in the database's own container."""
         words = ("exec", "openwatt-postgres-1", "psql", "-h", "/var/run/postgresql", "-U", "postgres", "-Atc")
         return self.engine(*words, statement, "openwatt")
 

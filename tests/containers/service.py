@@ -40,8 +40,8 @@ Shown = Iterator[str]
 def previous_revision(place: Place) -> str | None:
     """The last version that was tagged, else that of twenty commits ago; None without a history."""
     here = Path(__file__).resolve().parents[2]
-    for asked in (("describe", "--tags", "--abbrev=0", "HEAD^"), ("rev-parse", "--short", "HEAD~20")):
-        code, found = place.engine.try_run("git", *asked, cwd=here)
+    for command in (("describe", "--tags", "--abbrev=0", "HEAD^"), ("rev-parse", "--short", "HEAD~20")):
+        code, found = place.engine.try_run("git", *command, cwd=here)
         if code == 0:
             return found
     return None
@@ -191,7 +191,7 @@ def is_saved_and_restored(place: Place) -> Shown:
     yield restored.splitlines()[-1]
 
 
-def kept(place: Place) -> str:
+def row_counts(place: Place) -> str:
     """Rows of the tables that a user would miss."""
     return place.sql(
         "select (select count(*) from runs), (select count(*) from tariffs), "
@@ -256,7 +256,7 @@ def is_upgraded(revision: str, replaced: dict[str, str]) -> Callable[[Place], Sh
                 f"{place.engine.name} exec -i openwatt-api-1 sh -c 'cat > /tmp/sheet.pdf' < {file}",
             )
         place.try_stack("openwatt", "ingest", sheet.source, "--file", "/tmp/sheet.pdf")  # noqa: S108 - the container's
-        runs, tariffs, migrations = kept(place).split("|")
+        runs, tariffs, migrations = row_counts(place).split("|")
         must(int(runs) > 0 and int(tariffs) > 0, "the older revision has data")
         old = place.engine.state("openwatt-api-1", ".Image")
         put_code(place, None)
@@ -264,7 +264,7 @@ def is_upgraded(revision: str, replaced: dict[str, str]) -> Callable[[Place], Sh
         began = time.monotonic()
         place.stack("up", "service")
         must(place.engine.state("openwatt-api-1", ".Image") != old, "the service runs a new image")
-        now = kept(place).split("|")
+        now = row_counts(place).split("|")
         must(int(now[0]) >= int(runs) and int(now[1]) >= int(tariffs), f"nothing is lost: {now}")
         must(get(API, TARIFFS)[0] == 200, "it serves")
         yield (

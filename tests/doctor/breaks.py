@@ -244,6 +244,16 @@ class Break:
     skips: set[str] = field(default_factory=set)
 
 
+def grafana(broken: Broken, says: str, *, fix: str) -> Break:
+    """A fault of Grafana, without which no dashboard can be looked at."""
+    return Break(broken, fails="grafana", skips={"dashboards"}, says=says, fix=fix)
+
+
+def dashboards(broken: Broken, says: str) -> Break:
+    """A fault of the dashboards in Grafana, which are brought by its provisioning."""
+    return Break(broken, fails="dashboards", says=says, fix="provisioning")
+
+
 DATABASE = {"schema", "catalogue", "sources", "ready"}
 SCRAPED = {"scrape", "baseline", "panels"}
 METRICS = {"metrics-process", "shipping", "limits", *SCRAPED}
@@ -460,59 +470,22 @@ BREAKS = {
         says="P99 1500 ms",
         fix="Overview",
     ),
-    "a Grafana that is unwell": Break(
-        unwell_grafana,
-        fails="grafana",
-        skips={"dashboards"},
-        says="503",
-        fix="OPENWATT_GRAFANA_URL",
-    ),
-    "a password Grafana does not know": Break(
+    "a Grafana that is unwell": grafana(unwell_grafana, "503", fix="OPENWATT_GRAFANA_URL"),
+    "a password Grafana does not know": grafana(
         told(GRAFANA_URL="http://admin:wrong-password@{grafana}"),
-        fails="grafana",
-        skips={"dashboards"},
-        says="refuses the name and password",
+        "refuses the name and password",
         fix="http://name:password@",
     ),
-    "a Grafana without its source": Break(
-        without_datasource,
-        fails="grafana",
-        skips={"dashboards"},
-        says="uid prometheus",
-        fix="provisioning",
+    "a Grafana without its source": grafana(without_datasource, "uid prometheus", fix="provisioning"),
+    "a Grafana whose source is of another kind": grafana(
+        another_datasource, "of the type loki", fix="provisioning"
     ),
-    "a Grafana whose source is of another kind": Break(
-        another_datasource,
-        fails="grafana",
-        skips={"dashboards"},
-        says="of the type loki",
-        fix="provisioning",
+    "a Grafana whose source leads elsewhere": grafana(
+        misled_datasource, "finds no Prometheus at http://prometheus:9090", fix="PROMETHEUS_URL"
     ),
-    "a Grafana whose source leads elsewhere": Break(
-        misled_datasource,
-        fails="grafana",
-        skips={"dashboards"},
-        says="finds no Prometheus at http://prometheus:9090",
-        fix="PROMETHEUS_URL",
-    ),
-    "a dashboard of another name": Break(
-        changed_dashboard(title="Mine"),
-        fails="dashboards",
-        says="is “Mine”",
-        fix="provisioning",
-    ),
-    "a dashboard of an older release": Break(
-        changed_dashboard(panels=[]),
-        fails="dashboards",
-        says="other panels",
-        fix="provisioning",
-    ),
-    "a dashboard that is not there": Break(
-        forgotten_dashboard,
-        fails="dashboards",
-        says="openwatt-test",
-        fix="provisioning",
-    ),
+    "a dashboard of another name": dashboards(changed_dashboard(title="Mine"), "is “Mine”"),
+    "a dashboard of an older release": dashboards(changed_dashboard(panels=[]), "other panels"),
+    "a dashboard that is not there": dashboards(forgotten_dashboard, "openwatt-test"),
     "a panel that asks for nothing": Break(
         panel_without_metric,
         fails="panels",

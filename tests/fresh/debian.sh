@@ -1,4 +1,4 @@
-# A minimal Debian in a folder, told what this machine is told: sourced by tests/fresh/run and tests/systemd/run.
+# A minimal Debian in a folder, with the settings of this machine: sourced by tests/fresh/run and tests/systemd/run.
 # shellcheck shell=bash disable=SC2016  # what stands in single quotes is for awk and apt
 
 # Makes Debian $1 in folder $2, from the mirror of this machine and with its settings of apt; $3 is the log.
@@ -11,7 +11,7 @@ make_debian() {
   apt-config dump | grep '^Acquire::' >"$root/etc/apt/apt.conf.d/90machine" || true
 }
 
-# Tells pip in folder $1 what this machine's pip is told; prints the files that its settings name, which must be
+# Gives pip in folder $1 the settings of this machine's pip; prints the files that its settings name, which must be
 # shown there.
 give_pip_settings() {
   local root=$1 python=.venv/bin/python settings word

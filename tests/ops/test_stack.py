@@ -28,7 +28,7 @@ SCRIPTS = sorted(
 )
 UP = "{name}-1\tUp 2 seconds ({health})\n"
 
-# It writes down what it is asked, and shows of a project's containers one state after the other.
+# It writes down its command lines, and shows of a project's containers one state after the other.
 ENGINE = r"""#!/bin/sh
 printf '%s' "${0##*/}" >> "$CALLS"; printf ' %s' "$@" >> "$CALLS"; printf ' [%s]\n' "$TARGETS" >> "$CALLS"
 [ -z "$FILES_READ" ] || printf '%s\n' "$FILES_READ" > "$STATES/sum"
@@ -119,7 +119,7 @@ class Place:
             check=False,
         )
 
-    def asked(self) -> list[str]:
+    def commands(self) -> list[str]:
         """The calls of the last run that change something."""
         words = (" up ", " down ", " create ", " rm ", " kill ", " stop ", " exec ", "native")
         return [
@@ -135,36 +135,36 @@ def place(tmp_path: Path) -> Place:
 def test_up_makes_the_network_waits_until_healthy_and_tells_where_it_is(place: Place) -> None:
     done = place.stack("up", "service")
     assert done.returncode == 0, done.stderr
-    assert place.asked() == [
+    assert place.commands() == [
         "docker network create openwatt []",
         "docker compose --file ops/docker-compose.yaml up --detach --build []",
     ]
     assert "api-1: Up" in done.stdout
     assert "http://127.0.0.1:8000" in done.stdout
     place.stack("up", "service")
-    assert "network create" not in "".join(place.asked())
+    assert "network create" not in "".join(place.commands())
 
 
 def test_logs_are_shipped_while_there_is_a_logstash(place: Place) -> None:
     with_elk = "--file ops/docker-compose.yaml --file ops/docker-compose.with-elk.yaml"
     assert place.stack("up", "service").returncode == 0
     assert "Kibana" in place.stack("up", "elk").stdout
-    assert place.asked()[-1].startswith(f"docker compose {with_elk} up --detach --no-build")
+    assert place.commands()[-1].startswith(f"docker compose {with_elk} up --detach --no-build")
     place.stack("down", "elk")
-    assert place.asked()[0].startswith("docker compose --file ops/docker-compose.elk.yaml down")
-    assert place.asked()[1] == "docker compose --file ops/docker-compose.yaml up --detach --no-build []"
+    assert place.commands()[0].startswith("docker compose --file ops/docker-compose.elk.yaml down")
+    assert place.commands()[1] == "docker compose --file ops/docker-compose.yaml up --detach --no-build []"
     place.stack("up", "elk")
     (place.folder / ".env.production").write_text("OPENWATT_LOGSTASH_URL=tcp://elsewhere:5000\n")
     place.stack("up", "service")
-    assert with_elk not in place.asked()[-1]
+    assert with_elk not in place.commands()[-1]
 
 
 def test_prometheus_asks_the_service_by_the_name_it_has_there(place: Place) -> None:
     done = place.stack("up", "monitoring")
     assert done.returncode == 0, done.stderr
-    assert [line for line in place.asked() if line.endswith("up --detach [containers]")]
+    assert [line for line in place.commands() if line.endswith("up --detach [containers]")]
     place.stack("up", "service")
-    assert [line for line in place.asked() if line.endswith("monitoring.yaml up --detach [compose]")]
+    assert [line for line in place.commands() if line.endswith("monitoring.yaml up --detach [compose]")]
     rendered = place.folder / "ops/rendered"
     assert stat.S_IMODE(rendered.stat().st_mode) == 0o700
     assert (rendered / "alertmanager/secrets/slack_api_url").stat().st_mode & 0o044 == 0o044
@@ -185,7 +185,7 @@ def test_down_ends_all_of_it_and_keeps_the_data(place: Place) -> None:
     place.stack("up", "service")
     done = place.stack("down", "service")
     assert done.returncode == 0
-    assert place.asked()[0] == "docker compose --file ops/docker-compose.yaml down []"
+    assert place.commands()[0] == "docker compose --file ops/docker-compose.yaml down []"
     assert "--volumes" not in place.calls_file.read_text()
     assert place.stack("status", "service").returncode == 1
 
@@ -193,7 +193,7 @@ def test_down_ends_all_of_it_and_keeps_the_data(place: Place) -> None:
 def test_status_says_how_each_container_is(place: Place) -> None:
     place.stack("up", "elk")
     done = place.stack("status", "elk")
-    assert (done.returncode, place.asked()) == (0, [])
+    assert (done.returncode, place.commands()) == (0, [])
     assert "Exited (0)" in done.stdout
 
 
@@ -207,11 +207,11 @@ def test_one_that_stays_unhealthy_fails_with_its_name_and_log(place: Place) -> N
 
 def test_questions_of_the_health_check_do_not_hide_why_it_fails(place: Place) -> None:
     (place.states / "openwatt.1").write_text(UP.format(name="api", health="unhealthy"))
-    asked = '{"event":"request","route":"/health/ready","status":503}\n'
-    (place.states / "log").write_text('{"event":"no database"}\n' + asked * 30)
+    probe = '{"event":"request","route":"/health/ready","status":503}\n'
+    (place.states / "log").write_text('{"event":"no database"}\n' + probe * 30)
     done = place.stack("up", "service", WAIT_SECONDS="1")
     assert '  | {"event":"no database"}\n' in done.stderr
-    assert asked not in done.stderr
+    assert probe not in done.stderr
 
 
 def test_one_that_ends_fails_at_once(place: Place) -> None:
@@ -265,7 +265,7 @@ def test_after_a_repair_an_old_health_is_not_waited_for(place: Place, status: st
     )
     done = place.stack("up", "service")
     assert done.returncode == 0, done.stderr
-    stopped, *_, started = [line for line in place.asked() if "network" not in line]
+    stopped, *_, started = [line for line in place.commands() if "network" not in line]
     assert stopped == "docker stop postgres-1 []"
     assert started.endswith("up --detach --build []")
 
@@ -273,40 +273,40 @@ def test_after_a_repair_an_old_health_is_not_waited_for(place: Place, status: st
 @pytest.mark.parametrize(
     ("version", "known"), [("1.41", 0), ("1.43", 0), ("1.44", 1), ("1.47", 1), ("2.0", 1)]
 )
-def test_start_intervals_are_asked_of_engines_that_know_them(place: Place, version: str, known: int) -> None:
+def test_start_intervals_are_used_with_engines_that_know_them(place: Place, version: str, known: int) -> None:
     (place.states / "version").write_text(f"{version}\n")
     place.stack("up", "service")
-    assert place.asked()[-1].count("docker-compose.start-intervals.yaml") == known
+    assert place.commands()[-1].count("docker-compose.start-intervals.yaml") == known
     place.engine("podman")
     place.stack("up", "service", ENGINE="podman")
-    assert "start-intervals" not in place.asked()[-1]
+    assert "start-intervals" not in place.commands()[-1]
 
 
 def test_drills_are_switched_on_and_off_and_stay_so(place: Place) -> None:
     with_drills = "--file ops/docker-compose.yaml --file ops/docker-compose.with-drills.yaml"
     assert "drills are on" in place.stack("drills", "on").stdout
-    assert place.asked() == []
+    assert place.commands() == []
     place.stack("up", "service")
-    assert with_drills in place.asked()[-1]
+    assert with_drills in place.commands()[-1]
     place.stack("openwatt", "drill", "error")
-    assert f"{with_drills} exec" in place.asked()[-1]
+    assert f"{with_drills} exec" in place.commands()[-1]
     done = place.stack("drills", "off")
     assert "drills are off" in done.stdout
-    assert place.asked() == ["docker compose --file ops/docker-compose.yaml up --detach --no-build []"]
+    assert place.commands() == ["docker compose --file ops/docker-compose.yaml up --detach --no-build []"]
     assert place.stack("drills", "perhaps").returncode == 2
 
 
-def test_a_command_beside_the_service_is_told_what_runs(place: Place) -> None:
+def test_a_command_beside_the_service_gets_the_addresses_of_what_runs(place: Place) -> None:
     assert "the service does not run" in place.stack("openwatt", "doctor").stderr
     place.stack("up", "service")
     place.stack("openwatt", "backup", "--list")
     beside = "docker compose --file ops/docker-compose.yaml exec --env TMPDIR=/data -T api"
-    assert place.asked() == [f"{beside} openwatt backup --list []"]
+    assert place.commands() == [f"{beside} openwatt backup --list []"]
     place.stack("up", "monitoring")
     place.stack("openwatt", "doctor")
-    (asked,) = place.asked()
-    assert "--env OPENWATT_PROMETHEUS_URL=http://prometheus:9090" in asked
-    assert "OPENWATT_ELASTICSEARCH_URL_FILE" not in asked
+    (command,) = place.commands()
+    assert "--env OPENWATT_PROMETHEUS_URL=http://prometheus:9090" in command
+    assert "OPENWATT_ELASTICSEARCH_URL_FILE" not in command
 
 
 def test_podman_does_where_docker_does_not_answer(place: Place) -> None:
@@ -318,19 +318,19 @@ def test_podman_does_where_docker_does_not_answer(place: Place) -> None:
     assert "make run" in done.stderr
     place.engine("podman")
     assert place.stack("up", "service").returncode == 0
-    assert place.asked()[-1].startswith("podman compose")
+    assert place.commands()[-1].startswith("podman compose")
     (place.states / "dead").touch()
     assert "its engine does not answer" in place.stack("up", "elk", ENGINE="podman").stderr
 
 
 def test_without_containers_monitoring_is_the_machines_own_and_the_rest_is_said(place: Place) -> None:
     assert place.stack("up", "monitoring", ENGINE="native").returncode == 0
-    assert place.asked() == ["native up"]
+    assert place.commands() == ["native up"]
     place.stack("down", "monitoring", ENGINE="native")
-    assert place.asked() == ["native down"]
+    assert place.commands() == ["native down"]
     for stack, way in (("service", "make run"), ("elk", "openwatt logs")):
         done = place.stack("up", stack, ENGINE="native")
-        assert (done.returncode, place.asked()) == (2, [])
+        assert (done.returncode, place.commands()) == (2, [])
         assert way in done.stderr
     assert "docker, podman or native" in place.stack("up", "service", ENGINE="lxc").stderr
 

@@ -44,9 +44,14 @@ def visited(server: Server, clone: Callable[[str], str]) -> Iterator[Visited]:
     made.say(f"drop role {role}")
 
 
+def migrated(url: str) -> bool:
+    with psycopg.connect(url, autocommit=True) as connection:
+        return bool(migrate(connection))
+
+
 def refused(url: str) -> str:
-    with psycopg.connect(url, autocommit=True) as connection, pytest.raises(RefusedError) as caught:
-        migrate(connection)
+    with pytest.raises(RefusedError) as caught:
+        migrated(url)
     return str(caught.value)
 
 
@@ -60,20 +65,18 @@ def test_without_create_on_the_schema_either_remedy_works(visited: Visited) -> N
     grant = said.rpartition("`")[0].rpartition("`")[2]
     assert grant == f"grant usage, create on schema public to visitor_of_{visited.name}"
     visited.say(grant)
+    assert migrated(visited.visitor)
     with psycopg.connect(visited.visitor, autocommit=True) as connection:
-        assert migrate(connection)
         assert load_catalogue(connection)
 
 
 def test_the_owner_of_the_database_may_do_all(visited: Visited) -> None:
     visited.say(refused(visited.visitor).partition("`")[2].partition("`")[0])
-    with psycopg.connect(visited.visitor, autocommit=True) as connection:
-        assert migrate(connection)
+    assert migrated(visited.visitor)
 
 
 def test_tables_of_somebody_else_are_named_so(visited: Visited) -> None:
-    with psycopg.connect(visited.owner, autocommit=True) as connection:
-        migrate(connection)
+    assert migrated(visited.owner)
     visited.say(f"grant usage, create on schema public to visitor_of_{visited.name}")
     said = refused(visited.visitor)
     assert "may not change what is in the database" in said
@@ -96,8 +99,7 @@ def test_a_database_that_cannot_be_made_ready_says_why(visited: Visited, setting
 
 
 def test_a_server_that_only_reads_is_refused_though_nothing_is_left_to_migrate(visited: Visited) -> None:
-    with psycopg.connect(visited.owner, autocommit=True) as connection:
-        migrate(connection)
+    assert migrated(visited.owner)
     visited.say(f"alter database {visited.name} set default_transaction_read_only = on")
     said = refused(visited.owner)
     assert "is read-only (cannot " in said
@@ -109,8 +111,7 @@ def test_a_database_without_our_tables_is_not_read(
 ) -> None:
     with pytest.raises(SchemaError, match="holds nothing of OpenWatt: run `openwatt migrate`"):
         read_schema(database(visited.owner))
-    with psycopg.connect(visited.owner, autocommit=True) as connection:
-        migrate(connection)
+    assert migrated(visited.owner)
     assert read_schema(database(visited.owner)) == newest_schema()
     with pytest.raises(SchemaError, match="name the user that owns its tables"):
         read_schema(database(visited.visitor))

@@ -36,8 +36,8 @@ def test_caddy_serves_with_tls_hides_the_metrics_and_bounds_what_is_sent(machine
     machine.path("/etc/caddy/Caddyfile").write_text(text)
     machine.out("systemctl restart caddy")
     root = "/var/lib/caddy/.local/share/caddy/pki/authorities/local/root.crt"
-    asked = f"curl --silent --ipv4 --interface {CLIENT} --cacert {root}"
-    status = f"{asked} --output /dev/null --write-out '%{{http_code}}' https://localhost"
+    curl = f"curl --silent --ipv4 --interface {CLIENT} --cacert {root}"
+    status = f"{curl} --output /dev/null --write-out '%{{http_code}}' https://localhost"
     wait_until(lambda: machine.run(f"{status}/version").output == "200")
     with set_to(machine, TRUSTED_PROXIES="1"):
         reloaded(machine)
@@ -58,13 +58,13 @@ def test_nginx_shows_the_service_below_a_path(machine: Machine) -> None:
         f"server {{\nlisten 127.0.0.1:8080;\n{location}}}\n"
     )
     machine.out("systemctl restart nginx")
-    asked = f"curl --silent --interface {CLIENT} http://127.0.0.1:8080/electricite"
+    curl = f"curl --silent --interface {CLIENT} http://127.0.0.1:8080/electricite"
     with set_to(machine, TRUSTED_PROXIES="1"):
         reloaded(machine)
-        listed = machine.out(f"{asked}/v1/tariffs?limit=1")
+        listed = machine.out(f"{curl}/v1/tariffs?limit=1")
         assert '"next":"/electricite/v1/tariffs' in listed
         assert client_of(machine, "/v1/tariffs") == CLIENT
-        assert 'href="/electricite/' in machine.out(f"{asked}/")
+        assert 'href="/electricite/' in machine.out(f"{curl}/")
     reloaded(machine)
 
 
@@ -73,13 +73,13 @@ def test_nginx_reaches_the_service_on_a_unix_socket(machine: Machine) -> None:
     site = machine.path("/etc/nginx/conf.d/openwatt.conf")
     site.write_text(site.read_text().replace("http://127.0.0.1:8000/", f"http://unix:{path}:/"))
     machine.out("systemctl restart nginx")
-    asked = f"curl --silent --interface {CLIENT} http://127.0.0.1:8080/electricite"
+    curl = f"curl --silent --interface {CLIENT} http://127.0.0.1:8080/electricite"
     with (
         set_to(machine, TRUSTED_PROXIES="1", BIND=f"unix:{path}"),
         drop_in(machine, "openwatt.socket", block("[Socket]")),
     ):
         machine.out("systemctl restart openwatt.socket openwatt")
-        assert '"next":"/electricite/v1/tariffs' in machine.out(f"{asked}/v1/tariffs?limit=1")
+        assert '"next":"/electricite/v1/tariffs' in machine.out(f"{curl}/v1/tariffs?limit=1")
         assert client_of(machine, "/v1/tariffs") == CLIENT
         assert machine.run("curl --silent http://127.0.0.1:8000/health").status == 7
         said = machine.run("sudo -u openwatt .venv/bin/openwatt doctor", folder="/opt/openwatt").output

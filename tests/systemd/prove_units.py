@@ -6,6 +6,7 @@ import re
 import sys
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -65,9 +66,9 @@ def test_where_memory_ends_one_process_is_killed_and_the_service_goes_on(machine
             f"/sys/fs/cgroup/memory{found[1]}" if found else f"/sys/fs/cgroup{groups.split('::')[1].strip()}"
         )
         procs = Path(top) / "cgroup.procs"
-        taker = f"{sys.executable} -c 'kept = bytearray(900 << 20)'"
+        taker = f"{sys.executable} -c 'taken = bytearray(900 << 20)'"
         status = machine.outside(f"echo $$ >{procs} && exec {taker}")
-        assert status == -9, "nobody was killed"
+        assert status == -9, "no process was killed"
         assert machine.answers()
         assert (main_pid(machine), machine.shown("openwatt", "NRestarts")) == (pid, restarts)
         assert machine.status("openwatt") == "active"
@@ -196,8 +197,7 @@ def test_debians_logrotate_loses_no_line(machine: Machine) -> None:
     folder = machine.path("/var/log/openwatt")
     with load(machine, clients=3) as running:
         for _ in range(3):
-            asked = len(running.answers)
-            wait_until(lambda asked=asked: len(running.answers) > asked + 20)  # type: ignore[misc]
+            wait_until(partial(running.has_answers, len(running.answers) + 20))
             machine.out("logrotate --force /etc/logrotate.d/openwatt")
             time.sleep(1.1)
     all_answered(running)
