@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "openwatt"
 
+EVERYTHING = {path.name.removesuffix(".py") for path in PACKAGE.iterdir()}
 #: package → which of ours it may import.
 OURS = {
     "domain": {"domain"},
@@ -32,6 +33,9 @@ OURS = {
         "sandbox",
     },
     "portfolio": {"portfolio", "domain", "meter"},
+    "cli": EVERYTHING - {"web", "app"},
+    "doctor": EVERYTHING - {"web", "app", "cli"},
+    "drill": EVERYTHING - {"web", "app", "cli"},
 }
 #: Third parties that only one place may know.
 ONLY_IN = {

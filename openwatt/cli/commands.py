@@ -59,7 +59,9 @@ DECLARED: Mapping[str, Declaration] = MappingProxyType(
         "serve": Declaration(
             "service", "Serve the API and the pages until Ctrl-C, with workers of Gunicorn."
         ),
-        "settings": Declaration("service", "List every setting with its value; secrets are not shown."),
+        "settings": Declaration(
+            "service", "List every setting with its value and its meaning; secrets are not shown."
+        ),
         "sources": Declaration(
             "sources",
             "List every source: its format and cadence, the last look at it, "

@@ -10,6 +10,7 @@ from email.utils import parsedate_to_datetime
 
 import limits
 from limits.errors import StorageError
+from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from openwatt.doctor.context import CheckContext
@@ -28,9 +29,9 @@ from openwatt.doctor.service import scrape_metrics
 from openwatt.domain.errors import OpenWattError
 from openwatt.store.backup import newest_backup
 from openwatt.store.server import server_of
-from openwatt.web.http.rate_limit_storage import redis_storage
 
 #: Redis must answer within the short time that a request waits for it; once in a while it may not.
+_REDIS_TIMEOUT_S = 0.1
 _ATTEMPTS = 3
 #: A daily backup, and two hours in which it may be late.
 OLDEST_BACKUP = dt.timedelta(hours=26)
@@ -73,16 +74,30 @@ def check_limits(context: CheckContext) -> Verdict:
 def _refused(url: str, attempts: int = _ATTEMPTS) -> list[bool]:
     """Counts three requests against a limit of two, each over a connection of its own: which are refused."""
     two_an_hour = limits.parse("2/hour")
-    key = str(uuid.uuid4())
+    name = str(uuid.uuid4())
     try:
-        return [
-            not SlidingWindowCounterRateLimiter(redis_storage(url)).hit(two_an_hour, "doctor", key)
-            for _ in range(3)
-        ]
+        return [not _redis_limiter(url).hit(two_an_hour, "doctor", name) for _ in range(3)]
     except StorageError as error:
         if attempts == 1:
             raise CheckFailedError(f"Redis does not answer: {error.storage_error}") from None
         return _refused(url, attempts - 1)
+
+
+def _redis_limiter(url: str) -> SlidingWindowCounterRateLimiter:
+    """A limiter by the service's strategy, with a connection of its own that is made at its first use."""
+    try:
+        storage = RedisStorage(
+            url,
+            key_prefix="openwatt:doctor",
+            wrap_exceptions=True,
+            socket_timeout=_REDIS_TIMEOUT_S,
+            socket_connect_timeout=_REDIS_TIMEOUT_S,
+        )
+    except Exception:  # noqa: BLE001  the library raises all kinds, and their texts may hold the password
+        raise CheckFailedError(
+            "the address of Redis cannot be used", "look at OPENWATT_REDIS_URL: redis://:password@host:6379/0"
+        ) from None
+    return SlidingWindowCounterRateLimiter(storage)
 
 
 def check_backup(context: CheckContext) -> Verdict:
