@@ -25,17 +25,17 @@ from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.off_peak import parse_off_peak_hours
 from openwatt.domain.usage import use_of_curve
 from openwatt.meter.read import read_load_curve
-from openwatt.portfolio.folder import Folder, Source
-from openwatt.portfolio.kernel import HomeSetting, MeteredHome, PortfolioQuestion, bill_homes
+from openwatt.portfolio.folder import Folder, HomeSource
+from openwatt.portfolio.kernel import HomeSetting, MeteredHome, PortfolioTerms, bill_homes
 from openwatt.portfolio.market import PortfolioMarket
 from openwatt.portfolio.run import Portfolio, bill_portfolio
-from openwatt.portfolio.table import Table
+from openwatt.portfolio.table import ParquetTable
 
 YEAR = Span(dt.date(2025, 10, 1), dt.date(2026, 10, 1))
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 SETTING = HomeSetting(6, (parse_off_peak_hours("22:00-06:00"),))
 MARKET = PortfolioMarket(shipped_market(), shipped_colours())
-ASKED = PortfolioQuestion(market=MARKET, prices="then", now=NOW, today=NOW.date())
+ASKED = PortfolioTerms(market=MARKET, prices="then", now=NOW, today=NOW.date())
 #: What two ways must agree on: per home, the totals in the order of the ranking.
 Totals = list[list[Decimal]]
 
@@ -79,8 +79,8 @@ def loop(measured: Sequence[LoadCurve | bytes]) -> Totals:
     for one in measured:
         curve = read_load_curve(one, NOW) if isinstance(one, bytes) else one
         span = curve.whole_days()
-        question = ComparisonTerms(span=span, prices=ASKED.prices, today=ASKED.today)
-        ranking = compare(use_of_curve(curve, home, span), market, question).ranking
+        terms = ComparisonTerms(span=span, prices=ASKED.prices, today=ASKED.today)
+        ranking = compare(use_of_curve(curve, home, span), market, terms).ranking
         totals.append([to_cents(ranked.total_ttc) for ranked in ranking])
     return totals
 
@@ -101,13 +101,13 @@ def whole_runs(folder: Path, files: Sequence[bytes], curves: Sequence[LoadCurve]
     for number in range(homes):
         (folder / "files" / f"{number:06}.csv").write_bytes(files[number % len(files)])
     write_table(folder / "homes.parquet", curves, homes)
-    sources: dict[str, Source] = {
+    sources: dict[str, HomeSource] = {
         "a folder of CSV": Folder(folder / "files"),
-        "a Parquet table": Table(folder / "homes.parquet", NOW),
+        "a Parquet table": ParquetTable(folder / "homes.parquet", NOW),
     }
     print(f"{homes:,} homes, whole runs to .parquet, {len(os.sched_getaffinity(0))} shared processors")
     for what, source in sources.items():
-        portfolio = Portfolio(source=source, question=ASKED, default=SETTING, settings={})
+        portfolio = Portfolio(source=source, terms=ASKED, default=SETTING, settings={})
         one = partial(run, portfolio, folder / "out.parquet", 1)
         two = partial(run, portfolio, folder / "out.parquet", 2)
         per_core, wall = homes / seconds(one, time.process_time), homes / seconds(two, time.perf_counter)
@@ -116,7 +116,7 @@ def whole_runs(folder: Path, files: Sequence[bytes], curves: Sequence[LoadCurve]
 
 def run(portfolio: Portfolio, out: Path, jobs: int) -> None:
     """One run, none of whose homes may fail."""
-    outcome = bill_portfolio(portfolio, out, jobs=jobs, resume=False, told=lambda *_: None)
+    outcome = bill_portfolio(portfolio, out, jobs=jobs, resume=False, report=lambda *_: None)
     assert outcome.failed == 0
     assert pq.read_metadata(out).num_rows == outcome.rows
 

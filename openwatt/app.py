@@ -12,7 +12,7 @@ from flask import Flask, got_request_exception
 from openwatt.bootstrap import database_environment, locate_database
 from openwatt.catalogue.source_names import declared_sources
 from openwatt.comparison.market import StoredMarket
-from openwatt.comparison.source_incidents import KeptTroubles
+from openwatt.comparison.source_incidents import SourceIncidents
 from openwatt.observability import PRIVATE_ENDPOINTS, PROBE_ENDPOINTS, collectors, telemetry_config
 from openwatt.settings import Settings, read_settings, read_sub_path
 from openwatt.store.database import Database
@@ -81,7 +81,7 @@ def create_app(
         data_version=data_version,
         response_cache=ResponseCache(),
         market=StoredMarket(database, data_version.current),
-        source_incidents=KeptTroubles(database, data_version.current, declared_sources()),
+        source_incidents=SourceIncidents(database, data_version.current, declared_sources()),
     )
     state.init_app(app)
     limits = RateLimits(

@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Any
 
-from openwatt.domain.calendar import WEEKDAYS, RegisterCalendar, Rule
+from openwatt.domain.calendar import WEEKDAYS, RegisterCalendar, RegisterRule
 from openwatt.domain.errors import CalendarError, OffPeakError
 from openwatt.domain.off_peak import HourRange, parse_hour_ranges
 
@@ -88,7 +88,7 @@ def _calendar(number: int, entry: Mapping[str, Any]) -> RegisterCalendar:
     )
 
 
-def _rule(where: str, entry: Mapping[str, Any]) -> Rule:
+def _rule(where: str, entry: Mapping[str, Any]) -> RegisterRule:
     _refuse_unknown(where, entry, _RULE_KEYS)
     months, weekdays = entry.get("months", []), entry.get("weekdays", [])
     if wrong := [month for month in months if month not in range(1, 13)]:
@@ -97,7 +97,7 @@ def _rule(where: str, entry: Mapping[str, Any]) -> Rule:
         raise CalendarError(f"{where}: {wrong[0]!r} is no weekday, write one of {', '.join(WEEKDAYS)}")
     if entry.get("off_peak") and entry.get("hours"):
         raise CalendarError(f"{where}: hours and off_peak exclude each other")
-    return Rule(
+    return RegisterRule(
         register=str(entry.get("register", "")),
         hours=_hours(where, entry.get("hours", [])),
         off_peak=bool(entry.get("off_peak")),

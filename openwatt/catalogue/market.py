@@ -14,14 +14,15 @@ from openwatt.catalogue.shipped_facts import (
 )
 from openwatt.domain.calendar import RegisterCalendar
 from openwatt.domain.comparison import Market
-from openwatt.domain.contract import Contract, Source, SourcedTariff, contracts_of
+from openwatt.domain.contract import Contract, PriceDocument, SourcedTariff, contracts_of
 
 
 @lru_cache(maxsize=1)
 def shipped_market() -> Market:
     """Every shipped contract, with its documents, and the duties; read once."""
     sources = {
-        source.id: Source(source.title, source.url, source.document_sha256) for source in shipped_sources()
+        source.id: PriceDocument(source.title, source.url, source.document_sha256)
+        for source in shipped_sources()
     }
     tariffs = [
         SourcedTariff(line.tariff, tuple(sources[name] for name in line.sources))

@@ -26,12 +26,12 @@ from openwatt.domain.legal_time import PARIS
 from openwatt.domain.off_peak import parse_off_peak_hours
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA
 from openwatt.portfolio.errors import PortfolioError, need_pyarrow
-from openwatt.portfolio.folder import Folder, Source
+from openwatt.portfolio.folder import Folder, HomeSource
 from openwatt.portfolio.homes_file import read_homes_file
-from openwatt.portfolio.kept import folder_of
-from openwatt.portfolio.kernel import HomeSetting, PortfolioQuestion
+from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms
 from openwatt.portfolio.market import PortfolioMarket
-from openwatt.portfolio.run import Outcome, Portfolio, bill_portfolio
+from openwatt.portfolio.parts_folder import parts_folder_path
+from openwatt.portfolio.run import Portfolio, PortfolioResult, bill_portfolio
 
 #: The exit status of a run that came to its end while some homes could not be billed.
 SOME_FAILED = 3
@@ -109,7 +109,7 @@ def portfolio_command(
         raise PortfolioError("give --power-kva, or each home's power with --settings")
     with stored_market(settings_of(context)) as stored:
         market = PortfolioMarket(stored.market(stored.everything()), stored.colours())
-    question = PortfolioQuestion(
+    terms = PortfolioTerms(
         market=market,
         prices=options["prices"],
         now=now,
@@ -118,9 +118,7 @@ def portfolio_command(
         end=options["end"].date() if options["end"] else None,
         top=options["top"],
     )
-    portfolio = Portfolio(
-        source=_source(homes, out, now), question=question, default=default, settings=settings
-    )
+    portfolio = Portfolio(source=_source(homes, out, now), terms=terms, default=default, settings=settings)
     console = Console(stderr=True)
     with Progress(
         TextColumn("billing"),
@@ -134,16 +132,16 @@ def portfolio_command(
     ) as progress:
         bar = progress.add_task("", total=None, failed="")
 
-        def told(done: int, of: int, failed: int) -> None:
+        def report(done: int, of: int, failed: int) -> None:
             progress.update(bar, completed=done, total=of, failed=f"{failed} failed" if failed else "")
 
         try:
             outcome = bill_portfolio(
-                portfolio, out, jobs=options["jobs"] or _processors(), resume=options["resume"], told=told
+                portfolio, out, jobs=options["jobs"] or _processors(), resume=options["resume"], report=report
             )
         except KeyboardInterrupt:
             progress.stop()
-            if folder_of(out).exists():
+            if parts_folder_path(out).exists():
                 click.echo("stopped; what is done is kept, --resume goes on from it", err=True)
             raise
     _summarise(outcome, out, console)
@@ -154,13 +152,13 @@ def portfolio_command(
 COMMANDS: tuple[click.Command, ...] = (portfolio_command,)
 
 
-def _source(homes: Path, out: Path, now: dt.datetime) -> Source:
+def _source(homes: Path, out: Path, now: dt.datetime) -> HomeSource:
     if homes.is_dir():
-        return Folder(homes, frozenset({out, folder_of(out)}))
+        return Folder(homes, frozenset({out, parts_folder_path(out)}))
     need_pyarrow()
-    from openwatt.portfolio.table import Table  # noqa: PLC0415 (an optional extra)
+    from openwatt.portfolio.table import ParquetTable  # noqa: PLC0415 (an optional extra)
 
-    return Table(homes, now)
+    return ParquetTable(homes, now)
 
 
 def _processors() -> int:
@@ -168,16 +166,16 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _summarise(outcome: Outcome, out: Path, console: Console) -> None:
+def _summarise(outcome: PortfolioResult, out: Path, console: Console) -> None:
     billed = outcome.homes - outcome.failed
     console.print(
         f"{billed:,} of {outcome.homes:,} homes billed, {outcome.rows:,} rows in {out}", highlight=False
     )
     if outcome.resumed:
         console.print(f"{outcome.resumed:,} of them were done by an earlier run")
-    if outcome.strangers:
+    if outcome.unknown_homes:
         console.print(
-            f"{outcome.strangers:,} homes of the file of settings are not there: are their names right?"
+            f"{outcome.unknown_homes:,} homes of the file of settings are not there: are their names right?"
         )
     if outcome.failed:
         console.print(

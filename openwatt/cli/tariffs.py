@@ -16,7 +16,7 @@ from openwatt.catalogue.source_names import declared_sources
 from openwatt.cli.console import Console
 from openwatt.cli.output import open_output
 from openwatt.cli.settings import settings_of
-from openwatt.comparison.source_incidents import read_troubles
+from openwatt.comparison.source_incidents import read_incidents
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
 from openwatt.representations.csv_rows import csv_lines, to_csv
@@ -86,9 +86,9 @@ def tariffs(
         prepare_database(settings)
         database = Database(locate_database(settings))
         found = list(_every_tariff(database, wanted, day, known))
-        troubles = {} if known else read_troubles(database, declared_sources())
+        incidents = {} if known else read_incidents(database, declared_sources())
         database.close()
-    items = [TariffItem.of(published, on=day, now=now, troubles=troubles) for published in found]
+    items = [TariffItem.of(published, on=day, now=now, incidents=incidents) for published in found]
     if as_json or as_csv:
         _print_items(items, TariffItem, as_csv=as_csv)
         return

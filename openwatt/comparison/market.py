@@ -12,7 +12,7 @@ from openwatt.catalogue.market import calendar_of
 from openwatt.catalogue.shipped_facts import shipped_duties
 from openwatt.domain.calendar import RegisterCalendar
 from openwatt.domain.comparison import ContractKey, Market
-from openwatt.domain.contract import Contract, Source, SourcedTariff, contracts_of
+from openwatt.domain.contract import Contract, PriceDocument, SourcedTariff, contracts_of
 from openwatt.domain.duties import Duties
 from openwatt.store.database import Database
 from openwatt.store.tariffs import Document, PublishedTariff, TariffFilter, tariff_history
@@ -117,11 +117,11 @@ class StoredMarket:
         return ContractSet({contract.key: contract for contract in contracts}, regulated)
 
 
-def _sources(row: PublishedTariff) -> tuple[Source, ...]:
+def _sources(row: PublishedTariff) -> tuple[PriceDocument, ...]:
     """The documents of a tariff: that of HT, where it is another one, then that of TTC."""
     documents = [row.ht_document] if row.ht_document else []
     return tuple(_source(document) for document in (*documents, row.document))
 
 
-def _source(document: Document) -> Source:
-    return Source(document.title, document.url, document.sha256)
+def _source(document: Document) -> PriceDocument:
+    return PriceDocument(document.title, document.url, document.sha256)

@@ -3,45 +3,45 @@
 import threading
 from collections.abc import Callable, Collection, Mapping
 
-from openwatt.domain.freshness import Trouble, trouble_of
+from openwatt.domain.freshness import SourceIncident, incident_of
 from openwatt.domain.tariff import Tariff
 from openwatt.store.database import Database
 from openwatt.store.source_states import offer_states
 
-#: (supplier, offer) → its trouble; every other offer has none.
-OfferTroubles = Mapping[tuple[str, str], Trouble]
+#: (supplier, offer) → its incident; every other offer has none.
+OfferIncidents = Mapping[tuple[str, str], SourceIncident]
 
 
-def read_troubles(database: Database, declared: Collection[str]) -> OfferTroubles:
-    """The troubles of now, by the declared sources. Of two sources of one offer the worse counts."""
-    troubles: dict[tuple[str, str], Trouble] = {}
+def read_incidents(database: Database, declared: Collection[str]) -> OfferIncidents:
+    """The incidents of now, by the declared sources. Of two sources of one offer the worse counts."""
+    incidents: dict[tuple[str, str], SourceIncident] = {}
     for state in offer_states(database, declared):
-        trouble = trouble_of(refused=state.outcome == "refused", failures_in_a_row=state.failures_in_a_row)
+        incident = incident_of(refused=state.outcome == "refused", failures_in_a_row=state.failures_in_a_row)
         offer = (state.supplier or "", state.offer)
-        if trouble is not None and troubles.get(offer) != "failing":
-            troubles[offer] = trouble
-    return troubles
+        if incident is not None and incidents.get(offer) != "failing":
+            incidents[offer] = incident
+    return incidents
 
 
-class KeptTroubles:
-    """The troubles, read once for each version of the data: every run moves it."""
+class SourceIncidents:
+    """The incidents, read once for each version of the data: every run moves it."""
 
     def __init__(self, database: Database, version: Callable[[], int], declared: Collection[str]) -> None:
         self._database = database
         self._declared = declared
         self._version = version
         self._lock = threading.Lock()
-        self._read: tuple[int, OfferTroubles] = (-1, {})
+        self._read: tuple[int, OfferIncidents] = (-1, {})
 
-    def current(self) -> OfferTroubles:
-        """The troubles of now. Raises DatabaseUnavailableError when they have to be read and cannot."""
+    def current(self) -> OfferIncidents:
+        """The incidents of now. Raises DatabaseUnavailableError when they have to be read and cannot."""
         version = self._version()
         with self._lock:
             if self._read[0] != version:
-                self._read = (version, read_troubles(self._database, self._declared))
+                self._read = (version, read_incidents(self._database, self._declared))
             return self._read[1]
 
 
-def trouble_with(tariff: Tariff, troubles: OfferTroubles) -> Trouble | None:
-    """The trouble of a tariff's offer."""
-    return troubles.get((tariff.supplier, tariff.offer))
+def incident_of_offer(tariff: Tariff, incidents: OfferIncidents) -> SourceIncident | None:
+    """The incident of a tariff's offer."""
+    return incidents.get((tariff.supplier, tariff.offer))

@@ -29,7 +29,7 @@ WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class RegisterRule:
     """When one register runs: on days of these kinds, at these hours.
 
     An empty set of months, weekdays (0 is Monday) or colours means any; no
@@ -62,7 +62,7 @@ class RegisterCalendar:
     """
 
     option: str
-    rules: tuple[Rule, ...]
+    rules: tuple[RegisterRule, ...]
     day_starts_min: int = 0
     source: str = ""
     applies_from: dt.date | None = None
@@ -175,16 +175,18 @@ def _refuse_unsaid(calendar: RegisterCalendar, home: Home) -> None:
         raise CalendarError(f"option {calendar.option} needs the weekday that the customer chose")
 
 
-def _concrete(rule: Rule, home: Home) -> Sequence[tuple[Rule, int | None]]:
+def _concrete(rule: RegisterRule, home: Home) -> Sequence[tuple[RegisterRule, int | None]]:
     """The rule itself, or once with the place of each entry of the home's off-peak hours."""
     return [(rule, place) for place in range(len(home.off_peak_hours))] if rule.off_peak else [(rule, None)]
 
 
-def _hours(rule: Rule, place: int | None, home: Home) -> tuple[HourRange, ...]:
+def _hours(rule: RegisterRule, place: int | None, home: Home) -> tuple[HourRange, ...]:
     return rule.hours if place is None else home.off_peak_hours[place].ranges
 
 
-def _cuts(calendar: RegisterCalendar, home: Home, rules: Sequence[tuple[Rule, int | None]]) -> Minutes:
+def _cuts(
+    calendar: RegisterCalendar, home: Home, rules: Sequence[tuple[RegisterRule, int | None]]
+) -> Minutes:
     """The minutes of the day at which a register or a day may change, midnight among them."""
     cuts = {0, calendar.day_starts_min}
     for rule, place in rules:
@@ -207,7 +209,7 @@ def _bounds(days: Minutes, cuts: Minutes, start_min: int, end_min: int) -> Minut
 def _table(
     calendar: RegisterCalendar,
     home: Home,
-    rules: Sequence[tuple[Rule, int | None]],
+    rules: Sequence[tuple[RegisterRule, int | None]],
     days: Minutes,
     cuts: Minutes,
 ) -> npt.NDArray[np.int64]:
@@ -256,7 +258,7 @@ def _entries(off_peak_hours: Sequence[OffPeakHours], days: Minutes, months: Minu
     return entries
 
 
-def _weekdays(rule: Rule, home: Home) -> list[int]:
+def _weekdays(rule: RegisterRule, home: Home) -> list[int]:
     if rule.chosen_weekday and home.chosen_weekday is not None:
         return [*rule.weekdays, home.chosen_weekday]
     return list(rule.weekdays)

@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 
 from openwatt.domain.bill import DAYS_PER_YEAR, Bill, make_bill, what_is_partial
 from openwatt.domain.calendar import RegisterCalendar
-from openwatt.domain.contract import Contract, DutyDays, PricePeriod, Prices, price_periods
+from openwatt.domain.contract import Contract, DutyDays, PriceBasis, PricePeriod, price_periods
 from openwatt.domain.duties import Duties
 from openwatt.domain.errors import BillError, CalendarError
 from openwatt.domain.legal_time import Span
@@ -162,7 +162,7 @@ class Comparison:
     """Contracts from the cheapest, whole totals first; those that could not be costed, with the reason."""
 
     span: Span
-    prices: Prices
+    prices: PriceBasis
     coverage: Coverage
     ranking: tuple[Ranked, ...]
     left_out: tuple[tuple[Contract, str], ...]
@@ -194,7 +194,7 @@ class ComparisonTerms:
     """How contracts are compared: the days, the prices, the day that is today, and the present contract."""
 
     span: Span
-    prices: Prices
+    prices: PriceBasis
     today: dt.date
     present: ContractKey | None = None
 

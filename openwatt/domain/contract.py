@@ -20,14 +20,14 @@ from openwatt.domain.legal_time import Span
 from openwatt.domain.tariff import OPTIONS, Tariff
 
 #: Prices as they were on each day, or today's on every day of the past.
-Prices = Literal["then", "now"]
+PriceBasis = Literal["then", "now"]
 #: The network formula whose fixed part CTA is taken on, as for the regulated tariff.
 TURPE_FORMULA = "CU4"
 _DUTIES = ("accise", "tcfe_local_max", "tva_kwh", "cta", "tva_subscription")
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PriceDocument:
     """Where a price was read: the document, its hash, and the page when there are several."""
 
     title: str
@@ -41,7 +41,7 @@ class SourcedTariff:
     """A tariff and the documents that say it."""
 
     tariff: Tariff
-    sources: tuple[Source, ...] = ()
+    sources: tuple[PriceDocument, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ class DutyDays:
 
 
 def price_periods(
-    contract: Contract, span: Span, duties: DutyDays, prices: Prices, today: dt.date
+    contract: Contract, span: Span, duties: DutyDays, prices: PriceBasis, today: dt.date
 ) -> tuple[PricePeriod, ...]:
     """The span cut wherever a price or a duty changes; with `now`, today's prices and duties on all of it.
 

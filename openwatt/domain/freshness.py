@@ -11,7 +11,7 @@ DataStatus = Literal["fresh", "verifying", "stale", "broken"]
 #: A source as a whole; `never` while no look at it went well and it is not broken yet.
 SourceStatus = Literal["fresh", "verifying", "stale", "broken", "never"]
 #: What a source's runs say against its offers: its document is doubted, or it fails again and again.
-Trouble = Literal["refused", "failing"]
+SourceIncident = Literal["refused", "failing"]
 
 FRESH_FOR = dt.timedelta(days=7)
 STALE_AFTER = dt.timedelta(days=14)
@@ -27,7 +27,7 @@ def data_status(
     on: dt.date,
     last_seen_at: dt.datetime,
     now: dt.datetime,
-    trouble: Trouble | None = None,
+    incident: SourceIncident | None = None,
 ) -> DataStatus:
     """Whether a tariff, shown as the one of the day `on`, may be out of date.
 
@@ -41,10 +41,10 @@ def data_status(
         return "stale"
     if tariff.applies_to is not None and tariff.applies_to < now.astimezone(PARIS).date():
         return "fresh"
-    if trouble == "failing":
+    if incident == "failing":
         return "broken"
     seen = _by_age(now - last_seen_at)
-    return "verifying" if seen == "fresh" and trouble == "refused" else seen
+    return "verifying" if seen == "fresh" and incident == "refused" else seen
 
 
 def next_status_change(
@@ -53,12 +53,12 @@ def next_status_change(
     on: dt.date,
     last_seen_at: dt.datetime,
     now: dt.datetime,
-    trouble: Trouble | None = None,
+    incident: SourceIncident | None = None,
 ) -> dt.datetime:
     """The first instant after `now` at which `data_status` of the same answers otherwise, or `NEVER`."""
 
     def status(at: dt.datetime) -> DataStatus:
-        return data_status(tariff, on=on, last_seen_at=last_seen_at, now=at, trouble=trouble)
+        return data_status(tariff, on=on, last_seen_at=last_seen_at, now=at, incident=incident)
 
     instants = [*_ages_of_change(last_seen_at)]
     if tariff.applies_to is not None and tariff.applies_to < dt.date.max:
@@ -67,31 +67,31 @@ def next_status_change(
 
 
 def source_status(
-    *, last_success_at: dt.datetime | None, trouble: Trouble | None, now: dt.datetime
+    *, last_success_at: dt.datetime | None, incident: SourceIncident | None, now: dt.datetime
 ) -> SourceStatus:
     """How far a source can be relied on, by its last success and by what its runs say since."""
-    if trouble == "failing":
+    if incident == "failing":
         return "broken"
     if last_success_at is None:
         return "never"
     seen = _by_age(now - last_success_at)
-    return "verifying" if seen == "fresh" and trouble == "refused" else seen
+    return "verifying" if seen == "fresh" and incident == "refused" else seen
 
 
 def next_source_status_change(
-    *, last_success_at: dt.datetime | None, trouble: Trouble | None, now: dt.datetime
+    *, last_success_at: dt.datetime | None, incident: SourceIncident | None, now: dt.datetime
 ) -> dt.datetime:
     """The first instant after `now` at which `source_status` of the same answers otherwise, or `NEVER`."""
     if last_success_at is None:
         return NEVER
 
     def status(at: dt.datetime) -> SourceStatus:
-        return source_status(last_success_at=last_success_at, trouble=trouble, now=at)
+        return source_status(last_success_at=last_success_at, incident=incident, now=at)
 
     return _next_change(status, [*_ages_of_change(last_success_at)], now)
 
 
-def trouble_of(*, refused: bool, failures_in_a_row: int) -> Trouble | None:
+def incident_of(*, refused: bool, failures_in_a_row: int) -> SourceIncident | None:
     """What the runs of a source say against it; `refused` when its newest one was."""
     if failures_in_a_row >= BROKEN_AFTER:
         return "failing"

@@ -7,7 +7,7 @@ from typing import Literal
 
 from openwatt.domain.tariff import Tariff
 
-Verdict = Literal["ok", "alert", "not_comparable"]
+GuardVerdict = Literal["ok", "alert", "not_comparable"]
 
 #: A figure further than this from the regulated one is more often misread than true.
 ALERT_BEYOND_PERCENT = Decimal(50)
@@ -42,7 +42,7 @@ class Difference:
 class Guard:
     """An offer's tariff compared with the regulated one, figure by figure, HT with HT and TTC with TTC."""
 
-    verdict: Verdict
+    verdict: GuardVerdict
     subscription_ht: Difference | None = None
     subscription_ttc: Difference | None = None
     prices_ht: Mapping[str, Difference]
@@ -62,7 +62,7 @@ def guard(tariff: Tariff, trve: Tariff | None) -> Guard:
         *prices_ht.values(),
         *prices_ttc.values(),
     ]
-    verdict: Verdict = "not_comparable"
+    verdict: GuardVerdict = "not_comparable"
     if found:
         verdict = "alert" if any(difference.alerts for difference in found) else "ok"
     return Guard(

@@ -8,7 +8,7 @@ from functools import partial
 from itertools import pairwise
 from statistics import median
 
-from openwatt.domain.reading import SUBSCRIPTION, Figure, Line, Tax
+from openwatt.domain.reading import SUBSCRIPTION, Disagreement, Figure, Line, Tax
 from openwatt.domain.tariff import OPTIONS, Tariff
 
 #: Market prices as a share of the regulated ones, seen on 21 sheets of 2022-2025 with room to spare.
@@ -19,8 +19,6 @@ BILL_RATIO = (Decimal("0.78"), Decimal("1.30"))
 _STEP_OFF, _STEP_OFF_AT_AN_END = Decimal("0.045"), Decimal("0.08")
 #: A home's yearly use per kVA for the comparison of whole bills, in kWh.
 _KWH_PER_KVA = 600
-
-Found = tuple[str, list[Line], str, str]
 
 
 class RegulatedTariffs:
@@ -94,7 +92,7 @@ def _amount(tariff: Tariff, meaning: str, tax: Tax) -> Decimal | None:
 
 def differences(
     lines: Sequence[Line], tariffs: RegulatedTariffs, *, regulated: bool, discounted: bool
-) -> Iterator[Found]:
+) -> Iterator[Disagreement]:
     """Where one option's dated rows are too far from the regulated tariff, or too near to it."""
     day = lines[0].first_day
     if regulated:
@@ -107,7 +105,7 @@ def differences(
         yield from _uneven(lines, tariffs, day)
 
 
-def _unequal(lines: Sequence[Line], tariffs: RegulatedTariffs, day: dt.date) -> Iterator[Found]:
+def _unequal(lines: Sequence[Line], tariffs: RegulatedTariffs, day: dt.date) -> Iterator[Disagreement]:
     """A regulated grid must be what the catalogue holds, to the last digit."""
     unknown = []
     for line in lines:
@@ -135,7 +133,7 @@ class _Compared:
     prices: list[tuple[str, Figure, Decimal]]
 
 
-def _far(lines: Sequence[Line], tariffs: RegulatedTariffs, day: dt.date, side: Tax) -> Iterator[Found]:
+def _far(lines: Sequence[Line], tariffs: RegulatedTariffs, day: dt.date, side: Tax) -> Iterator[Disagreement]:
     """Rows whose subscription, prices or whole bill no offer has ever had beside the regulated tariff."""
     option = lines[0].option
     same = tariffs.lately(day, option, 9) is not None
@@ -209,7 +207,7 @@ def _within(ratio: Decimal, bounds: tuple[Decimal, Decimal]) -> bool:
 
 def _decoys(
     lines: Sequence[Line], tariffs: RegulatedTariffs, day: dt.date, *, discounted: bool
-) -> Iterator[Found]:
+) -> Iterator[Disagreement]:
     """Columns said to be the regulated tariff's must be; a discounted offer's must not."""
     unlike: list[tuple[Line, str, Figure]] = []
     for line in lines:
@@ -239,7 +237,7 @@ def _decoys(
             yield "discount-missing", equal, "a discounted offer's prices equal the regulated tariff's", ""
 
 
-def _uneven(lines: Sequence[Line], tariffs: RegulatedTariffs, day: dt.date) -> Iterator[Found]:
+def _uneven(lines: Sequence[Line], tariffs: RegulatedTariffs, day: dt.date) -> Iterator[Disagreement]:
     """With one tax side alone, a subscription's steps must keep their proportion to the regulated ones."""
     rows = []
     for line in lines:

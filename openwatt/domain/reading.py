@@ -130,6 +130,11 @@ class Doubt:
     where: str
 
 
+#: What a check of lines against each other or against the law finds: the rule's name, the lines, what is
+#: wrong, and where the first figure stands.
+Disagreement = tuple[str, list[Line], str, str]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """All that was taken from one document.

@@ -9,14 +9,11 @@ from statistics import median
 
 from openwatt.domain.duties import Duties
 from openwatt.domain.errors import UnknownDutyError
-from openwatt.domain.reading import SUBSCRIPTION, Figure, Line
+from openwatt.domain.reading import SUBSCRIPTION, Disagreement, Figure, Line
 from openwatt.domain.tariff import OPTIONS
 
 #: The network formulas among which a supplier may choose for the CTA (law and TURPE 7, residential).
 FORMULAS = ("CU", "CU4", "MU4", "MUDT")
-
-#: What `disagreements` yields: the rule, the rows, what is wrong, where the first figure stands.
-Found = tuple[str, list[Line], str, str]
 
 #: Suppliers change the network formula at these powers only, as the regulated tariff does at 9 kVA.
 _LIMITS_KVA = (9, 12, 18)
@@ -28,7 +25,9 @@ _EXACT = Decimal("0.56")
 _SLACK = Decimal("0.02")
 
 
-def disagreements(lines: Sequence[Line], duties: Duties, *, ht_rounded: bool = False) -> Iterator[Found]:
+def disagreements(
+    lines: Sequence[Line], duties: Duties, *, ht_rounded: bool = False
+) -> Iterator[Disagreement]:
     """Where HT and TTC of one option's rows cannot both be right, on the day the rows begin.
 
     Every line must be dated. A printed HT price is the one that contracts bill,
@@ -49,7 +48,7 @@ def disagreements(lines: Sequence[Line], duties: Duties, *, ht_rounded: bool = F
         yield "duties-unknown", pairs, f"{error}: add it to the catalogue, then read again", ""
 
 
-def _prices(lines: Sequence[Line], duties: Duties, *, ht_rounded: bool) -> Iterator[Found]:
+def _prices(lines: Sequence[Line], duties: Duties, *, ht_rounded: bool) -> Iterator[Disagreement]:
     for register in OPTIONS[lines[0].option]:
         wrong = []
         expected = Decimal(0)
@@ -92,7 +91,7 @@ class _Row:
         return self.errors[formula] <= self.allowed
 
 
-def _subscriptions(lines: Sequence[Line], duties: Duties) -> Iterator[Found]:
+def _subscriptions(lines: Sequence[Line], duties: Duties) -> Iterator[Disagreement]:
     rows: list[_Row] = []
     unknown: list[tuple[Line, Decimal]] = []
     for line in lines:
@@ -117,7 +116,7 @@ def _subscriptions(lines: Sequence[Line], duties: Duties) -> Iterator[Found]:
     yield from _uneven(unknown, duties)
 
 
-def _off_the_formulas(rows: Sequence[_Row], duties: Duties) -> Iterator[Found]:
+def _off_the_formulas(rows: Sequence[_Row], duties: Duties) -> Iterator[Disagreement]:
     """Rows that their neighbours' formula does not explain, or that alone need more than half a cent."""
     wrong: list[tuple[_Row, str]] = []
     kept: list[tuple[_Row, str]] = []
@@ -170,7 +169,7 @@ def _turpe(duties: Duties, formula: str, power_kva: int, on: dt.date) -> Decimal
     return at_3 + (at_9 - at_3) * (power_kva - 3) / 6
 
 
-def _uneven(rows: Sequence[tuple[Line, Decimal]], duties: Duties) -> Iterator[Found]:
+def _uneven(rows: Sequence[tuple[Line, Decimal]], duties: Duties) -> Iterator[Disagreement]:
     """Without the network's amounts: what is left for the CTA must still rise evenly with the power."""
     if not rows:
         return

@@ -25,7 +25,7 @@ class Entry(NamedTuple):
     fault: str = ""
 
 
-class Source(Protocol):
+class HomeSource(Protocol):
     """Where homes come from; it goes to worker processes, so it holds no open file."""
 
     @property

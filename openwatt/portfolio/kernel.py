@@ -15,7 +15,7 @@ import numpy as np
 from openwatt.domain.bill import DAYS_PER_YEAR, what_is_partial
 from openwatt.domain.calendar import UNKNOWN, Timeline
 from openwatt.domain.comparison import ContractTotal, PricedCalendar, PricedContract
-from openwatt.domain.contract import Contract, Prices
+from openwatt.domain.contract import Contract, PriceBasis
 from openwatt.domain.errors import BillError, CalendarError, OpenWattError
 from openwatt.domain.homes import totals_of_homes
 from openwatt.domain.legal_time import Minutes, Span
@@ -29,7 +29,7 @@ from openwatt.portfolio.prepared import laid_out, priced_span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PortfolioQuestion:
+class PortfolioTerms:
     """What is asked of every home: by which market, prices, the day that is today, and the days.
 
     Without `start` or `end`, each home's own whole days count. `top` keeps the
@@ -37,7 +37,7 @@ class PortfolioQuestion:
     """
 
     market: PortfolioMarket
-    prices: Prices
+    prices: PriceBasis
     now: dt.datetime
     today: dt.date
     start: dt.date | None = None
@@ -67,7 +67,7 @@ class MeteredHome(NamedTuple):
     measured: bytes | LoadCurve | Unreadable
 
 
-class Row(NamedTuple):
+class HomeRow(NamedTuple):
     """One home and contract; a home that failed has one row without contract, its `reason` says why.
 
     Days exclude the end. Amounts are in EUR, rounded to the cent, the rest exact.
@@ -116,21 +116,21 @@ class _HomeGroup:
         )
 
 
-def bill_homes(batch: Iterable[MeteredHome], question: PortfolioQuestion) -> list[Row]:
+def bill_homes(batch: Iterable[MeteredHome], terms: PortfolioTerms) -> list[HomeRow]:
     """The rows of each home, in the order of the batch, contracts from the cheapest as `compare` ranks them.
 
     Nothing that is wrong with a home is raised: it becomes the home's only row.
     """
-    rows: dict[int, list[Row]] = {}
+    rows: dict[int, list[HomeRow]] = {}
     groups: dict[tuple[HomeSetting, Span, int], list[_HomeGroup]] = {}
     for place, home in enumerate(batch):
         try:
-            curve, span = _curve_and_span(home, question)
+            curve, span = _curve_and_span(home, terms)
         except OpenWattError as error:
-            rows[place] = [Row(home.home, reason=str(error))]
+            rows[place] = [HomeRow(home.home, reason=str(error))]
             continue
         except Exception as fault:  # noqa: BLE001 (a fault of a reader is one home's, not the portfolio's)
-            rows[place] = [Row(home.home, reason=f"a fault of the reader: {type(fault).__name__}")]
+            rows[place] = [HomeRow(home.home, reason=f"a fault of the reader: {type(fault).__name__}")]
             continue
         candidates = groups.setdefault((home.setting, span, len(curve.starts_min)), [])
         group = next((one for one in candidates if one.takes(curve)), None)
@@ -142,24 +142,24 @@ def bill_homes(batch: Iterable[MeteredHome], question: PortfolioQuestion) -> lis
         group.energies.append(curve.energies)
     for candidates in groups.values():
         for group in candidates:
-            rows.update(zip(group.places, _bill_group(group, question), strict=True))
+            rows.update(zip(group.places, _bill_group(group, terms), strict=True))
     return [row for place in sorted(rows) for row in rows[place]]
 
 
-def _curve_and_span(home: MeteredHome, question: PortfolioQuestion) -> tuple[LoadCurve, Span]:
+def _curve_and_span(home: MeteredHome, terms: PortfolioTerms) -> tuple[LoadCurve, Span]:
     if isinstance(home.measured, Unreadable):
         raise BillError(home.measured.reason)
     if home.setting.power_kva is None:
         raise BillError("its subscribed power is not said: give --power-kva, or a line in the file of homes")
     curve = home.measured
     if isinstance(curve, bytes):
-        curve = read_load_curve(curve, question.now)
-    return curve, curve.span(question.start, question.end)
+        curve = read_load_curve(curve, terms.now)
+    return curve, curve.span(terms.start, terms.end)
 
 
-def _bill_group(group: _HomeGroup, question: PortfolioQuestion) -> Iterator[list[Row]]:
+def _bill_group(group: _HomeGroup, terms: PortfolioTerms) -> Iterator[list[HomeRow]]:
     power_kva = group.setting.power_kva or 0
-    priced = priced_span(question.market, group.span, power_kva, question.prices, question.today)
+    priced = priced_span(terms.market, group.span, power_kva, terms.prices, terms.today)
     timelines = laid_out(priced, group.span, group.setting.off_peak_hours)
     costable = [
         _CostableCalendar(calendar, matrix, timeline)
@@ -173,12 +173,12 @@ def _bill_group(group: _HomeGroup, question: PortfolioQuestion) -> Iterator[list
     if not costable:
         reasons = "; ".join(dict.fromkeys(reason for _, reason in left_out)) or "there is none"
         reason = f"no contract can be costed: {reasons}"
-        yield from ([Row(home, power_kva=power_kva, reason=reason)] for home in group.homes)
+        yield from ([HomeRow(home, power_kva=power_kva, reason=reason)] for home in group.homes)
         return
     costs = totals_of_homes(
         group.grid, np.stack(group.energies), [(one.timeline, one.matrix) for one in costable]
     )
-    ranking = _Ranking(group, costable, left_out, priced.denominator, question.top)
+    ranking = _Ranking(group, costable, left_out, priced.denominator, terms.top)
     for number, home in enumerate(group.homes):
         yield ranking.rows(home, group.energies[number], [cost[number].tolist() for cost in costs])
 
@@ -215,11 +215,11 @@ class _Ranking:
         self.span_bounds = np.array([group.span.start_min, group.span.end_min], dtype=np.int64)
         self.partial: dict[tuple[PricedContract, int], str | None] = {}
 
-    def rows(self, home: str, energies: Minutes, costs: Sequence[Sequence[int]]) -> list[Row]:
+    def rows(self, home: str, energies: Minutes, costs: Sequence[Sequence[int]]) -> list[HomeRow]:
         """The home's rows: whole totals first, from the cheapest, then what could not be costed."""
         curve = LoadCurve(self.grid.starts_min, self.grid.steps_min, energies)
         before = curve.energies_before(self.span_bounds)
-        common = Row(
+        common = HomeRow(
             home,
             start=self.span.start,
             end=self.span.end,
@@ -244,7 +244,7 @@ class _Ranking:
                 ttc = ContractTotal(priced, totals[column] * scale, unknown)
                 yield _Costed(ttc, totals[size + column] * scale)
 
-    def _row(self, common: Row, one: _Costed, regulated: Mapping[str, ContractTotal[int]]) -> Row:
+    def _row(self, common: HomeRow, one: _Costed, regulated: Mapping[str, ContractTotal[int]]) -> HomeRow:
         total, contract = one.total, one.total.priced.contract
         regulated_ttc = total.comparable(regulated.get(contract.option))
         saving = None if regulated_ttc is None else regulated_ttc - total.ttc
@@ -277,7 +277,7 @@ class _Ranking:
         return self.partial[key]
 
 
-def _uncosted(common: Row, contract: Contract, reason: str) -> Row:
+def _uncosted(common: HomeRow, contract: Contract, reason: str) -> HomeRow:
     supplier, offer, option, power_kva = contract.key
     return common._replace(supplier=supplier, offer=offer, option=option, power_kva=power_kva, reason=reason)
 

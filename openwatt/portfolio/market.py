@@ -33,13 +33,13 @@ class PortfolioMarket:
     @cached_property
     def edition(self) -> str:
         """A hash of all that bills rest on, the same in every process and run."""
-        held = (
+        content = (
             self.market.contracts,
             sorted(self.market.regulated),
             self.market.duties,
             sorted((option, sorted(days.items())) for option, days in self.colours.items()),
         )
-        return hashlib.sha256(repr(held).encode()).hexdigest()
+        return hashlib.sha256(repr(content).encode()).hexdigest()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PortfolioMarket) and self.edition == other.edition

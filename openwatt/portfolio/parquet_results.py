@@ -8,7 +8,7 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from openwatt.portfolio.kernel import Row
+from openwatt.portfolio.kernel import HomeRow
 
 _EUR = pa.decimal128(14, 2)
 _KINDS: dict[str, pa.DataType] = {
@@ -31,13 +31,13 @@ _KINDS: dict[str, pa.DataType] = {
     "present_half_hours": pa.int64(),
     "reason": pa.string(),
 }
-SCHEMA = pa.schema([(name, _KINDS[name]) for name in Row._fields])
+SCHEMA = pa.schema([(name, _KINDS[name]) for name in HomeRow._fields])
 
 
 class ParquetResults:
     """Parquet with one row group a part."""
 
-    def part(self, rows: Sequence[Row]) -> bytes:
+    def part(self, rows: Sequence[HomeRow]) -> bytes:
         """A Parquet file of its own."""
         columns = [
             pa.array(list(cells), kind)

@@ -8,7 +8,7 @@ from math import lcm
 
 from openwatt.domain.calendar import Home, Timeline, lay_out
 from openwatt.domain.comparison import ComparisonTerms, PricedCalendar, price_contracts
-from openwatt.domain.contract import Contract, PricePeriod, Prices
+from openwatt.domain.contract import Contract, PriceBasis, PricePeriod
 from openwatt.domain.errors import CalendarError
 from openwatt.domain.legal_time import Span
 from openwatt.domain.off_peak import OffPeakHours
@@ -31,7 +31,7 @@ class PricedSpan:
 
 @lru_cache(maxsize=64)
 def priced_span(
-    market: PortfolioMarket, span: Span, power_kva: int, prices: Prices, today: dt.date
+    market: PortfolioMarket, span: Span, power_kva: int, prices: PriceBasis, today: dt.date
 ) -> PricedSpan:
     """The contracts of a power, priced over a span; the most recent are cached."""
     contracts = [one for one in market.market.contracts if one.power_kva == power_kva]

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from openwatt.portfolio.errors import PortfolioError, need_pyarrow
-from openwatt.portfolio.kernel import Row
+from openwatt.portfolio.kernel import HomeRow
 
 
 class Results(Protocol):
     """One form of results; it goes to worker processes."""
 
-    def part(self, rows: Sequence[Row]) -> bytes:
+    def part(self, rows: Sequence[HomeRow]) -> bytes:
         """Some rows as they are kept until all are there."""
 
     def join(self, parts: Iterable[Path], stream: BinaryIO) -> None:
@@ -24,13 +24,13 @@ class Results(Protocol):
 class CsvResults:
     """RFC 4180 in UTF-8 with a header; what is not known is empty."""
 
-    def part(self, rows: Sequence[Row]) -> bytes:
+    def part(self, rows: Sequence[HomeRow]) -> bytes:
         """Lines without header."""
         return _csv([_words(row) for row in rows])
 
     def join(self, parts: Iterable[Path], stream: BinaryIO) -> None:
         """The header and every part."""
-        stream.write(_csv([Row._fields]))
+        stream.write(_csv([HomeRow._fields]))
         for path in parts:
             with path.open("rb") as part:
                 shutil.copyfileobj(part, stream)
@@ -58,5 +58,5 @@ def _csv(lines: Iterable[Sequence[object]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _words(row: Row) -> Sequence[object]:
+def _words(row: HomeRow) -> Sequence[object]:
     return [str(cell).lower() if isinstance(cell, bool) else cell for cell in row]

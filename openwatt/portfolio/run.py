@@ -1,4 +1,4 @@
-"""The local run: homes cut into parts, parts billed over processes, kept, and joined at the end."""
+"""The local run: homes cut into parts, parts billed in processes and written, all joined at the end."""
 
 import hashlib
 import multiprocessing
@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 from openwatt import __version__
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.folder import Entry, Source, cut, fingerprint, printable
-from openwatt.portfolio.kept import Kept, KeptPart, held, write_whole
-from openwatt.portfolio.kernel import HomeSetting, MeteredHome, PortfolioQuestion, bill_homes
+from openwatt.portfolio.folder import Entry, HomeSource, cut, fingerprint, printable
+from openwatt.portfolio.kernel import HomeSetting, MeteredHome, PortfolioTerms, bill_homes
+from openwatt.portfolio.parts_folder import FinishedPart, PartsFolder, locked_parts_folder, write_whole
 from openwatt.portfolio.results import Results, results_for
 
 _MOST_HOMES_PER_PART = 64
@@ -28,43 +28,45 @@ _MOST_HOMES_PER_PART = 64
 _PARTS_PER_JOB = 8
 #: Parts handed out beyond those in work; the rest wait unread.
 _AHEAD = 2
-#: What a run tells: the homes done of all, and how many of them failed.
-Told = Callable[[int, int, int], None]
+#: Called at each part with the homes done of all, and how many of them failed.
+ReportProgress = Callable[[int, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portfolio:
-    """Homes and what is asked of them; `settings` says what differs from the `default` setting."""
+    """Homes and the terms of their bills; `settings` says what differs from the `default` setting."""
 
-    source: Source
-    question: PortfolioQuestion
+    source: HomeSource
+    terms: PortfolioTerms
     default: HomeSetting
     settings: Mapping[str, HomeSetting]
 
 
-class Outcome(NamedTuple):
-    """How a run ended; `resumed` homes were an earlier one's, `strangers` have settings only."""
+class PortfolioResult(NamedTuple):
+    """How a run ended; `resumed` homes were an earlier one's, `unknown_homes` have settings only."""
 
     homes: int
     failed: int
     rows: int
     resumed: int
-    strangers: int
+    unknown_homes: int
 
 
 class _Task(NamedTuple):
     """All that a process needs for one part."""
 
     number: int
-    source: Source
+    source: HomeSource
     entries: Sequence[Entry]
     settings: Sequence[HomeSetting]
-    question: PortfolioQuestion
+    terms: PortfolioTerms
     results: Results
     folder: Path
 
 
-def bill_portfolio(portfolio: Portfolio, out: Path, *, jobs: int, resume: bool, told: Told) -> Outcome:
+def bill_portfolio(
+    portfolio: Portfolio, out: Path, *, jobs: int, resume: bool, report: ReportProgress
+) -> PortfolioResult:
     """Bills every home and writes all rows to `out`, whose ending says the form.
 
     Ended in any way before that, it leaves the parts that are done beside `out`,
@@ -74,22 +76,22 @@ def bill_portfolio(portfolio: Portfolio, out: Path, *, jobs: int, resume: bool, 
     Raises:
         PortfolioError: when `out` cannot be written or another run writes it, when
             parts of an earlier run lie there and `resume` is not said, or when they
-            are of other homes or of another question.
+            are of other homes or on other terms.
     """
     results = results_for(out)
-    with held(out) as kept:
+    with locked_parts_folder(out) as parts_folder:
         entries = portfolio.source.entries()
         if not entries:
             raise PortfolioError("there is no home to bill")
-        asked = _asked(portfolio, entries)
-        manifest = _agreed(kept, asked, resume=resume)
+        conditions = _conditions(portfolio, entries)
+        manifest = _manifest_to_resume(parts_folder, conditions, resume=resume)
         if manifest is None:
             per_part = max(1, min(_MOST_HOMES_PER_PART, len(entries) // (jobs * _PARTS_PER_JOB)))
-            manifest = {**asked, "homes_per_part": per_part, "today": str(portfolio.question.today)}
-            kept.start(manifest)
-        question = replace(portfolio.question, today=date.fromisoformat(manifest["today"]))
+            manifest = {**conditions, "homes_per_part": per_part, "today": str(portfolio.terms.today)}
+            parts_folder.start(manifest)
+        terms = replace(portfolio.terms, today=date.fromisoformat(manifest["today"]))
         parts = cut(entries, manifest["homes_per_part"], portfolio.source.part_size)
-        done = kept.done()
+        done = parts_folder.done()
         resumed = sum(part.homes for part in done.values())
         tasks = (
             _Task(
@@ -97,45 +99,45 @@ def bill_portfolio(portfolio: Portfolio, out: Path, *, jobs: int, resume: bool, 
                 portfolio.source,
                 part,
                 [portfolio.settings.get(printable(entry.home), portfolio.default) for entry in part],
-                question,
+                terms,
                 results,
-                kept.folder,
+                parts_folder.folder,
             )
             for number, part in enumerate(parts)
             if number not in done
         )
-        total = _count(done.values(), _billed(tasks, jobs), len(entries), told)
-        kept.join(results.join, len(parts))
-    strangers = len(portfolio.settings.keys() - {printable(entry.home) for entry in entries})
-    return Outcome(*total, resumed, strangers)
+        total = _count(done.values(), _billed(tasks, jobs), len(entries), report)
+        parts_folder.join(results.join, len(parts))
+    unknown_homes = len(portfolio.settings.keys() - {printable(entry.home) for entry in entries})
+    return PortfolioResult(*total, resumed, unknown_homes)
 
 
 def _count(
-    done: Iterable[KeptPart], coming: Iterable[KeptPart], homes: int, told: Told
+    done: Iterable[FinishedPart], coming: Iterable[FinishedPart], homes: int, report: ReportProgress
 ) -> tuple[int, int, int]:
-    """Homes, failed homes and rows of all parts, told at every part."""
+    """Homes, failed homes and rows of all parts, reported at every part."""
     total = [sum(numbers) for numbers in zip((0, 0, 0), *(part[1:] for part in done), strict=True)]
-    told(total[0], homes, total[1])
+    report(total[0], homes, total[1])
     for part in coming:
         total = [before + more for before, more in zip(total, part[1:], strict=True)]
-        told(total[0], homes, total[1])
+        report(total[0], homes, total[1])
     return total[0], total[1], total[2]
 
 
-def _asked(portfolio: Portfolio, entries: Sequence[Entry]) -> dict[str, Any]:
+def _conditions(portfolio: Portfolio, entries: Sequence[Entry]) -> dict[str, Any]:
     """What must be the same for a run to go on from another's parts."""
-    question = portfolio.question
+    terms = portfolio.terms
     settings = hashlib.sha256(repr((portfolio.default, sorted(portfolio.settings.items()))).encode())
     return {
         "openwatt": __version__,
-        "market": question.market.edition,
+        "market": terms.market.edition,
         "homes": len(entries),
         "homes_sha256": fingerprint(entries, portfolio.source.version),
         "settings_sha256": settings.hexdigest(),
-        "prices": question.prices,
-        "start": None if question.start is None else str(question.start),
-        "end": None if question.end is None else str(question.end),
-        "top": question.top,
+        "prices": terms.prices,
+        "start": None if terms.start is None else str(terms.start),
+        "end": None if terms.end is None else str(terms.end),
+        "top": terms.top,
     }
 
 
@@ -152,28 +154,30 @@ _WORDS = {
 }
 
 
-def _agreed(kept: Kept, asked: Mapping[str, Any], *, resume: bool) -> dict[str, Any] | None:
+def _manifest_to_resume(
+    parts_folder: PartsFolder, conditions: Mapping[str, Any], *, resume: bool
+) -> dict[str, Any] | None:
     """The manifest to go on with, None when there is nothing to go on from."""
-    manifest = kept.manifest()
-    done = kept.done()
+    manifest = parts_folder.manifest()
+    done = parts_folder.done()
     if manifest is None or not done:
         return None
     if not resume:
         homes = sum(part.homes for part in done.values())
         raise PortfolioError(
-            f"{homes} homes of an unfinished run lie in {kept.folder}: "
-            "add --resume to go on from them, or delete that folder to start anew"
+            f"{homes} homes of an unfinished run lie in {parts_folder.folder}: "
+            "add --resume to go on from them, or delete that folder to start again"
         )
-    others = [words for key, words in _WORDS.items() if manifest.get(key) != asked[key]]
+    others = [words for key, words in _WORDS.items() if manifest.get(key) != conditions[key]]
     if others:
         raise PortfolioError(
-            f"the unfinished run in {kept.folder} was of {', '.join(others)}: "
-            "ask the same again, or delete that folder to start anew"
+            f"the unfinished run in {parts_folder.folder} was of {', '.join(others)}: "
+            "ask the same again, or delete that folder to start again"
         )
     return manifest
 
 
-def _billed(tasks: Iterator[_Task], jobs: int) -> Iterator[KeptPart]:
+def _billed(tasks: Iterator[_Task], jobs: int) -> Iterator[FinishedPart]:
     """Each part as it is done; the caller's end cancels what has not begun and waits for what has."""
     if jobs == 1:
         yield from map(_bill_part, tasks)
@@ -242,14 +246,14 @@ def _become_worker() -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _bill_part(task: _Task) -> KeptPart:
+def _bill_part(task: _Task) -> FinishedPart:
     """Bills one part and keeps its rows."""
     measured = task.source.read(task.entries)
     homes = (
         MeteredHome(printable(entry.home), setting, one)
         for entry, setting, one in zip(task.entries, task.settings, measured, strict=True)
     )
-    rows = bill_homes(homes, task.question)
-    part = KeptPart(task.number, len(task.entries), sum(row.failed for row in rows), len(rows))
+    rows = bill_homes(homes, task.terms)
+    part = FinishedPart(task.number, len(task.entries), sum(row.failed for row in rows), len(rows))
     write_whole(task.folder / part.name, task.results.part(rows))
     return part

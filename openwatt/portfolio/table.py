@@ -37,7 +37,7 @@ _APART = "its rows do not lie together: sort the table by home and start"
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ParquetTable:
     """A Parquet file whose rows of one home lie together; `now` tells which of them lie in the future.
 
     A row is the energy, in Wh, of one step from an instant; nulls in `wh` are steps

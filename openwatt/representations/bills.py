@@ -14,7 +14,7 @@ from openwatt.comparison.answer import CustomerAnswer
 from openwatt.comparison.question import ASSUMPTIONS, CustomerQuestion
 from openwatt.domain.bill import Bill, EnergyLine, SubscriptionLine, to_cents, to_kwh
 from openwatt.domain.comparison import Comparison, Ranked
-from openwatt.domain.contract import Contract, Source
+from openwatt.domain.contract import Contract, PriceDocument
 from openwatt.domain.legal_time import Span, instant_of
 from openwatt.domain.load_curve import Coverage, Finding
 from openwatt.domain.usage import RegisterTotals
@@ -114,7 +114,7 @@ class PriceSource(Struct, frozen=True, kw_only=True):
     page: int | None
 
     @classmethod
-    def each(cls, sources: Iterable[Source]) -> list[Self]:
+    def each(cls, sources: Iterable[PriceDocument]) -> list[Self]:
         """The items of some sources, each document once."""
         return [
             cls(title=one.title, url=one.url, document_sha256=one.document_sha256, page=one.page)

@@ -11,8 +11,8 @@ from typing import Annotated, Literal, Self
 
 from msgspec import Meta, Struct
 
-from openwatt.domain.freshness import DataStatus, Trouble, data_status
-from openwatt.domain.guards import Difference, Guard, Verdict
+from openwatt.domain.freshness import DataStatus, SourceIncident, data_status
+from openwatt.domain.guards import Difference, Guard, GuardVerdict
 from openwatt.domain.legal_time import PARIS
 from openwatt.store.tariffs import Document, PublishedTariff
 from openwatt.store.tempo import TempoDay
@@ -77,11 +77,11 @@ class TariffItem(Struct, frozen=True, kw_only=True):
         *,
         on: dt.date,
         now: dt.datetime,
-        troubles: Mapping[tuple[str, str], Trouble] = MappingProxyType({}),
+        incidents: Mapping[tuple[str, str], SourceIncident] = MappingProxyType({}),
     ) -> Self:
         """The item of a published tariff, shown as the one of the day `on` by somebody who looks at `now`.
 
-        `troubles` are those of offers by supplier and name.
+        `incidents` are those of offers by supplier and name.
         """
         tariff = published.tariff
         return cls(
@@ -103,7 +103,7 @@ class TariffItem(Struct, frozen=True, kw_only=True):
                 on=on,
                 last_seen_at=published.last_seen_at,
                 now=now,
-                trouble=troubles.get((tariff.supplier, tariff.offer)),
+                incident=incidents.get((tariff.supplier, tariff.offer)),
             ),
             observed_at=published.observed_at,
             last_seen_at=published.last_seen_at,
@@ -239,7 +239,7 @@ class GuardItem(Struct, frozen=True, kw_only=True):
     option: str
     power_kva: int
     verdict: Annotated[
-        Verdict,
+        GuardVerdict,
         Meta(
             description="`alert` when a figure is more than 50 % away from the regulated one; "
             "`not_comparable` where there is no regulated tariff of this option and power on that day."

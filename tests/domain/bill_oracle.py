@@ -6,7 +6,7 @@ from decimal import Context, Decimal, localcontext
 from fractions import Fraction
 from zoneinfo import ZoneInfo
 
-from openwatt.domain.calendar import Home, RegisterCalendar, Rule
+from openwatt.domain.calendar import Home, RegisterCalendar, RegisterRule
 from openwatt.domain.contract import Contract
 from openwatt.domain.legal_time import Span
 from openwatt.domain.load_curve import LoadCurve
@@ -48,7 +48,7 @@ def register_of(calendar: RegisterCalendar, home: Home, clock: dt.datetime) -> s
     return None
 
 
-def fits(rule: Rule, home: Home, option: str, day: dt.date) -> bool:
+def fits(rule: RegisterRule, home: Home, option: str, day: dt.date) -> bool:
     weekdays = set(rule.weekdays) | ({home.chosen_weekday} if rule.chosen_weekday else set())
     if weekdays and day.weekday() not in weekdays:
         return False
@@ -59,7 +59,7 @@ def fits(rule: Rule, home: Home, option: str, day: dt.date) -> bool:
     return during(day, rule.applies_from, rule.applies_to)
 
 
-def hours_fit(rule: Rule, home: Home, day: dt.date, minute: int) -> bool:
+def hours_fit(rule: RegisterRule, home: Home, day: dt.date, minute: int) -> bool:
     if not rule.off_peak:
         return not rule.hours or inside(rule.hours, minute)
     hours = None

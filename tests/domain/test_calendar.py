@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from openwatt.catalogue.calendars import calendar_for
-from openwatt.domain.calendar import Home, RegisterCalendar, Rule, Timeline, lay_out
+from openwatt.domain.calendar import Home, RegisterCalendar, RegisterRule, Timeline, lay_out
 from openwatt.domain.errors import CalendarError, SpanError
 from openwatt.domain.legal_time import PARIS, Span, day_number, minutes_of
 from openwatt.domain.off_peak import HourRange, parse_off_peak_hours
@@ -193,7 +193,10 @@ def test_a_calendar_that_contradicts_itself_names_every_fault() -> None:
     with pytest.raises(CalendarError) as refusal:
         RegisterCalendar(
             option="HPHC",
-            rules=(Rule(register="HX", off_peak=True), Rule(register="HC", hours=(HourRange(0, 60),))),
+            rules=(
+                RegisterRule(register="HX", off_peak=True),
+                RegisterRule(register="HC", hours=(HourRange(0, 60),)),
+            ),
             day_starts_min=360,
         )
     assert "HX is no register of HPHC; no rule names HP; a home's off-peak hours" in str(refusal.value)

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openwatt.domain.bill import make_bill
-from openwatt.domain.calendar import Home, RegisterCalendar, Rule, lay_out
+from openwatt.domain.calendar import Home, RegisterCalendar, RegisterRule, lay_out
 from openwatt.domain.contract import Contract, DutyDays, PricePeriod, SourcedTariff, price_periods
 from openwatt.domain.duties import Duties
 from openwatt.domain.legal_time import Span, local_minutes
@@ -59,7 +59,7 @@ def calendars(draw: st.DrawFn, span: Span) -> RegisterCalendar:
     for register in registers:
         uses_off_peak = not shifted and draw(st.booleans())
         rules.append(
-            Rule(
+            RegisterRule(
                 register=register,
                 hours=() if uses_off_peak else tuple(draw(st.lists(ranges, max_size=2))),
                 off_peak=uses_off_peak,
@@ -209,7 +209,7 @@ def test_totals_beyond_64_bits_are_exact_too() -> None:
         prices_eur_per_kwh_ttc={"BASE": Decimal("0.20161234")},
     )
     contract = Contract("S", "O", "BASE", 6, (SourcedTariff(tariff),))
-    calendar = RegisterCalendar(option="BASE", rules=(Rule(register="BASE"),))
+    calendar = RegisterCalendar(option="BASE", rules=(RegisterRule(register="BASE"),))
     usage = measure(curve, lay_out(calendar, Home(), span.start_min, span.end_min), span)
     (total,) = price_matrix([(contract, periods_of(contract, span))], ("BASE",)).totals(usage)
     # 10^13 W·min are 10^9 / 6 kWh; a day of 182.50 a year is 0.50.

@@ -8,13 +8,13 @@ import pytest
 from openwatt.domain.freshness import (
     NEVER,
     DataStatus,
+    SourceIncident,
     SourceStatus,
-    Trouble,
     data_status,
+    incident_of,
     next_source_status_change,
     next_status_change,
     source_status,
-    trouble_of,
 )
 from openwatt.domain.tariff import Tariff
 
@@ -38,7 +38,7 @@ def tariff(applies_to: dt.date | None) -> Tariff:
 
 
 @pytest.mark.parametrize(
-    ("days", "trouble", "status"),
+    ("days", "incident", "status"),
     [
         (0, None, "fresh"),
         (7, None, "fresh"),
@@ -52,25 +52,25 @@ def tariff(applies_to: dt.date | None) -> Tariff:
     ],
 )
 def test_a_tariff_in_force_is_judged_by_its_last_sight_and_its_source(
-    days: int, trouble: Trouble | None, status: DataStatus
+    days: int, incident: SourceIncident | None, status: DataStatus
 ) -> None:
     seen = NOW - dt.timedelta(days=days)
     for applies_to in (None, TODAY):
-        found = data_status(tariff(applies_to), on=TODAY, last_seen_at=seen, now=NOW, trouble=trouble)
+        found = data_status(tariff(applies_to), on=TODAY, last_seen_at=seen, now=NOW, incident=incident)
         assert found == status
-    assert source_status(last_success_at=seen, trouble=trouble, now=NOW) == status
+    assert source_status(last_success_at=seen, incident=incident, now=NOW) == status
 
 
-@pytest.mark.parametrize("trouble", [None, "refused", "failing"])
-def test_a_period_that_is_over_does_not_depend_on_its_source(trouble: Trouble | None) -> None:
+@pytest.mark.parametrize("incident", [None, "refused", "failing"])
+def test_a_period_that_is_over_does_not_depend_on_its_source(incident: SourceIncident | None) -> None:
     over = tariff(dt.date(2026, 7, 31))
     long_ago = NOW - dt.timedelta(days=300)
     for on, status in ((dt.date(2026, 7, 1), "fresh"), (TODAY, "stale")):
-        assert data_status(over, on=on, last_seen_at=long_ago, now=NOW, trouble=trouble) == status
+        assert data_status(over, on=on, last_seen_at=long_ago, now=NOW, incident=incident) == status
 
 
 @pytest.mark.parametrize(
-    ("refused", "failures", "trouble", "status"),
+    ("refused", "failures", "incident", "status"),
     [
         (False, 0, None, "never"),
         (True, 1, "refused", "never"),
@@ -80,36 +80,36 @@ def test_a_period_that_is_over_does_not_depend_on_its_source(trouble: Trouble | 
     ],
 )
 def test_three_failures_in_a_row_break_a_source(
-    *, refused: bool, failures: int, trouble: Trouble | None, status: SourceStatus
+    *, refused: bool, failures: int, incident: SourceIncident | None, status: SourceStatus
 ) -> None:
-    assert trouble_of(refused=refused, failures_in_a_row=failures) == trouble
-    assert source_status(last_success_at=None, trouble=trouble, now=NOW) == status
+    assert incident_of(refused=refused, failures_in_a_row=failures) == incident
+    assert source_status(last_success_at=None, incident=incident, now=NOW) == status
 
 
 #: Among them the day of a clock change.
 ENDS = [None, TODAY, dt.date(2026, 10, 25), dt.date(2026, 11, 30), dt.date.max]
 
 
-@pytest.mark.parametrize("trouble", [None, "refused", "failing"])
+@pytest.mark.parametrize("incident", [None, "refused", "failing"])
 @pytest.mark.parametrize("applies_to", ENDS)
 @pytest.mark.parametrize("on", [dt.date(2026, 10, 1), TODAY, dt.date(2026, 12, 24)])
 def test_the_next_change_of_a_status_is_neither_missed_nor_invented(
-    applies_to: dt.date | None, on: dt.date, trouble: Trouble | None
+    applies_to: dt.date | None, on: dt.date, incident: SourceIncident | None
 ) -> None:
     end, moment = dt.datetime(2026, 12, 20, tzinfo=dt.UTC), dt.timedelta.resolution
     for seen in (dt.datetime(2026, 10, 20, 3, tzinfo=dt.UTC), NOW):
 
         def status(now: dt.datetime, seen: dt.datetime = seen) -> tuple[DataStatus, SourceStatus]:
-            offered = data_status(tariff(applies_to), on=on, last_seen_at=seen, now=now, trouble=trouble)
-            return offered, source_status(last_success_at=seen, trouble=trouble, now=now)
+            offered = data_status(tariff(applies_to), on=on, last_seen_at=seen, now=now, incident=incident)
+            return offered, source_status(last_success_at=seen, incident=incident, now=now)
 
         changes = set()
         now = dt.datetime(2026, 10, 18, tzinfo=dt.UTC)
         while now < end:  # from change to change
             of_tariff = next_status_change(
-                tariff(applies_to), on=on, last_seen_at=seen, now=now, trouble=trouble
+                tariff(applies_to), on=on, last_seen_at=seen, now=now, incident=incident
             )
-            of_source = next_source_status_change(last_success_at=seen, trouble=trouble, now=now)
+            of_source = next_source_status_change(last_success_at=seen, incident=incident, now=now)
             for number, change in enumerate((of_tariff, of_source)):
                 if change == NEVER:
                     assert status(end)[number] == status(now)[number]
@@ -125,4 +125,4 @@ def test_the_next_change_of_a_status_is_neither_missed_nor_invented(
 
 
 def test_what_was_never_seen_does_not_change_by_itself() -> None:
-    assert next_source_status_change(last_success_at=None, trouble=None, now=NOW) == NEVER
+    assert next_source_status_change(last_success_at=None, incident=None, now=NOW) == NEVER

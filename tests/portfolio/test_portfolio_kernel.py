@@ -12,17 +12,17 @@ from openwatt.catalogue.market import shipped_colours, shipped_market
 from openwatt.domain.bill import to_cents, to_kwh
 from openwatt.domain.calendar import Home
 from openwatt.domain.comparison import Comparison, ComparisonTerms, compare
-from openwatt.domain.contract import Prices
+from openwatt.domain.contract import PriceBasis
 from openwatt.domain.legal_time import Span
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.off_peak import OffPeakHours, parse_off_peak_hours
 from openwatt.domain.usage import use_of_curve
 from openwatt.meter.read import read_load_curve
 from openwatt.portfolio.kernel import (
+    HomeRow,
     HomeSetting,
     MeteredHome,
-    PortfolioQuestion,
-    Row,
+    PortfolioTerms,
     Unreadable,
     bill_homes,
 )
@@ -33,7 +33,7 @@ from tests.shared_data import SHARED, needs_shared_data
 NIGHT = (parse_off_peak_hours("22:00-06:00"),)
 NOON = (parse_off_peak_hours("01:40-07:10;12:40-15:10"),)
 SHIPPED = PortfolioMarket(shipped_market(), shipped_colours())
-ASKED = PortfolioQuestion(market=SHIPPED, prices="now", now=NOW, today=NOW.date())
+ASKED = PortfolioTerms(market=SHIPPED, prices="now", now=NOW, today=NOW.date())
 SIX = HomeSetting(6, NIGHT)
 #: The last three days have no Tempo colour yet.
 TO_TOMORROW = Span(dt.date(2026, 11, 15), dt.date(2026, 11, 22))
@@ -44,17 +44,17 @@ SPANS = (
 )
 
 
-def compared(home: LoadCurve, setting: HomeSetting, question: PortfolioQuestion) -> Comparison:
+def compared(home: LoadCurve, setting: HomeSetting, terms: PortfolioTerms) -> Comparison:
     """What the comparison of this one home says."""
     market, whole = shipped_market(), home.whole_days()
-    span = Span(question.start or whole.start, question.end or whole.end)
+    span = Span(terms.start or whole.start, terms.end or whole.end)
     contracts = [one for one in market.contracts if one.power_kva == setting.power_kva]
     use = use_of_curve(home, Home(setting.off_peak_hours, colours=shipped_colours()), span)
-    asked = ComparisonTerms(span=span, prices=question.prices, today=question.today)
+    asked = ComparisonTerms(span=span, prices=terms.prices, today=terms.today)
     return compare(use, replace(market, contracts=contracts), asked)
 
 
-def assert_same(rows: Sequence[Row], alone: Comparison) -> None:
+def assert_same(rows: Sequence[HomeRow], alone: Comparison) -> None:
     """Every amount of the rows is that of the comparison and of its bills, in the same order."""
     costed = [row for row in rows if row.total_ttc_eur is not None]
     assert [row[1:5] for row in costed] == [one.contract.key for one in alone.ranking]
@@ -89,7 +89,7 @@ def village(homes: int) -> list[MeteredHome]:
 
 
 @pytest.mark.parametrize("prices", ["now", "then"])
-def test_hundreds_of_homes_cost_to_the_cent_what_each_costs_alone(prices: Prices) -> None:
+def test_hundreds_of_homes_cost_to_the_cent_what_each_costs_alone(prices: PriceBasis) -> None:
     homes, asked = village(150), replace(ASKED, prices=prices)
     rows = {name: list(found) for name, found in groupby(bill_homes(homes, asked), key=lambda row: row.home)}
     assert list(rows) == [home.home for home in homes]
@@ -100,7 +100,7 @@ def test_hundreds_of_homes_cost_to_the_cent_what_each_costs_alone(prices: Prices
 
 @needs_shared_data
 @pytest.mark.parametrize("prices", ["now", "then"])
-def test_the_real_year_costs_what_its_comparison_says(prices: Prices) -> None:
+def test_the_real_year_costs_what_its_comparison_says(prices: PriceBasis) -> None:
     data = (SHARED / "load_curves/Enedis_Conso_Heure_20230809-20240725_1429xxxxxxxxxx.csv").read_bytes()
     asked = replace(ASKED, prices=prices)
     rows = bill_homes([MeteredHome("real", SIX, data), MeteredHome("zip", SIX, zipped(data))], asked)
@@ -182,7 +182,7 @@ def test_a_fault_of_a_reader_is_one_homes(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr("openwatt.portfolio.kernel.read_load_curve", broken)
     rows = bill_homes([MeteredHome("odd", SIX, b"x"), MeteredHome("good", SIX, curve(1))], ASKED)
-    assert rows[0] == Row("odd", reason="a fault of the reader: RecursionError")
+    assert rows[0] == HomeRow("odd", reason="a fault of the reader: RecursionError")
     assert rows[1:] == bill_homes([MeteredHome("good", SIX, curve(1))], ASKED)
 
 

@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from openwatt.cli import main
-from openwatt.portfolio.kept import KeptPart, folder_of, held
+from openwatt.portfolio.parts_folder import FinishedPart, locked_parts_folder, parts_folder_path
 from openwatt.portfolio.results import CsvResults
 from tests.conftest import Server
 from tests.portfolio.village import curve, export, folder_of_homes, write_table
@@ -100,7 +100,7 @@ def test_bad_files_are_rows_with_their_reasons_among_the_rest(whole: Path) -> No
     assert len({row["home"] for row in rows}) == 204
     assert [row["home"] for row in rows] == sorted(row["home"] for row in rows)
     assert sum(row["total_ttc_eur"] != "" for row in rows) >= 200 * 30
-    assert not folder_of(whole).exists()
+    assert not parts_folder_path(whole).exists()
 
 
 def test_however_many_processes_the_rows_are_the_same(homes: Path, whole: Path, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def begun(homes: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], 
     out = tmp_path / "out.csv"
     arguments = command(homes, "--out", out, *POWER, "--jobs", 2)
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    wait_until(lambda: len(list(folder_of(out).glob("*.part"))) >= 2)
+    wait_until(lambda: len(list(parts_folder_path(out).glob("*.part"))) >= 2)
     assert not out.exists()
     yield process, out
     if process.poll() is None:
@@ -145,7 +145,7 @@ def begun(homes: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], 
 
 
 def kept_homes(out: Path) -> int:
-    return sum(KeptPart.of(path).homes for path in folder_of(out).glob("*.part"))
+    return sum(FinishedPart.of(path).homes for path in parts_folder_path(out).glob("*.part"))
 
 
 def children(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -162,7 +162,7 @@ def assert_resumes(homes: Path, out: Path, whole: Path) -> None:
     assert done.exit_code == 3, done.stderr
     assert f"{before} of them were done by an earlier run" in done.stderr
     assert out.read_bytes() == whole.read_bytes()
-    assert not folder_of(out).exists()
+    assert not parts_folder_path(out).exists()
 
 
 def test_a_killed_run_is_gone_on_with_and_no_home_is_costed_twice(
@@ -199,15 +199,15 @@ def test_ctrl_c_at_the_very_start_is_as_clean(homes: Path, tmp_path: Path) -> No
     out = tmp_path / "out.csv"
     arguments = command(homes, "--out", out, *POWER, "--jobs", 2)
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    wait_until((folder_of(out) / "manifest.json").exists)
+    wait_until((parts_folder_path(out) / "manifest.json").exists)
     os.killpg(process.pid, signal.SIGINT)
     _, told = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     # Parts that were in work are kept; without any, no folder stays.
     assert told == (
-        "stopped; what is done is kept, --resume goes on from it\n" if folder_of(out).exists() else ""
+        "stopped; what is done is kept, --resume goes on from it\n" if parts_folder_path(out).exists() else ""
     )
-    assert bool(told) == bool(list(folder_of(out).glob("*.part")))
+    assert bool(told) == bool(list(parts_folder_path(out).glob("*.part")))
 
 
 @pytest.mark.parametrize(
@@ -282,13 +282,17 @@ def test_a_terminal_sees_a_bar_with_rate_and_rest(homes: Path, tmp_path: Path) -
 
 def test_two_runs_at_once_to_one_output_are_refused(homes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
-    with held(out):
+    with locked_parts_folder(out):
         refused = run_here(homes, "--out", out, *POWER)
     assert refused.exit_code == 1
     assert (
         refused.stderr == f"Error: another run is writing {out}: wait for its end, or name another output\n"
     )
-    with held(out) as kept, (kept.folder / "lock").open() as lock, pytest.raises(BlockingIOError):
+    with (
+        locked_parts_folder(out) as parts,
+        (parts.folder / "lock").open() as lock,
+        pytest.raises(BlockingIOError),
+    ):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 

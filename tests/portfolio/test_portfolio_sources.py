@@ -15,7 +15,7 @@ from openwatt.portfolio.folder import Entry, Folder, cut, fingerprint
 from openwatt.portfolio.homes_file import read_homes_file
 from openwatt.portfolio.kernel import HomeSetting, Unreadable
 from openwatt.portfolio.results import results_for
-from openwatt.portfolio.table import Table
+from openwatt.portfolio.table import ParquetTable
 from tests.portfolio.village import NOW, curve, folder_of_homes, table_of, write_table
 
 if TYPE_CHECKING:  # pyarrow's own classes take no arguments
@@ -24,9 +24,9 @@ SIX = HomeSetting(6, (parse_off_peak_hours("22:00-06:00"),))
 TWO = table_of([("a", curve(1)), ("b", curve(2, gap=True))])
 
 
-def table(path: Path, rows: pa.Table, rows_per_group: int = 100) -> Table:
+def table(path: Path, rows: pa.Table, rows_per_group: int = 100) -> ParquetTable:
     pq.write_table(rows, path, row_group_size=rows_per_group)
-    return Table(path, NOW)
+    return ParquetTable(path, NOW)
 
 
 def changed(column: str, cells: "Cells") -> pa.Table:
@@ -43,7 +43,7 @@ def assert_is(found: object, wanted: LoadCurve) -> None:
 @pytest.mark.parametrize("rows_per_group", [7, 336, 100_000])
 def test_a_home_of_a_table_is_its_curve_whatever_the_row_groups(tmp_path: Path, rows_per_group: int) -> None:
     made = [(f"home {seed}", curve(seed, gap=seed % 2 == 0)) for seed in range(9)]
-    source = Table(write_table(tmp_path / "homes.parquet", made, rows_per_group), NOW)
+    source = ParquetTable(write_table(tmp_path / "homes.parquet", made, rows_per_group), NOW)
     entries = source.entries()
     assert [entry.home for entry in entries] == [name for name, _ in made]
     for first, last in ((0, 9), (0, 1), (4, 7), (8, 9)):
@@ -84,7 +84,7 @@ def test_a_table_of_another_form_is_refused_with_every_fault(
 def test_what_is_no_parquet_is_refused(tmp_path: Path) -> None:
     (tmp_path / "homes.parquet").write_text("home,start\n")
     with pytest.raises(PortfolioError, match="is no Parquet file that can be read"):
-        Table(tmp_path / "homes.parquet", NOW).entries()
+        ParquetTable(tmp_path / "homes.parquet", NOW).entries()
 
 
 def test_a_home_whose_rows_lie_apart_fails_alone(tmp_path: Path) -> None:

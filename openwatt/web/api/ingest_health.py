@@ -9,11 +9,11 @@ from flask import current_app
 from msgspec import Meta, Struct
 
 from openwatt.domain.freshness import (
+    SourceIncident,
     SourceStatus,
-    Trouble,
+    incident_of,
     next_source_status_change,
     source_status,
-    trouble_of,
 )
 from openwatt.store.database import Database
 from openwatt.store.runs import Outcome
@@ -109,9 +109,11 @@ def health_ingest(params: RequestParams) -> IngestHealth:
     """
     states = declared_source_states(app_state().database, current_app.config["SOURCES"])
     for state in states:
-        trouble = _trouble(state)
+        incident = _incident(state)
         params.expire_at(
-            next_source_status_change(last_success_at=state.last_success_at, trouble=trouble, now=params.now)
+            next_source_status_change(
+                last_success_at=state.last_success_at, incident=incident, now=params.now
+            )
         )
     return _health_of_all(states, params.now)
 
@@ -137,7 +139,7 @@ def _health(state: SourceState, now: dt.datetime) -> SourceHealth:
     return SourceHealth(
         source=state.source,
         supplier=state.supplier,
-        freshness=source_status(last_success_at=success, trouble=_trouble(state), now=now),
+        freshness=source_status(last_success_at=success, incident=_incident(state), now=now),
         outcome=state.outcome,
         last_look_at=state.last_look_at.astimezone(dt.UTC),
         last_success_at=None if success is None else success.astimezone(dt.UTC),
@@ -147,5 +149,5 @@ def _health(state: SourceState, now: dt.datetime) -> SourceHealth:
     )
 
 
-def _trouble(state: SourceState) -> Trouble | None:
-    return trouble_of(refused=state.outcome == "refused", failures_in_a_row=state.failures_in_a_row)
+def _incident(state: SourceState) -> SourceIncident | None:
+    return incident_of(refused=state.outcome == "refused", failures_in_a_row=state.failures_in_a_row)

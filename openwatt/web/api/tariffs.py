@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from werkzeug.exceptions import NotFound
 
-from openwatt.comparison.source_incidents import OfferTroubles, trouble_with
+from openwatt.comparison.source_incidents import OfferIncidents, incident_of_offer
 from openwatt.domain.freshness import next_status_change
 from openwatt.representations.tariffs import TariffHistory, TariffItem, TariffPage
 from openwatt.store.tariffs import PublishedTariff, TariffFilter, cursor_after, tariff_history, tariffs_on
@@ -49,15 +49,15 @@ def _item(
     *,
     on: dt.date,
     now: dt.datetime,
-    troubles: OfferTroubles,
+    incidents: OfferIncidents,
 ) -> TariffItem:
     """A tariff as an item of the answer, which is true until the item's status changes."""
     if now == params.now:
-        trouble = trouble_with(published.tariff, troubles)
+        incident = incident_of_offer(published.tariff, incidents)
         seen_at = published.last_seen_at
-        change = next_status_change(published.tariff, on=on, last_seen_at=seen_at, now=now, trouble=trouble)
+        change = next_status_change(published.tariff, on=on, last_seen_at=seen_at, now=now, incident=incident)
         params.expire_at(change)
-    return TariffItem.of(published, on=on, now=now, troubles=troubles)
+    return TariffItem.of(published, on=on, now=now, incidents=incidents)
 
 
 @cached_view(
@@ -92,8 +92,8 @@ def tariffs(params: RequestParams) -> Collection:
         limit=limit + 1,
     )
     now = min(params.now, known_at) if known_at else params.now
-    troubles = {} if known_at else app_state().source_incidents.current()
-    items = [_item(published, params, on=on, now=now, troubles=troubles) for published in found[:limit]]
+    incidents = {} if known_at else app_state().source_incidents.current()
+    items = [_item(published, params, on=on, now=now, incidents=incidents) for published in found[:limit]]
     if not params.get(INCLUDE_STALE, True):
         items = [item for item in items if item.data_status not in ("stale", "broken")]
     following = None
@@ -135,9 +135,9 @@ def history(params: RequestParams) -> Collection:
         after=params.get(CURSOR),
         limit=limit + 1,
     )
-    troubles = app_state().source_incidents.current()
+    incidents = app_state().source_incidents.current()
     items = [
-        _item(published, params, on=published.tariff.applies_from, now=params.now, troubles=troubles)
+        _item(published, params, on=published.tariff.applies_from, now=params.now, incidents=incidents)
         for published in found[:limit]
     ]
     following = None

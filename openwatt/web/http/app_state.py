@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flask import Flask, current_app
 
 from openwatt.comparison.market import StoredMarket
-from openwatt.comparison.source_incidents import KeptTroubles
+from openwatt.comparison.source_incidents import SourceIncidents
 from openwatt.store.database import Database
 from openwatt.telemetry.metrics.registry import Metrics
 from openwatt.web.http.data_version import DataVersion
@@ -26,7 +26,7 @@ class AppState:
     data_version: DataVersion
     response_cache: ResponseCache
     market: StoredMarket
-    source_incidents: KeptTroubles
+    source_incidents: SourceIncidents
 
     def init_app(self, app: Flask) -> None:
         """Makes these the services of an app."""

@@ -65,7 +65,7 @@ def draw_heat(found: HeatMap) -> HeatPicture:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class ColumnPart:
     """A part of a column: a register, or the subscription, and its EUR."""
 
     name: str
@@ -75,30 +75,30 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class MonthColumn:
     """One month of a bill."""
 
     month: dt.date
     x: int
     amount: Fraction
     y: float
-    parts: list[Part]
+    parts: list[ColumnPart]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Columns:
+class BillColumns:
     """A bill month by month, each month's registers on top of the subscription."""
 
     width: int
     height: int
     bar: int
     names: list[str]
-    columns: list[Column]
+    columns: list[MonthColumn]
     lines: list[tuple[float, int]]
     """Where the horizontal lines stand, and the EUR they mark."""
 
 
-def draw_bill(bill: Bill, height: int = 200, most_months: int = 24) -> Columns:
+def draw_bill(bill: Bill, height: int = 200, most_months: int = 24) -> BillColumns:
     """The last months of a bill as columns."""
     months: dict[dt.date, dict[str, Fraction]] = {}
     for line in bill.lines:
@@ -119,9 +119,9 @@ def draw_bill(bill: Bill, height: int = 200, most_months: int = 24) -> Columns:
             amount = months[month].get(name, Fraction(0))
             base += amount
             if amount:
-                parts.append(Part(name, amount, height - float(base) * scale, float(amount) * scale))
-        columns.append(Column(month, _LEFT + index * pitch, base, height - float(base) * scale, parts))
-    return Columns(
+                parts.append(ColumnPart(name, amount, height - float(base) * scale, float(amount) * scale))
+        columns.append(MonthColumn(month, _LEFT + index * pitch, base, height - float(base) * scale, parts))
+    return BillColumns(
         width=_LEFT + len(last) * pitch,
         height=height,
         bar=pitch - 8,

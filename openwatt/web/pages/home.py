@@ -1,4 +1,4 @@
-"""The front page: a meter's file or yearly kWh in, what every contract would cost out. Nothing is kept."""
+"""The front page: a meter's file or yearly kWh in, what every contract would cost out. Nothing is stored."""
 
 import datetime as dt
 import re
@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 
 from openwatt.comparison.answer import CustomerAnswer
 from openwatt.comparison.question import USUAL_PROFILE, CustomerQuestion
-from openwatt.comparison.source_incidents import trouble_with
+from openwatt.comparison.source_incidents import incident_of_offer
 from openwatt.domain.bill import to_cents, to_kwh
 from openwatt.domain.comparison import Comparison, ContractKey
 from openwatt.domain.contract import Contract
@@ -36,8 +36,8 @@ from openwatt.web.http.problems import BadRequestError, Fault
 from openwatt.web.http.responses import uncached_response
 from openwatt.web.http.security_headers import forbid_caching
 from openwatt.web.pages.charts import (
+    BillColumns,
     CalendarRow,
-    Columns,
     HeatPicture,
     counts_of,
     draw_bill,
@@ -45,7 +45,7 @@ from openwatt.web.pages.charts import (
     draw_heat,
 )
 from openwatt.web.pages.i18n import Language
-from openwatt.web.pages.rendering import Asked, language, link, now, show, tell_in_words
+from openwatt.web.pages.rendering import FormValues, language, link, now, register_error_pages, show
 
 _FIELDS = ("kwh", "profile", "power_kva", "off_peak_hours", "present", "prices")
 _USUAL = {"power_kva": "6", "profile": USUAL_PROFILE, "prices": "now"}
@@ -59,7 +59,7 @@ _ALL = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class RankingLine:
     """One contract of the ranking; amounts in EUR for 365 days, `width` in hundredths of the dearest."""
 
     place: int
@@ -85,10 +85,10 @@ class HomeView:
     kwh: Decimal
     last: dt.date
     comparison: Comparison
-    shown: list[Line]
-    rest: list[Line]
-    best: Line | None
-    bills: list[tuple[Line, Columns]]
+    shown: list[RankingLine]
+    rest: list[RankingLine]
+    best: RankingLine | None
+    bills: list[tuple[RankingLine, BillColumns]]
     heat: HeatPicture | None
     calendar: list[CalendarRow]
     days_by_colour: dict[str, int]
@@ -99,13 +99,13 @@ class HomeView:
 
 
 home = Blueprint("home", __name__)  # of its own, because it has the limit of bills
-tell_in_words(home)
+register_error_pages(home)
 home.after_request(forbid_caching)
 
 
 @home.route("/", methods=["GET", "POST"])
 def home_page() -> Response:
-    """The question, and its answer when one was asked: by a form with a file, or by kWh in the address."""
+    """The question, and its answer when there is one: by a form with a file, or by kWh in the address."""
     request.max_content_length = LONGEST_FILE_BODY
     given = request.form if request.method == "POST" else request.args
     texts = {name: given.get(name, "").strip() for name in _FIELDS}
@@ -158,7 +158,7 @@ def _home_view(question: CustomerQuestion, answer: CustomerAnswer, texts: Mappin
     dearest = max(one.total_ttc for one in comparison.ranking) or 1
     seen = _freshness(question) if comparison.prices == "now" else {}
     lines = [
-        Line(
+        RankingLine(
             place=place,
             contract=one.contract,
             total=to_cents(comparison.per_year(one.total_ttc)),
@@ -210,7 +210,7 @@ def _freshness(question: CustomerQuestion) -> dict[ContractKey, tuple[DataStatus
     """How fresh the tariffs of today are, and when each was last seen."""
     on = question.terms.today
     found = tariffs_on(app_state().database, TariffFilter(power_kva=question.power_kva), on=on, limit=_ALL)
-    troubles = app_state().source_incidents.current()
+    incidents = app_state().source_incidents.current()
     return {
         (one.tariff.supplier, one.tariff.offer, one.tariff.option, one.tariff.power_kva): (
             data_status(
@@ -218,7 +218,7 @@ def _freshness(question: CustomerQuestion) -> dict[ContractKey, tuple[DataStatus
                 on=on,
                 last_seen_at=one.last_seen_at,
                 now=now(),
-                trouble=trouble_with(one.tariff, troubles),
+                incident=incident_of_offer(one.tariff, incidents),
             ),
             one.last_seen_at.astimezone(PARIS).date(),
         )
@@ -226,7 +226,7 @@ def _freshness(question: CustomerQuestion) -> dict[ContractKey, tuple[DataStatus
     }
 
 
-def _stands_out(line: Line) -> bool:
+def _stands_out(line: RankingLine) -> bool:
     """Whether a contract is shown at once: the cheapest, the regulated and the present one."""
     return line.place <= _FIRST or line.regulated or line.present
 
@@ -254,7 +254,7 @@ def _page(
         "home.html",
         status=status,
         keep=not texts and request.method == "GET",  # a form with a home's power or contract is its own
-        asked=Asked({}, {**_USUAL, **texts}, frozenset(details)),
+        form=FormValues({}, {**_USUAL, **texts}, frozenset(details)),
         details=details,
         view=view,
         powers=[(power, ours.say("tariffs.kva", kva=power)) for power in _powers(offers)],

@@ -36,7 +36,7 @@ class Language:
         return text.format_map(values) if values else text
 
     def number(self, value: Decimal | float, decimals: int = 0, *, signed: bool = False) -> str:
-        """A number with thousands apart, and its sign where asked for."""
+        """A number with thousands apart, and its sign where that is wanted."""
         text = f"{value:{'+' if signed else ''},.{decimals}f}".replace("-", "\N{MINUS SIGN}")
         if self.code == "fr":
             text = text.replace(",", _NARROW).replace(".", ",")

@@ -30,8 +30,8 @@ site = Blueprint("site", __name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a page was asked: values by parameter name, the texts to show again, and the names at fault."""
+class FormValues:
+    """The fields of a form: values by parameter name, texts to show again, and the names at fault."""
 
     values: dict[str, Any]
     texts: dict[str, str]
@@ -42,7 +42,7 @@ class Asked:
         return self.values.get(parameter.name, default)
 
 
-def read_choices(parameters: Sequence[Parameter]) -> Asked:
+def read_form(parameters: Sequence[Parameter]) -> FormValues:
     """The choices in the address of a page.
 
     Unlike in the API an empty one is left out, because a form sends every field,
@@ -63,7 +63,7 @@ def read_choices(parameters: Sequence[Parameter]) -> Asked:
                 values[parameter.name] = parameter.type.read(texts[parameter.name])
             except ValueError:
                 faults.add(parameter.name)
-    return Asked(values, texts, frozenset(faults))
+    return FormValues(values, texts, frozenset(faults))
 
 
 def now() -> dt.datetime:
@@ -142,11 +142,11 @@ def _database_away(_error: Exception) -> Response:
     return response
 
 
-def tell_in_words(blueprint: Blueprint) -> None:
+def register_error_pages(blueprint: Blueprint) -> None:
     """Makes every error of a blueprint a page."""
     blueprint.register_error_handler(HTTPException, _refused)
     blueprint.register_error_handler(DatabaseUnavailableError, _database_away)
     blueprint.register_error_handler(SchemaError, _database_away)
 
 
-tell_in_words(site)
+register_error_pages(site)

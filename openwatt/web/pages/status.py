@@ -6,7 +6,7 @@ from typing import Any
 from flask import Response, current_app
 
 from openwatt import __version__
-from openwatt.comparison.source_incidents import trouble_with
+from openwatt.comparison.source_incidents import incident_of_offer
 from openwatt.domain.freshness import DataStatus, data_status
 from openwatt.store.database import Database
 from openwatt.store.documents import documents_seen
@@ -47,14 +47,14 @@ def _data(database: Database) -> dict[str, Any]:
     """What is told of the data."""
     on = today()
     found = tariffs_on(database, TariffFilter(), on=on, limit=_ALL)
-    troubles = app_state().source_incidents.current()
+    incidents = app_state().source_incidents.current()
     counted = Counter(
         data_status(
             one.tariff,
             on=on,
             last_seen_at=one.last_seen_at,
             now=now(),
-            trouble=trouble_with(one.tariff, troubles),
+            incident=incident_of_offer(one.tariff, incidents),
         )
         for one in found
     )

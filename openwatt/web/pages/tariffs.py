@@ -16,7 +16,7 @@ from openwatt.web.http.app_state import app_state
 from openwatt.web.http.parameter_types import ParameterType
 from openwatt.web.http.params import MOST_ROWS, Parameter
 from openwatt.web.http.sub_path import address
-from openwatt.web.pages.rendering import language, link, now, read_choices, show, today
+from openwatt.web.pages.rendering import language, link, now, read_form, show, today
 
 _ROWS_OF_A_PAGE = 40
 _USUAL_OPTION, _USUAL_POWER_KVA = "BASE", 6
@@ -24,27 +24,27 @@ _USUAL_OPTION, _USUAL_POWER_KVA = "BASE", 6
 
 def tariffs_page() -> Response:
     """All tariffs of a day, filtered and in pages, with freshness and source."""
-    asked = read_choices((SUPPLIER, OPTION, POWER_KVA, ON, CURSOR))
+    form = read_form((SUPPLIER, OPTION, POWER_KVA, ON, CURSOR))
     database = app_state().database
     offers = stored_offers(database, None)
-    on = asked.get(ON, today())
+    on = form.get(ON, today())
     items: list[TariffItem] = []
     following = None
-    chosen = {name: text for name, text in asked.texts.items() if name != CURSOR.name}
-    if not asked.faults:
+    chosen = {name: text for name, text in form.texts.items() if name != CURSOR.name}
+    if not form.faults:
         wanted = TariffFilter(
-            supplier=asked.get(SUPPLIER), option=asked.get(OPTION), power_kva=asked.get(POWER_KVA)
+            supplier=form.get(SUPPLIER), option=form.get(OPTION), power_kva=form.get(POWER_KVA)
         )
-        found = tariffs_on(database, wanted, on=on, after=asked.get(CURSOR), limit=_ROWS_OF_A_PAGE + 1)
-        troubles = app_state().source_incidents.current()
-        items = [TariffItem.of(one, on=on, now=now(), troubles=troubles) for one in found[:_ROWS_OF_A_PAGE]]
+        found = tariffs_on(database, wanted, on=on, after=form.get(CURSOR), limit=_ROWS_OF_A_PAGE + 1)
+        incidents = app_state().source_incidents.current()
+        items = [TariffItem.of(one, on=on, now=now(), incidents=incidents) for one in found[:_ROWS_OF_A_PAGE]]
         if len(found) > _ROWS_OF_A_PAGE:
             cursor = cursor_text(cursor_after(found[_ROWS_OF_A_PAGE - 1]))
             following = link("/tariffs", **chosen, cursor=cursor)
     return show(
         "tariffs.html",
-        status=400 if asked.faults else 200,
-        asked=asked,
+        status=400 if form.faults else 200,
+        form=form,
         on=on,
         items=items,
         following=following,
@@ -94,16 +94,16 @@ class _History:
 
 def history_page() -> Response:
     """Prices over time of an offer, beside those of the regulated tariff."""
-    asked = read_choices((_OFFER, OPTION, POWER_KVA))
+    form = read_form((_OFFER, OPTION, POWER_KVA))
     offers = stored_offers(app_state().database, None)
     by_name = {(offer.supplier, offer.name): offer for offer in offers}
     regulated = next((name for name, offer in by_name.items() if offer.regulated), None)
-    chosen = asked.get(_OFFER, regulated)
-    option, power_kva = asked.get(OPTION, _USUAL_OPTION), asked.get(POWER_KVA, _USUAL_POWER_KVA)
-    asked.texts.setdefault(OPTION.name, option)
-    asked.texts.setdefault(POWER_KVA.name, str(power_kva))
+    chosen = form.get(_OFFER, regulated)
+    option, power_kva = form.get(OPTION, _USUAL_OPTION), form.get(POWER_KVA, _USUAL_POWER_KVA)
+    form.texts.setdefault(OPTION.name, option)
+    form.texts.setdefault(POWER_KVA.name, str(power_kva))
     histories: list[_History] = []
-    if not asked.faults:
+    if not form.faults:
         told = (_history(by_name.get(name), option, power_kva) for name in dict.fromkeys((chosen, regulated)))
         histories = [history for history in told if history is not None]
     names: dict[str, list[str]] = defaultdict(list)
@@ -111,8 +111,8 @@ def history_page() -> Response:
         names[offer.supplier].append(offer.name)
     return show(
         "history.html",
-        status=400 if asked.faults else 200,
-        asked=asked,
+        status=400 if form.faults else 200,
+        form=form,
         offers=list(names.items()),
         chosen=chosen,
         option=option,
@@ -133,11 +133,11 @@ def _history(offer: StoredOffer | None, option: str, power_kva: int) -> _History
     if not found:
         return None
     query = {"supplier": offer.supplier, "offer": offer.name, "option": option, "power_kva": power_kva}
-    troubles = app_state().source_incidents.current()
+    incidents = app_state().source_incidents.current()
     return _History(
         offer.supplier,
         offer.name,
         offer.regulated,
-        [TariffItem.of(one, on=one.tariff.applies_from, now=now(), troubles=troubles) for one in found],
+        [TariffItem.of(one, on=one.tariff.applies_from, now=now(), incidents=incidents) for one in found],
         f"{address('/v1/tariffs/history')}?{urlencode(query | {'limit': MOST_ROWS})}",
     )

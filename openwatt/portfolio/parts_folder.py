@@ -1,4 +1,4 @@
-"""What a run keeps beside its output until all is there: a manifest, a lock, and the parts that are done.
+"""The folder beside an output where a run writes its manifest, its lock and the finished parts.
 
 Everything lies in the folder `<output>.parts`. A part appears whole, under a name
 that says how many homes it holds and how many of them failed, so that whatever
@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 from openwatt.portfolio.errors import PortfolioError
 
 
-class KeptPart(NamedTuple):
+class FinishedPart(NamedTuple):
     """A part that is done."""
 
     number: int
@@ -32,38 +32,40 @@ class KeptPart(NamedTuple):
         return f"{self.number:07}-{self.homes}-{self.failed}-{self.rows}.part"
 
     @classmethod
-    def of(cls, path: Path) -> "KeptPart":
+    def of(cls, path: Path) -> "FinishedPart":
         """What a file's name says."""
         return cls(*(int(number) for number in path.stem.split("-")))
 
 
-class Kept:
-    """The folder of one output's parts, held by this process alone."""
+class PartsFolder:
+    """The folder of one output's parts, which only this process writes."""
 
     def __init__(self, out: Path) -> None:
         self.out = out
-        self.folder = folder_of(out)
+        self.folder = parts_folder_path(out)
         self._manifest = self.folder / "manifest.json"
 
     def manifest(self) -> dict[str, Any] | None:
-        """What an earlier run was asked, None when there was none."""
+        """The conditions of an earlier run, None when there was none."""
         try:
             found = json.loads(self._manifest.read_text("utf-8"))
         except FileNotFoundError:
             return None
         except ValueError:
-            raise PortfolioError(f"{self._manifest} is damaged; delete {self.folder} to start anew") from None
+            raise PortfolioError(
+                f"{self._manifest} is damaged; delete {self.folder} to start again"
+            ) from None
         return found if isinstance(found, dict) else {}
 
     def start(self, manifest: dict[str, Any]) -> None:
-        """Notes what this run is asked."""
+        """Writes the conditions of this run."""
         write_whole(self._manifest, json.dumps(manifest, indent=2).encode())
 
-    def done(self) -> dict[int, KeptPart]:
+    def done(self) -> dict[int, FinishedPart]:
         """The parts that lie there, by number; what a killed run left half written is removed."""
         for path in self.folder.glob("*.aside"):
             path.unlink(missing_ok=True)
-        parts = [KeptPart.of(path) for path in self.folder.glob("*.part")]
+        parts = [FinishedPart.of(path) for path in self.folder.glob("*.part")]
         return {part.number: part for part in parts}
 
     def join(self, write: Any, parts: int) -> None:
@@ -73,24 +75,24 @@ class Kept:
         aside = self.folder / "whole.aside"
         with aside.open("wb") as stream:
             write(paths, stream)
-            _settle(stream)
+            _sync(stream)
         aside.replace(self.out)
         self._manifest.unlink()  # First: without it nothing is taken for a run to go on with.
         shutil.rmtree(self.folder)
 
-    def forget_nothing_done(self) -> None:
-        """Removes the folder of a run that has no part to keep."""
+    def remove_without_parts(self) -> None:
+        """Removes the folder of a run that has finished no part."""
         if not any(self.folder.glob("*.part")):
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def folder_of(out: Path) -> Path:
+def parts_folder_path(out: Path) -> Path:
     """Where the parts of an output lie."""
     return out.with_name(f"{out.name}.parts")
 
 
 @contextmanager
-def held(out: Path) -> Iterator[Kept]:
+def locked_parts_folder(out: Path) -> Iterator[PartsFolder]:
     """The parts of an output, while no other run may touch them.
 
     Raises:
@@ -98,15 +100,15 @@ def held(out: Path) -> Iterator[Kept]:
     """
     if out.is_dir():
         raise PortfolioError(f"{out} cannot be written: it is a folder")
-    kept = Kept(out)
+    parts = PartsFolder(out)
     try:
-        kept.folder.mkdir(exist_ok=True)
-        with (kept.folder / "lock").open("a+") as lock:
-            _lock(lock.fileno(), kept)
+        parts.folder.mkdir(exist_ok=True)
+        with (parts.folder / "lock").open("a+") as lock:
+            _lock(lock.fileno(), parts)
             try:
-                yield kept
+                yield parts
             finally:
-                kept.forget_nothing_done()
+                parts.remove_without_parts()
     except OSError as error:
         raise PortfolioError(f"{out} cannot be written: {error.strerror or error}") from error
 
@@ -117,24 +119,24 @@ def write_whole(path: Path, data: bytes) -> None:
     try:
         with aside.open("wb") as stream:
             stream.write(data)
-            _settle(stream)
+            _sync(stream)
         aside.replace(path)
     except BaseException:
         aside.unlink(missing_ok=True)
         raise
 
 
-def _lock(descriptor: int, kept: Kept) -> None:
-    refused = PortfolioError(f"another run is writing {kept.out}: wait for its end, or name another output")
+def _lock(descriptor: int, parts: PartsFolder) -> None:
+    refused = PortfolioError(f"another run is writing {parts.out}: wait for its end, or name another output")
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # The other may have ended, and removed the folder, while we opened the lock in it.
-        if (kept.folder / "lock").stat().st_ino != os.fstat(descriptor).st_ino:
+        if (parts.folder / "lock").stat().st_ino != os.fstat(descriptor).st_ino:
             raise refused
     except (BlockingIOError, FileNotFoundError):
         raise refused from None
 
 
-def _settle(stream: BinaryIO) -> None:
+def _sync(stream: BinaryIO) -> None:
     stream.flush()
     os.fsync(stream.fileno())
