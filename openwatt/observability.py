@@ -13,7 +13,8 @@ from openwatt.store.errors import DatabaseUnavailableError
 from openwatt.store.runs import count_runs
 from openwatt.store.server import server_of
 from openwatt.store.source_states import declared_source_states
-from openwatt.telemetry.logs.handlers import Identity, LogConfig
+from openwatt.telemetry.logs.json_formatter import Identity
+from openwatt.telemetry.logs.setup import LogConfig
 from openwatt.telemetry.metrics.disks import DiskCollector
 from openwatt.telemetry.metrics.registry import BackupCollector, IngestCollector, IngestState
 from openwatt.telemetry.sentry import SentryConfig

@@ -18,7 +18,7 @@ from openwatt.domain.errors import OpenWattError
 from openwatt.reload import Service, service
 from openwatt.settings import SettingsError
 from openwatt.telemetry.logs.gunicorn import GunicornLogger
-from openwatt.telemetry.logs.handlers import log_stacks
+from openwatt.telemetry.logs.threads import log_stacks
 from openwatt.telemetry.metrics import worker_slots
 from openwatt.web.http.heartbeat import Heartbeat
 from openwatt.web.http.problems import write_problem

@@ -11,7 +11,7 @@ import msgspec
 
 from openwatt.cli.settings import settings_of
 from openwatt.cli.streams import check_reader
-from openwatt.telemetry.logs.console_formatter import readable_line
+from openwatt.telemetry.logs.console_formatter import format_line
 from openwatt.telemetry.logs.search import LEVELS, LogQuery, LogSearch, parse_since
 
 
@@ -71,7 +71,7 @@ def _records(search: LogSearch, *, follow: bool) -> Iterator[dict[str, Any]]:
 def _shown(entry: dict[str, Any], *, as_json: bool) -> str:
     if as_json:
         return msgspec.json.encode(entry).decode()
-    return readable_line(entry, colour=sys.stdout.isatty())
+    return format_line(entry, colour=sys.stdout.isatty())
 
 
 COMMANDS: tuple[click.Command, ...] = (logs,)

@@ -15,7 +15,7 @@ from openwatt.doctor.http_probe import HttpProbe
 from openwatt.doctor.results import CheckSkippedError
 from openwatt.settings import Settings, setting_fields, variable_of
 from openwatt.store.database import Database
-from openwatt.telemetry.redaction import FILTERED, clean_text
+from openwatt.telemetry.redaction import FILTERED, redact_text
 
 #: Where `openwatt metrics` listens when it is not told otherwise.
 METRICS_URL = "http://127.0.0.1:9101/metrics"
@@ -97,7 +97,7 @@ class CheckContext:
 
     def discreet(self, text: str) -> str:
         """Removes from a text of a server or a library every secret, and what looks like one."""
-        return clean_text(self.without_secrets(text))
+        return redact_text(self.without_secrets(text))
 
     def _secrets(self) -> Iterator[str]:
         for setting in setting_fields():

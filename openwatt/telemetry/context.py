@@ -1,4 +1,4 @@
-"""What is known about the request being answered: its ids, its clocks, its database time, its log records."""
+"""The context of a request: its ids, its clocks, its database time, its log records."""
 
 import logging
 import re
@@ -15,11 +15,11 @@ _TRACEPARENT = re.compile(
     r"(?P<version>[0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?P<rest>-.*)?"
 )
 #: How many of a request's log records are kept for an error report.
-KEPT_RECORDS = 40
+MAX_RECORDS = 40
 
 
 def request_id_from(header: str | None) -> str:
-    """The caller's request id when it is safe to repeat in logs and headers, else a new UUID."""
+    """The client's request id when it is safe to repeat in logs and headers, else a new UUID."""
     if header is not None and _REQUEST_ID.fullmatch(header):
         return header
     return str(uuid.uuid4())
@@ -44,8 +44,8 @@ def parse_traceparent(header: str | None) -> tuple[str, str] | None:
 class RequestContext:
     """One request, from its first hook to its teardown; only its own thread writes to it.
 
-    `headers` is whatever yields (name, value) pairs and is read only for an
-    error report; `query_string` is cleaned before it leaves the process.
+    `headers` yields (name, value) pairs and is read only for an
+    error report; `query_string` is redacted before it leaves the process.
     """
 
     request_id: str
@@ -58,11 +58,11 @@ class RequestContext:
     endpoint: str | None = None
     headers: Iterable[tuple[str, str]] = ()
     root: str = ""
-    """The sub-path by which it came."""
+    """The sub-path under which the service was reached."""
     db_ms: float = 0.0
     db_queries: int = 0
     error_reported: bool = False
-    records: deque[logging.LogRecord] = field(default_factory=lambda: deque(maxlen=KEPT_RECORDS))
+    records: deque[logging.LogRecord] = field(default_factory=lambda: deque(maxlen=MAX_RECORDS))
     started_ns: int = field(default_factory=time.perf_counter_ns)
     cpu_started_ns: int = field(default_factory=time.thread_time_ns)
     token: Token["RequestContext | None"] | None = None
@@ -70,7 +70,7 @@ class RequestContext:
 
 _current: ContextVar[RequestContext | None] = ContextVar("openwatt_request", default=None)
 
-#: The request that the calling thread answers, or None outside of one.
+#: The request that the calling thread serves, or None outside of one.
 current = _current.get
 
 
@@ -91,9 +91,9 @@ def end(context: RequestContext) -> None:
 
 
 def record_query(seconds: float) -> None:
-    """Charges one database statement to the current request; does nothing outside of one.
+    """Adds one database statement to the current request; does nothing outside of one.
 
-    The store takes it as a plain callback, so that it need not know this package.
+    The store calls it as a plain callback, without knowledge of this package.
     """
     context = _current.get()
     if context is not None:

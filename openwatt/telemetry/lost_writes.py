@@ -1,4 +1,4 @@
-"""What this process could not write, counted until it is reported: a full disk must not pass unnoticed."""
+"""Counts the writes of telemetry that failed, until they are reported: a full disk must be seen."""
 
 import atexit
 import os
@@ -6,13 +6,13 @@ import sys
 import threading
 from typing import Final, Literal, NamedTuple, get_args
 
-#: What is written for operators: the files of the metrics, OPENWATT_LOG_FILE, the standard output.
+#: The outputs of telemetry: the files of the metrics, OPENWATT_LOG_FILE, the standard output.
 Target = Literal["log_file", "metrics", "stdout"]
 TARGETS: Final[tuple[Target, ...]] = get_args(Target)
 
 
 class Loss(NamedTuple):
-    """How many writes to a target failed since the last report, and why the last one did."""
+    """The number of failed writes to a target since the last report, and the last one's reason."""
 
     writes: int
     reason: str
@@ -36,7 +36,7 @@ class LostWrites:
             self._losses[target] = Loss(before.writes + 1 if before else 1, reason.strerror or str(reason))
 
     def take(self) -> dict[Target, Loss]:
-        """Every loss since the last call."""
+        """Returns every loss since the last call."""
         with self._lock:
             taken, self._losses = self._losses, {}
         return taken
@@ -47,7 +47,7 @@ lost_writes: Final = LostWrites()
 
 @atexit.register
 def _report_at_exit() -> None:
-    """A process that reports to no metrics says on stderr what it has lost."""
+    """Writes the losses to stderr, for a process that reports to no metrics."""
     for target, loss in lost_writes.take().items():
         if sys.stderr is not None:
             sys.stderr.write(f"{loss.writes} writes to {target} were lost: {loss.reason}\n")

@@ -1,11 +1,11 @@
-"""One cleaner of secrets, for log records and error reports alike."""
+"""Redaction of secrets, for log records and error reports alike."""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
 FILTERED = "[Filtered]"
-_UNCLEANABLE = "[could not be cleaned]"
+_UNREDACTABLE = "[could not be cleaned]"
 _MAX_DEPTH = 20
 _LONGEST_KEY = 200
 _LONGEST_NUMBER_BITS = 1024  # what any reader of JSON takes
@@ -42,8 +42,8 @@ def is_secret_key(key: str) -> bool:
     return _SECRET_KEY.search(key) is not None
 
 
-def clean_text(text: str) -> str:
-    """A text without the credentials of its URLs, its headers and its `key=value` pairs."""
+def redact_text(text: str) -> str:
+    """Returns a text without the credentials of its URLs, its headers and its `key=value` pairs."""
     if _SUSPICIOUS.search(text) is None:
         return text
     text = _URL_CREDENTIALS.sub(rf"\1{FILTERED}@", text)
@@ -52,18 +52,18 @@ def clean_text(text: str) -> str:
     return _ASSIGNMENT.sub(rf"\1{FILTERED}", text)
 
 
-def clean(value: Any) -> Any:
-    """The same value made of plain containers, with every secret replaced by `[Filtered]`.
+def redact(value: Any) -> Any:
+    """Returns the same value made of plain containers, with every secret replaced by `[Filtered]`.
 
-    It never raises: what cannot be cleaned is replaced whole.
+    It never raises: what cannot be redacted is replaced whole.
     """
     try:
-        return _clean(value, 0)
+        return _redact(value, 0)
     except Exception:  # noqa: BLE001  a value's own __str__ or __iter__ may raise anything
-        return _UNCLEANABLE
+        return _UNREDACTABLE
 
 
-def _clean(value: Any, depth: int) -> Any:
+def _redact(value: Any, depth: int) -> Any:
     if isinstance(value, int) and value.bit_length() > _LONGEST_NUMBER_BITS:
         return f"[a number of {value.bit_length()} bits]"
     if value is None or isinstance(value, (bool, int, float)):
@@ -71,24 +71,24 @@ def _clean(value: Any, depth: int) -> Any:
     if isinstance(value, (bytes, bytearray)):
         value = value.decode("utf-8", "replace")
     if isinstance(value, (Mapping, list, tuple, set, frozenset)):
-        return "[too deep]" if depth >= _MAX_DEPTH else _clean_container(value, depth)
-    return clean_text(str(value))
+        return "[too deep]" if depth >= _MAX_DEPTH else _redact_container(value, depth)
+    return redact_text(str(value))
 
 
-def _clean_container(value: Any, depth: int) -> Any:
+def _redact_container(value: Any, depth: int) -> Any:
     if isinstance(value, Mapping):
-        return {_clean_key(str(key)): _clean_pair(str(key), item, depth) for key, item in value.items()}
+        return {_redact_key(str(key)): _redact_pair(str(key), item, depth) for key, item in value.items()}
     if len(value) == 2 and isinstance(value, (list, tuple)) and isinstance(value[0], str):
-        return [clean_text(value[0]), _clean_pair(value[0], value[1], depth)]
-    return [_clean(item, depth + 1) for item in value]
+        return [redact_text(value[0]), _redact_pair(value[0], value[1], depth)]
+    return [_redact(item, depth + 1) for item in value]
 
 
-def _clean_key(key: str) -> str:
+def _redact_key(key: str) -> str:
     """A key that every receiver takes: Elasticsearch refuses a whole record for a NUL or an immense one."""
     return key[:_LONGEST_KEY].replace("\0", "\\0")
 
 
-def _clean_pair(key: str, value: Any, depth: int) -> Any:
+def _redact_pair(key: str, value: Any, depth: int) -> Any:
     if is_secret_key(key) and value is not None:
         return FILTERED
-    return _clean(value, depth + 1)
+    return _redact(value, depth + 1)

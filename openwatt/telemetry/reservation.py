@@ -1,4 +1,4 @@
-"""Space on a disk, taken before it is written to: a hole in a mapped file of a full disk ends a process."""
+"""Reserves disk space before it is written: a hole in a mapped file on a full disk kills the process."""
 
 import errno
 import os
@@ -10,7 +10,7 @@ NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def reserve(descriptor: int, size: int) -> None:
-    """Takes the space of a file's first `size` bytes; what the file holds stays as it is.
+    """Reserves the space of a file's first `size` bytes; its content stays as it is.
 
     Raises:
         OSError: there is no room; the file is as long as before.

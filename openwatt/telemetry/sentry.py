@@ -19,17 +19,17 @@ from sentry_sdk.scrubber import EventScrubber
 from sentry_sdk.utils import event_from_exception
 
 from openwatt.telemetry import context as contexts
-from openwatt.telemetry.redaction import clean, clean_text
+from openwatt.telemetry.redaction import redact, redact_text
 
 if TYPE_CHECKING:
     from sentry_sdk._types import Event, Hint, MonitorConfig
 
-#: Headers that say what was asked, and nothing of who asked.
-_TOLD_HEADERS: Final = frozenset(
+#: Headers that describe the request, and nothing of the client.
+_REPORTED_HEADERS: Final = frozenset(
     {"accept", "accept-encoding", "content-length", "content-type", "host", "traceparent", "user-agent"}
 )
 _PLAIN_RECORD: Final = frozenset(logging.LogRecord("", 0, "", 0, "", None, None).__dict__) | {"message"}
-_QUIET_SECONDS: Final = 60.0
+_REPORT_AGAIN_SECONDS: Final = 60.0
 #: Sentry cuts names of monitors there.
 _LONGEST_MONITOR: Final = 50
 
@@ -38,7 +38,7 @@ _LONGEST_MONITOR: Final = 50
 class SentryConfig:
     """Where errors are reported and what is not reported.
 
-    `probe_endpoints` answer 5xx as a matter of course; an exception raised in
+    `probe_endpoints` return 5xx in normal operation; an exception raised in
     one is reported like any other. `untraced_paths` are whole paths.
     """
 
@@ -57,15 +57,15 @@ class ErrorReports:
 
     The Flask integration costs 120-150 µs a request; Flask's own signal,
     `got_request_exception.connect(reports.report_exception)`, costs 1 µs and
-    tells the same, since the request's context holds what a report needs.
+    gives the same, since the request's context holds what a report needs.
     """
 
     def __init__(self, config: SentryConfig, *, active: bool = True) -> None:
         self._config = config
-        self._said_at: dict[tuple[str | None, int], float] = {}
+        self._reported_at: dict[tuple[str | None, int], float] = {}
         self._lock = threading.Lock()
         #: Events that could only be sent without their content.
-        self.uncleanable = 0
+        self.unredactable = 0
         self._client = sentry_sdk.Client(
             dsn=config.dsn,
             release=config.release,
@@ -81,9 +81,9 @@ class ErrorReports:
             include_local_variables=False,
             max_request_body_size="never",
             event_scrubber=EventScrubber(recursive=True),
-            before_send=self._cleaned,
-            before_send_transaction=self._cleaned,
-            before_breadcrumb=_cleaned_breadcrumb,
+            before_send=self._redacted,
+            before_send_transaction=self._redacted,
+            before_breadcrumb=_redacted_breadcrumb,
             traces_sampler=self._sample,
             shutdown_timeout=config.flush_seconds,
         )
@@ -122,7 +122,7 @@ class ErrorReports:
         context = contexts.current()
         if status < 500 or context is None or context.error_reported:
             return
-        if context.endpoint in self._config.probe_endpoints or not self._is_news(context.route, status):
+        if context.endpoint in self._config.probe_endpoints or not self._is_due(context.route, status):
             return
         context.error_reported = True
         event: Event = {
@@ -133,7 +133,7 @@ class ErrorReports:
         self._capture(event, {}, context)
 
     def begin_check_in(self, monitor: str, *, every_days: int) -> tuple[str, str | None, float]:
-        """Tells that a job has begun whose next run is expected within `every_days`; gives it to end it."""
+        """Reports the start of a job that runs every `every_days`; returns what `end_check_in` needs."""
         monitor = monitor[:_LONGEST_MONITOR]
         schedule: MonitorConfig = {
             "schedule": {"type": "interval", "value": every_days, "unit": "day"},
@@ -143,31 +143,31 @@ class ErrorReports:
             "recovery_threshold": 1,
             "timezone": "Europe/Paris",
         }
-        began = capture_checkin(monitor, status=MonitorStatus.IN_PROGRESS, monitor_config=schedule)
-        return monitor, began, time.monotonic()
+        check_in = capture_checkin(monitor, status=MonitorStatus.IN_PROGRESS, monitor_config=schedule)
+        return monitor, check_in, time.monotonic()
 
-    def end_check_in(self, begun: tuple[str, str | None, float], *, good: bool) -> None:
-        """Tells how a job that had begun has ended."""
-        monitor, check_in, began = begun
+    def end_check_in(self, started: tuple[str, str | None, float], *, good: bool) -> None:
+        """Reports the end of a job."""
+        monitor, check_in, start_s = started
         status = MonitorStatus.OK if good else MonitorStatus.ERROR
-        capture_checkin(monitor, check_in, status, duration=time.monotonic() - began)
+        capture_checkin(monitor, check_in, status, duration=time.monotonic() - start_s)
 
     def traced(self, application: Callable[..., Any]) -> Callable[..., Any]:
-        """The WSGI application with tracing; itself when the sample rate is 0."""
+        """Wraps the WSGI application with tracing; returns it unchanged when the sample rate is 0."""
         if self._config.traces_sample_rate <= 0:
             return application
         return SentryWsgiMiddleware(application)
 
     def flush(self) -> None:
-        """Sends what waits, within `flush_seconds`; also done at exit."""
+        """Sends the events that wait, within `flush_seconds`; also done at exit."""
         sentry_sdk.flush(self._config.flush_seconds)
 
-    def _is_news(self, route: str | None, status: int) -> bool:
+    def _is_due(self, route: str | None, status: int) -> bool:
         now = time.monotonic()
         with self._lock:
-            if now - self._said_at.get((route, status), -_QUIET_SECONDS) < _QUIET_SECONDS:
+            if now - self._reported_at.get((route, status), -_REPORT_AGAIN_SECONDS) < _REPORT_AGAIN_SECONDS:
                 return False
-            self._said_at[(route, status)] = now
+            self._reported_at[(route, status)] = now
         return True
 
     def _capture(
@@ -178,15 +178,15 @@ class ErrorReports:
                 _describe(context, event, scope)
             sentry_sdk.capture_event(event, hint=hint)
 
-    def _cleaned(self, event: "Event", _hint: "Hint") -> "Event":
-        """The event without secrets. Whatever goes wrong here, an event is sent: raising would lose it."""
+    def _redacted(self, event: "Event", _hint: "Hint") -> "Event":
+        """Returns the event without secrets. An exception here would lose the event, so none is raised."""
         try:
-            cleaned = clean(event)
-            if isinstance(cleaned, dict):
-                return cleaned  # type: ignore[return-value]
-        except Exception:  # noqa: BLE001  said below, in the event itself
-            cleaned = None
-        self.uncleanable += 1
+            redacted = redact(event)
+            if isinstance(redacted, dict):
+                return redacted  # type: ignore[return-value]
+        except Exception:  # noqa: BLE001  reported below, in the event itself
+            redacted = None
+        self.unredactable += 1
         return {
             "event_id": event.get("event_id", ""),
             "timestamp": dt.datetime.now(dt.UTC),
@@ -199,7 +199,7 @@ class ErrorReports:
         }
 
     def _sample(self, sampling: Mapping[str, Any]) -> float:
-        """The chance that a request is traced. A caller may ask for less than the rate, never for more."""
+        """The chance that a request is traced. A client may lower the rate, never raise it."""
         path = (sampling.get("wsgi_environ") or {}).get("PATH_INFO")
         if path in self._config.untraced_paths or sampling.get("parent_sampled") is False:
             return 0.0
@@ -215,9 +215,9 @@ def _describe(context: contexts.RequestContext, event: "Event", scope: sentry_sd
     pairs = parse_qsl(context.query_string, keep_blank_values=True, max_num_fields=None)[:50]
     event["request"] = {
         "method": context.method,
-        "url": clean_text(context.path),
-        "query_string": clean([[name, value] for name, value in pairs]),
-        "headers": {name: value for name, value in context.headers if name.lower() in _TOLD_HEADERS},
+        "url": redact_text(context.path),
+        "query_string": redact([[name, value] for name, value in pairs]),
+        "headers": {name: value for name, value in context.headers if name.lower() in _REPORTED_HEADERS},
     }
     scope.set_context(
         "database",
@@ -242,8 +242,8 @@ def _breadcrumb(record: logging.LogRecord) -> dict[str, Any]:
     }
 
 
-def _cleaned_breadcrumb(crumb: dict[str, Any], _hint: dict[str, Any]) -> dict[str, Any]:
+def _redacted_breadcrumb(crumb: dict[str, Any], _hint: dict[str, Any]) -> dict[str, Any]:
     return crumb | {
-        "message": clean_text(str(crumb.get("message", ""))),
-        "data": clean(crumb.get("data") or {}),
+        "message": redact_text(str(crumb.get("message", ""))),
+        "data": redact(crumb.get("data") or {}),
     }

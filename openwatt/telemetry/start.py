@@ -1,10 +1,10 @@
-"""Starts everything that tells about this process, once, in the right order."""
+"""Starts the telemetry of a process once, in the right order: logs, shipping, metrics, error reports."""
 
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from openwatt.telemetry.logs.handlers import LogConfig, install_handlers, make_handlers
+from openwatt.telemetry.logs.setup import LogConfig, install_handlers, make_handlers
 from openwatt.telemetry.metrics import worker_slots
 from openwatt.telemetry.metrics.registry import Metrics
 from openwatt.telemetry.sentry import ErrorReports, SentryConfig
@@ -14,7 +14,7 @@ from openwatt.telemetry.shipping.shipper import Shipper, ShippingConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TelemetryConfig:
-    """What is told and to whom. Without `metrics_directory` the metrics are those of one process."""
+    """The configuration of telemetry. Without `metrics_directory` the metrics are one process's."""
 
     logs: LogConfig
     version: str
@@ -25,9 +25,9 @@ class TelemetryConfig:
 
 
 class Telemetry:
-    """The parts that the web's hooks and gunicorn's hooks speak to.
+    """The telemetry of one process, as the hooks of the web service and of Gunicorn use it.
 
-    With `replacing` it is made beside another one, whose metrics go on in it (a process has
+    With `replacing` it is made beside another one, takes over its metrics (a process has
     one set of them), and does nothing before `replace_telemetry`.
     """
 
@@ -58,11 +58,11 @@ class Telemetry:
             self.reports.activate()
 
     def announce_build(self) -> None:
-        """Says what runs, in each worker: what the master said would outlive a reload."""
+        """Sets `openwatt_build_info` in each worker: a value of the master would outlive a reload."""
         self.metrics.announce_build(self.config.version, self.config.revision)
 
     def discard(self) -> None:
-        """Ends one that was made beside another and is not to replace it."""
+        """Closes a telemetry that was made to replace another and will not."""
         for handler in self._handlers:
             handler.close()
         if self.reports is not None:
@@ -80,7 +80,7 @@ _running: Telemetry | None = None
 
 
 def start_telemetry(config: TelemetryConfig) -> Telemetry:
-    """Starts the telemetry of this process, anew only when the configuration has changed."""
+    """Starts the telemetry of this process; again only when the configuration has changed."""
     global _running  # noqa: PLW0603  a process has one root logger, one Sentry client, one set of metrics
     if _running is None or _running.config != config:
         _running = Telemetry(config)
@@ -88,7 +88,7 @@ def start_telemetry(config: TelemetryConfig) -> Telemetry:
 
 
 def replace_telemetry(telemetry: Telemetry) -> None:
-    """Puts a telemetry that was made to replace the running one in its place."""
+    """Replaces the running telemetry by one that was made for it."""
     global _running
     replaced, _running = _running, telemetry
     telemetry.activate()  # which closes the handlers of the one replaced, and its shipper with them
@@ -97,5 +97,5 @@ def replace_telemetry(telemetry: Telemetry) -> None:
 
 
 def running_telemetry() -> Telemetry | None:
-    """What was started in this process, or in the one that it was forked from."""
+    """The telemetry that was started in this process, or in the one that it was forked from."""
     return _running

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from openwatt.telemetry.logs.fields import FIELDS
-from openwatt.telemetry.logs.handlers import Identity, JsonFormatter
+from openwatt.telemetry.logs.json_formatter import Identity, JsonFormatter
 from tests.ops import insights_query
 
 CLOUDWATCH = Path(__file__).resolve().parents[2] / "ops" / "cloudwatch"

@@ -12,7 +12,7 @@ import yaml
 from openwatt.telemetry import context as contexts
 from openwatt.telemetry.logs import request_record as access
 from openwatt.telemetry.logs.fields import FIELDS
-from openwatt.telemetry.logs.handlers import Identity, JsonFormatter
+from openwatt.telemetry.logs.json_formatter import Identity, JsonFormatter
 
 DATADOG = Path(__file__).resolve().parents[2] / "ops" / "datadog"
 #: What the agent knows for a file and for a rule.

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from openwatt.telemetry import context as contexts
 from openwatt.telemetry.logs.fields import EXTRA_FIELDS, FIELDS
-from openwatt.telemetry.logs.handlers import Identity, JsonFormatter
+from openwatt.telemetry.logs.json_formatter import Identity, JsonFormatter
 from tests.ops.elastic_index import Index, RefusedError, Stack, Template
 from tests.ops.logstash_grammar import LogstashConfigError
 from tests.ops.logstash_pipeline import Pipeline
@@ -140,7 +140,7 @@ def test_the_traps_that_our_configuration_steps_around_are_real(change: tuple[st
     assert harm in json.dumps(stack.index.all())
 
 
-def test_without_ids_of_their_own_unreadable_lines_would_overwrite_each_other() -> None:
+def test_without_ids_of_their_own_unformat_lines_would_overwrite_each_other() -> None:
     stack = Stack(MAIN.replace('method => "UUID"', 'method => "UUID" source => "x"'), DEAD_LETTERS, ELASTIC)
     stack.receive(b"a\nb\n")
     assert len(stack.index.all()) == 2

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from openwatt.telemetry.logs.fields import FIELDS
-from openwatt.telemetry.logs.handlers import Identity, JsonFormatter
+from openwatt.telemetry.logs.json_formatter import Identity, JsonFormatter
 from openwatt.telemetry.shipping.handler import LogstashHandler
 from openwatt.telemetry.shipping.shipper import ShippingConfig
 from tests.chaos.running import Answer, new_home, wait_until

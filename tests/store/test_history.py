@@ -91,6 +91,23 @@ def test_no_row_of_the_history_can_be_changed_or_removed(filled_url: str) -> Non
                     connection.execute(change.encode())
 
 
+def test_the_services_role_writes_the_history_and_fetch_turns_alone(filled_url: str) -> None:
+    with psycopg.connect(filled_url, autocommit=True) as connection:
+        rights = connection.execute(
+            "select relname, has_table_privilege('openwatt_writer', oid, 'select'), "
+            "has_table_privilege('openwatt_writer', oid, 'insert'), "
+            "has_table_privilege('openwatt_writer', oid, 'update, delete, truncate') "
+            "from pg_class where relkind = 'r' and relnamespace = 'public'::regnamespace"
+        ).fetchall()
+        assert {table for table, _, _, _ in rights} == {*HISTORY, *NOT_HISTORY}
+        assert {table for table, reads, _, _ in rights if not reads} == set()
+        assert {table for table, _, adds, _ in rights if adds} == {*HISTORY, "fetch_turns"}
+        assert {table for table, _, _, changes in rights if changes} == {"fetch_turns"}
+        connection.execute("set role openwatt_writer")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute("insert into schema_migrations (number, name) values (9999, 'later')")
+
+
 def test_the_service_works_as_a_role_that_cannot_change_anything(
     filled_url: str, database: Callable[[str], Database]
 ) -> None:

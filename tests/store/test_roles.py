@@ -132,6 +132,21 @@ def test_a_database_that_an_older_openwatt_left_without_the_right_is_repaired_at
         assert made.start(made.url) == WRITER
 
 
+def test_a_database_whose_schema_number_the_writer_may_write_is_closed_by_the_next_migration(
+    conninfo: str,
+) -> None:
+    """Migration 0002 gave the right to insert on all tables that there were."""
+    may_insert = "select has_table_privilege('openwatt_writer', 'schema_migrations', 'insert')"
+    with shop(conninfo, BY_NAME["owner-createrole"]) as made:
+        assert made.start(made.url) == WRITER
+        with psycopg.connect(made.url, autocommit=True) as connection:
+            connection.execute("grant insert on schema_migrations to openwatt_writer")
+            connection.execute("delete from schema_migrations where number >= 5")
+            assert connection.execute(may_insert.encode()).fetchone() == (True,)
+            assert made.start(made.url) == WRITER
+            assert connection.execute(may_insert.encode()).fetchone() == (False,)
+
+
 @contextmanager
 def renamed(made: Shop, name: str) -> Iterator[str]:
     """The address with a role whose name is no plain identifier."""

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openwatt.telemetry import redaction as cleaner
-from openwatt.telemetry.redaction import SECRET_WORDS, clean, clean_text, is_secret_key
+from openwatt.telemetry import redaction
+from openwatt.telemetry.redaction import SECRET_WORDS, is_secret_key, redact, redact_text
 
 HUSH = "s3cr3t-V4lue"
 
@@ -32,8 +32,8 @@ HUSH = "s3cr3t-V4lue"
     ],
 )  # fmt: skip
 def test_a_secret_in_a_text_is_filtered_and_the_rest_is_kept(text: str, cleaned: str) -> None:
-    assert clean_text(text) == cleaned
-    assert clean_text(cleaned) == cleaned
+    assert redact_text(text) == cleaned
+    assert redact_text(cleaned) == cleaned
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_secret_in_a_text_is_filtered_and_the_rest_is_kept(text: str, cleaned:
     ],
 )
 def test_a_text_without_secret_is_left_as_it_is(text: str) -> None:
-    assert clean_text(text) == text
+    assert redact_text(text) == text
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_a_text_without_secret_is_left_as_it_is(text: str) -> None:
 )
 def test_a_value_is_filtered_by_its_key_at_any_depth(key: str) -> None:
     nested = {"customer": [{"name": "A", key: {"deep": HUSH}}, (key, HUSH)], key: None}
-    assert clean(nested) == {
+    assert redact(nested) == {
         "customer": [{"name": "A", key: "[Filtered]"}, [key, "[Filtered]"]],
         key: None,
     }
@@ -73,11 +73,11 @@ class _Hostile:
 
 
 def test_what_cannot_be_cleaned_is_replaced_and_nothing_is_raised() -> None:
-    assert clean(_Hostile()) == "[could not be cleaned]"
+    assert redact(_Hostile()) == "[could not be cleaned]"
     loop: dict[str, Any] = {}
     loop["again"] = loop
-    assert "[too deep]" in str(clean(loop))
-    assert clean({1: b"password=x\xff"}) == {"1": "password=[Filtered]"}
+    assert "[too deep]" in str(redact(loop))
+    assert redact({1: b"password=x\xff"}) == {"1": "password=[Filtered]"}
 
 
 @given(
@@ -86,14 +86,14 @@ def test_what_cannot_be_cleaned_is_replaced_and_nothing_is_raised() -> None:
     )
 )
 def test_cleaning_never_raises_and_cleaning_again_changes_nothing(value: Any) -> None:
-    cleaned = clean(value)
-    assert clean(cleaned) == cleaned
+    cleaned = redact(value)
+    assert redact(cleaned) == cleaned
 
 
 @given(st.text(st.sampled_from("abc:/@= \"'&\n%Bearer"), max_size=30), st.sampled_from(SECRET_WORDS))
 def test_the_quick_look_never_lets_a_secret_pass(text: str, word: str) -> None:
     for candidate in (text, f"{text}{word}{text}", f"{word}={text}"):
-        if clean_text(candidate) == candidate:
+        if redact_text(candidate) == candidate:
             continue
         assert re.search(r"[=:%@]|[rRcC]\s", candidate)
 
@@ -106,4 +106,4 @@ def test_no_pattern_is_slow_on_a_long_hostile_text() -> None:
         "token=" * 20_000,
         "cookie:" * 10_000 + "x" * 50_000,
     ):
-        assert cleaner.clean_text(hostile) is not None
+        assert redaction.redact_text(hostile) is not None

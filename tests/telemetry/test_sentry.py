@@ -11,7 +11,8 @@ import sentry_sdk
 from flask import Flask, abort, got_request_exception, request
 
 from openwatt.telemetry import context as contexts
-from openwatt.telemetry.logs.handlers import Identity, LogConfig, configure_logs
+from openwatt.telemetry.logs.json_formatter import Identity
+from openwatt.telemetry.logs.setup import LogConfig, configure_logs
 from openwatt.telemetry.sentry import ErrorReports, SentryConfig
 from tests.bugsink_server import Bugsink
 
@@ -206,10 +207,10 @@ def test_an_event_that_cannot_be_cleaned_is_sent_without_its_content(
     def fail(_event: object) -> object:
         raise RecursionError
 
-    monkeypatch.setattr("openwatt.telemetry.sentry.clean", fail)
+    monkeypatch.setattr("openwatt.telemetry.sentry.redact", fail)
     reports = ErrorReports(config("http://key@127.0.0.1:9/1"))
     reports.report_exception(None, ValueError("secret words"))
-    assert len(captured.events) == reports.uncleanable == 1
+    assert len(captured.events) == reports.unredactable == 1
     assert "secret words" not in str(captured.events)
     assert captured.events[0]["release"] == "openwatt@0.1.0+abc1234"
 

@@ -1,8 +1,12 @@
-"""A log record as one readable line, for a terminal: the development server and `openwatt logs`."""
+"""The console formatter writes a log record for a terminal: the development server and `openwatt logs`."""
 
 import datetime as dt
 from collections.abc import Mapping
 from typing import Any
+
+from pythonjsonlogger.core import LogData
+
+from openwatt.telemetry.logs.json_formatter import Identity, JsonFormatter
 
 _DIM, _BOLD, _RESET = "\x1b[2m", "\x1b[1m", "\x1b[0m"
 _LEVEL_COLOURS = {
@@ -12,14 +16,14 @@ _LEVEL_COLOURS = {
     "error": "\x1b[31m",
     "critical": "\x1b[1;31m",
 }
-_SHOWN_OTHERWISE = frozenset(
+_NOT_A_FIELD = frozenset(
     {"@timestamp", "level", "logger", "event", "service", "environment", "version", "exc_info", "event_id",
      "stack_info", "request_id"}
 )  # fmt: skip
 
 
-def readable_line(entry: Mapping[str, Any], *, colour: bool) -> str:
-    """Local time, level, event, fields; a traceback on the lines that follow.
+def format_line(entry: Mapping[str, Any], *, colour: bool) -> str:
+    """Returns local time, level, event and fields as one line; a traceback on the lines that follow.
 
     Control characters of a value are escaped: a log line is no way to send
     orders to an operator's terminal.
@@ -43,7 +47,7 @@ def readable_line(entry: Mapping[str, Any], *, colour: bool) -> str:
 
 
 def _shown(entry: Mapping[str, Any]) -> list[tuple[str, Any]]:
-    shown = [(key, value) for key, value in entry.items() if key not in _SHOWN_OTHERWISE]
+    shown = [(key, value) for key, value in entry.items() if key not in _NOT_A_FIELD]
     if entry.get("request_id"):
         shown.append(("request_id", entry["request_id"]))
     return shown
@@ -60,3 +64,15 @@ def _local_time(timestamp: object) -> str:
 def _safe(value: object) -> str:
     text = str(value)
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+class ConsoleFormatter(JsonFormatter):
+    """The fields of the JSON line for a person at a terminal, coloured."""
+
+    def __init__(self, identity: Identity, *, colour: bool = True) -> None:
+        super().__init__(identity)
+        self._colour = colour
+
+    def jsonify_log_record(self, log_data: LogData) -> str:
+        """Returns the line for the terminal."""
+        return format_line(log_data, colour=self._colour)

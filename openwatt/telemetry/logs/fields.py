@@ -20,8 +20,8 @@ FIXED_FIELDS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: What our own records say besides. An extra that is not named here, or whose
-#: value is not of the type, is kept under `extra`, which Elasticsearch holds
+#: The further fields of our own records. An extra that is not named here, or whose
+#: value is not of the type, goes under `extra`, which Elasticsearch holds
 #: as one flattened field: no record can be refused, and none can add a field.
 EXTRA_FIELDS: Mapping[str, str] = MappingProxyType(
     {

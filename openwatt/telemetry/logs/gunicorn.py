@@ -1,4 +1,4 @@
-"""gunicorn's own lines in the shape of all others: `logger_class` of gunicorn.conf.py."""
+"""Gunicorn's logger, `logger_class` of gunicorn.conf.py: its records go to the root logger."""
 
 import logging
 from typing import Any
@@ -7,9 +7,9 @@ from gunicorn.glogging import Logger
 
 
 class GunicornLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
-    """Hands gunicorn's records to the root logger, which `configure_logs` has set up.
+    """Propagates Gunicorn's records to the root logger, which `configure_logs` has set up.
 
-    There is no access log: the canonical record of a request says more, once.
+    There is no access log: the canonical record of a request holds more.
     """
 
     def setup(self, cfg: Any) -> None:

@@ -1,177 +1,18 @@
-"""One shape for every log line: ours, gunicorn's and the libraries', to stdout, a file and Logstash."""
+"""Handlers of the root logger that are our own: request records, console, file."""
 
-import functools
-import ipaddress
 import logging
 import os
 import sys
-import threading
-import time
-import traceback
-from collections.abc import Callable
-from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
-from typing import IO, Any, Final, Literal
-
-import msgspec
-from pythonjsonlogger.core import LogData
-from pythonjsonlogger.msgspec import MsgspecFormatter
+from typing import IO
 
 from openwatt.telemetry import context as contexts
-from openwatt.telemetry.logs.console_formatter import readable_line
-from openwatt.telemetry.logs.fields import EXTRA_FIELDS, FIXED_FIELDS
-from openwatt.telemetry.logs.file import LogFile
 from openwatt.telemetry.lost_writes import lost_writes
-from openwatt.telemetry.redaction import clean, clean_text
-
-_LONGEST_TEXT: Final = 32_000
-_LEVELS = {
-    number: logging.getLevelName(number).lower()
-    for number in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR, logging.CRITICAL)
-}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Who logs: the same three words stand in every line, in Sentry and in `openwatt_build_info`."""
-
-    service: str = "openwatt"
-    environment: str = "development"
-    version: str = "unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogConfig:
-    """Where log lines go and from which level on. `readable` None: on a terminal in development only.
-
-    A command whose answer is on stdout logs to stderr; one that draws on a terminal
-    shows only `errors` there.
-    """
-
-    identity: Identity
-    level: str = "INFO"
-    file: Path | None = None
-    readable: bool | None = None
-    stream: Literal["stdout", "stderr", "errors"] = "stdout"
-
-
-class _EventIds:
-    """Ids no two records share: a random part for each process, then a number."""
-
-    def __init__(self) -> None:
-        self.renew()
-        os.register_at_fork(after_in_child=self.renew)
-
-    def renew(self) -> None:
-        prefix = os.urandom(9).hex()
-        numbers = iter(range(sys.maxsize))
-        self.next: Callable[[], str] = lambda: f"{prefix}-{next(numbers):x}"
-
-
-_event_ids = _EventIds()
-
-
-class JsonFormatter(MsgspecFormatter):
-    """A record as one line of JSON: the fixed fields in their order, then the extras.
-
-    A record that several handlers write is encoded once.
-    """
-
-    def __init__(self, identity: Identity) -> None:
-        super().__init__("%(message)s")
-        self._encoder = msgspec.json.Encoder(enc_hook=_as_text, decimal_format="number")
-        self._identity = identity
-        self._second: tuple[int, str] = (-1, "")
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end; what goes wrong in a value is said in the line, never raised."""
-        kept = record.__dict__.get("_openwatt_line")
-        if kept is not None and kept[0] is self:
-            return str(kept[1])
-        try:
-            line = super().format(record)
-        except Exception as error:  # noqa: BLE001  a caller's wrong arguments must not cost the record
-            line = self.jsonify_log_record(self._unformattable(record, error))
-        record.__dict__["_openwatt_line"] = (self, line)
-        return line
-
-    def add_fields(self, log_data: LogData, record: logging.LogRecord, message_dict: dict[str, Any]) -> None:
-        """Fills one line's fields in their order, secrets filtered."""
-        context = contexts.current()
-        log_data["@timestamp"] = self._timestamp(record.created)
-        log_data["level"] = _LEVELS.get(record.levelno) or record.levelname.lower()
-        log_data["logger"] = record.name
-        log_data["event"] = clean_text(record.message[:_LONGEST_TEXT])
-        if context is not None:
-            log_data["request_id"] = context.request_id
-            if context.trace_id is not None:
-                log_data["trace_id"] = context.trace_id
-        log_data["service"] = self._identity.service
-        log_data["environment"] = self._identity.environment
-        log_data["version"] = self._identity.version
-        exc_info = message_dict.pop("exc_info", None)
-        if exc_info:
-            log_data["exc_info"] = _ends_of(clean_text(str(exc_info)))
-        log_data["event_id"] = _event_ids.next()
-        stack = message_dict.pop("stack_info", None)
-        if stack:
-            log_data["stack_info"] = _text(stack)
-        reserved = self.reserved_attrs
-        other = {}
-        for name, value in (record.__dict__ | message_dict if message_dict else record.__dict__).items():
-            if name in reserved or name[0] == "_" or value is None:
-                continue
-            kind = _KINDS.get(name)
-            shown = kind(value) if kind is not None else None
-            if shown is not None:
-                log_data[name] = shown
-            else:
-                other[name] = value
-        if other:
-            log_data["extra"] = clean(other)
-
-    def jsonify_log_record(self, log_data: LogData) -> str:
-        """JSON with numbers digit for digit; NaN and infinities, which JSON has not, become null."""
-        try:
-            return self._encoder.encode(log_data).decode()
-        except UnicodeEncodeError:  # a path or a header that was no UTF-8
-            return self._encoder.encode(_encodable(log_data)).decode()
-
-    def _timestamp(self, created: float) -> str:
-        second = int(created)
-        known, prefix = self._second
-        if known != second:
-            prefix = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime(second))
-            self._second = (second, prefix)
-        return f"{prefix}{int((created - second) * 1000):03d}Z"
-
-    def _unformattable(self, record: logging.LogRecord, error: Exception) -> LogData:
-        plain = logging.LogRecord(record.name, record.levelno, "", 0, "", None, None)
-        plain.created = record.created
-        try:
-            plain.message = str(record.msg)
-        except Exception:  # noqa: BLE001  a value's own __str__ may raise anything
-            plain.message = f"[a {type(record.msg).__name__} that cannot be shown]"
-        data: LogData = {}
-        self.add_fields(data, plain, {"error": f"the record could not be formatted: {type(error).__name__}"})
-        return data
-
-
-class ReadableFormatter(JsonFormatter):
-    """The same fields as a readable line, coloured: a developer's terminal."""
-
-    def __init__(self, identity: Identity, *, colour: bool = True) -> None:
-        super().__init__(identity)
-        self._colour = colour
-
-    def jsonify_log_record(self, log_data: LogData) -> str:
-        """The line that a person reads."""
-        return readable_line(log_data, colour=self._colour)
+from openwatt.telemetry.reservation import NO_ROOM
 
 
 class RequestRecordsHandler(logging.Handler):
-    """Keeps the records of the current request, so that an error report can tell what came before."""
+    """Keeps the records of the current request for an error report."""
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Appends to the request's own deque: no lock is needed, one thread answers one request."""
@@ -181,23 +22,11 @@ class RequestRecordsHandler(logging.Handler):
         return True
 
 
-def plain_logs() -> None:
-    """Warnings as bare sentences on stderr, as a command tells them, until `configure_logs` replaces this."""
-    root = logging.getLogger()
-    if root.handlers:
-        return
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    handler._openwatt = True  # type: ignore[attr-defined]  # noqa: SLF001  our mark on our handlers
-    root.addHandler(handler)
-    root.setLevel(logging.WARNING)
-
-
-class _Output(logging.StreamHandler[IO[str]]):
+class ConsoleHandler(logging.StreamHandler[IO[str]]):
     """Standard output or error; a line that a full disk or a closed pipe refuses is counted."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the name is the library's
-        """Counts a line that could not be written; every other fault is the library's to tell."""
+        """Counts a line that could not be written; every other fault is the library's to report."""
         error = sys.exc_info()[1]
         if isinstance(error, OSError):
             lost_writes.add("stdout", error)
@@ -205,149 +34,81 @@ class _Output(logging.StreamHandler[IO[str]]):
             super().handleError(record)
 
 
-def configure_logs(config: LogConfig, *further: logging.Handler) -> None:
-    """Makes the root logger write our lines, and only those; a second call replaces the first.
+class FileHandler(logging.Handler):
+    """Appends each record, as one line, to a file that rotation may rename at any time.
 
-    Raises:
-        ValueError: the level is not one of logging's.
-        OSError: the file cannot be opened.
+    It looks before each line and opens the file again, which gunicorn's USR1
+    does not do for the root logger. It makes a new file itself, readable by
+    owner and group: were logrotate to make it, its file and ours could meet.
+
+    Nothing is buffered: a line is in the file, or it is lost and counted. Of one that
+    a full disk took in part the rest is not written later, in the middle of others.
     """
-    install_handlers(make_handlers(config, *further), config.level)
 
+    def __init__(self, path: Path) -> None:
+        """Opens the file.
 
-def make_handlers(config: LogConfig, *further: logging.Handler) -> list[logging.Handler]:
-    """The handlers of a configuration; `further` ones (shipping) are given the JSON formatter.
+        Raises:
+            OSError: it cannot be opened, for another reason than a full disk.
+        """
+        super().__init__()
+        self.path = path
+        self._descriptor = -1
+        self._identity = (0, 0)
+        self._torn = False
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._open()
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
 
-    Raises:
-        OSError: the file cannot be opened.
-    """
-    formatter = JsonFormatter(config.identity)
-    output = sys.stdout if config.stream == "stdout" else sys.stderr
-    readable = config.readable
-    if readable is None:
-        readable = config.identity.environment == "development" and output.isatty()
-    stdout = _Output(output)
-    stdout.setFormatter(ReadableFormatter(config.identity) if readable else formatter)
-    if config.stream == "errors":
-        stdout.setLevel(logging.ERROR)
-    # Shipping comes first: what a killed process has printed is in its ring.
-    for handler in further:
-        handler.setFormatter(formatter)
-    handlers: list[logging.Handler] = [RequestRecordsHandler(), *further, stdout]
-    if config.file is not None:
-        handlers.append(LogFile(config.file))
-        handlers[-1].setFormatter(formatter)
-    return handlers
+    def _open(self) -> None:
+        self._close()
+        self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        status = os.fstat(self._descriptor)
+        self._identity = (status.st_dev, status.st_ino)
 
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
-def install_handlers(handlers: list[logging.Handler], level: str) -> None:
-    """Makes these the root logger's handlers instead of ours that it has, which are closed."""
-    root = logging.getLogger()
-    root.setLevel(level.upper())
-    for handler in [old for old in root.handlers if getattr(old, "_openwatt", False)]:
-        root.removeHandler(handler)
-        if handler not in handlers:
-            handler.close()
-    for handler in handlers:
-        handler._openwatt = True  # type: ignore[attr-defined]  # noqa: SLF001  our mark on our handlers
-        root.addHandler(handler)
-    logging.captureWarnings(capture=True)
-    threading.excepthook = _log_thread_death
+    def _find(self) -> None:
+        """Opens the file again when another one, or none, is at its path."""
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            if self._descriptor >= 0 and (status.st_dev, status.st_ino) == self._identity:
+                return
+        self._open()
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Writes one line, whole or counted as lost; never raises."""
+        try:
+            line = self.format(record).encode("utf-8", "backslashreplace") + b"\n"
+        except Exception:  # noqa: BLE001  a logging call never raises in the code that logs
+            self.handleError(record)
+            return
+        try:
+            self._find()
+            if self._torn:  # its line ends here, so that this one can be read
+                line = b"\n" + line
+            written = os.write(self._descriptor, line)
+            while written < len(line):
+                self._torn = True
+                written += os.write(self._descriptor, line[written:])
+            self._torn = False
+        except OSError as error:
+            lost_writes.add("log_file", error)
 
-def log_stacks(event: str) -> None:
-    """Writes what every thread of this process is doing: for a worker that is about to be ended by force."""
-    names = {thread.ident: thread.name for thread in threading.enumerate()}
-    stacks = [
-        f"Thread {names.get(ident, ident)}:\n{''.join(traceback.format_stack(frame))}"
-        for ident, frame in sys._current_frames().items()  # noqa: SLF001  there is no other way to see them
-    ]
-    record = logging.LogRecord("openwatt.threads", logging.CRITICAL, "", 0, event, None, None)
-    record.stack_info = "\n".join(stacks)
-    logging.getLogger(record.name).handle(record)
-
-
-def _log_thread_death(args: threading.ExceptHookArgs) -> None:
-    if args.exc_type is SystemExit or args.exc_value is None:
-        return
-    logging.getLogger("openwatt.threads").critical(
-        "a thread died",
-        exc_info=(args.exc_type, args.exc_value, args.exc_traceback),
-        extra={"worker": args.thread.name if args.thread else None},
-    )
-
-
-def _ends_of(text: str) -> str:
-    """A long text without its middle: the first frames and the error are what is read."""
-    if len(text) <= _LONGEST_TEXT:
-        return text
-    half = _LONGEST_TEXT // 2
-    return f"{text[:half]}\n[…]\n{text[-half:]}"
-
-
-def _as_text(value: object) -> str:
-    return str(_encodable(clean_text(str(value))))
-
-
-def _encodable(value: Any) -> Any:
-    """The same value with lone surrogates, which UTF-8 has not, shown as their escapes."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "backslashreplace").decode()
-    if isinstance(value, dict):
-        return {_encodable(key): _encodable(item) for key, item in value.items()}
-    return [_encodable(item) for item in value] if isinstance(value, list) else value
-
-
-def _keyword(value: object) -> str | list[str] | None:
-    if isinstance(value, str):
-        return clean_text(value)
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [clean_text(str(item)) for item in value]
-    return None if isinstance(value, dict) else clean_text(str(value))
-
-
-def _text(value: object) -> str:
-    return _ends_of(clean_text(str(value)))
-
-
-def _integer(value: object) -> int | None:
-    return value if type(value) is int and -(2**31) <= value < 2**31 else None
-
-
-def _long(value: object) -> int | None:
-    return value if type(value) is int and -(2**63) <= value < 2**63 else None
-
-
-def _double(value: object) -> float | Decimal | None:
-    if type(value) is float:
-        return value
-    if type(value) is int:
-        return value if value.bit_length() < 1024 else None
-    if isinstance(value, Decimal) and value.is_finite():
-        return value if value.adjusted() < 308 and len(value.as_tuple().digits) < 400 else None
-    return None
-
-
-def _address(value: object) -> str | None:
-    text = str(value)
-    return text if _is_address(text) else None
-
-
-@functools.lru_cache(4096)  # reading one takes 2 µs, and the same clients come again
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return "%" not in text  # with a zone it is none to Elasticsearch
-
-
-_KINDS_BY_TYPE: dict[str, Callable[[object], Any]] = {
-    "keyword": _keyword,
-    "text": _text,
-    "integer": _integer,
-    "long": _long,
-    "double": _double,
-    "ip": _address,
-}
-_KINDS = {name: _KINDS_BY_TYPE[kind] for name, kind in EXTRA_FIELDS.items() if name not in FIXED_FIELDS}
+    def close(self) -> None:
+        """Closes the file."""
+        self.acquire()
+        try:
+            self._close()
+        finally:
+            self.release()
+        super().close()

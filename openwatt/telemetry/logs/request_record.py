@@ -14,8 +14,8 @@ def log_request(
     """Writes a request's record and returns its duration in seconds.
 
     5xx are errors; the rest is information, or debug when `quiet` (probes and
-    /metrics, which would drown the others). A quiet 5xx is a warning: a probe
-    that says no is news, yet an answer and not a fault.
+    /metrics, which would outnumber the others). A quiet 5xx is a warning: a probe
+    that reports unavailability is worth a record, yet no fault of the service.
     """
     seconds = (time.perf_counter_ns() - context.started_ns) / 1e9
     level = _level(status, quiet=quiet)

@@ -1,8 +1,9 @@
-"""Finds records in the local JSON log: its present file, the rotated ones and the compressed ones."""
+"""Searches the local JSON log: its present file, the rotated ones and the compressed ones."""
 
 import bz2
 import datetime as dt
 import fnmatch
+import glob
 import gzip
 import json
 import lzma
@@ -27,7 +28,7 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w":
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogQuery:
-    """Which records are wanted; every condition that is set must hold.
+    """The conditions of a search; every one that is set must hold.
 
     `level` is the least severe one; `path` may hold `*` and `?`.
     """
@@ -38,7 +39,7 @@ class LogQuery:
     path: str | None = None
 
     def matches(self, entry: dict[str, Any]) -> bool:
-        """Whether a record is wanted."""
+        """Whether a record meets every condition."""
         if self.request_id is not None and entry.get("request_id") != self.request_id:
             return False
         if self.level is not None and _severity(entry.get("level")) < _severity(self.level):
@@ -63,16 +64,16 @@ class LogSearch:
             self._needle = json.dumps(self.query.request_id, ensure_ascii=False).encode()
 
     def entries(self) -> Iterator[dict[str, Any]]:
-        """Every wanted record there is, oldest file first."""
+        """Yields every matching record, oldest file first."""
         for path in log_files(self.log, self.query.since):
             try:
                 with _OPENERS.get(path.suffix, _open_plain)(path) as lines:
-                    yield from self._wanted(lines)
+                    yield from self._matching(lines)
             except (OSError, EOFError, lzma.LZMAError):
-                self.unreadable += 1  # rotated away under us, or cut short in the middle of compression
+                self.unreadable += 1  # rotated meanwhile, or truncated in the middle of compression
 
     def follow(self, idle: Callable[[], None] = lambda: None) -> Generator[dict[str, Any], None, None]:
-        """Every wanted record of the present file, then each new one, across rotations; never ends.
+        """Yields every matching record of the present file, then each new one, across rotations; never ends.
 
         `idle` is called each time that nothing new is there; what it raises ends the search.
         """
@@ -87,7 +88,7 @@ class LogSearch:
                 yield from self._followed(lines, idle)
 
     def _followed(self, lines: IO[bytes], idle: Callable[[], None]) -> Iterator[dict[str, Any]]:
-        """What one file is given until it is rotated; a line is read once its end is there."""
+        """Yields what is appended to one file until it is rotated; a line is read once its end is there."""
         rest = b""
         while True:
             chunk = lines.readline(LONGEST_LINE_BYTES)
@@ -102,7 +103,7 @@ class LogSearch:
                 idle()
                 time.sleep(_FOLLOW_SECONDS)
 
-    def _wanted(self, lines: IO[bytes]) -> Iterator[dict[str, Any]]:
+    def _matching(self, lines: IO[bytes]) -> Iterator[dict[str, Any]]:
         while line := lines.readline(LONGEST_LINE_BYTES):
             if not line.endswith(b"\n") and len(line) == LONGEST_LINE_BYTES:
                 self.unreadable += 1
@@ -142,17 +143,12 @@ def log_files(log: Path, since: dt.datetime | None = None) -> list[Path]:
     """
     rotated = re.compile(re.escape(log.name) + r"[.-][\d.-]+(\.gz|\.bz2|\.xz)?")
     found = []
-    for path in log.parent.glob(f"{glob_escape(log.name)}*"):
+    for path in log.parent.glob(f"{glob.escape(log.name)}*"):
         if path == log or rotated.fullmatch(path.name):
             written = path.stat().st_mtime
             if since is None or written >= since.timestamp():
                 found.append((path == log, written, path))
     return [path for _, _, path in sorted(found)]
-
-
-def glob_escape(name: str) -> str:
-    """A file's name as a pattern that matches it alone."""
-    return re.sub(r"([*?[])", r"[\1]", name)
 
 
 def parse_since(text: str, now: dt.datetime) -> dt.datetime:

@@ -1,8 +1,8 @@
-"""The life of the directory in which workers share their metrics: one set of files for each worker's place.
+"""The directory in which workers share their metrics: one set of files for each worker slot.
 
 The library names files by pid, so that each recycled worker leaves files that
 every scrape reads for ever (2.8 ms each). Here a file is named by master and
-slot, and a new worker goes on where the last one in its place stopped: counters
+slot, and a new worker goes on where the last one in its slot stopped: counters
 stay exact, and the number of files is that of the workers.
 
 A master is known by its pid and the time of its start, for its number is another
@@ -31,8 +31,8 @@ _LIVE: Final = "gauge_live"
 _OURS: Final = (".db", ".lock", shared_values.DAMAGED_SUFFIX)
 
 
-class _Place:
-    """Which place this process holds; one that was given none is known by its pid, below its master."""
+class WorkerSlot:
+    """The slot that this process holds; a process without one is named by its pid, below its master."""
 
     def __init__(self) -> None:
         self.name = ""
@@ -45,10 +45,11 @@ class _Place:
         self.name = f"{self.master}-{os.getpid()}"
 
     def __call__(self) -> str:
+        """The name that this process's files carry: `<master>-<number>`."""
         return self.name or f"{self.master}-0"
 
 
-_place = _Place()
+_slot = WorkerSlot()
 
 
 def directory() -> Path | None:
@@ -67,20 +68,20 @@ def prepare(path: Path, environ: Mapping[str, str] = os.environ) -> None:
     Raises:
         OSError: the directory cannot be made or written to.
     """
-    if _place.prepared is not None and _place.prepared[0] == path and os.environ.get(_VARIABLE) == str(path):
+    if _slot.prepared is not None and _slot.prepared[0] == path and os.environ.get(_VARIABLE) == str(path):
         return
     try:
         path.mkdir(parents=True, exist_ok=True)
-        descriptor = _held_lock(path, _place.master)
+        descriptor = _held_lock(path, _slot.master)
         if "GUNICORN_PID" not in environ:
             _remove_dead(path)
     except OSError as error:
         if error.errno not in NO_ROOM:
             raise
         descriptor = 0
-    _place.prepared = path, descriptor
+    _slot.prepared = path, descriptor
     os.environ[_VARIABLE] = str(path)
-    shared_values.start(path, _place)
+    shared_values.start(path, _slot)
     values.ValueClass = shared_values.SharedValue
 
 
@@ -94,7 +95,7 @@ def _held_lock(shared: Path, master: str) -> int:
     hidden = path.with_suffix(".new")
     descriptor = os.open(hidden, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        with suppress(OSError):  # a network file system without locks: its masters are taken for dead ones
+        with suppress(OSError):  # a network file system without locks: its masters count as dead
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         hidden.rename(path)
     except BaseException:
@@ -133,45 +134,45 @@ def _remove_dead(shared: Path) -> None:
             (shared / name).unlink(missing_ok=True)
 
 
-def _forget(place: str) -> None:
-    """Removes the live gauges of a process that is gone: what it was doing, not what it did."""
+def _remove_live_gauges(slot: str) -> None:
+    """Removes the live gauges of a process that has ended; its counters stay."""
     shared = directory()
     if shared is None:
         return
     with suppress(OSError), os.scandir(shared) as found:
         for entry in found:
-            if entry.name.startswith(_LIVE) and entry.name.endswith(f"_{place}.db"):
+            if entry.name.startswith(_LIVE) and entry.name.endswith(f"_{slot}.db"):
                 Path(entry.path).unlink(missing_ok=True)
 
 
 def number() -> str:
-    """The number of this worker's place: those of a master count from 1; the master itself is 0."""
-    return _place().rpartition("-")[2]
+    """The number of this worker's slot: those of a master count from 1; the master itself is 0."""
+    return _slot().rpartition("-")[2]
 
 
 def on_exit() -> None:
-    """Forgets the live gauges of a master that ends: after a USR2 the next one lives on in the directory."""
-    _forget(_place())
+    """Removes the live gauges of a master that ends: after a USR2 the next one lives on in the directory."""
+    _remove_live_gauges(_slot())
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Gives a new worker the lowest place that no living worker of this master holds."""
-    if _place.prepared is not None:
-        shared_values.repair()  # the master has no loop of its own in which to ask for room again
+    """Assigns to a new worker the lowest slot that no living worker of this master holds."""
+    if _slot.prepared is not None:
+        shared_values.repair()  # the master has no loop of its own that would reserve space again
     taken = {getattr(other, _SLOT, None) for other in server.WORKERS.values()}
-    number = next(n for n in range(1, len(taken) + 2) if f"{_place.master}-{n}" not in taken)
-    setattr(worker, _SLOT, f"{_place.master}-{number}")
+    number = next(n for n in range(1, len(taken) + 2) if f"{_slot.master}-{n}" not in taken)
+    setattr(worker, _SLOT, f"{_slot.master}-{number}")
 
 
 def post_fork(worker: Any) -> None:
-    """Makes the worker's values those of its place."""
-    _place.name = getattr(worker, _SLOT)
-    if _place.prepared is not None:
+    """Makes the worker's values those of its slot."""
+    _slot.name = getattr(worker, _SLOT)
+    if _slot.prepared is not None:
         shared_values.move()
 
 
 def child_exit(worker: Any) -> None:
-    """Forgets what a dead worker was doing (live gauges), not what it did."""
-    place = getattr(worker, _SLOT, None)
-    if place is not None:
-        _forget(place)
+    """Removes the live gauges of a dead worker; its counters stay."""
+    slot = getattr(worker, _SLOT, None)
+    if slot is not None:
+        _remove_live_gauges(slot)

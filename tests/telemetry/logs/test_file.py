@@ -8,7 +8,8 @@ from pathlib import Path
 BEGIN = """
 import logging, resource, sys
 from pathlib import Path
-from openwatt.telemetry.logs.handlers import Identity, LogConfig, configure_logs
+from openwatt.telemetry.logs.json_formatter import Identity
+from openwatt.telemetry.logs.setup import LogConfig, configure_logs
 from openwatt.telemetry.lost_writes import lost_writes
 path = Path(sys.argv[1])
 configure_logs(LogConfig(identity=Identity(), file=path, stream="stderr"))

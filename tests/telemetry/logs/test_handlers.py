@@ -17,15 +17,11 @@ import pytest
 
 from openwatt.telemetry import context as contexts
 from openwatt.telemetry.logs import request_record as access
+from openwatt.telemetry.logs.console_formatter import ConsoleFormatter
 from openwatt.telemetry.logs.fields import EXTRA_FIELDS, FIELDS, FIXED_FIELDS
-from openwatt.telemetry.logs.handlers import (
-    Identity,
-    JsonFormatter,
-    LogConfig,
-    ReadableFormatter,
-    configure_logs,
-    log_stacks,
-)
+from openwatt.telemetry.logs.json_formatter import Identity, JsonFormatter
+from openwatt.telemetry.logs.setup import LogConfig, configure_logs
+from openwatt.telemetry.logs.threads import log_stacks
 from tests.log_receivers import free_port, wait_until
 
 IDENTITY = Identity(service="openwatt", environment="test", version="0.1.0+abc1234")
@@ -191,7 +187,7 @@ def test_the_stacks_of_all_threads_are_told_when_a_worker_is_aborted() -> None:
 def test_every_record_has_an_id_of_its_own_also_after_a_fork() -> None:
     script = """
 import json, logging, os, sys
-from openwatt.telemetry.logs.handlers import Identity, JsonFormatter
+from openwatt.telemetry.logs.json_formatter import Identity, JsonFormatter
 formatter = JsonFormatter(Identity())
 def one(): print(formatter.format(logging.LogRecord("t", 20, "", 0, "m", (), None)), flush=True)
 one()
@@ -234,17 +230,18 @@ def test_every_field_a_line_can_have_is_declared_with_its_type(
 def test_the_readable_form_holds_the_same_fields() -> None:
     record = logging.LogRecord("openwatt.ingest", logging.WARNING, "", 0, "refused", (), None)
     record.__dict__.update(source="edf-bleu", tariffs=3)
-    shown = ReadableFormatter(IDENTITY, colour=False).format(record)
+    shown = ConsoleFormatter(IDENTITY, colour=False).format(record)
     assert "warning  refused source=edf-bleu tariffs=3 openwatt.ingest" in shown
     assert "\x1b[" not in shown
     coloured = logging.LogRecord("openwatt.ingest", logging.WARNING, "", 0, "refused", (), None)
-    assert "\x1b[33mwarning" in ReadableFormatter(IDENTITY).format(coloured)
+    assert "\x1b[33mwarning" in ConsoleFormatter(IDENTITY).format(coloured)
 
 
 PROGRAM = """
 import logging, sys, threading, time, warnings
 from pathlib import Path
-from openwatt.telemetry.logs.handlers import Identity, LogConfig, configure_logs
+from openwatt.telemetry.logs.json_formatter import Identity
+from openwatt.telemetry.logs.setup import LogConfig, configure_logs
 for _ in range(2):  # the second call replaces the first
     configure_logs(LogConfig(identity=Identity(), level=sys.argv[2], file=Path(sys.argv[1])))
 log = logging.getLogger("openwatt.test")
@@ -282,7 +279,7 @@ def test_lines_go_to_stdout_and_to_a_file_that_may_be_rotated(tmp_path: Path) ->
 def test_four_processes_write_one_file_without_a_torn_line(tmp_path: Path) -> None:
     log = tmp_path / "api.log"
     script = (
-        "import logging,sys;from pathlib import Path;from openwatt.telemetry.logs.handlers import *\n"
+        "import logging,sys;from pathlib import Path;from openwatt.telemetry.logs.setup import *\n"
         "sys.stdout=open('/dev/null','w')\n"
         "configure_logs(LogConfig(identity=Identity(),file=Path(sys.argv[1])))\n"
         "for n in range(500): logging.getLogger('t').info('n', extra={'reason': 'x' * 5000})\n"
@@ -295,7 +292,8 @@ def test_four_processes_write_one_file_without_a_torn_line(tmp_path: Path) -> No
 
 GUNICORN_CONF = """
 from openwatt.telemetry.logs.gunicorn import GunicornLogger
-from openwatt.telemetry.logs.handlers import Identity, LogConfig, configure_logs
+from openwatt.telemetry.logs.json_formatter import Identity
+from openwatt.telemetry.logs.setup import LogConfig, configure_logs
 configure_logs(LogConfig(identity=Identity()))
 logger_class = GunicornLogger
 control_socket_disable = True

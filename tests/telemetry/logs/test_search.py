@@ -126,7 +126,7 @@ def test_a_moment_is_a_duration_or_a_date(text: str, moment: dt.datetime) -> Non
     assert parse_since(text, NOW) == moment
 
 
-def test_the_command_prints_readable_lines_and_says_what_it_left_out(log: Path) -> None:
+def test_the_command_prints_format_lines_and_says_what_it_left_out(log: Path) -> None:
     with log.open("a") as file:
         file.write("no record\n")
         file.write(entry("fails", request_id="request-9", level="error", exc_info="Traceback\nKeyError: 'x'"))

@@ -52,7 +52,8 @@ from flask import Flask, request
 from openwatt.telemetry.logs import request_record as access
 from openwatt.telemetry import context as contexts
 from openwatt.telemetry.metrics.exporter import Exporter
-from openwatt.telemetry.logs.handlers import Identity, LogConfig
+from openwatt.telemetry.logs.json_formatter import Identity
+from openwatt.telemetry.logs.setup import LogConfig
 from openwatt.telemetry.shipping.shipper import ShippingConfig
 from openwatt.telemetry.start import TelemetryConfig, start_telemetry
 

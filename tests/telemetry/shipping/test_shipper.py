@@ -565,7 +565,8 @@ def seen(event, arguments):
         connected_by.add(threading.current_thread().name)
 
 sys.addaudithook(seen)
-from openwatt.telemetry.logs.handlers import Identity, LogConfig
+from openwatt.telemetry.logs.json_formatter import Identity
+from openwatt.telemetry.logs.setup import LogConfig
 from openwatt.telemetry.shipping.shipper import ShippingConfig
 from openwatt.telemetry.start import TelemetryConfig, start_telemetry
 telemetry = start_telemetry(TelemetryConfig(

@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from openwatt.app import create_app
 from openwatt.settings import Settings
-from openwatt.telemetry.logs.handlers import Identity, JsonFormatter
+from openwatt.telemetry.logs.json_formatter import Identity, JsonFormatter
 from openwatt.web.http.app_state import state_of
 from openwatt.web.http.response_cache import CachedResponse
 from tests.conftest import NOW, close_app

@@ -19,7 +19,7 @@ from openwatt.app import create_app
 from openwatt.domain.tariff import Tariff
 from openwatt.settings import Settings
 from openwatt.store.tariffs import Document, Observation, publish
-from openwatt.telemetry.logs.handlers import Identity, JsonFormatter
+from openwatt.telemetry.logs.json_formatter import Identity, JsonFormatter
 from openwatt.web.http.app_state import state_of
 from openwatt.web.http.client_address import client_address
 from tests.conftest import NOW, Server, close_app

@@ -32,7 +32,8 @@ begin
             execute format('grant usage on schema %I to openwatt_writer', current_schema());
         end if;
         for ours in
-            select relation.oid::regclass as name, relation.relkind = 'r' and relname <> 'data_version' as is_written,
+            select relation.oid::regclass as name,
+                   relation.relkind = 'r' and relname not in ('data_version', 'schema_migrations') as is_written,
                    relname = 'fetch_turns' as is_changed
               from pg_class relation
              where relnamespace = (select oid from pg_namespace where nspname = current_schema()) and relkind in ('r', 'v')

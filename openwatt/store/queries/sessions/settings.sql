@@ -13,4 +13,5 @@ select set_config('statement_timeout', %(statement_timeout)s, false),
                               and ours.relkind in ('r', 'v')
                               and not (has_table_privilege(writer.oid, ours.oid, 'select')
                                        and (has_table_privilege(writer.oid, ours.oid, 'insert')
-                                            or ours.relkind = 'v' or ours.relname = 'data_version')))) as role
+                                            or ours.relkind = 'v'
+                                            or ours.relname in ('data_version', 'schema_migrations'))))) as role
