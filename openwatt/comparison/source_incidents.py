@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Collection, Mapping
 
-from openwatt.domain.freshness import Trouble, trouble_of
+from openwatt.domain.freshness import Trouble
 from openwatt.domain.tariff import Tariff
 from openwatt.store.database import Database
 from openwatt.store.source_states import offer_states
@@ -16,8 +16,7 @@ def read_troubles(database: Database, declared: Collection[str]) -> OfferTrouble
     """The troubles of now, by the declared sources. Of two sources of one offer the worse counts."""
     troubles: dict[tuple[str, str], Trouble] = {}
     for state in offer_states(database, declared):
-        trouble = trouble_of(refused=state.outcome == "refused", failures_in_a_row=state.failures_in_a_row)
-        offer = (state.supplier or "", state.offer)
+        offer, trouble = (state.supplier or "", state.offer), state.trouble
         if trouble is not None and troubles.get(offer) != "failing":
             troubles[offer] = trouble
     return troubles

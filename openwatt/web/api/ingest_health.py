@@ -10,10 +10,8 @@ from msgspec import Meta, Struct
 
 from openwatt.domain.freshness import (
     SourceStatus,
-    Trouble,
     next_source_status_change,
     source_status,
-    trouble_of,
 )
 from openwatt.store.database import Database
 from openwatt.store.runs import Outcome
@@ -109,7 +107,7 @@ def health_ingest(params: RequestParams) -> IngestHealth:
     """
     states = declared_source_states(app_state().database, current_app.config["SOURCES"])
     for state in states:
-        trouble = _trouble(state)
+        trouble = state.trouble
         params.expire_at(
             next_source_status_change(last_success_at=state.last_success_at, trouble=trouble, now=params.now)
         )
@@ -137,7 +135,7 @@ def _health(state: SourceState, now: dt.datetime) -> SourceHealth:
     return SourceHealth(
         source=state.source,
         supplier=state.supplier,
-        freshness=source_status(last_success_at=success, trouble=_trouble(state), now=now),
+        freshness=source_status(last_success_at=success, trouble=state.trouble, now=now),
         outcome=state.outcome,
         last_look_at=state.last_look_at.astimezone(dt.UTC),
         last_success_at=None if success is None else success.astimezone(dt.UTC),
@@ -145,7 +143,3 @@ def _health(state: SourceState, now: dt.datetime) -> SourceHealth:
         reviews_pending=state.reviews_pending,
         cadence_days=state.cadence_days,
     )
-
-
-def _trouble(state: SourceState) -> Trouble | None:
-    return trouble_of(refused=state.outcome == "refused", failures_in_a_row=state.failures_in_a_row)
