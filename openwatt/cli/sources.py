@@ -12,7 +12,7 @@ from rich.text import Text
 from openwatt.bootstrap import connect, held_database, prepare_database
 from openwatt.cli.console import Console
 from openwatt.cli.settings import settings_of
-from openwatt.domain.freshness import SourceStatus, incident_of, source_status
+from openwatt.domain.freshness import SourceStatus, source_status
 from openwatt.domain.legal_time import PARIS
 from openwatt.ingest.declarations import SourceDeclaration, load_sources
 from openwatt.ingest.schedule import is_due, skip_reason, with_addresses
@@ -31,11 +31,11 @@ _COLOURS: dict[SourceStatus, str] = {
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def sources_command(context: click.Context, *, as_json: bool) -> None:
-    """List every source: its format and cadence, the last look at it, and how far it can be relied on.
+    """List every source: its format and cadence, its last run, and its freshness.
 
     fresh: its document was seen within 7 days; verifying: longer ago, or a newer one is
-    doubted; stale: not for 14 days; broken: three looks in a row have failed; never: not
-    yet looked at, or not with success. `--json` tells more: suppliers, addresses, cadences.
+    doubted; stale: not for 14 days; broken: three runs in a row have failed; never: not
+    yet run, or never with success. `--json` prints more: suppliers, addresses, cadences.
     """
     settings = settings_of(context)
     declared = load_sources()
@@ -85,9 +85,7 @@ def _show(items: list[dict[str, Any]], console: Console) -> None:
 
 
 def _item(source: SourceDeclaration, state: SourceState | None, now: dt.datetime) -> dict[str, Any]:
-    incident = None
-    if state is not None:
-        incident = incident_of(refused=state.outcome == "refused", failures_in_a_row=state.failures_in_a_row)
+    incident = state.incident if state else None
     skipped = skip_reason(source)
     last_look_at = state.last_look_at if state else None
     last_success_at = state.last_success_at if state else None
