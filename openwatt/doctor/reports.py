@@ -5,7 +5,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -13,7 +13,7 @@ from msgspec import Struct
 from openwatt import __version__
 from openwatt.addresses import AddressError, parse_address, parse_dsn
 from openwatt.doctor.context import CheckContext
-from openwatt.doctor.http_probe import ProbeError, poll, safe_url
+from openwatt.doctor.http_probe import HttpProbe, ProbeError, poll, safe_url
 from openwatt.doctor.results import CheckFailedError, Verdict, ok, required
 from openwatt.observability import release_of
 
@@ -64,10 +64,6 @@ class _Project(Struct):
     id: str
     slug: str
     organization: _Organization
-
-
-class _Get(Protocol):
-    def __call__(self, shape: type[T], path: str, **query: str) -> T: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,84 +142,76 @@ def _is_taken(content: bytes, event_id: str) -> bool:
         return False
 
 
-def find_event(context: CheckContext, url: str, token: str, dsn: Dsn, event_id: str) -> dict[str, Any] | None:
-    """Finds an event through the API of Bugsink or of Sentry; None while it is not there.
+@dataclass(frozen=True, slots=True)
+class ReportApi:
+    """A client of the API of Bugsink or Sentry, for the events of the project of a DSN.
 
-    Raises:
-        ProbeError: it does not answer, or refuses the token.
+    Its methods raise ProbeError when the server does not answer, or refuses the token.
     """
 
-    def get(shape: type[T], path: str, **query: str) -> T:
-        return context.http.request_as(shape, url, path, query=query, token=token)
+    http: HttpProbe
+    url: str
+    token: str
+    dsn: Dsn
 
-    if context.http.request(url, "/api/canonical/0/projects/", token=token).status_code == 404:
-        return _find_in_sentry(get, dsn, event_id)
-    for event in _newest_in_bugsink(get, url, dsn):
-        if event.event_id.replace("-", "") == event_id:
-            return _content(get, event)
-    return None
-
-
-def find_report(
-    context: CheckContext, url: str, token: str, dsn: Dsn, request_id: str
-) -> dict[str, Any] | None:
-    """Finds the newest event of a request by its tag `request_id`, through the same APIs.
-
-    Raises:
-        ProbeError: it does not answer, or refuses the token.
-    """
-
-    def get(shape: type[T], path: str, **query: str) -> T:
-        return context.http.request_as(shape, url, path, query=query, token=token)
-
-    if context.http.request(url, "/api/canonical/0/projects/", token=token).status_code == 404:
-        for report in get(list[dict[str, Any]], f"{_sentry_project(get, dsn)}/events/", full="true"):
-            if {"key": "request_id", "value": request_id} in report.get("tags", []):
-                return report
+    def find_event(self, event_id: str) -> dict[str, Any] | None:
+        """Finds an event by its id; None while it is not there."""
+        if self._is_sentry():
+            try:
+                return self._get(dict[str, Any], f"{self._sentry_project()}/events/{event_id}/")
+            except ProbeError as error:
+                if error.status == 404:
+                    return None  # not yet
+                raise
+        for event in self._newest_in_bugsink():
+            if event.event_id.replace("-", "") == event_id:
+                return self._content(event)
         return None
-    for event in _newest_in_bugsink(get, url, dsn):
-        found = _content(get, event)
-        if (found.get("tags") or {}).get("request_id") == request_id:
-            return found
-    return None
 
+    def find_report(self, request_id: str) -> dict[str, Any] | None:
+        """Finds the newest event of a request by its tag `request_id`; None while there is none."""
+        if self._is_sentry():
+            reports = self._get(list[dict[str, Any]], f"{self._sentry_project()}/events/", full="true")
+            tag = {"key": "request_id", "value": request_id}
+            return next((report for report in reports if tag in report.get("tags", [])), None)
+        for event in self._newest_in_bugsink():
+            found = self._content(event)
+            if (found.get("tags") or {}).get("request_id") == request_id:
+                return found
+        return None
 
-def _content(get: _Get, event: _Event) -> dict[str, Any]:
-    return get(_Content, f"/api/canonical/0/events/{event.id}/").data
+    def _get(self, shape: type[T], path: str, **query: str) -> T:
+        return self.http.request_as(shape, self.url, path, query=query, token=self.token)
 
+    def _is_sentry(self) -> bool:
+        """Whether this is Sentry, which does not have the paths of Bugsink's API."""
+        answer = self.http.request(self.url, "/api/canonical/0/projects/", token=self.token)
+        return answer.status_code == 404
 
-def _newest_in_bugsink(get: _Get, url: str, dsn: Dsn) -> Iterator[_Event]:
-    projects = get(_Results[_BugsinkProject], "/api/canonical/0/projects/").results
-    ours = [one.id for one in projects if parse_address(one.dsn).user == dsn.key]
-    if not ours:
-        raise CheckFailedError(
-            f"no project of {safe_url(url)} has the key of OPENWATT_SENTRY_DSN",
-            "let OPENWATT_SENTRY_URL name the server of the DSN, and the token belong to its project",
-        )
-    newest = {"project": str(ours[0]), "sort": "last_seen", "order": "desc"}
-    issues = get(_Results[_Issue], "/api/canonical/0/issues/", **newest).results
-    for issue in issues[:_ISSUES]:
-        yield from get(_Results[_Event], "/api/canonical/0/events/", issue=issue.id).results
+    def _sentry_project(self) -> str:
+        ours = [one for one in self._get(list[_Project], "/api/0/projects/") if one.id == self.dsn.project]
+        if not ours:
+            raise CheckFailedError(
+                "the token of OPENWATT_SENTRY_TOKEN sees no project of OPENWATT_SENTRY_DSN",
+                "give it the scopes project:read and event:read in the organisation of the project",
+            )
+        return f"/api/0/projects/{ours[0].organization.slug}/{ours[0].slug}"
 
+    def _newest_in_bugsink(self) -> Iterator[_Event]:
+        projects = self._get(_Results[_BugsinkProject], "/api/canonical/0/projects/").results
+        ours = [one.id for one in projects if parse_address(one.dsn).user == self.dsn.key]
+        if not ours:
+            raise CheckFailedError(
+                f"no project of {safe_url(self.url)} has the key of OPENWATT_SENTRY_DSN",
+                "let OPENWATT_SENTRY_URL name the server of the DSN, and the token belong to its project",
+            )
+        newest = {"project": str(ours[0]), "sort": "last_seen", "order": "desc"}
+        issues = self._get(_Results[_Issue], "/api/canonical/0/issues/", **newest).results
+        for issue in issues[:_ISSUES]:
+            yield from self._get(_Results[_Event], "/api/canonical/0/events/", issue=issue.id).results
 
-def _sentry_project(get: _Get, dsn: Dsn) -> str:
-    ours = [one for one in get(list[_Project], "/api/0/projects/") if one.id == dsn.project]
-    if not ours:
-        raise CheckFailedError(
-            "the token of OPENWATT_SENTRY_TOKEN sees no project of OPENWATT_SENTRY_DSN",
-            "give it the scopes project:read and event:read in the organisation of the project",
-        )
-    return f"/api/0/projects/{ours[0].organization.slug}/{ours[0].slug}"
-
-
-def _find_in_sentry(get: _Get, dsn: Dsn, event_id: str) -> dict[str, Any] | None:
-    where = f"{_sentry_project(get, dsn)}/events/{event_id}/"
-    try:
-        return get(dict[str, Any], where)
-    except ProbeError as error:
-        if error.status == 404:
-            return None  # not yet
-        raise
+    def _content(self, event: _Event) -> dict[str, Any]:
+        return self._get(_Content, f"/api/canonical/0/events/{event.id}/").data
 
 
 def check_sentry(context: CheckContext) -> Verdict:
@@ -236,8 +224,9 @@ def check_sentry(context: CheckContext) -> Verdict:
             f"{safe_url(dsn.base)} took the event {event_id[:8]} "
             "(not read back: OPENWATT_SENTRY_URL or _TOKEN is not set)"
         )
-    url, token = settings.sentry_url, settings.sentry_token
-    event = poll(lambda: find_event(context, url, token, dsn, event_id), context.patience_s, every_s=0.5)
+    url = settings.sentry_url
+    api = ReportApi(context.http, url, settings.sentry_token, dsn)
+    event = poll(lambda: api.find_event(event_id), context.patience_s, every_s=0.5)
     if event is None:
         raise CheckFailedError(
             f"{safe_url(dsn.base)} took an event, "

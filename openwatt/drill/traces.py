@@ -13,7 +13,7 @@ from openwatt.doctor.logs import (
     records_in_file,
 )
 from openwatt.doctor.programs import is_installed
-from openwatt.doctor.reports import Dsn, find_report
+from openwatt.doctor.reports import Dsn, ReportApi
 from openwatt.drill.steps import DrillRun, Step, StepFailedError
 
 
@@ -68,14 +68,15 @@ def _report(run: DrillRun, request_id: str) -> Step:
             "the report cannot be read back (OPENWATT_SENTRY_URL and _TOKEN): "
             f"look for request_id:{request_id}"
         )
-    dsn, url, token = Dsn.read(settings.sentry_dsn), settings.sentry_url, settings.sentry_token
+    dsn = Dsn.read(settings.sentry_dsn)
+    api = ReportApi(run.context.http, settings.sentry_url, settings.sentry_token, dsn)
     try:
         run.wait(
-            lambda: find_report(run.context, url, token, dsn, request_id),
-            f"the error report in {safe_url(url)}",
+            lambda: api.find_report(request_id),
+            f"the error report in {safe_url(api.url)}",
             "give the service the same OPENWATT_SENTRY_DSN; `openwatt doctor` tries the way of reports",
             seconds=run.context.patience_s,
         )
     except StepFailedError as missed:
         return missed.step
-    return run.passed(f"its error report is in {safe_url(url)}, with the request id")
+    return run.passed(f"its error report is in {safe_url(api.url)}, with the request id")

@@ -8,6 +8,7 @@ import ssl
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from openwatt.doctor import alerting, context, grafana, logs, machine, ops, prom
 from openwatt.doctor.checklist import ITEMS
 from openwatt.doctor.context import CheckContext
 from openwatt.doctor.http_probe import HttpProbe
-from openwatt.doctor.reports import Dsn, find_event
+from openwatt.doctor.reports import Dsn, ReportApi
 from openwatt.doctor.results import CheckFailedError, CheckSkippedError
 from openwatt.domain.freshness import BROKEN_AFTER
 from openwatt.settings import Settings
@@ -203,7 +204,7 @@ def certified(tmp_path: Path) -> Iterator[Any]:
         server.server_close()
 
 
-def patient_of(http: HttpProbe, **changes: Any) -> CheckContext:
+def context_of(http: HttpProbe, **changes: Any) -> CheckContext:
     usual: dict[str, Any] = {"settings": Settings(), "environ": {}, "http": http, "patience_s": 1}
     return CheckContext(**(usual | changes))
 
@@ -230,7 +231,7 @@ def test_a_certificate_must_be_trusted_and_last(
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert.pem"))
     with HttpProbe() as http:
-        looked = patient_of(http, url=url)
+        looked = context_of(http, url=url)
         if status == "ok":
             assert f"in {days - 1} days" in service.check_tls(looked).says
         else:
@@ -264,13 +265,13 @@ def test_an_event_is_read_back_from_sentrys_interface() -> None:
     assert (dsn.base, dsn.key, dsn.project) == ("https://o123.ingest.sentry.io", "key", "456")
     try:
         with HttpProbe() as http:
-            looked = patient_of(http)
-            assert find_event(looked, sentry.url, "right", dsn, "abc") is None
-            assert find_event(looked, sentry.url, "right", dsn, "abc") == {"eventID": "abc"}
+            api = ReportApi(http, sentry.url, "right", dsn)
+            assert api.find_event("abc") is None
+            assert api.find_event("abc") == {"eventID": "abc"}
             with pytest.raises(CheckFailedError, match="401"):
-                find_event(looked, sentry.url, "wrong", dsn, "abc")
+                ReportApi(http, sentry.url, "wrong", dsn).find_event("abc")
             with pytest.raises(CheckFailedError, match="sees no project"):
-                find_event(looked, sentry.url, "right", Dsn.read("https://key@h/7"), "abc")
+                replace(api, dsn=Dsn.read("https://key@h/7")).find_event("abc")
     finally:
         sentry.close()
 
@@ -288,7 +289,7 @@ def test_what_is_no_dsn_is_said(text: str) -> None:
 
 def test_a_service_that_logs_no_requests_is_not_searched_for_one() -> None:
     with HttpProbe() as http:
-        looked = patient_of(http, settings=Settings(log_level="WARNING", log_file=Path("x")))
+        looked = context_of(http, settings=Settings(log_level="WARNING", log_file=Path("x")))
         with pytest.raises(CheckSkippedError, match="OPENWATT_LOG_LEVEL is WARNING"):
             logs.check_log_file(looked)
 
@@ -298,7 +299,7 @@ def test_without_the_aws_command_cloudwatch_is_not_asked(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with HttpProbe() as http:
-        looked = patient_of(http, settings=Settings(cloudwatch_log_group="/aws/x"))
+        looked = context_of(http, settings=Settings(cloudwatch_log_group="/aws/x"))
         with pytest.raises(CheckSkippedError, match="AWS command line is not installed"):
             logs.check_cloudwatch(looked)
 
@@ -312,7 +313,7 @@ def test_a_small_log_without_a_rule_matters_in_production_alone(
     log = tmp_path / "api.log"
     log.write_text("{}\n")
     with HttpProbe() as http:
-        looked = patient_of(
+        looked = context_of(
             http, settings=Settings(log_file=log, environment=environment), logrotate=tmp_path / "none.conf"
         )
         with pytest.raises(error, match=r"is not there|is not installed"):
@@ -327,7 +328,7 @@ def test_the_time_of_this_machine_must_be_kept(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "chronyc").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with HttpProbe() as http:
-        looked = patient_of(
+        looked = context_of(
             http, settings=Settings(database_url="postgresql://127.0.0.1:1/x"), url="http://127.0.0.1:1"
         )
         with pytest.raises(CheckFailedError, match="no NTP server"):
