@@ -13,7 +13,7 @@ PARTS = {
     "Ce que cela veut dire": "What it means",
     "Ce que remarquent les clients": "What customers notice",
     "Regarder d'abord": "Look first",
-    "Réparer": "Mend",
+    "Réparer": "Fix",
     "Réveiller qui": "Whom to wake",
     "Ensuite": "Afterwards",
 }

@@ -32,7 +32,7 @@ def health() -> Health:
     """Alive.
 
     The process answers and its threads serve; 503 when all of them hang. The database is not asked:
-    restarting a service does not mend its database.
+    restarting a service does not fix its database.
     """
     _check_threads()
     return Health(status="alive")
