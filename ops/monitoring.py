@@ -36,7 +36,7 @@ _SECRET: Final = re.compile(r"\$\{(path:)?([a-z_]+)(\?)?\}")
 
 
 class CannotRunError(Exception):
-    """what hinders, and how to fix it."""
+    """What hinders, and how to fix it."""
 
 
 @dataclass(frozen=True, kw_only=True)
