@@ -12,7 +12,7 @@ from rich.text import Text
 from openwatt.bootstrap import connect, held_database, prepare_database
 from openwatt.cli.console import Console
 from openwatt.cli.settings import settings_of
-from openwatt.domain.freshness import SourceStatus, incident_of, source_status
+from openwatt.domain.freshness import SourceStatus, source_status
 from openwatt.domain.legal_time import PARIS
 from openwatt.ingest.declarations import SourceDeclaration, load_sources
 from openwatt.ingest.schedule import is_due, skip_reason, with_addresses
@@ -85,9 +85,7 @@ def _show(items: list[dict[str, Any]], console: Console) -> None:
 
 
 def _item(source: SourceDeclaration, state: SourceState | None, now: dt.datetime) -> dict[str, Any]:
-    incident = None
-    if state is not None:
-        incident = incident_of(refused=state.outcome == "refused", failures_in_a_row=state.failures_in_a_row)
+    incident = state.incident if state else None
     skipped = skip_reason(source)
     last_look_at = state.last_look_at if state else None
     last_success_at = state.last_success_at if state else None

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Collection, Mapping
 
-from openwatt.domain.freshness import SourceIncident, incident_of
+from openwatt.domain.freshness import SourceIncident
 from openwatt.domain.tariff import Tariff
 from openwatt.store.database import Database
 from openwatt.store.source_states import offer_states
@@ -16,8 +16,7 @@ def read_incidents(database: Database, declared: Collection[str]) -> OfferIncide
     """The incidents of now, by the declared sources. Of two sources of one offer the worse counts."""
     incidents: dict[tuple[str, str], SourceIncident] = {}
     for state in offer_states(database, declared):
-        incident = incident_of(refused=state.outcome == "refused", failures_in_a_row=state.failures_in_a_row)
-        offer = (state.supplier or "", state.offer)
+        offer, incident = (state.supplier or "", state.offer), state.incident
         if incident is not None and incidents.get(offer) != "failing":
             incidents[offer] = incident
     return incidents

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from psycopg.rows import kwargs_row
 
+from openwatt.domain.freshness import SourceIncident, incident_of
 from openwatt.store.database import Connection, Database
 from openwatt.store.runs import Outcome
 from openwatt.store.sql import statement
@@ -30,6 +31,11 @@ class SourceState:
     failures_in_a_row: int
     cadence_days: int | None
     reviews_pending: int
+
+    @property
+    def incident(self) -> SourceIncident | None:
+        """The incident of the source, None where its runs say nothing against it."""
+        return incident_of(refused=self.outcome == "refused", failures_in_a_row=self.failures_in_a_row)
 
 
 def source_states(connection: Connection) -> list[SourceState]:
@@ -59,6 +65,11 @@ class OfferState:
     offer: str
     outcome: Outcome
     failures_in_a_row: int
+
+    @property
+    def incident(self) -> SourceIncident | None:
+        """The incident of the offer's source, None where its runs say nothing against it."""
+        return incident_of(refused=self.outcome == "refused", failures_in_a_row=self.failures_in_a_row)
 
 
 def offer_states(database: Database, declared: Collection[str]) -> list[OfferState]:

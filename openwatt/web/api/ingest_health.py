@@ -9,9 +9,7 @@ from flask import current_app
 from msgspec import Meta, Struct
 
 from openwatt.domain.freshness import (
-    SourceIncident,
     SourceStatus,
-    incident_of,
     next_source_status_change,
     source_status,
 )
@@ -109,7 +107,7 @@ def health_ingest(params: RequestParams) -> IngestHealth:
     """
     states = declared_source_states(app_state().database, current_app.config["SOURCES"])
     for state in states:
-        incident = _incident(state)
+        incident = state.incident
         params.expire_at(
             next_source_status_change(
                 last_success_at=state.last_success_at, incident=incident, now=params.now
@@ -139,7 +137,7 @@ def _health(state: SourceState, now: dt.datetime) -> SourceHealth:
     return SourceHealth(
         source=state.source,
         supplier=state.supplier,
-        freshness=source_status(last_success_at=success, incident=_incident(state), now=now),
+        freshness=source_status(last_success_at=success, incident=state.incident, now=now),
         outcome=state.outcome,
         last_look_at=state.last_look_at.astimezone(dt.UTC),
         last_success_at=None if success is None else success.astimezone(dt.UTC),
@@ -147,7 +145,3 @@ def _health(state: SourceState, now: dt.datetime) -> SourceHealth:
         reviews_pending=state.reviews_pending,
         cadence_days=state.cadence_days,
     )
-
-
-def _incident(state: SourceState) -> SourceIncident | None:
-    return incident_of(refused=state.outcome == "refused", failures_in_a_row=state.failures_in_a_row)
