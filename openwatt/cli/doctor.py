@@ -31,9 +31,9 @@ _NAMES: Final = [item.name for item in ITEMS]
     type=click.Choice(_NAMES),
     metavar="ITEM",
     multiple=True,
-    help="Look at this item and at those it needs; may be repeated. --list names them.",
+    help="Check this item and those it needs; may be repeated. --list names them.",
 )
-@click.option("--list", "only_list", is_flag=True, help="List the items, and look at none.")
+@click.option("--list", "only_list", is_flag=True, help="List the items, and check none.")
 @click.option(
     "--url",
     type=SERVER_ADDRESS,

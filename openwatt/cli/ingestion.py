@@ -69,9 +69,9 @@ Exit status:
   1 the database is away, or the settings cannot be used
   2 the command is not written right
   3 a source was refused, unreadable or unreachable
-  4 another process was just at a source, and none failed
+  4 another process was running a source, and none failed
   130, 143 ended by Ctrl-C or SIGTERM; what was under way is undone
---every ends with 0 when it is told to end.
+--every ends with 0 when a signal ends it.
 
 \b
 Examples:
@@ -82,8 +82,8 @@ Examples:
 
 @click.command("ingest", epilog=_EPILOG)
 @click.argument("names", metavar="[SOURCE]...", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="Look at every source that has an address.")
-@click.option("--due", is_flag=True, help="Only at those whose cadence asks for a look now.")
+@click.option("--all", "everything", is_flag=True, help="Run every source that has an address.")
+@click.option("--due", is_flag=True, help="Run only the sources whose cadence is over.")
 @click.option(
     "--file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -94,9 +94,9 @@ Examples:
     "--every",
     callback=_seconds,
     metavar="TIME",
-    help="Go on for ever: due sources, then a pause, as 1h or 30m.",
+    help="Repeat until it is ended: due sources, then a pause, as 1h or 30m.",
 )
-@click.option("--dry-run", is_flag=True, help="Do everything and keep nothing: what would come of it?")
+@click.option("--dry-run", is_flag=True, help="Do everything and store nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def ingest(
@@ -110,20 +110,20 @@ def ingest(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Look at sources: fetch, read, doubt, and publish what is right.
+    """Run sources: fetch their documents, read and check them, and publish what is right.
 
-    What is doubtful is refused and kept for `openwatt review`; the last right tariff
-    stays. One source's failure never stops the others, and several machines may run
-    this at once: each source is looked at by one of them. Each host is asked once in
-    5 s at most, whoever asks.
+    A doubtful document is refused and stored for `openwatt review`; the last right tariff
+    stays. One source's failure never stops the others. Several machines may run this at
+    once: each source is run by one of them, and all together send a host one request in
+    5 s at most.
     """
     settings = settings_of(context)
     sources = load_sources()
     chosen = _select_sources(sources, names, everything=everything or every is not None, file=file)
     if file is not None and (due or every):
-        raise click.UsageError("--file is one look: leave --due and --every out")
+        raise click.UsageError("--file is one run: leave --due and --every out")
     if every and (dry_run or as_json):
-        raise click.UsageError("--every tells its looks in the log: leave --dry-run and --json out")
+        raise click.UsageError("--every writes its results to the log: leave --dry-run and --json out")
     terminal = sys.stdout.isatty() and not as_json and not every
     telemetry = start_telemetry(
         telemetry_config(

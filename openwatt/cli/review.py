@@ -136,10 +136,10 @@ def review(
 ) -> None:
     """Decide by hand on documents that were refused.
 
-    Without a command: list the refused runs that nobody has decided on, newest first.
+    Without a command: list the refused runs without a decision, newest first.
 
-    Exit status: 0 done; 1 it failed; 2 wrong arguments; 3 refused as things stand
-    (no such run, decided on already, not what it was).
+    Exit status: 0 done; 1 it failed; 2 wrong arguments; 3 refused
+    (no such run, decided on already, or read otherwise today).
     """
     if context.invoked_subcommand is not None:
         return
@@ -188,7 +188,7 @@ def _table_of_runs(runs: list[StoredRun]) -> Table:
     "--document",
     "target",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
-    help="Write the kept document to this file.",
+    help="Write the stored document to this file.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
@@ -197,7 +197,7 @@ def show(
 ) -> None:
     """Show a run: what was read, and each doubt beside the document's own words.
 
-    The kept document is read again, so that its words can be shown.
+    The stored document is read again, so that its words can be shown.
     """
     with _read(context) as database:
         run = find_run(database, run_id)
@@ -305,8 +305,8 @@ def _print_run(run: StoredRun, inspection: Inspection | None, beside: list[dict[
 def approve(context: click.Context, /, *, run_id: int, name: str, reason: str, as_json: bool) -> None:
     """Publish what a refused run has read, doubts and all, under your name.
 
-    The kept document is read again first; should it say anything else by now, nothing
-    is published.
+    The stored document is read again first; if it is read otherwise today, nothing is
+    published.
     """
     sources = _sources()
     with _connected(context) as connection:

@@ -31,11 +31,11 @@ _COLOURS: dict[SourceStatus, str] = {
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def sources_command(context: click.Context, *, as_json: bool) -> None:
-    """List every source: its format and cadence, the last look at it, and how far it can be relied on.
+    """List every source: its format and cadence, its last run, and its freshness.
 
     fresh: its document was seen within 7 days; verifying: longer ago, or a newer one is
-    doubted; stale: not for 14 days; broken: three looks in a row have failed; never: not
-    yet looked at, or not with success. `--json` tells more: suppliers, addresses, cadences.
+    doubted; stale: not for 14 days; broken: three runs in a row have failed; never: not
+    yet run, or never with success. `--json` prints more: suppliers, addresses, cadences.
     """
     settings = settings_of(context)
     declared = load_sources()
