@@ -121,9 +121,9 @@ def ingest(
     sources = load_sources()
     chosen = _select_sources(sources, names, everything=everything or every is not None, file=file)
     if file is not None and (due or every):
-        raise click.UsageError("--file is one run: leave --due and --every out")
+        raise click.UsageError("--file is one look: leave --due and --every out")
     if every and (dry_run or as_json):
-        raise click.UsageError("--every writes its results to the log: leave --dry-run and --json out")
+        raise click.UsageError("--every tells its looks in the log: leave --dry-run and --json out")
     terminal = sys.stdout.isatty() and not as_json and not every
     telemetry = start_telemetry(
         telemetry_config(
