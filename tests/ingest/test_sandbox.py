@@ -216,3 +216,15 @@ def test_a_reader_that_cannot_start_is_no_documents_fault(
     ):
         inspector.inspect_document(GOOD, sources, references, on=TODAY)
     assert not readers()
+
+
+def test_a_reader_gets_none_of_our_secrets(
+    inspecting: Callable[..., Inspect], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENWATT_ADMIN_TOKEN", "T" * 32)
+    monkeypatch.setenv("PGPASSWORD", "secret")
+    inspecting()(GOOD)
+    (reader,) = readers()
+    names = reader.environ().keys()
+    assert "PATH" in names
+    assert not {name for name in names if name.startswith(("OPENWATT", "PG"))}
