@@ -14,13 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from openwatt.cli.console import Console
-from openwatt.doctor.results import CheckResult, Status, join_names
+from openwatt.doctor.results import CheckResult, CheckStatus, join_names
 from openwatt.doctor.runner import Item
 
-_STYLES: Final[Mapping[Status, str]] = {"ok": "green", "failed": "bold red", "skipped": "yellow"}
+_STYLES: Final[Mapping[CheckStatus, str]] = {"ok": "green", "failed": "bold red", "skipped": "yellow"}
 
 
-class Report:
+class ResultPrinter:
     """Takes results as they come and shows each as soon as those before it in the list are there.
 
     As it stands it shows nothing: that is for JSON.
@@ -33,7 +33,7 @@ class Report:
         self._there: dict[str, CheckResult] = {}
         self._area = ""
 
-    def found(self, result: CheckResult) -> None:
+    def add(self, result: CheckResult) -> None:
         """Takes one result."""
         self._there[result.item] = result
         while self._ahead and self._ahead[0] in self._there:
@@ -61,7 +61,7 @@ class Report:
         """Prints the summary."""
 
 
-class PlainReport(Report):
+class PlainPrinter(ResultPrinter):
     """Writes one unbroken line an item, for pipes and files that are searched."""
 
     def show(self, result: CheckResult) -> None:
@@ -74,7 +74,7 @@ class PlainReport(Report):
         click.echo(_sum(results, seconds))
 
 
-class TerminalReport(Report):
+class TerminalPrinter(ResultPrinter):
     """Writes for a terminal: areas, colours, and a bar that names the checks that still run."""
 
     def __init__(self, items: Sequence[Item], console: Console, bar: Progress) -> None:
@@ -127,17 +127,17 @@ def _sum(results: Sequence[CheckResult], seconds: float) -> str:
 
 
 @contextmanager
-def reporting(items: Sequence[Item], *, as_json: bool) -> Iterator[Report]:
-    """Gives the report that fits where standard output goes."""
+def open_printer(items: Sequence[Item], *, as_json: bool) -> Iterator[ResultPrinter]:
+    """Gives the printer that fits where standard output goes."""
     if as_json:
-        yield Report(items)
+        yield ResultPrinter(items)
     elif not sys.stdout.isatty():
-        yield PlainReport(items)
+        yield PlainPrinter(items)
     else:
         console = Console(highlight=False)
         columns = (BarColumn(16), MofNCompleteColumn(), TextColumn("[dim]{task.description}"))
         with Progress(*columns, console=console, transient=True) as bar:
-            yield TerminalReport(items, console, bar)
+            yield TerminalPrinter(items, console, bar)
 
 
 def as_json(

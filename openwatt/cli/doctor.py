@@ -12,7 +12,7 @@ import click
 
 from openwatt import __version__
 from openwatt.cli.addresses import SERVER_ADDRESS, own_address
-from openwatt.cli.check_results import Report, as_json, print_items, reporting
+from openwatt.cli.check_results import ResultPrinter, as_json, open_printer, print_items
 from openwatt.doctor.checklist import ITEMS
 from openwatt.doctor.context import LOGROTATE, METRICS_URL, CheckContext
 from openwatt.doctor.http_probe import HttpProbe, safe_url
@@ -78,10 +78,10 @@ def doctor(
         print_items(items)
         return
     began = time.monotonic()
-    with reporting(items, as_json=in_json) as report, _quiet_logs():
-        about, results = _run(items, report, **where)
+    with open_printer(items, as_json=in_json) as printer, _quiet_logs():
+        about, results = _run(items, printer, **where)
         seconds = time.monotonic() - began
-        report.end(results, seconds)
+        printer.end(results, seconds)
     if in_json:
         click.echo(json.dumps(as_json(about, items, results, seconds), ensure_ascii=False, indent=2))
     context.exit(1 if any(result.status == "failed" for result in results) else 0)
@@ -89,7 +89,7 @@ def doctor(
 
 def _run(
     items: Sequence[Item],
-    report: Report,
+    printer: ResultPrinter,
     *,
     url: str | None,
     metrics_url: str | None,
@@ -103,10 +103,10 @@ def _run(
     try:
         settings = read_settings(environ)
     except SettingsError as error:
-        report.begin(about)
+        printer.begin(about)
         results = [_without_settings(item, error) for item in items]
         for result in results:
-            report.found(result)
+            printer.add(result)
         return about, results
     with HttpProbe() as http:
         context = CheckContext(
@@ -120,8 +120,8 @@ def _run(
             patience_s=patience,
         )
         about |= {"service": safe_url(context.url), "environment": settings.environment}
-        report.begin(about)
-        return about, run_checks(context, items, report.found)
+        printer.begin(about)
+        return about, run_checks(context, items, printer.add)
 
 
 def _without_settings(item: Item, error: SettingsError) -> CheckResult:

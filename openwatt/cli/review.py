@@ -24,7 +24,7 @@ from openwatt.ingest.declarations import SourceDeclaration, SourceError, load_so
 from openwatt.ingest.errors import RefusedAddressError, UnreadableDocumentError
 from openwatt.ingest.fetching.addresses import check_address
 from openwatt.ingest.inspection import Inspection
-from openwatt.ingest.quotation import Words, quote, quote_data, split_rows
+from openwatt.ingest.quotation import DocumentLines, quote, quote_data, split_rows
 from openwatt.ingest.readers.grid_pdf.picture import draw_pages
 from openwatt.ingest.review import approve_run, check_same, read_again, reject_run
 from openwatt.ingest.sandbox import DocumentSandbox
@@ -251,7 +251,7 @@ def _beside(sandbox: DocumentSandbox, content: bytes, inspection: Inspection) ->
     elif inspection.outcome == "unreadable":
         return []
     else:
-        words = Words(sandbox.read_pages(content))
+        words = DocumentLines(sandbox.read_pages(content))
         quoted = [quote(doubt, inspection.reading, words) for doubt in doubts]
     return [
         {

@@ -11,7 +11,14 @@ from openwatt.doctor.context import CheckContext
 from openwatt.doctor.http_probe import decode_as, poll, safe_url
 from openwatt.doctor.ops import seconds_of
 from openwatt.doctor.prometheus import Build, Rule, get_data, loaded_alerts
-from openwatt.doctor.results import CheckFailedError, CheckSkippedError, Verdict, join_names, ok, required
+from openwatt.doctor.results import (
+    CheckFailedError,
+    CheckSkippedError,
+    CheckVerdict,
+    join_names,
+    ok,
+    required,
+)
 
 #: The alert that always fires: where it falls silent, the chain of alerting is broken.
 WATCHDOG = "Watchdog"
@@ -30,7 +37,7 @@ class _Config(Struct):
     original: str
 
 
-class Status(Struct, rename="camel"):
+class AlertmanagerStatus(Struct, rename="camel"):
     """The status of an Alertmanager."""
 
     version_info: Build
@@ -57,7 +64,7 @@ def alertmanager_url(context: CheckContext) -> str:
     return required(context.settings.alertmanager_url, "OPENWATT_ALERTMANAGER_URL")
 
 
-def check_alertmanager(context: CheckContext) -> Verdict:
+def check_alertmanager(context: CheckContext) -> CheckVerdict:
     """Checks that Prometheus sends to an Alertmanager and that the one of the settings is ready."""
     managers = get_data(context, _Alertmanagers, "alertmanagers").active_alertmanagers
     if not managers:
@@ -71,16 +78,16 @@ def check_alertmanager(context: CheckContext) -> Verdict:
     return ok(f"{safe_url(context.settings.alertmanager_url)}, Alertmanager {status.version_info.version}")
 
 
-def status_of(context: CheckContext, url: str) -> Status:
+def status_of(context: CheckContext, url: str) -> AlertmanagerStatus:
     """Requests the status of an Alertmanager.
 
     Raises:
         ProbeError: it does not answer, or is none.
     """
-    return context.http.request_as(Status, url, "/api/v2/status")
+    return context.http.request_as(AlertmanagerStatus, url, "/api/v2/status")
 
 
-def _routing(status: Status, url: str) -> _Routing:
+def _routing(status: AlertmanagerStatus, url: str) -> _Routing:
     """Parses Alertmanager's routing from the configuration in its status.
 
     Raises:
@@ -93,7 +100,7 @@ def _routing(status: Status, url: str) -> _Routing:
     return decode_as(config, _Routing, f"{safe_url(url)}/api/v2/status")
 
 
-def check_notifications(context: CheckContext) -> Verdict:
+def check_notifications(context: CheckContext) -> CheckVerdict:
     """Checks that every severity of the loaded alerts reaches a receiver that notifies somebody."""
     url = alertmanager_url(context)
     config = _routing(status_of(context, url), url)
@@ -160,7 +167,7 @@ def _holds(found: str, sign: str, value: str) -> bool:
     return same is not sign.startswith("!")
 
 
-def check_watchdog(context: CheckContext) -> Verdict:
+def check_watchdog(context: CheckContext) -> CheckVerdict:
     """Checks that the alert that always fires does so and has arrived in Alertmanager."""
     rules = loaded_alerts(context)
     if WATCHDOG not in rules:

@@ -4,7 +4,7 @@ import stat
 from pathlib import Path
 
 from openwatt.doctor.context import CheckContext
-from openwatt.doctor.results import CheckSkippedError, Verdict, ok, quantity
+from openwatt.doctor.results import CheckSkippedError, CheckVerdict, ok, quantity
 from openwatt.settings import Settings, setting_fields, variable_of
 
 ENVIRONMENTS = ("development", "staging", "production")
@@ -12,11 +12,13 @@ ENVIRONMENTS = ("development", "staging", "production")
 ENGINE_SECRETS = Path("/run/secrets")
 
 
-def check_settings(context: CheckContext) -> Verdict:
+def check_settings(context: CheckContext) -> CheckVerdict:
     """Checks that in production no setting is missing or wrong; that each can be read is known by now."""
     faults = list(_faults(context.settings))
     if faults:
-        return Verdict("failed", "; ".join(says for says, _ in faults), "; ".join(fix for _, fix in faults))
+        return CheckVerdict(
+            "failed", "; ".join(says for says, _ in faults), "; ".join(fix for _, fix in faults)
+        )
     default = Settings()
     changed = sum(getattr(context.settings, f.name) != getattr(default, f.name) for f in setting_fields())
     return ok(f"{context.settings.environment}; {quantity(changed, 'setting')} beside the defaults")
@@ -67,7 +69,7 @@ def _faults(settings: Settings) -> list[tuple[str, str]]:
     return found
 
 
-def check_secret_files(context: CheckContext) -> Verdict:
+def check_secret_files(context: CheckContext) -> CheckVerdict:
     """Checks that files of secrets, `.env` included, are closed to others and writable by the owner alone."""
     files = context.secret_files()
     if _holds_secret(Path(".env")):
@@ -85,7 +87,7 @@ def check_secret_files(context: CheckContext) -> Verdict:
             faults.append(f"others may {may} {path} ({mode & 0o777:o}), which {name} names")
             wrong.append(str(path))
     if faults:
-        return Verdict("failed", "; ".join(faults), f"chmod 600 {' '.join(wrong)}")
+        return CheckVerdict("failed", "; ".join(faults), f"chmod 600 {' '.join(wrong)}")
     return ok(f"{quantity(len(files), 'file')}, closed to other users")
 
 

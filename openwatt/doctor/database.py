@@ -9,7 +9,14 @@ from openwatt.catalogue.loader import shipped_edition
 from openwatt.catalogue.shipped_facts import shipped_sources
 from openwatt.catalogue.source_names import declared_sources
 from openwatt.doctor.context import CheckContext
-from openwatt.doctor.results import CheckFailedError, CheckSkippedError, Verdict, join_names, ok, quantity
+from openwatt.doctor.results import (
+    CheckFailedError,
+    CheckSkippedError,
+    CheckVerdict,
+    join_names,
+    ok,
+    quantity,
+)
 from openwatt.domain.freshness import BROKEN_AFTER, FRESH_FOR, STALE_AFTER
 from openwatt.store import pg_tools
 from openwatt.store.editions import edition_is_loaded
@@ -25,7 +32,7 @@ SLOWEST_ANSWER_S = 0.2
 OLDEST_CATALOGUE = dt.timedelta(days=366)
 
 
-def check_database(context: CheckContext) -> Verdict:
+def check_database(context: CheckContext) -> CheckVerdict:
     """Checks that the database answers, and soon."""
     try:
         connect(context.settings, start=False, timeout_s=2).close()
@@ -60,7 +67,7 @@ def check_database(context: CheckContext) -> Verdict:
     return ok(says)
 
 
-def check_migrations(context: CheckContext) -> Verdict:
+def check_migrations(context: CheckContext) -> CheckVerdict:
     """Checks that the database has the schema of this code, no older and no newer one."""
     with context.database() as database:
         try:
@@ -71,7 +78,7 @@ def check_migrations(context: CheckContext) -> Verdict:
     return ok(f"schema {newest_schema()}, which is this code's")
 
 
-def check_catalogue(context: CheckContext) -> Verdict:
+def check_catalogue(context: CheckContext) -> CheckVerdict:
     """Checks that the catalogue that ships with this code is loaded and not too old."""
     with connect(context.settings, start=False, timeout_s=2) as connection, connection.transaction():
         loaded = edition_is_loaded(connection, shipped_edition())
@@ -87,7 +94,7 @@ def check_catalogue(context: CheckContext) -> Verdict:
     return ok(f"loaded; its newest figure was read on {newest}, {quantity(age.days, 'day')} ago")
 
 
-def check_sources(context: CheckContext) -> Verdict:
+def check_sources(context: CheckContext) -> CheckVerdict:
     """Checks that every declared source that was run was read successfully, and recently enough."""
     with context.database() as database:
         states = declared_source_states(database, declared_sources(), drill=True)

@@ -9,7 +9,15 @@ from openwatt.doctor.context import CheckContext
 from openwatt.doctor.http_probe import ProbeError, safe_url
 from openwatt.doctor.ops import Dashboard, dashboards, read_dashboard, recorded_names
 from openwatt.doctor.prometheus import Build, Matrix, get_data, query_now
-from openwatt.doctor.results import CheckFailedError, Verdict, join_names, none_of, ok, quantity, required
+from openwatt.doctor.results import (
+    CheckFailedError,
+    CheckVerdict,
+    join_names,
+    none_of,
+    ok,
+    quantity,
+    required,
+)
 from openwatt.telemetry.metrics.scrape import declared_families
 
 #: The data source that every dashboard names.
@@ -46,7 +54,7 @@ def grafana_url(context: CheckContext) -> str:
     return required(context.settings.grafana_url, "OPENWATT_GRAFANA_URL")
 
 
-def check_grafana(context: CheckContext) -> Verdict:
+def check_grafana(context: CheckContext) -> CheckVerdict:
     """Checks that Grafana answers, accepts the login, and reaches Prometheus through its data source."""
     url = grafana_url(context)
     health = context.http.request_as(_Health, url, "/api/health")
@@ -90,7 +98,7 @@ def _reached(context: CheckContext, url: str, source: _DataSource) -> Build:
         ) from error
 
 
-def check_dashboards(context: CheckContext) -> Verdict:
+def check_dashboards(context: CheckContext) -> CheckVerdict:
     """Checks that Grafana has every shipped dashboard by its uid, with its title and queries."""
     shipped = dashboards(context.ops_folder())
     url = grafana_url(context)
@@ -119,7 +127,7 @@ def _fault_of(context: CheckContext, url: str, dashboard: Dashboard) -> str | No
     return None
 
 
-def check_panels(context: CheckContext) -> Verdict:
+def check_panels(context: CheckContext) -> CheckVerdict:
     """Checks that every panel shows data, or waits for an event that has not come yet."""
     ops = context.ops_folder()
     known = known_names(recorded_names(ops))

@@ -12,7 +12,14 @@ from msgspec import Struct, field
 from openwatt.doctor.context import SENT_REQUEST, CheckContext
 from openwatt.doctor.http_probe import decode_as, poll, safe_url
 from openwatt.doctor.programs import is_installed, run
-from openwatt.doctor.results import CheckFailedError, CheckSkippedError, Verdict, join_names, ok, required
+from openwatt.doctor.results import (
+    CheckFailedError,
+    CheckSkippedError,
+    CheckVerdict,
+    join_names,
+    ok,
+    required,
+)
 from openwatt.doctor.service import scrape_metrics
 from openwatt.telemetry.logs.search import LogQuery, LogSearch
 
@@ -112,7 +119,7 @@ def _wait_for_record(
     return poll(canonical, context.patience_s, every_s) or next(iter(seen), None)
 
 
-def check_log_file(context: CheckContext) -> Verdict:
+def check_log_file(context: CheckContext) -> CheckVerdict:
     """Checks that the record of the request just sent is in the local file."""
     log = required(context.settings.log_file, "OPENWATT_LOG_FILE")
     request_id = context.sent_request()
@@ -127,7 +134,7 @@ def check_log_file(context: CheckContext) -> Verdict:
     return _found(record, str(log))
 
 
-def check_elasticsearch(context: CheckContext) -> Verdict:
+def check_elasticsearch(context: CheckContext) -> CheckVerdict:
     """Checks that the record of the request just sent is found in Elasticsearch."""
     url = required(context.settings.elasticsearch_url, "OPENWATT_ELASTICSEARCH_URL")
     request_id = context.sent_request()
@@ -140,7 +147,7 @@ def check_elasticsearch(context: CheckContext) -> Verdict:
     return _found(record, safe_url(url))
 
 
-def check_cloudwatch(context: CheckContext) -> Verdict:
+def check_cloudwatch(context: CheckContext) -> CheckVerdict:
     """Checks that the record of the request just sent is found in CloudWatch."""
     group = required(context.settings.cloudwatch_log_group, "OPENWATT_CLOUDWATCH_LOG_GROUP")
     if not is_installed("aws"):
@@ -156,7 +163,7 @@ def check_cloudwatch(context: CheckContext) -> Verdict:
     return _found(record, group)
 
 
-def _found(record: dict[str, Any], where: str) -> Verdict:
+def _found(record: dict[str, Any], where: str) -> CheckVerdict:
     """Checks that a record is the request's own, with the fields that are searched."""
     lacking = [name for name in ("@timestamp", "level", "event", "path", "status") if name not in record]
     if record.get("path") != SENT_REQUEST:
@@ -170,7 +177,7 @@ def _found(record: dict[str, Any], where: str) -> Verdict:
     return ok(f"{SENT_REQUEST} sent and found again in {where}")
 
 
-def check_shipping(context: CheckContext) -> Verdict:
+def check_shipping(context: CheckContext) -> CheckVerdict:
     """Checks that log records reach Logstash: a worker is connected, none is lost, none waits on disk."""
     url = required(context.settings.logstash_url, "OPENWATT_LOGSTASH_URL")
     context.sent_request()
@@ -202,7 +209,7 @@ def check_shipping(context: CheckContext) -> Verdict:
     return ok(f"{sum_of('records_sent'):,.0f} records sent to {safe_url(url)}, none lost")
 
 
-def check_rotation(context: CheckContext) -> Verdict:
+def check_rotation(context: CheckContext) -> CheckVerdict:
     """Checks that a rule of logrotate covers the log and that logrotate accepts its rules.
 
     Between a rotation and the next line there is no such file: whether there should be one is not asked here.
@@ -242,7 +249,7 @@ def _covers(pattern: str, log: Path) -> bool:
     )
 
 
-def _unrotated(context: CheckContext, log: Path, why: str, remedy: str) -> Verdict:
+def _unrotated(context: CheckContext, log: Path, why: str, remedy: str) -> CheckVerdict:
     size = log.stat().st_size if log.exists() else 0
     if context.in_production or size > MOST_UNROTATED_BYTES:
         raise CheckFailedError(f"{why}; it has {size / 1e6:.1f} MB", remedy)

@@ -19,7 +19,7 @@ from openwatt.doctor.programs import is_installed, run
 from openwatt.doctor.results import (
     CheckFailedError,
     CheckSkippedError,
-    Verdict,
+    CheckVerdict,
     join_names,
     ok,
     quantity,
@@ -43,7 +43,7 @@ MOST_OFF_DATABASE_S = 2.0
 MOST_OFF_PEER_S = 5.0
 
 
-def check_limits(context: CheckContext) -> Verdict:
+def check_limits(context: CheckContext) -> CheckVerdict:
     """Checks that limits are shared through Redis and that no worker has fallen back to its memory."""
     url = context.settings.redis_url
     if url is None:
@@ -100,7 +100,7 @@ def _redis_limiter(url: str) -> SlidingWindowCounterRateLimiter:
     return SlidingWindowCounterRateLimiter(storage)
 
 
-def check_backup(context: CheckContext) -> Verdict:
+def check_backup(context: CheckContext) -> CheckVerdict:
     """Checks that the newest backup is recent and not empty."""
     folder = required(context.settings.backup_dir, "OPENWATT_BACKUP_DIR")
     backup = newest_backup(folder)
@@ -114,7 +114,7 @@ def check_backup(context: CheckContext) -> Verdict:
     return ok(says)
 
 
-def check_disk(context: CheckContext) -> Verdict:
+def check_disk(context: CheckContext) -> CheckVerdict:
     """Checks that the disks of data, logs and backups have enough free space and inodes."""
     settings = context.settings
     spool = settings.workers * settings.log_spool_mb * 1_000_000 if settings.logstash_url else 0
@@ -140,7 +140,7 @@ def check_disk(context: CheckContext) -> Verdict:
     return ok(", ".join(seen))
 
 
-def check_clock(context: CheckContext) -> Verdict:
+def check_clock(context: CheckContext) -> CheckVerdict:
     """Checks that the clock agrees with those of the database and the servers, and is kept by NTP."""
     offsets = dict(_offsets(context))
     synchronised = _is_synchronised()

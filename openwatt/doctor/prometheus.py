@@ -13,7 +13,7 @@ from openwatt.doctor.ops import alert_rules, headings, recorded_names, seconds_o
 from openwatt.doctor.results import (
     CheckFailedError,
     CheckSkippedError,
-    Verdict,
+    CheckVerdict,
     join_names,
     none_of,
     ok,
@@ -140,7 +140,7 @@ def query_now(context: CheckContext, expression: str) -> list[tuple[dict[str, st
     return [(series.metric, float(series.value[1])) for series in found.result]
 
 
-def check_prometheus(context: CheckContext) -> Verdict:
+def check_prometheus(context: CheckContext) -> CheckVerdict:
     """Checks that Prometheus is ready."""
     answer = context.http.request(prometheus_url(context), "/-/ready")
     if answer.status_code != 200:
@@ -151,7 +151,7 @@ def check_prometheus(context: CheckContext) -> Verdict:
     return ok(f"{safe_url(prometheus_url(context))}, Prometheus {build.version}")
 
 
-def check_scrape(context: CheckContext) -> Verdict:
+def check_scrape(context: CheckContext) -> CheckVerdict:
     """Checks that Prometheus's target is up, was scraped recently, and is this service."""
     targets = [
         target
@@ -196,7 +196,7 @@ def _loaded(context: CheckContext, kind: str) -> list[Rule]:
     return [rule for group in groups for rule in group.rules]
 
 
-def check_rules(context: CheckContext) -> Verdict:
+def check_rules(context: CheckContext) -> CheckVerdict:
     """Checks that every shipped rule is loaded as it is written, and that every loaded one evaluates."""
     ops = context.ops_folder()
     loaded = loaded_alerts(context)
@@ -226,7 +226,7 @@ def check_rules(context: CheckContext) -> Verdict:
     )
 
 
-def check_runbook(context: CheckContext) -> Verdict:
+def check_runbook(context: CheckContext) -> CheckVerdict:
     """Checks that every shipped alert links to an existing heading of the runbook."""
     ops = context.ops_folder()
     faults = []
@@ -253,7 +253,7 @@ def check_runbook(context: CheckContext) -> Verdict:
     )
 
 
-def check_baseline(context: CheckContext) -> Verdict:
+def check_baseline(context: CheckContext) -> CheckVerdict:
     """Compares latency and errors of the last hour with the objectives."""
     job = f'job="{JOB}"'
     rate = _number(context, f"sum(rate(http_requests_total{{{job}}}[1h]))")

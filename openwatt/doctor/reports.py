@@ -14,7 +14,7 @@ from openwatt import __version__
 from openwatt.addresses import AddressError, parse_address, parse_dsn
 from openwatt.doctor.context import CheckContext
 from openwatt.doctor.http_probe import HttpProbe, ProbeError, poll, safe_url
-from openwatt.doctor.results import CheckFailedError, Verdict, ok, required
+from openwatt.doctor.results import CheckFailedError, CheckVerdict, ok, required
 from openwatt.observability import release_of
 
 #: Every trial is the same issue, so that none adds to the list of those.
@@ -214,7 +214,7 @@ class ReportApi:
         return self._get(_Content, f"/api/canonical/0/events/{event.id}/").data
 
 
-def check_sentry(context: CheckContext) -> Verdict:
+def check_sentry(context: CheckContext) -> CheckVerdict:
     """Checks that the server accepts an event and shows it."""
     settings = context.settings
     dsn = Dsn.read(required(settings.sentry_dsn, "OPENWATT_SENTRY_DSN"))

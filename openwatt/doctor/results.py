@@ -6,16 +6,16 @@ from typing import Literal, TypeVar
 
 from openwatt.domain.errors import OpenWattError
 
-Status = Literal["ok", "failed", "skipped"]
+CheckStatus = Literal["ok", "failed", "skipped"]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckVerdict:
     """The verdict of a check; that of a failed one has a remedy."""
 
-    status: Status
+    status: CheckStatus
     says: str
     remedy: str = ""
 
@@ -25,7 +25,7 @@ class CheckResult:
     """The result of one item's check: its verdict, and how long it took."""
 
     item: str
-    status: Status
+    status: CheckStatus
     says: str
     remedy: str
     seconds: float
@@ -43,9 +43,9 @@ class CheckSkippedError(OpenWattError):
     """Raised by a check that does not apply here; the message is the reason."""
 
 
-def ok(says: str) -> Verdict:
+def ok(says: str) -> CheckVerdict:
     """The verdict of a check that passed; `says` is what was seen."""
-    return Verdict("ok", says)
+    return CheckVerdict("ok", says)
 
 
 def required(value: T | None, variable: str) -> T:
@@ -70,8 +70,8 @@ def quantity(number: int, word: str, words: str = "") -> str:
     return f"{number} {word if number == 1 else words or word + 's'}"
 
 
-def none_of(faults: Sequence[str], remedy: str, otherwise: Callable[[], str]) -> Verdict:
+def none_of(faults: Sequence[str], remedy: str, otherwise: Callable[[], str]) -> CheckVerdict:
     """The verdict over a list of faults: ok when it is empty, else failed with the first of them."""
     if faults:
-        return Verdict("failed", join_names(faults), remedy)
+        return CheckVerdict("failed", join_names(faults), remedy)
     return ok(otherwise())

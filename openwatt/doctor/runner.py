@@ -8,10 +8,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from openwatt.doctor.context import CheckContext
-from openwatt.doctor.results import CheckFailedError, CheckResult, CheckSkippedError, Verdict
+from openwatt.doctor.results import CheckFailedError, CheckResult, CheckSkippedError, CheckVerdict
 from openwatt.domain.errors import OpenWattError
 
-Check = Callable[[CheckContext], Verdict]
+Check = Callable[[CheckContext], CheckVerdict]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,7 @@ def _skipped_result(item: Item, needed: Sequence[CheckResult]) -> CheckResult | 
 
 def _run_in_time(context: CheckContext, item: Item) -> CheckResult:
     began = time.monotonic()
-    future: Future[Verdict] = Future()
+    future: Future[CheckVerdict] = Future()
     threading.Thread(
         target=lambda: future.set_result(_run_check(context, item)),
         name=f"doctor-{item.name}-check",
@@ -95,7 +95,7 @@ def _run_in_time(context: CheckContext, item: Item) -> CheckResult:
     try:
         verdict = future.result(item.deadline_s + context.patience_s)
     except TimeoutError:
-        verdict = Verdict(
+        verdict = CheckVerdict(
             "failed", f"the check was not done within {item.deadline_s + context.patience_s:g} s"
         )
     # That of the item is the same for everybody: there is no secret in it, whatever word a password is.
@@ -109,14 +109,14 @@ def _run_in_time(context: CheckContext, item: Item) -> CheckResult:
     )
 
 
-def _run_check(context: CheckContext, item: Item) -> Verdict:
+def _run_check(context: CheckContext, item: Item) -> CheckVerdict:
     try:
         return item.check(context)
     except CheckSkippedError as error:
-        return Verdict("skipped", str(error))
+        return CheckVerdict("skipped", str(error))
     except CheckFailedError as error:
-        return Verdict("failed", str(error), error.remedy)
+        return CheckVerdict("failed", str(error), error.remedy)
     except OpenWattError as error:
-        return Verdict("failed", str(error))
+        return CheckVerdict("failed", str(error))
     except Exception as error:  # noqa: BLE001 - whatever a check meets, the others go on
-        return Verdict("failed", f"the check itself broke: {type(error).__name__}: {error}")
+        return CheckVerdict("failed", f"the check itself broke: {type(error).__name__}: {error}")

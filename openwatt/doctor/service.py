@@ -13,7 +13,14 @@ from openwatt import __version__
 from openwatt.addresses import parse_address
 from openwatt.doctor.context import METRICS_URL, CheckContext
 from openwatt.doctor.http_probe import RESPONSE_S, ProbeError, safe_url
-from openwatt.doctor.results import CheckFailedError, CheckSkippedError, Verdict, join_names, ok, quantity
+from openwatt.doctor.results import (
+    CheckFailedError,
+    CheckSkippedError,
+    CheckVerdict,
+    join_names,
+    ok,
+    quantity,
+)
 from openwatt.store.migrate import newest_schema
 from openwatt.telemetry.metrics.scrape import Sample, declared_families, read_scrape
 
@@ -39,7 +46,7 @@ class _Readiness(Struct):
     data_version: int
 
 
-def check_service(context: CheckContext) -> Verdict:
+def check_service(context: CheckContext) -> CheckVerdict:
     """Checks that the service answers, repeats the id of a request, and runs this code."""
     made = f"doctor-{uuid.uuid4()}"
     answer = context.http.request(context.url, "/health", headers={"X-Request-ID": made})
@@ -77,13 +84,13 @@ def _release(parts: tuple[object, object, object]) -> str:
     return f"{version} (revision {revision}, schema {schema})"
 
 
-def check_ready(context: CheckContext) -> Verdict:
+def check_ready(context: CheckContext) -> CheckVerdict:
     """Checks that the service itself reaches the database and knows its schema."""
     answer = context.http.request_as(_Readiness, context.url, "/health/ready")
     return ok(f"/health/ready: data version {answer.data_version}")
 
 
-def check_tls(context: CheckContext) -> Verdict:
+def check_tls(context: CheckContext) -> CheckVerdict:
     """Checks that the certificate is trusted, names this host, and does not expire soon."""
     address = parse_address(context.url)
     if address.scheme != "https" or address.host is None:
@@ -131,7 +138,7 @@ def count_requests(scrape: Scrape) -> float:
     return sum(s.value for s in scrape.get("http_requests", []) if s.name == "http_requests_total")
 
 
-def check_metrics(context: CheckContext) -> Verdict:
+def check_metrics(context: CheckContext) -> CheckVerdict:
     """Checks that every metric family is there, and that every worker serves the metrics of all."""
     url = context.url.rstrip("/") + "/metrics"
     first = scrape_metrics(context, url)
@@ -189,7 +196,7 @@ def _decreased(first: Scrape, second: Scrape) -> list[str]:
     ]
 
 
-def check_metrics_process(context: CheckContext) -> Verdict:
+def check_metrics_process(context: CheckContext) -> CheckVerdict:
     """Checks that `openwatt metrics` serves the service's own metrics, for when the service is saturated."""
     url = context.metrics_url or METRICS_URL
     service = context.url.rstrip("/") + "/metrics"

@@ -29,7 +29,7 @@ class Quotation:
     text: str
 
 
-class Words:
+class DocumentLines:
     """The lines of a document's words, page by page, from top to bottom."""
 
     def __init__(self, pages: Sequence[Page]) -> None:
@@ -83,7 +83,7 @@ def split_rows(document: bytes) -> list[str]:
     return [_short(row) for row in document.decode("utf-8-sig", "replace").splitlines()]
 
 
-def quote(doubt: Doubt, reading: Reading, words: Words) -> list[Quotation]:
+def quote(doubt: Doubt, reading: Reading, words: DocumentLines) -> list[Quotation]:
     """Quotes the lines of a sheet that a person should look at for a doubt, at most `MOST_LINES`.
 
     Where a doubt names figures, these are their lines; where it names a table, its header
@@ -118,14 +118,14 @@ def quote_data(doubt: Doubt, rows: Sequence[str]) -> list[Quotation]:
     return [Quotation(page=None, text=row) for row in [*rows[:1], *wanted][:MOST_LINES]]
 
 
-def _printed(reading: Reading, words: Words, page: int, printed: str) -> Iterator[Quotation]:
+def _printed(reading: Reading, words: DocumentLines, page: int, printed: str) -> Iterator[Quotation]:
     for line in reading.lines:
         for figure in (*line.figures.values(), *line.decoys.values()):
             if figure.page == page and figure.printed == printed:
                 yield from words.at(figure)
 
 
-def _rows(lines: Sequence[Line], doubt: Doubt, words: Words) -> Iterator[Quotation]:
+def _rows(lines: Sequence[Line], doubt: Doubt, words: DocumentLines) -> Iterator[Quotation]:
     """The lines of the powers that a doubt names, else of the whole grid."""
     place = doubt.where.removeprefix(f"{lines[0].offer} {lines[0].option} ").partition(" kVA")[0]
     powers = set(re.findall(r"\d+", place))

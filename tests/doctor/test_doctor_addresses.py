@@ -9,7 +9,7 @@ from openwatt.cli.addresses import own_address
 from openwatt.doctor.checklist import ITEMS
 from openwatt.doctor.context import CheckContext
 from openwatt.doctor.http_probe import HttpProbe, safe_url
-from openwatt.doctor.results import CheckFailedError, Verdict
+from openwatt.doctor.results import CheckFailedError, CheckVerdict
 from openwatt.doctor.runner import Item, run_checks
 from openwatt.settings import Settings
 from tests.chaos.running import Home, new_home, wait_until
@@ -69,7 +69,7 @@ def test_a_wrong_address_of_the_service_is_not_repeated(home: Home, command: str
 
 
 def _found(settings: Settings, says: str, remedy: str = "") -> tuple[str, str]:
-    def check(_context: CheckContext) -> Verdict:
+    def check(_context: CheckContext) -> CheckVerdict:
         raise CheckFailedError(says, remedy)
 
     (service,) = [item for item in ITEMS if item.name == "service"]

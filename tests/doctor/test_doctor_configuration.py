@@ -9,7 +9,7 @@ import pytest
 from openwatt.doctor import configuration
 from openwatt.doctor.context import CheckContext
 from openwatt.doctor.http_probe import HttpProbe
-from openwatt.doctor.results import CheckSkippedError, Verdict
+from openwatt.doctor.results import CheckSkippedError, CheckVerdict
 from openwatt.settings import Settings, read_settings
 
 COMPLETE: dict[str, Any] = {
@@ -22,10 +22,12 @@ COMPLETE: dict[str, Any] = {
 
 
 @pytest.fixture
-def check() -> Iterator[Callable[..., Verdict]]:
+def check() -> Iterator[Callable[..., CheckVerdict]]:
     with HttpProbe() as http:
 
-        def look(looked: Callable[[CheckContext], Verdict], told: dict[str, str] | Settings) -> Verdict:
+        def look(
+            looked: Callable[[CheckContext], CheckVerdict], told: dict[str, str] | Settings
+        ) -> CheckVerdict:
             environ = told if isinstance(told, dict) else {}
             settings = read_settings(told) if isinstance(told, dict) else told
             return looked(CheckContext(settings=settings, environ=environ, http=http))
@@ -47,7 +49,7 @@ def check() -> Iterator[Callable[..., Verdict]]:
     ],
 )
 def test_production_lacks_nothing(
-    check: Callable[..., Verdict], changes: dict[str, Any], says: str, remedy: str
+    check: Callable[..., CheckVerdict], changes: dict[str, Any], says: str, remedy: str
 ) -> None:
     found = check(configuration.check_settings, Settings(**(COMPLETE | changes)))
     assert found.status == ("failed" if remedy else "ok")
@@ -55,14 +57,14 @@ def test_production_lacks_nothing(
     assert remedy in found.remedy
 
 
-def test_every_fault_is_named_with_its_remedy(check: Callable[..., Verdict]) -> None:
+def test_every_fault_is_named_with_its_remedy(check: Callable[..., CheckVerdict]) -> None:
     found = check(
         configuration.check_settings, Settings(environment="production", workers=2, log_level="DEBUG")
     )
     assert found.says.count(";") == found.remedy.count(";") == 3
 
 
-def test_a_workstation_may_lack_all_of_it(check: Callable[..., Verdict]) -> None:
+def test_a_workstation_may_lack_all_of_it(check: Callable[..., CheckVerdict]) -> None:
     assert check(configuration.check_settings, Settings(workers=4, log_level="DEBUG")).status == "ok"
 
 
@@ -71,7 +73,7 @@ def test_a_workstation_may_lack_all_of_it(check: Callable[..., Verdict]) -> None
     [(0o600, ""), (0o640, ""), (0o440, ""), (0o644, "read"), (0o660, "write"), (0o602, "write")],
 )
 def test_a_secrets_file_is_closed_to_others(
-    check: Callable[..., Verdict], tmp_path: Path, mode: int, fault: str
+    check: Callable[..., CheckVerdict], tmp_path: Path, mode: int, fault: str
 ) -> None:
     token = tmp_path / "token"
     token.write_text("t" * 40)
@@ -84,7 +86,7 @@ def test_a_secrets_file_is_closed_to_others(
 
 
 def test_what_an_engine_mounts_has_the_engines_rights(
-    check: Callable[..., Verdict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    check: Callable[..., CheckVerdict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(configuration, "ENGINE_SECRETS", tmp_path)
     token = tmp_path / "token"
@@ -107,7 +109,11 @@ def test_what_an_engine_mounts_has_the_engines_rights(
     ],
 )
 def test_an_env_file_is_one_of_them_when_it_holds_a_secret(
-    check: Callable[..., Verdict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, held: object
+    check: Callable[..., CheckVerdict],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    line: str,
+    held: object,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text(f"# settings\n{line}\n")

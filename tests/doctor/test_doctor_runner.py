@@ -9,7 +9,7 @@ import pytest
 from openwatt.doctor.checklist import GUIDE, ITEMS
 from openwatt.doctor.context import CheckContext
 from openwatt.doctor.http_probe import HttpProbe, ProbeError
-from openwatt.doctor.results import CheckFailedError, CheckResult, CheckSkippedError, Verdict, ok
+from openwatt.doctor.results import CheckFailedError, CheckResult, CheckSkippedError, CheckVerdict, ok
 from openwatt.doctor.runner import Item, run_checks, select_items
 from openwatt.domain.errors import OpenWattError
 from openwatt.settings import Settings
@@ -31,16 +31,18 @@ def context() -> Iterator[CheckContext]:
         )
 
 
-def item(name: str, check: Callable[[CheckContext], Verdict], *needs: str, deadline_s: float = 10) -> Item:
+def item(
+    name: str, check: Callable[[CheckContext], CheckVerdict], *needs: str, deadline_s: float = 10
+) -> Item:
     return Item(name=name, area="test", check=check, needs=needs, remedy="fix it", deadline_s=deadline_s)
 
 
-def well(_context: CheckContext) -> Verdict:
+def well(_context: CheckContext) -> CheckVerdict:
     return ok("well")
 
 
-def raising(error: BaseException) -> Callable[[CheckContext], Verdict]:
-    def check(_context: CheckContext) -> Verdict:
+def raising(error: BaseException) -> Callable[[CheckContext], CheckVerdict]:
+    def check(_context: CheckContext) -> CheckVerdict:
         raise error
 
     return check
@@ -70,7 +72,7 @@ def test_what_a_check_raises_is_its_own_verdict(
 def test_a_check_that_hangs_fails_at_its_deadline_and_holds_up_no_other(context: CheckContext) -> None:
     ended = threading.Event()
 
-    def hang(_context: CheckContext) -> Verdict:
+    def hang(_context: CheckContext) -> CheckVerdict:
         ended.wait(60)
         return ok("at last")
 
@@ -95,7 +97,7 @@ def test_a_check_that_hangs_fails_at_its_deadline_and_holds_up_no_other(context:
 def test_what_needs_a_broken_item_is_skipped_and_names_the_first_that_broke(context: CheckContext) -> None:
     looked = []
 
-    def look(_context: CheckContext) -> Verdict:
+    def look(_context: CheckContext) -> CheckVerdict:
         looked.append(1)
         return ok("")
 
@@ -125,7 +127,7 @@ def test_what_needs_a_broken_item_is_skipped_and_names_the_first_that_broke(cont
 def test_items_are_looked_at_side_by_side(context: CheckContext) -> None:
     met = threading.Barrier(3)
 
-    def meet(_context: CheckContext) -> Verdict:
+    def meet(_context: CheckContext) -> CheckVerdict:
         met.wait(20)
         return ok("met")
 

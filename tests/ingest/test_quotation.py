@@ -3,7 +3,7 @@
 import pytest
 
 from openwatt.domain.reading import Doubt
-from openwatt.ingest.quotation import MOST_LINES, Words, quote, quote_data, split_rows
+from openwatt.ingest.quotation import MOST_LINES, DocumentLines, quote, quote_data, split_rows
 from openwatt.ingest.readers.grid_pdf.words import Page, Word, read_pages
 from tests.ingest.drawn_sheets import simple_and_double
 from tests.ingest.refused_runs import misprinted, read
@@ -23,7 +23,7 @@ OFFER = "Yéli Électricité Verte"
 def test_the_lines_at_its_place_are_quoted(rule: str, where: str, message: str, lines: list[str]) -> None:
     content = misprinted()
     doubt = Doubt(rule=rule, message=message, where=where)
-    found = quote(doubt, read(content).reading, Words(read_pages(content)))
+    found = quote(doubt, read(content).reading, DocumentLines(read_pages(content)))
     assert lines
     assert len([one for one in found if any(one.text.startswith(line) for line in lines)]) == len(lines)
     assert {one.page for one in found} <= {1}
@@ -32,7 +32,7 @@ def test_the_lines_at_its_place_are_quoted(rule: str, where: str, message: str, 
 def test_a_table_is_quoted_by_its_header_and_ends() -> None:
     content = simple_and_double().pdf
     doubt = Doubt(rule="layout", message="", where="page 1, table at 3 … 36 kVA")
-    texts = [one.text for one in quote(doubt, read(content).reading, Words(read_pages(content)))]
+    texts = [one.text for one in quote(doubt, read(content).reading, DocumentLines(read_pages(content)))]
     assert [text.split()[0] for text in texts][-2:] == ["3", "36"]
     assert any("Pleines" in text for text in texts)
 
@@ -40,7 +40,7 @@ def test_a_table_is_quoted_by_its_header_and_ends() -> None:
 def test_no_more_is_quoted_than_a_person_reads() -> None:
     content = misprinted()
     doubt = Doubt(rule="nothing-read", message="", where="whole document")
-    assert len(quote(doubt, read(content).reading, Words(read_pages(content)))) == MOST_LINES
+    assert len(quote(doubt, read(content).reading, DocumentLines(read_pages(content)))) == MOST_LINES
 
 
 def test_a_row_of_data_is_quoted_under_its_heading() -> None:
@@ -53,5 +53,5 @@ def test_a_row_of_data_is_quoted_under_its_heading() -> None:
 
 def test_a_word_cannot_speak_to_the_terminal() -> None:
     page = Page(1, 595, 842, (Word(10, 10, 90, 20, "\x1b[2Jprice\x07"),))
-    (line,) = Words([page]).all()
+    (line,) = DocumentLines([page]).all()
     assert line.text == "\N{REPLACEMENT CHARACTER}[2Jprice\N{REPLACEMENT CHARACTER}"

@@ -60,8 +60,8 @@ def draw_pages(document: bytes, reading: Reading) -> bytes:
 
 
 Box = tuple[int, int, int, int]
-Colour = tuple[int, int, int]
-Mark = tuple[Figure, Colour, str]
+Rgb = tuple[int, int, int]
+Mark = tuple[Figure, Rgb, str]
 
 
 def _marks(reading: Reading) -> Iterator[Mark]:
@@ -89,7 +89,7 @@ def _drawn(page: pdfium.PdfPage, number: int, marks: Sequence[Mark]) -> Image.Im
     return Image.alpha_composite(base, layer).convert("RGB")
 
 
-def _boxes_on(number: int, marks: Sequence[Mark]) -> Iterator[tuple[Box, Colour, str]]:
+def _boxes_on(number: int, marks: Sequence[Mark]) -> Iterator[tuple[Box, Rgb, str]]:
     for figure, colour, says in marks:
         if figure.page == number and figure.box is not None:
             yield figure.box, colour, says
