@@ -32,7 +32,9 @@ DECLARED: Mapping[str, Declaration] = MappingProxyType(
             "drill", "Provoke faults on purpose, and follow each to its log record, its report and its alert."
         ),
         "export": Declaration("tariffs", "Write the whole history of tariffs, every observation included."),
-        "ingest": Declaration("ingestion", "Look at sources: fetch, read, doubt, and publish what is right."),
+        "ingest": Declaration(
+            "ingestion", "Run sources: fetch their documents, read and check them, and publish what is right."
+        ),
         "inspect": Declaration(
             "inspection", "Show what FILE says and every reason not to publish it; nothing is stored."
         ),
@@ -64,8 +66,7 @@ DECLARED: Mapping[str, Declaration] = MappingProxyType(
         ),
         "sources": Declaration(
             "sources",
-            "List every source: its format and cadence, the last look at it, "
-            "and how far it can be relied on.",
+            "List every source: its format and cadence, its last run, and its freshness.",
         ),
         "tariffs": Declaration("tariffs", "Show the tariffs of a day."),
         "tempo": Declaration("tariffs", "Show Tempo colours."),
