@@ -142,10 +142,6 @@ def _contact(text: str) -> str:
 MAX_DEFAULT_WORKERS = 9
 
 
-def _cores() -> int:
-    return os.cpu_count() or 1
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The settings of one process. A field `x` is the variable OPENWATT_X."""
@@ -163,7 +159,7 @@ class Settings:
         "127.0.0.1:8000", "Address and port on which the service listens, or a socket as unix:/path.", _bind
     )
     workers: int = _setting(
-        min(_cores() + 1, MAX_DEFAULT_WORKERS),
+        min((os.cpu_count() or 1) + 1, MAX_DEFAULT_WORKERS),
         "Number of worker processes; by default one more than the cores.",
         _whole_number(1, 256),
     )
