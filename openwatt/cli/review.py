@@ -33,7 +33,7 @@ from openwatt.store.database import Connection, Database, bind_to_history
 from openwatt.store.documents import document_of_run
 from openwatt.store.errors import DecisionError, UnknownRunError
 from openwatt.store.overrides import AddressOverride, overrides_in_force, set_override
-from openwatt.store.runs import Outcome, RunFilter, StoredRun, find_run, list_runs
+from openwatt.store.runs import LARGEST_RUN_ID, Outcome, RunFilter, StoredRun, find_run, list_runs
 from openwatt.store.tariffs import regulated_history
 
 LONGEST_NAME, LONGEST_REASON = 100, 1000
@@ -83,7 +83,7 @@ def _decided(command: Any) -> Any:
     return command
 
 
-_RUN = click.argument("run_id", metavar="RUN", type=click.IntRange(1, 2**63 - 1))
+_RUN = click.argument("run_id", metavar="RUN", type=click.IntRange(1, LARGEST_RUN_ID))
 
 
 @contextmanager
