@@ -37,16 +37,14 @@ def kill_group(pid: int) -> None:
         os.killpg(pid, signal.SIGKILL)
 
 
-def limit_resources(*, memory_bytes: int | None = None, memory_is_final: bool = True) -> None:
-    """Takes files and core dumps from this process, and all memory beyond some bytes of addresses.
+def limit_resources(memory_bytes: int, *, hard: bool = True) -> None:
+    """Limits this process to some bytes of addresses, and forbids it to write files and core dumps.
 
-    Where the limit of memory is not final, the process can lift it to report that it was reached.
+    A limit of memory that is not hard can be lifted by the process, to report that it was reached.
     """
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if memory_bytes is not None:
-        most = memory_bytes if memory_is_final else resource.RLIM_INFINITY
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, most))
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes if hard else resource.RLIM_INFINITY))
 
 
 class SandboxProcess:

@@ -313,7 +313,7 @@ def main() -> int:
     os.dup2(2, 1)  # whatever a library prints is not an answer
     try:
         cpu_seconds, memory_bytes, sources, references = _next_message(from_us)
-        limit_resources(memory_bytes=memory_bytes)
+        limit_resources(memory_bytes)
         _send(to_us, b"ready")
         while True:
             question = _next_message(from_us)

@@ -276,7 +276,7 @@ def _read_one(memory_mb: int, cpu_seconds: float) -> NoReturn:
             length, now = _QUESTION.unpack(read_exactly(pipe, _QUESTION.size))
             data = read_exactly(pipe, length)
         most = _address_space() - length + memory_mb * 1024 * 1024
-        limit_resources(memory_bytes=most, memory_is_final=False)
+        limit_resources(most, hard=False)
         signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
         answer, arrays = outcome_of(data, dt.datetime.fromtimestamp(now, dt.UTC), memory_mb)
         signal.setitimer(signal.ITIMER_PROF, 0)
