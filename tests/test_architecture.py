@@ -1,6 +1,7 @@
 """The rules of the tree, held by the import statements: which package may know which."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,22 @@ def test_a_module_knows_only_what_its_package_may(module: Path) -> None:
         if top in ONLY_IN:
             rooms = ONLY_IN[top]
             assert room(module) in rooms, f"only {' and '.join(sorted(rooms))} may import {top}"
+
+
+def test_the_page_of_the_architecture_says_the_same() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (–|`.+?`) \| .+ \|$", page, re.MULTILINE)
+    table = {package: set(re.findall(r"`(\w+)`", others)) for package, others in rows}
+    assert table == {package: others - {package} for package, others in OURS.items()}
+
+    drawn = re.findall(r"^    (\w+) --> (\w+)$", page, re.MULTILINE)
+    assert drawn
+    assert [(package, other) for package, other in drawn if other not in table[package]] == []
+    for package, others in table.items():
+        reached = {package}
+        while more := {end for start, end in drawn if start in reached} - reached:
+            reached |= more
+        assert others <= reached, package
 
 
 def test_the_domain_has_no_outside() -> None:
