@@ -53,7 +53,6 @@ ONLY_IN = {
     "pyarrow": {"portfolio"},
 }
 REFUSED_NAMES = {"utils", "common", "core", "helpers", "services", "models", "schemas", "managers"}
-MOST_LINES = 400
 
 
 def modules() -> list[Path]:
@@ -126,11 +125,6 @@ def test_no_room_is_a_lumber_room() -> None:
     names = {part.removesuffix(".py") for module in modules() for part in module.relative_to(PACKAGE).parts}
     assert names
     assert not names & REFUSED_NAMES
-
-
-def test_no_module_has_grown_too_long() -> None:
-    lengths = {str(module): len(module.read_text().splitlines()) for module in modules()}
-    assert {module: lines for module, lines in lengths.items() if lines > MOST_LINES} == {}
 
 
 def test_every_module_says_what_it_is_for() -> None:

@@ -1,4 +1,4 @@
-"""Which version of which program is run by what: the table of docs/operate.md is made from this, and held to what runs."""
+"""Which version of which program is run by what: docs/operate.md's table is made from this and held to it."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""gunicorn's own lines in the shape of all others: `logger_class` of gunicorn.conf.py."""
+"""Gunicorn's own lines in the shape of all others: `logger_class` of gunicorn.conf.py."""
 
 import logging
 from typing import Any
