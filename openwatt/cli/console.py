@@ -6,7 +6,7 @@ import rich.console
 
 
 class Console(rich.console.Console):
-    """rich's console, which leaves a reader that has gone to `openwatt.cli`, as every other output does."""
+    """The console of rich, which leaves a reader that has gone to `openwatt.cli`, as every other output does."""
 
     def on_broken_pipe(self) -> NoReturn:
         """Raises the BrokenPipeError that is being handled."""
