@@ -118,6 +118,11 @@ format: $(VENV)/.dev ## Bring the code into form.
 dashboards: $(VENV)/.dev ## Write Grafana's dashboards from ops/grafana/source.
 	$(BIN)/python -m ops.grafana.source.build
 
+.PHONY: picture
+picture: $(VENV)/.dev ## Write the picture of the page that README shows, in Debian's chromium.
+	BROWSER_PICTURES=var/browser $(BIN)/python -m pytest -q tests/browser/test_pages_in_browser.py -k picture_of_readme
+	$(BIN)/python -m tests.browser.picture var/browser/readme.png
+
 .PHONY: set-version
 set-version: ## Write another version wherever it must stand: V=0.2.0.
 	@echo "$(V)" | grep -Eqx '[0-9]+\.[0-9]+\.[0-9]+' || { echo "name it as in: make set-version V=0.2.0" >&2; exit 2; }

@@ -10,7 +10,7 @@ import pytest
 
 #: Where `tests/containers/fetch-debian` unpacks programs of other Debian suites, a folder for each.
 FETCHED = Path(__file__).resolve().parents[1] / "var" / "debian"
-#: Program → package. README and `.ci/run` name the same packages.
+#: Program → package. CONTRIBUTING.md and `.ci/run` name the same packages.
 PACKAGES: Mapping[str, str] = MappingProxyType(
     {
         "amtool": "prometheus-alertmanager",

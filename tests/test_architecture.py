@@ -1,6 +1,7 @@
 """The rules of the tree, held by the import statements: which package may know which."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,6 @@ ONLY_IN = {
     "pyarrow": {"portfolio"},
 }
 REFUSED_NAMES = {"utils", "common", "core", "helpers", "services", "models", "schemas", "managers"}
-MOST_LINES = 400
 
 
 def modules() -> list[Path]:
@@ -93,6 +93,22 @@ def test_a_module_knows_only_what_its_package_may(module: Path) -> None:
             assert room(module) in rooms, f"only {' and '.join(sorted(rooms))} may import {top}"
 
 
+def test_the_page_of_the_architecture_says_the_same() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (–|`.+?`) \| .+ \|$", page, re.MULTILINE)
+    table = {package: set(re.findall(r"`(\w+)`", others)) for package, others in rows}
+    assert table == {package: others - {package} for package, others in OURS.items()}
+
+    drawn = re.findall(r"^    (\w+) --> (\w+)$", page, re.MULTILINE)
+    assert drawn
+    assert [(package, other) for package, other in drawn if other not in table[package]] == []
+    for package, others in table.items():
+        reached = {package}
+        while more := {end for start, end in drawn if start in reached} - reached:
+            reached |= more
+        assert others <= reached, package
+
+
 def test_the_domain_has_no_outside() -> None:
     refused = {"os", "logging", "json", "time", "pathlib", "io", "subprocess", "socket", "threading"}
     domain = [module for module in modules() if room(module) == "domain"]
@@ -113,11 +129,6 @@ def test_no_room_is_a_lumber_room() -> None:
     names = {part.removesuffix(".py") for module in modules() for part in module.relative_to(PACKAGE).parts}
     assert names
     assert not names & REFUSED_NAMES
-
-
-def test_no_module_has_grown_too_long() -> None:
-    lengths = {str(module): len(module.read_text().splitlines()) for module in modules()}
-    assert {module: lines for module, lines in lengths.items() if lines > MOST_LINES} == {}
 
 
 def test_every_module_says_what_it_is_for() -> None:

@@ -1,4 +1,4 @@
-"""What tests ask of a machine: nothing that README does not name, and CI installs all of it."""
+"""What tests ask of a machine: nothing that CONTRIBUTING does not name, and CI installs all of it."""
 
 import ast
 import re
@@ -57,13 +57,13 @@ def test_no_test_starts_a_program_that_a_machine_may_lack_without_saying_so() ->
     assert {name: file for name, file in found.items() if name not in {*EVERYWHERE, *PACKAGES}} == {}
 
 
-def test_readme_names_what_tests_ask_for_and_ci_installs_it() -> None:
+def test_contributing_names_what_tests_ask_for_and_ci_installs_it() -> None:
     asked = set(PACKAGES.values())
     for file in FILES:
         for packages in re.findall(rf"{INSTALL}([a-z0-9 -]*[a-z0-9])", file.read_text("utf-8")):
             asked |= set(packages.split())
-    readme = (ROOT / "README.md").read_text("utf-8")
-    sentence = re.search(r"Tests with real peers need Debian's (.*?);", readme, re.DOTALL)
+    page = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    sentence = re.search(r"Tests with real peers need Debian's (.*?);", page, re.DOTALL)
     assert sentence is not None
     assert set(re.findall(r"`([a-z0-9-]+)`", sentence[1])) == asked
     wanted = re.search(

@@ -79,7 +79,7 @@ def test_a_weak_token_is_refused_without_being_shown() -> None:
     assert "letmein" not in str(caught.value)
 
 
-@pytest.mark.parametrize("file", ["README.md", ".env.example"])
+@pytest.mark.parametrize("file", ["docs/settings.md", "docs/reglages.md", ".env.example"])
 def test_every_setting_is_written_down(file: str) -> None:
     written = set(re.findall(rf"{PREFIX}[A-Z_]+", (ROOT / file).read_text()))
     assert written == VARIABLES

@@ -1,4 +1,4 @@
-"""README's table of versions says what is run: by this machine's programs, fetched ones, and `make prove`."""
+"""docs/operate.md says which versions are run here, by programs that were fetched, and by `make prove`."""
 
 import os
 import platform
@@ -45,8 +45,9 @@ def test_the_embedded_server_is_of_the_version_that_the_table_says() -> None:
     assert declared("embedded PostgreSQL", "PyPI") == str(EMBEDDED.version)
 
 
-def test_readme_has_the_table() -> None:
-    assert table() in (ROOT / "README.md").read_text("utf-8")
+@pytest.mark.parametrize("page", ["operate.md", "exploitation.md"])
+def test_the_pages_for_operators_have_the_table(page: str) -> None:
+    assert table() in (ROOT / "docs" / page).read_text("utf-8")
 
 
 def test_the_image_of_each_program_is_made_of_the_suite_that_the_table_says() -> None:

@@ -1,4 +1,4 @@
-"""Which version of which program is run by what: README's table is made from this, and held to what runs."""
+"""Which version of which program is run by what: docs/operate.md's table is made from this and held to it."""
 
 import re
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ def is_of(version: str, said: str) -> bool:
 
 
 def table() -> str:
-    """README's table."""
+    """The table of docs/operate.md and docs/exploitation.md."""
     ways = [f"`{way}` ({on})" for way, on in WAYS.items()]
     lines = [f"| | {' | '.join(ways)} |", f"|---{'|---' * len(WAYS)}|"]
     for program in dict.fromkeys(run.program for run in RUNS):

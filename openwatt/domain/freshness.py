@@ -35,7 +35,7 @@ def data_status(
     end is known and past can change no more: `fresh`. One that is still in force is
     `broken` while its source fails; else it is judged by the last look that found it:
     `fresh` within 7 days, `stale` after 14, `verifying` between, and while a newer
-    document of its source is doubted (rule of the freshness promise in the README).
+    document of its source is doubted (rule of `data_status` in docs/use.md).
     """
     if tariff.applies_to is not None and tariff.applies_to < on:
         return "stale"

@@ -21,7 +21,7 @@ from openwatt.portfolio.errors import PortfolioError
 from openwatt.portfolio.folder import Entry
 from openwatt.portfolio.kernel import Unreadable
 
-#: What the table holds; README has the same words.
+#: What the table holds; docs/use.md has the same words.
 SCHEMA = {
     "home": "string",
     "start": "timestamp with a time zone",

@@ -1,4 +1,4 @@
-"""Is there a pooler between us and PostgreSQL that gives one connection the sessions of several?
+"""Finds a pooler between us and PostgreSQL that gives one connection the sessions of several.
 
 The service binds a session to its role and time limit, holds advisory locks in it and
 prepares statements: PgBouncer's pool modes `transaction` and `statement` hand that session

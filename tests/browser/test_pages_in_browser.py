@@ -3,12 +3,14 @@
 from collections.abc import Callable
 
 import pytest
+from PIL import Image
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
-from tests.browser.conftest import Browser
+from tests.browser.conftest import ROOT, Browser
+from tests.browser.picture import HEIGHT, MOST_BYTES, PICTURE, WIDTH
 from tests.shared_data import SHARED, needs_shared_data
 
 CURVE = SHARED / "load_curves" / "Enedis_Conso_Heure_20230809-20240725_1429xxxxxxxxxx.csv"
@@ -137,3 +139,17 @@ def test_without_javascript_the_form_is_answered_and_the_history_told(browser: B
         assert len(browser.driver.find_elements(By.CSS_SELECTOR, "table[data-chart] data")) >= 23
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_the_page_for_the_picture_of_readme_ranks_contracts(browser: Browser) -> None:
+    browser.be(width=1100)
+    browser.open(PAGES["answer"] + "lang=en")
+    assert len(browser.driver.find_elements(By.CSS_SELECTOR, ".ranking tbody tr")) > 10
+    browser.keep("readme")  # `make picture` cuts it out
+
+
+def test_readme_shows_the_picture_and_it_is_small() -> None:
+    with Image.open(PICTURE) as shown:
+        assert shown.size == (WIDTH, HEIGHT)
+    assert PICTURE.stat().st_size < MOST_BYTES
+    assert f"({PICTURE.relative_to(ROOT)})" in (ROOT / "README.md").read_text("utf-8")

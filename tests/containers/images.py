@@ -37,7 +37,7 @@ MADE = (
     Made("blackbox", "sid", "prom/blackbox-exporter:"),
     Made("grafana-stand-in", "trixie", "grafana/grafana:", only_start_order=True),
 )
-#: Recipe → the program of README's table that its image holds.
+#: Recipe → the program of docs/operate.md's table that its image holds.
 PROGRAMS: Mapping[str, str] = MappingProxyType(
     {
         "postgres": "PostgreSQL",
@@ -137,14 +137,14 @@ def versions(engine: Engine, images: Mapping[str, str]) -> list[str]:
 
 
 def check_version(program: str, suite: str, said: str) -> None:
-    """A suite of Debian goes on: the table in README must say what was run.
+    """A suite of Debian goes on: the table of docs/operate.md must say what was run.
 
     Raises:
         NotShownError: it says another version.
     """
     version = declared(program, suite)
     if version is not None and not is_of(version, said):
-        raise NotShownError(f"README's table says {program} {version}, {suite} has another: {said.strip()}")
+        raise NotShownError(f"docs/operate.md says {program} {version}, {suite} has another: {said.strip()}")
 
 
 def copy_tree(into: Path, revision: str | None = None) -> None:

@@ -1,5 +1,6 @@
 """What the documentation names exists: targets, commands, options, settings, files, units, headings."""
 
+import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -16,14 +17,28 @@ from tests.ops.dockerfile import REPOSITORY
 #: Each page for operators in French, and the same in English.
 LANGUAGES = [
     ("base-de-donnees.md", "database.md"),
+    ("collecte.md", "ingestion.md"),
     ("controle.md", "doctor.md"),
     ("deploiement.md", "deployment.md"),
     ("exercices.md", "exercises.md"),
+    ("exploitation.md", "operate.md"),
     ("journaux.md", "logs.md"),
     ("publication.md", "release.md"),
+    ("reglages.md", "settings.md"),
+    ("surveillance.md", "observability.md"),
     ("tableaux-de-bord.md", "dashboards.md"),
+    ("utilisation.md", "use.md"),
 ]
+#: Pages for maintainers, in English as the code is.
+MAINTAINERS = {"architecture.md", "glossary.md"}
 DOCS = sorted((REPOSITORY / "docs").glob("*.md"))
+PAGES = [
+    *DOCS,
+    *sorted((REPOSITORY / "docs" / "decisions").glob("*.md")),
+    *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+]
+#: What a visitor of the repository reads before deciding to stay.
+MOST_LINES_OF_README = 150
 VARIABLES = {variable_of(setting.name) for setting in setting_fields()}
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
 #: Names that our own environment variables resemble, and that the text speaks of for that reason.
@@ -117,9 +132,15 @@ RULES: tuple[Callable[[str], Faults], ...] = (targets, commands, settings, files
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-@pytest.mark.parametrize("path", DOCS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_what_a_page_names_exists(path: Path, rule: Callable[[str], Faults]) -> None:
-    assert list(rule(path.read_text())) == []
+    assert list(rule(seen_from_docs(path))) == []
+
+
+def seen_from_docs(path: Path) -> str:
+    """The text of a page, with its links as they would be written in a page of docs/."""
+    way = os.path.relpath(path.parent, REPOSITORY / "docs")
+    return re.sub(r"\]\((?!https?:|mailto:|#)", f"]({way}/", path.read_text())
 
 
 @pytest.mark.parametrize(
@@ -192,7 +213,14 @@ def test_each_language_leads_to_the_other(french: str, english: str) -> None:
 
 
 def test_every_page_is_there_in_both_languages() -> None:
-    assert {path.name for path in DOCS} == {name for pair in LANGUAGES for name in pair}
+    assert {path.name for path in DOCS} - MAINTAINERS == {name for pair in LANGUAGES for name in pair}
+
+
+def test_readme_is_short_and_leads_to_every_page() -> None:
+    readme = (REPOSITORY / "README.md").read_text()
+    assert len(readme.splitlines()) <= MOST_LINES_OF_README
+    linked = set(re.findall(r"\]\((docs/[\w-]+\.md)\)", readme))
+    assert linked == {f"docs/{path.name}" for path in DOCS}
 
 
 def test_the_lines_that_turn_settings_for_one_machine_on_do_so() -> None:
