@@ -19,6 +19,7 @@ from openwatt.settings import Settings
 from openwatt.web.http.app_state import state_of
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # not bench/: its `requests.py` is not that library
+from bench.addresses import MIXTURES, answer_addresses  # noqa: E402  # found by the line above
 from bench.calls import NO_ENCODING, Case, load, ratio  # noqa: E402  # found by the line above
 from bench.peers import Receiver, ReportSink, redis_server  # noqa: E402  # found by the line above
 from bench.rung import Rung, answer_calls, rungs  # noqa: E402  # found by the line above
@@ -27,6 +28,8 @@ from bench.service import PATH, Service, open_folder, progress, running  # noqa:
 BUDGET = 1.3
 BARE = "bare Flask"
 Times = dict[tuple[str, str], list[float]]
+#: Of each mixture of addresses, the times of the plain view and of the service.
+Beside = dict[str, tuple[list[float], list[float]]]
 
 
 def table(title: str, ladder: list[Rung], times: Times) -> None:
@@ -104,6 +107,52 @@ def check_log(rung: Rung, log: Path, requests: int) -> None:
         assert logged >= requests, f"{rung.name}: {logged} records of {requests} requests"
     else:
         assert logged == 0, f"{rung.name}: {logged} records"
+
+
+# Not cached, and mixtures of addresses: the last rung beside a plain Flask view with the same statement.
+
+
+def beside_plain(rung: Rung, folder: Path, rounds: int, requests: int) -> Beside:
+    """Processor µs of a request of the plain view, and of the rung, for each mixture."""
+    context = multiprocessing.get_context("spawn")
+    times: Beside = {name: ([], []) for name in MIXTURES}
+    children, pipes, counts = [], [], []
+    for number, which in enumerate((None, rung)):
+        ours, its = context.Pipe()
+        environment = {
+            "OPENWATT_DATA_DIR": str(folder / "data"),
+            "OPENWATT_BIND": f"127.0.0.1:{90 + number}",
+            "OPENWATT_LIMIT_API": "999999999/minute",
+        }
+        log = folder / f"addresses{number}.log"
+        child = context.Process(target=answer_addresses, args=(its, which, environment, log))
+        child.start()
+        its.close()
+        children.append(child)
+        pipes.append(ours)
+        counts.append(ours.recv())
+    assert counts[0] == counts[1], f"they answer different numbers of tariffs: {counts}"
+    assert all(counts[0].values())
+    for turn in range(rounds + 1):
+        progress(f"not cached: round {turn} of {rounds}")
+        for name, found in times.items():
+            for pipe, micros in zip(pipes, found, strict=True):
+                pipe.send((name, requests))
+                spent = pipe.recv()
+                if turn:  # the first only warms
+                    micros.append(spent)
+    for pipe, child in zip(pipes, children, strict=True):
+        pipe.send(None)
+        child.join(20)
+    return times
+
+
+def table_beside_plain(times: Beside) -> None:
+    """Prints µs of the plain view and of the service (medians), and the ratio."""
+    print("\nin process, processor µs of a request (all threads)")
+    print(f"{'':28}{'plain':>8}{'service':>9}{'ratio':>9}")
+    for name, (plain, own) in times.items():
+        print(f"  {name:26}{median(plain):8.0f}{median(own):9.0f}{ratio(own, plain):7.2f} ×")
 
 
 # End to end: workers of Gunicorn under wrk, everything a worker spends.
@@ -201,6 +250,9 @@ def main() -> None:
         if not arguments.end_to_end_only:
             times = in_process(ladder, cases, folder, arguments.rounds, arguments.requests)
             table("in process, processor µs of a request (all threads)", ladder, times)
+            last = next(rung for rung in reversed(ladder) if "Redis" not in rung.name)
+            requests = max(1, arguments.requests // 5)
+            table_beside_plain(beside_plain(last, folder, arguments.rounds, requests))
         if not arguments.in_process_only:
             if shutil.which("wrk"):
                 times = end_to_end(

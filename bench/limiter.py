@@ -22,7 +22,6 @@ from flask_limiter import Limiter
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # the code beside this file, whatever is installed
-from openwatt.telemetry import context as contexts  # noqa: E402  # found by the line above
 from openwatt.telemetry.context import RequestContext  # noqa: E402  # found by the line above
 from openwatt.telemetry.metrics.registry import Metrics  # noqa: E402  # the same
 from openwatt.web.http import rate_limit_storage  # noqa: E402  # the same
@@ -42,8 +41,8 @@ def bare() -> Flask:
     return app
 
 
-def ours(redis_url: str | None, *, before_flask: bool) -> Flask:
-    """The view behind our limits: by Flask-Limiter's hook, or as the response cache asks before Flask."""
+def ours(redis_url: str | None) -> Flask:
+    """The view behind our limits."""
     app = bare()
     counted = RateLimits(Metrics(), default=LIMIT, redis_url=redis_url, workers=2)
     context = RequestContext("12345678", endpoint="api.tariffs", route="/v1/tariffs")
@@ -51,23 +50,19 @@ def ours(redis_url: str | None, *, before_flask: bool) -> Flask:
     @app.before_request
     def _start() -> Response | None:
         context.client = request.environ["REMOTE_ADDR"]
-        if before_flask:
-            return counted.check(context)
-        contexts.begin(context)
-        return None
+        return counted.check(context)
 
     @app.after_request
     def _finish(response: Response) -> Response:
         response.headers.extend(counted.headers(context))
-        contexts.end(context)
         return response
 
-    counted.init_app(bare() if before_flask else app)
+    counted.init_app(app)
     return app
 
 
-def flask_limiter(storage: str, *, headers: bool) -> Flask:
-    """The view behind Flask-Limiter's decorator, by the same strategy."""
+def flask_limiter(storage: str, *, headers: bool = False, by_hook: bool = False) -> Flask:
+    """The view behind Flask-Limiter itself, by the same strategy: by its decorator, or by its hook alone."""
     app = bare()
     limiter = Limiter(
         lambda: request.environ["REMOTE_ADDR"],
@@ -75,9 +70,11 @@ def flask_limiter(storage: str, *, headers: bool) -> Flask:
         storage_uri=storage,
         strategy="sliding-window-counter",
         headers_enabled=headers,
+        default_limits=[LIMIT] if by_hook else [],
     )
-    decorated: Any = limiter.limit(LIMIT)(app.view_functions["api.tariffs"])
-    app.view_functions["api.tariffs"] = decorated
+    if not by_hook:
+        decorated: Any = limiter.limit(LIMIT)(app.view_functions["api.tariffs"])
+        app.view_functions["api.tariffs"] = decorated
     return app
 
 
@@ -128,17 +125,16 @@ def main() -> None:
     with ExitStack() as stack:
         made: dict[str, Callable[[], Flask]] = {
             "no limit": bare,
-            "ours before Flask, memory": lambda: ours(None, before_flask=True),
-            "ours in Flask, memory": lambda: ours(None, before_flask=False),
-            "Flask-Limiter, memory": lambda: flask_limiter("memory://", headers=False),
+            "ours, memory": lambda: ours(None),
+            "Flask-Limiter's hook, memory": lambda: flask_limiter("exact-memory://", by_hook=True),
+            "Flask-Limiter, memory": lambda: flask_limiter("memory://"),
             "Flask-Limiter, memory, headers": lambda: flask_limiter("memory://", headers=True),
         }
         if shutil.which("redis-server"):
             url = stack.enter_context(redis_server())
             made |= {
-                "ours before Flask, Redis": lambda: ours(url, before_flask=True),
-                "ours in Flask, Redis": lambda: ours(url, before_flask=False),
-                "Flask-Limiter, Redis": lambda: flask_limiter(url, headers=False),
+                "ours, Redis": lambda: ours(url),
+                "Flask-Limiter, Redis": lambda: flask_limiter(url),
                 "Flask-Limiter, Redis, headers": lambda: flask_limiter(url, headers=True),
             }
         else:

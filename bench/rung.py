@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from unittest.mock import MagicMock, patch
 
 from flask import Flask
@@ -85,10 +85,7 @@ class _NoLimits:
     def __init__(self, *_: object, **_named: object) -> None:
         pass
 
-    @property
-    def limiter(self) -> Any:
-        """Takes what is declared to Flask-Limiter."""
-        return MagicMock()
+    shared_limit = exempt = MagicMock()
 
     def init_app(self, _app: Flask) -> None:
         pass

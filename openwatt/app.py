@@ -96,8 +96,8 @@ def create_app(
         (home, settings.limit_bills),
         (admin, ADMIN_LIMIT),
     ):
-        limits.limiter.shared_limit(limit, scope=blueprint.name)(blueprint)
-    limits.limiter.exempt(probes)  # what watches the service is never refused
+        limits.shared_limit(limit, scope=blueprint.name)(blueprint)
+    limits.exempt(probes)  # what watches the service is never refused
     lifecycle = RequestLifecycle(
         telemetry.metrics,
         limits,
@@ -120,7 +120,7 @@ def create_app(
     if settings.drill_token is not None:
         app.register_blueprint(drills(Bearer.of(settings.drill_token)))
     Exporter(app, telemetry.metrics.exposition(collectors(settings, database)))
-    limits.limiter.exempt(app.view_functions["prometheus_metrics"])
+    limits.exempt(app.view_functions["prometheus_metrics"])
     app.wsgi_app = ResponseCacheMiddleware(app, state, lifecycle)  # type: ignore[method-assign]  # Flask's own advice
     if telemetry.reports is not None:
         got_request_exception.connect(telemetry.reports.report_exception, app)

@@ -101,15 +101,16 @@ class RequestLifecycle:
             self._metrics.in_progress.dec()
             contexts.end(context)
 
-    def _before_request(self) -> None:
+    def _before_request(self) -> Response | None:
         rule = request.url_rule
-        self.start(
+        context = self.start(
             request.environ,
             request.path,
             rule.rule if rule else None,
             rule.endpoint if rule else None,
             request.headers,
         )
+        return self.limits.check(context)
 
     def _after_request(self, response: Response) -> Response:
         context = contexts.current()

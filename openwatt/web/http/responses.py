@@ -55,12 +55,14 @@ def uncached_response(answer: Answer, format_: str | None, row: type[msgspec.Str
     return Response(body, headers=headers)
 
 
-def cacheable_response(answer: Answer, format_: str, valid_until: dt.datetime) -> CachedResponse:
-    """A response for the response cache, plain and compressed, with its headers."""
+def cacheable_response(
+    answer: Answer, format_: str, valid_until: dt.datetime, *, compress: bool
+) -> CachedResponse:
+    """A response as the response cache holds it, plain and, with `compress`, compressed too."""
     body, headers = _body(answer, format_)
     etag = hashlib.sha256(body).hexdigest()[:32]
     compressed = None
-    if len(body) >= _GZIP_FROM_BYTES:
+    if compress and len(body) >= _GZIP_FROM_BYTES:
         coded = [*headers, ("Content-Encoding", "gzip")]
         compressed = _representation(gzip.compress(body, 6, mtime=0), f'"{etag}-gzip"', coded)
     options = answer.served if isinstance(answer, Collection) else {}

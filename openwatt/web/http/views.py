@@ -11,7 +11,7 @@ from openwatt.domain.errors import OpenWattError
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.bodies import LONGEST_FILE_BODY, CustomerDataError, read_body
-from openwatt.web.http.content_negotiation import chosen_format
+from openwatt.web.http.content_negotiation import accepts_gzip, chosen_format
 from openwatt.web.http.operation_spec import OperationSpec
 from openwatt.web.http.params import FORMAT, Parameter, gather_query, read_query
 from openwatt.web.http.problems import BadRequestError, Fault
@@ -50,8 +50,10 @@ def cached_view(
                 format_ = chosen_format(values.get(FORMAT.name), csv=row is not None)
                 params = RequestParams(values, now)
                 answer = build(params)
-                response = cacheable_response(answer, format_, params.valid_until)
-                if cache.admits(key):
+                keep = cache.admits(key)
+                compress = keep or accepts_gzip(request.environ)
+                response = cacheable_response(answer, format_, params.valid_until, compress=compress)
+                if keep:
                     cache.put(key, version, response)
             response.count()
             status, headers, body = response.answer_to(request.environ, now.timestamp())

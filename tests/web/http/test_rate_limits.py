@@ -9,7 +9,6 @@ import limits
 import pytest
 from flask import Flask, Response, request
 from flask.testing import FlaskClient
-from flask_limiter import Limiter
 from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
@@ -318,15 +317,15 @@ def test_a_proxy_that_tells_ports_does_not_put_its_clients_together(trusted: int
     assert seen == {"192.0.2.1", "192.0.2.2", "2001:db8::/64"}
 
 
-def counted(metrics: Metrics, redis_url: str) -> Limiter:
-    """Flask-Limiter with our storage."""
-    limits_ = RateLimits(metrics, default="3/day", redis_url=redis_url, workers=1)
-    limits_.init_app(Flask("none"))
-    return limits_.limiter
+def counted(metrics: Metrics, redis_url: str) -> RateLimits:
+    """The limits of an app without routes."""
+    limiter = RateLimits(metrics, default="3/day", redis_url=redis_url, workers=1)
+    limiter.init_app(Flask("none"))
+    return limiter
 
 
-def hit(limiter: Limiter) -> bool:
-    """Whether a request of one client is allowed, as Flask-Limiter asks."""
+def hit(limiter: RateLimits) -> bool:
+    """Whether a request of one client is allowed, as Flask-Limiter would ask."""
     return limiter.limiter.hit(limits.parse("3/day"), "192.0.2.1", "pages")
 
 
