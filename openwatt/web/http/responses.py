@@ -4,10 +4,11 @@ import datetime as dt
 import gzip
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from flask import Response, request
+from werkzeug.datastructures import Headers
 
 from openwatt.representations.csv_rows import to_csv
 from openwatt.web.http.app_state import app_state
@@ -18,6 +19,16 @@ _VARY = ("Vary", "Accept, Accept-Encoding")
 _GZIP_FROM_BYTES = 500
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class ReadyResponse(Response):
+    """A response whose headers are whole when it is made: they go out as they are, and are not copied."""
+
+    default_mimetype = None  # a 304 has none
+
+    def get_wsgi_headers(self, environ: Any) -> Headers:  # noqa: ARG002 - werkzeug's
+        """The headers; werkzeug would copy them, and search them for what it would add or drop."""
+        return self.headers
 
 
 class Collection(NamedTuple):

@@ -17,7 +17,13 @@ from openwatt.web.http.params import FORMAT, Parameter, gather_query, read_query
 from openwatt.web.http.problems import BadRequestError, Fault
 from openwatt.web.http.request_params import RequestParams
 from openwatt.web.http.response_cache import key_of
-from openwatt.web.http.responses import Answer, cacheable_response, encode_json, uncached_response
+from openwatt.web.http.responses import (
+    Answer,
+    ReadyResponse,
+    cacheable_response,
+    encode_json,
+    uncached_response,
+)
 
 Build = Callable[[RequestParams], Answer]
 View = Callable[[], Response]
@@ -57,7 +63,7 @@ def cached_view(
                     cache.put(key, version, response)
             response.count()
             status, headers, body = response.answer_to(request.environ, now.timestamp())
-            return Response(body, status, headers)
+            return ReadyResponse(body, status, headers)
 
         return OperationSpec(parameters, page, row, problems, example=example).attach(view)
 
