@@ -1,4 +1,4 @@
-"""How a page is made: its language, its frame, what a browser may do with it, and faults told in words."""
+"""The rendering of a page: its language, its frame, its security policy, its form and its errors."""
 
 import datetime as dt
 from collections.abc import Sequence

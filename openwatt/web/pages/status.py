@@ -1,4 +1,4 @@
-"""The state of the service in plain words: is it whole, how fresh is its data, where does it come from."""
+"""The status page: whether the service works, how fresh its data are, and where they come from."""
 
 from collections import Counter
 from typing import Any
