@@ -37,8 +37,8 @@ from openwatt.web.http.rate_limits import RateLimits
 from openwatt.web.http.response_cache import ResponseCache
 from openwatt.web.http.sub_path import SubPath
 from openwatt.web.http.uploads import places, return_large_blocks
-from openwatt.web.pages.documentation import pages
 from openwatt.web.pages.home import home
+from openwatt.web.pages.routes import pages
 
 #: A question is asked by its address; only a customer's file needs more (`web.bodies`).
 LONGEST_BODY_BYTES = 64 * 1024

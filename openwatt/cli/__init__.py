@@ -1,4 +1,4 @@
-"""The `openwatt` command: prints what is asked for and exits with a status that says how it went."""
+"""The `openwatt` command line: it runs one command and exits with a status that says how it went."""
 
 import signal
 import sys

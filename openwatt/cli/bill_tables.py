@@ -1,4 +1,4 @@
-"""What the bill commands print for people: tables, advice and findings."""
+"""The tables, advice and findings that the bill commands print for people."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The commands that read a customer's file: its registers, whether they agree, what contracts would cost."""
+"""The commands `registers`, `reconcile` and `compare`, which read a customer's file."""
 
 import datetime as dt
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""The commands that there are; each is imported when it is called, so that the others cost it no time."""
+"""The table of the commands; each is imported when it is called, so that the others cost it no time."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""Where commands print tables and progress for people."""
+"""The console on which commands print tables and progress."""
 
 from typing import NoReturn
 

@@ -1,4 +1,4 @@
-"""How a command comes to the market: the contracts and colours of the database, as the service has them."""
+"""The market of a command: the contracts and colours of the database, as the service has them."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

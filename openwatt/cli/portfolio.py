@@ -1,4 +1,4 @@
-"""The command that bills many homes: for a community, a landlord, an energy adviser."""
+"""The command `openwatt portfolio`, which bills many homes."""
 
 import datetime as dt
 import os

@@ -1,4 +1,4 @@
-"""The commands that ask the database: tariffs of a day, Tempo colours, the whole history."""
+"""The commands `tariffs`, `tempo` and `export`, which read the database."""
 
 import datetime as dt
 import sys

@@ -1,1 +1,1 @@
-"""What a home's use would have cost under each contract: one use case for every door (API, page, command)."""
+"""The comparison of contracts for a customer: one use case for API, page, commands and portfolios."""

@@ -1,4 +1,4 @@
-"""The answer to a customer's question: every contract costed, ranked, and what the home could change."""
+"""The answer to a customer's question: every contract costed and ranked, and advice to the home."""
 
 from dataclasses import dataclass, replace
 

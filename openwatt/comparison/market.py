@@ -1,4 +1,4 @@
-"""What can be subscribed to, as the database tells it: read by power, kept while the data stays the same."""
+"""The contracts of the database, read by power and cached while the published data stay the same."""
 
 import datetime as dt
 import threading
@@ -101,7 +101,7 @@ class StoredMarket:
             return found
 
     def _current(self) -> _Edition:
-        """The edition of now. Its version is asked first: what is read later can only be newer."""
+        """The edition of now. Its version is read first: what is read later can only be newer."""
         version = self._version()
         with self._lock:
             if self._edition.version != version:

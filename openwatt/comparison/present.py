@@ -1,4 +1,4 @@
-"""Which contract a customer has: the names that a person types, found among those that are sold."""
+"""The search for a customer's present contract by the names that a person types."""
 
 import difflib
 import unicodedata

@@ -1,4 +1,4 @@
-"""A customer's question as values of the domain: what a home used, and how its contracts are compared."""
+"""The customer's question: fields of any door become values of the domain, with all faults at once."""
 
 import datetime as dt
 import re
@@ -166,7 +166,7 @@ def _curve(
 
 
 def _span(fields: Fields, curve: LoadCurve | None, usual: Span, faults: list[QuestionFault]) -> Span | None:
-    """The days to cost: those that are asked for, of the file or of one year; None with a fault."""
+    """The days to cost: the given ones, those of the file, or one year; None with a fault."""
     start: Any = fields.get("from")
     end: Any = fields.get("to")
     if "file" in fields:
@@ -223,7 +223,7 @@ def _present(fields: Fields, market: StoredMarket, faults: list[QuestionFault]) 
 
 
 def _by_register(fields: Fields, faults: list[QuestionFault]) -> dict[str, Decimal]:
-    """KWh by register in the option's order, so that one question has one answer however it is asked."""
+    """KWh by register in the option's order, so that the order of the pairs does not matter."""
     pairs = fields.get("register_kwh") or ()
     names = [name for name, _ in pairs]
     registers = next((known for known in OPTIONS.values() if set(known) == set(names)), None)

@@ -1,4 +1,4 @@
-"""Offers whose source fails or was refused: what lowers the status of their tariffs."""
+"""The incidents of sources, which lower the status of the tariffs of their offers."""
 
 import threading
 from collections.abc import Callable, Collection, Mapping

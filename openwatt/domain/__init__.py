@@ -1,1 +1,1 @@
-"""What a tariff is and what a bill costs: values and functions, nothing from outside."""
+"""The domain: tariffs and bills as values and functions without input or output."""

@@ -1,4 +1,4 @@
-"""What a home could change: its subscribed power, its off-peak share, its red days."""
+"""Advice to a home on its subscribed power, its off-peak share and its red days."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -56,7 +56,7 @@ class RedDayAdvice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """What a home could change; None where it cannot be told."""
+    """What a home could change; None where it cannot be computed."""
 
     power: PowerAdvice | None = None
     off_peak: OffPeakAdvice | None = None

@@ -1,4 +1,4 @@
-"""What a contract costs over a span: exact amounts per month and register, rounded only where printed."""
+"""The bill of a contract over a span: exact amounts per month and register, rounded only where printed."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Which register of the meter runs when: register calendars as data, laid over a span of legal time."""
+"""Register calendars: data that say which register of the meter runs when, laid over a span."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence

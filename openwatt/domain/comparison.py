@@ -1,4 +1,4 @@
-"""What every contract would have cost for the same use: a ranking beside the regulated tariff."""
+"""The comparison of contracts for the same use: a ranking beside the regulated tariff."""
 
 import datetime as dt
 from collections import defaultdict
@@ -27,7 +27,7 @@ class Ranked:
     """One contract's total with all taxes over the span, in EUR, exact, and what it saves.
 
     A negative saving costs more. `whole` is False when measured energy or a day of
-    subscription is not in the total, and `partial` says why; a saving is told only
+    subscription is not in the total, and `partial` says why; a saving is known only
     between totals of the same days and energy.
     """
 
@@ -203,7 +203,7 @@ def price_contracts(market: Market, terms: ComparisonTerms) -> PricedMarket:
     """Every contract of a market with its prices over a span, in the market's order within a calendar."""
     duties = DutyDays(market.duties)
     # By identity: hashing a calendar's rules for every contract would cost more than the bills. The
-    # calendars are kept, so that no identity is used twice.
+    # calendars are held, so that no identity is used twice.
     calendars: dict[int, RegisterCalendar] = {}
     groups: dict[int, list[PricedContract]] = defaultdict(list)
     left_out: list[tuple[Contract, str]] = []
@@ -251,8 +251,8 @@ def compare(use: Use, market: Market, terms: ComparisonTerms) -> Comparison:
             costed[each.contract.key] = Costed(each, usage, total_ttc)
     left_out = [(one, reasons[one.key]) for one in market.contracts if one.key in reasons]
     if not costed:
-        told = "; ".join(dict.fromkeys(reason for _, reason in left_out))
-        raise BillError(f"no contract can be costed: {told or 'there is none'}")
+        reason = "; ".join(dict.fromkeys(reason for _, reason in left_out))
+        raise BillError(f"no contract can be costed: {reason or 'there is none'}")
     return Comparison(
         span=terms.span,
         prices=terms.prices,

@@ -1,4 +1,4 @@
-"""What a customer can subscribe to, and which of its prices hold on which days, with and without taxes."""
+"""Contracts, and which of their prices apply on which days, with and without taxes."""
 
 import datetime as dt
 from collections import defaultdict

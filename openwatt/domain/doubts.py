@@ -1,4 +1,4 @@
-"""Reasons not to publish a reading: every check of a price grid as a named rule with a message to act on."""
+"""The checks of a reading: each is a named rule, and a doubt that it yields stops the publication."""
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""From prices without taxes to prices with all taxes: accise, CTA and TVA at the rates of a day."""
+"""The duties (accise, CTA, TVA) by date, and prices with all taxes computed from those without."""
 
 import datetime as dt
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Every error of the domain; each says in a sentence what is wrong and, where there is one, the remedy."""
+"""The errors of the domain; each message says what is wrong and, where there is one, the remedy."""
 
 from collections.abc import Sequence
 

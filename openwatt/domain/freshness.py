@@ -1,4 +1,4 @@
-"""How far a shown price can be trusted to be the price of today."""
+"""The status of a shown price: how far it can be trusted to be the price of today."""
 
 import datetime as dt
 from collections.abc import Callable, Iterator

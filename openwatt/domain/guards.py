@@ -1,4 +1,4 @@
-"""A market offer beside the regulated tariff: figures so far from it that somebody should look."""
+"""The guard compares a market offer with the regulated tariff and alerts on figures far from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""When a home uses electricity: mean power by legal day and hour."""
+"""The heat map of a home: mean power by legal day and hour."""
 
 import datetime as dt
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The kernel for many homes: homes measured at the same instants, costed together, exact."""
+"""The totals of many homes that were measured at the same instants: exact, in one product."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""How a grid compares with the regulated tariff of its day: near it, equal to it, or beside it as a decoy."""
+"""The comparison of a read grid with the regulated tariff of its day: near it, equal to it, or a decoy."""
 
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""What a meter measured: exact energies over steps of time, and what is odd about them."""
+"""Load curves: exact energies over steps of time, and findings about the measurements."""
 
 import datetime as dt
 from collections import Counter

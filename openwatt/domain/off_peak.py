@@ -1,4 +1,4 @@
-"""Off-peak hours of a home: how the grid operator prints them, when they apply, and which ranges they are."""
+"""The off-peak hours of a home as the grid operator prints them, with their seasons and dates."""
 
 import datetime as dt
 import re

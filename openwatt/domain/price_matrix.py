@@ -1,4 +1,4 @@
-"""The prices of many contracts as one matrix: the exact totals of a home, or of many, in one product."""
+"""The price matrix: the exact totals of many contracts, for one home or many, in one product."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A plausible year of a home that has no file: yearly kWh spread by a named profile, its assumptions said."""
+"""Profiles spread yearly kWh over a plausible year, for a home without a file."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -58,8 +58,8 @@ class Profile:
             "a water heater in the off-peak hours": self.night_heater,
             "a car charged in the off-peak hours": self.car,
         }
-        told = ", ".join(f"{share} % {use}" for use, share in shares.items() if share)
-        return f"profile {self.name}: {told}; {SHAPE_SOURCE}"
+        uses = ", ".join(f"{share} % {use}" for use, share in shares.items() if share)
+        return f"profile {self.name}: {uses}; {SHAPE_SOURCE}"
 
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(

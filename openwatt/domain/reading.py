@@ -1,4 +1,4 @@
-"""What a reader took from a document: lines, perhaps incomplete, each figure with where it stands."""
+"""The reading of a document: lines, perhaps incomplete, each figure with its place on the page."""
 
 import datetime as dt
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A load curve held against the meter's own registers: where the two tell of different energies."""
+"""The reconciliation of a load curve with the daily indexes of the same meter."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a price grid says: the prices of one offer, option and subscribed power, from a day."""
+"""A tariff: the prices of one offer, option and subscribed power, from a day."""
 
 import datetime as dt
 from collections.abc import Mapping

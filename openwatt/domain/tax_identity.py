@@ -1,4 +1,4 @@
-"""Whether a grid's two tax sides agree: prices by accise and TVA, subscriptions by CTA and TVA."""
+"""The check that the two tax sides of a grid agree, by accise, CTA and TVA."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""How much a home used in each register on each legal day: a load curve laid on a register calendar."""
+"""The use of a home by register and legal day: a load curve laid on a register calendar."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping
@@ -69,12 +69,12 @@ def measure(curve: LoadCurve, timeline: Timeline, span: Span) -> Usage:
     )
 
 
-#: What was used in the registers of a calendar; CalendarError when that cannot be told.
+#: What was used in the registers of a calendar; CalendarError when that cannot be known.
 Use = Callable[[RegisterCalendar], Usage]
 
 
 def use_of_curve(curve: LoadCurve, home: Home, span: Span) -> Use:
-    """What a curve used over a span, for whichever calendar is asked."""
+    """What a curve used over a span, for any calendar."""
 
     def use(calendar: RegisterCalendar) -> Usage:
         return measure(curve, lay_out(calendar, home, span.start_min, span.end_min), span)
@@ -103,8 +103,8 @@ def use_of_registers(kwh: Mapping[str, Decimal], span: Span) -> Use:
         elif calendar.option in options:
             amounts = [energies[register] for register in calendar.registers]
         else:
-            told = ", ".join(kwh)
-            raise CalendarError(f"kWh of {told} do not tell those of the registers of {calendar.option}")
+            names = ", ".join(kwh)
+            raise CalendarError(f"kWh of {names} do not tell those of the registers of {calendar.option}")
         shares = [[amount * day // span.days for amount in (*amounts, 0)] for day in range(span.days + 1)]
         minutes = span.end_min - span.start_min
         before = np.array(shares, dtype=np.int64)

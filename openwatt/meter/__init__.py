@@ -1,1 +1,1 @@
-"""A customer's file from the meter → a load curve; one reader per maker, chosen by looking at the content."""
+"""The readers of a customer's meter file: one a maker, chosen by the content."""

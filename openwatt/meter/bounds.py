@@ -1,4 +1,4 @@
-"""What one upload may hold: counted while it is read, before anything of that size is built."""
+"""The bounds of one upload, counted while it is read, before anything of that size is built."""
 
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple

@@ -1,4 +1,4 @@
-"""Cells of meter files: instants, wall clocks and exact numbers, however a maker writes them."""
+"""The cells of meter files: instants, wall clocks and exact numbers in every maker's notation."""
 
 import datetime as dt
 import re

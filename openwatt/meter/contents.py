@@ -1,4 +1,4 @@
-"""From the bytes of a dropped file to what readers look at: text, a sheet's rows, or a JSON document."""
+"""The unpacking of an uploaded file into what readers take: text, rows of a sheet, or a JSON document."""
 
 import gzip
 import io

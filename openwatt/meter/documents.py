@@ -1,4 +1,4 @@
-"""JSON of the grid operator's programming interface and of its web page, as people save it."""
+"""The readers of the grid operator's JSON: its programming interface and its web page."""
 
 import re
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The grid operator's exports: the hourly CSV of the customer's account and its newer XLSX."""
+"""The readers of the grid operator's exports: the hourly CSV and the newer XLSX."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The grid operator's daily index export → what each register of the present contract showed, day by day."""
+"""The reader of the grid operator's daily indexes: what each register showed, day by day."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Chooses the reader of a customer's file by looking at what is in it, never at its name."""
+"""The choice of the reader of a customer's file by its content, never by its name."""
 
 import datetime as dt
 from collections.abc import Callable

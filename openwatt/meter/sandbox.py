@@ -1,4 +1,4 @@
-"""Reading a stranger's file in a process of its own, whose memory and processor time are bounded.
+"""The sandbox reads a customer's file in a process of its own, with bounded memory and processor time.
 
 A service starts one such process for each of its workers, with the first file. For
 each file that process forks a child, which reads this one file within limits and is

@@ -1,4 +1,4 @@
-"""The rows of an XLSX file, read as a stream: what it may hold is counted before it is built."""
+"""The reader of XLSX rows as a stream: what the file may hold is counted before it is built."""
 
 import datetime as dt
 import io

@@ -1,4 +1,4 @@
-"""Other makers' files in lines: scripts that name their columns, EDF's account, bare stamps with watts."""
+"""The readers of other makers' text files: scripts with named columns, EDF's account, bare stamps."""
 
 import datetime as dt
 import re

@@ -1,1 +1,1 @@
-"""Bills many homes: a pure kernel, and the local run that reads, keeps and joins its parts."""
+"""The billing of many homes: a pure kernel, and a local run that reads homes and writes rows."""

@@ -1,4 +1,4 @@
-"""What stops a portfolio as a whole; what is wrong with one home is a row with its reason instead."""
+"""The errors that stop a portfolio as a whole; a fault of one home is a row with its reason."""
 
 from importlib import import_module
 
@@ -6,7 +6,7 @@ from openwatt.domain.errors import OpenWattError
 
 
 class PortfolioError(OpenWattError):
-    """A portfolio cannot be billed as it was asked; the message says what to change."""
+    """A portfolio cannot be billed on these terms; the message says what to change."""
 
 
 def need_pyarrow() -> None:

@@ -1,4 +1,4 @@
-"""The file of homes: a CSV that says each home's subscribed power and the off-peak hours of its meter."""
+"""The reader of the file of homes, a CSV of subscribed powers and off-peak hours."""
 
 import csv
 from collections.abc import Iterable, Mapping
@@ -44,9 +44,9 @@ def _settings(
     default: HomeSetting,
 ) -> Mapping[str, HomeSetting]:
     if "home" not in columns or set(columns) - set(_COLUMNS):
-        told = ", ".join(columns) or "none"
+        names = ", ".join(columns) or "none"
         raise PortfolioError(
-            f"{path} has columns {told}; it needs home, and may have power_kva, off_peak_hours"
+            f"{path} has columns {names}; it needs home, and may have power_kva, off_peak_hours"
         )
     settings: dict[str, HomeSetting] = {}
     known: dict[str, tuple[OffPeakHours, ...]] = {}

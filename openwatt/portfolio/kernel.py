@@ -1,4 +1,4 @@
-"""The kernel: a batch of homes in, rows out; it opens nothing and keeps nothing, so any map can run it.
+"""The kernel turns a batch of homes into rows; it opens and stores nothing, so any map can run it.
 
 The local run gives it parts of a folder in its processes; a Dask bag's or a Spark
 RDD's `map_partitions` gives it their partitions, and the rows are the same.
@@ -30,7 +30,7 @@ from openwatt.portfolio.prepared import laid_out, priced_span
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PortfolioTerms:
-    """What is asked of every home: by which market, prices, the day that is today, and the days.
+    """The terms of every home's bills: the market, the prices, the day that is today, and the days.
 
     Without `start` or `end`, each home's own whole days count. `top` keeps the
     cheapest contracts of each home, None keeps all.

@@ -1,4 +1,4 @@
-"""The market that every home of a portfolio is billed by: taken once, as a value that goes to any process."""
+"""The market of a portfolio: one value, read once, that goes to every process."""
 
 import copyreg
 import datetime as dt

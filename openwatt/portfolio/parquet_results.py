@@ -1,4 +1,4 @@
-"""Rows as Parquet: one row group a part, amounts as decimals."""
+"""The Parquet form of results: one row group a part, amounts as decimals."""
 
 import io
 from collections.abc import Iterable, Sequence

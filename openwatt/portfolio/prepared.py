@@ -1,4 +1,4 @@
-"""What homes have in common, worked out once: prices over a span, and when the registers run."""
+"""The prices and timelines that homes share, computed once and cached."""
 
 import datetime as dt
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""How rows are written: a part of the homes at a time, and all parts joined to one file."""
+"""The forms of results: each part is written by itself, and all are joined to one file."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ class Results(Protocol):
     """One form of results; it goes to worker processes."""
 
     def part(self, rows: Sequence[HomeRow]) -> bytes:
-        """Some rows as they are kept until all are there."""
+        """Some rows as they are written until all parts are finished."""
 
     def join(self, parts: Iterable[Path], stream: BinaryIO) -> None:
         """Writes all parts as one file; one part is in memory at a time."""

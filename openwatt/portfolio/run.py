@@ -1,4 +1,4 @@
-"""The local run: homes cut into parts, parts billed in processes and written, all joined at the end."""
+"""The local run bills parts of the homes in processes, and joins the parts at its end."""
 
 import hashlib
 import multiprocessing

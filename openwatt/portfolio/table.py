@@ -171,17 +171,17 @@ def _rows(file: Any, first: int, last: int) -> Any:
         elif row < last:
             groups.append(number)
         row += size
-    kept, at = [], skipped
+    batches, at = [], skipped
     for batch in file.iter_batches(
         _ROWS_PER_READ, row_groups=groups, columns=["start", "step_minutes", "wh"]
     ):
         low, high = max(first - at, 0), min(last - at, len(batch))
         if low < high:
-            kept.append(batch.slice(low, high - low))
+            batches.append(batch.slice(low, high - low))
         at += len(batch)
         if at >= last:
             break
-    return pa.Table.from_batches(kept)
+    return pa.Table.from_batches(batches)
 
 
 def _columns(rows: Any) -> list[Any]:

@@ -1,1 +1,1 @@
-"""What the API and the command line show of our values: one type for each JSON object and each row of CSV."""
+"""The JSON objects and CSV rows of the API and the commands, each one type."""

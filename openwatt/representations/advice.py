@@ -1,4 +1,4 @@
-"""Advice to a home as JSON types, each made from advice of the domain by its `of`."""
+"""The JSON types of advice to a home, each made from advice of the domain by its `of`."""
 
 import datetime as dt
 from decimal import Decimal

@@ -1,4 +1,4 @@
-"""What every door says of a customer's use: registers, rankings and bills as JSON types.
+"""The JSON types of registers, bills and rankings.
 
 Each is made from values of the domain by its `of`; the OpenAPI contract is generated from the types.
 """

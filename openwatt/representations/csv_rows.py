@@ -1,4 +1,4 @@
-"""The API's lists as CSV: one row an item, one column a figure, the same columns whatever the question."""
+"""The CSV form of lists: one row an item, one column a figure, the same columns for every request."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Figures as JSON shows them: amounts to the cent, shares to a tenth of a per cent."""
+"""The rounding of figures in JSON: amounts to the cent, shares to a tenth of a per cent."""
 
 from decimal import Decimal
 from fractions import Fraction

@@ -1,4 +1,4 @@
-"""What is said of runs, doubts and decisions: by the admin API and by `openwatt review --json` alike."""
+"""The JSON types of runs, doubts and decisions, for the admin API and `openwatt review --json`."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -109,7 +109,7 @@ class RunItem(Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, run: StoredRun) -> Self:
         """The item of a stored run."""
-        return cls(**_told(run))
+        return cls(**_run_fields(run))
 
 
 class RunPage(Struct, frozen=True, kw_only=True):
@@ -131,7 +131,7 @@ class RunDetail(RunItem, frozen=True, kw_only=True):
         """The item of a stored run."""
         published = run.detail.get("published")
         return cls(
-            **_told(run),
+            **_run_fields(run),
             doubts=doubts_of(run),
             tariffs=[_tariff(tariff) for tariff in _list(run.detail, "tariffs")],
             published=None if published is None else int(published),
@@ -155,7 +155,7 @@ def doubts_of(run: StoredRun) -> list[DoubtItem]:
     return [convert(doubt, DoubtItem) for doubt in _list(run.detail, "doubts")]
 
 
-def _told(run: StoredRun) -> dict[str, Any]:
+def _run_fields(run: StoredRun) -> dict[str, Any]:
     document = None
     if run.document_title is not None:
         document = RunDocument(title=run.document_title, sha256=run.document_sha256, bytes=run.document_bytes)
@@ -181,6 +181,6 @@ def _list(detail: Mapping[str, Any], name: str) -> Sequence[Any]:
     return detail.get(name) or ()
 
 
-def _tariff(told: Mapping[str, Any]) -> InspectedTariff:
+def _tariff(recorded: Mapping[str, Any]) -> InspectedTariff:
     """A tariff of a run's detail, where every number is a decimal."""
-    return convert({**told, "power_kva": int(told["power_kva"])}, InspectedTariff)
+    return convert({**recorded, "power_kva": int(recorded["power_kva"])}, InspectedTariff)

@@ -1,4 +1,4 @@
-"""What the API says: every JSON object as a type, and how it is made from what the store returns.
+"""The JSON types of tariffs, offers, Tempo days and probes, each made from what the store returns.
 
 The OpenAPI contract is generated from these types, so that answers and contract are one.
 """

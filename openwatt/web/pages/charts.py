@@ -1,4 +1,4 @@
-"""Pictures of a customer's answer as figures of SVG: places and sizes; colours are the style sheet's."""
+"""The charts of the home page as SVG geometry; the style sheet has the colours."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The front page: a meter's file or yearly kWh in, what every contract would cost out. Nothing is stored."""
+"""The home page: it takes a meter's file or yearly kWh and shows the comparison. Nothing is stored."""
 
 import datetime as dt
 import re

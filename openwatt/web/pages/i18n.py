@@ -1,4 +1,4 @@
-"""What the pages say in each language: its texts, from one file, and the way it writes figures."""
+"""The languages of the pages: their texts, from one file each, and their way to write figures."""
 
 import datetime as dt
 import re

@@ -1,4 +1,4 @@
-"""How a page is made: its language, its frame, what a browser may do with it, and faults told in words."""
+"""The rendering of a page: its language, its frame, its security policy, its form and its errors."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -10,7 +10,9 @@ from flask import Blueprint, Response, g, render_template, request
 from werkzeug.exceptions import HTTPException, RequestURITooLarge
 
 from openwatt.domain.legal_time import PARIS
+from openwatt.domain.tariff import OPTIONS
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
+from openwatt.store.offers import StoredOffer
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.params import LONGEST_QUERY, Parameter
 from openwatt.web.http.sub_path import address
@@ -24,9 +26,6 @@ PAGE_POLICY = (
 #: As long as the answers of the API: freshness is computed again every minute.
 _CACHE_CONTROL = "public, max-age=60"
 _LANG = "lang"
-
-#: The pages for people; `pages` holds it, so that both have one limit.
-site = Blueprint("site", __name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,4 +148,13 @@ def register_error_pages(blueprint: Blueprint) -> None:
     blueprint.register_error_handler(SchemaError, _database_away)
 
 
-register_error_pages(site)
+def option_choices(offers: list[StoredOffer]) -> list[tuple[str, str]]:
+    """The options of some offers, in the field's order, with their names."""
+    sold = {option for offer in offers for option in offer.options}
+    return [(option, language().say(f"option.{option}")) for option in OPTIONS if option in sold]
+
+
+def power_choices(offers: list[StoredOffer]) -> list[tuple[int, str]]:
+    """The subscribed powers of some offers."""
+    sold = sorted({power for offer in offers for power in offer.powers_kva})
+    return [(power, language().say("tariffs.kva", kva=power)) for power in sold]

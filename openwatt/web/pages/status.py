@@ -1,4 +1,4 @@
-"""The state of the service in plain words: is it whole, how fresh is its data, where does it come from."""
+"""The status page: whether the service works, how fresh its data are, and where they come from."""
 
 from collections import Counter
 from typing import Any
@@ -31,7 +31,7 @@ def status_page() -> Response:
         schema = database.read_number("schema/number")
         check_schema(schema)
         data_version = database.read_number("database/data_version")
-        told = _data(database)
+        data = _data(database)
     except (DatabaseUnavailableError, SchemaError):
         response = show(
             "status.html", status=503, keep=False, away=True, schema=None, data_version=None, **service
@@ -39,12 +39,12 @@ def status_page() -> Response:
         response.headers["Retry-After"] = "2"
         return response
     return show(
-        "status.html", keep=False, away=False, schema=schema, data_version=data_version, **told, **service
+        "status.html", keep=False, away=False, schema=schema, data_version=data_version, **data, **service
     )
 
 
 def _data(database: Database) -> dict[str, Any]:
-    """What is told of the data."""
+    """What the page shows of the data."""
     on = today()
     found = tariffs_on(database, TariffFilter(), on=on, limit=_ALL)
     incidents = app_state().source_incidents.current()

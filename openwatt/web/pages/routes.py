@@ -1,0 +1,21 @@
+"""The addresses of the pages and of the documentation: blueprints that share the limit of pages."""
+
+from flask import Blueprint
+
+from openwatt.web.pages.documentation import docs_page, openapi_contract
+from openwatt.web.pages.history import history_page
+from openwatt.web.pages.rendering import register_error_pages
+from openwatt.web.pages.status import status_page
+from openwatt.web.pages.tariffs import tariffs_page
+
+#: The pages for people, whose errors are pages too. The home page has a limit and a blueprint of its own.
+site = Blueprint("site", __name__)
+register_error_pages(site)
+site.add_url_rule("/tariffs", "tariffs", tariffs_page)
+site.add_url_rule("/history", "history", history_page)
+site.add_url_rule("/status", "status", status_page)
+
+pages = Blueprint("pages", __name__)
+pages.register_blueprint(site)
+pages.add_url_rule("/docs", "docs", docs_page)
+pages.add_url_rule("/openapi.json", "openapi", openapi_contract)
