@@ -1,4 +1,4 @@
-"""What the settings ask of telemetry, in telemetry's own words."""
+"""Configures telemetry from the settings, and connects it to the database, backups and disks."""
 
 from pathlib import Path
 from typing import Literal
@@ -15,15 +15,14 @@ from openwatt.store.server import server_of
 from openwatt.store.source_states import declared_source_states
 from openwatt.telemetry.logs.json_formatter import Identity
 from openwatt.telemetry.logs.setup import LogConfig
-from openwatt.telemetry.metrics.disks import DiskCollector
-from openwatt.telemetry.metrics.registry import BackupCollector, IngestCollector, IngestState
+from openwatt.telemetry.metrics.collectors import BackupCollector, DiskCollector, IngestCollector, IngestState
 from openwatt.telemetry.sentry import SentryConfig
 from openwatt.telemetry.shipping.shipper import ShippingConfig
 from openwatt.telemetry.start import TelemetryConfig
 
 PROBE_ENDPOINTS = frozenset({"probes.health", "probes.ready", "probes.version", "prometheus_metrics"})
 PROBE_PATHS = frozenset({"/health", "/health/ready", "/version", "/metrics"})
-#: What is asked there tells of a customer's home: neither error reports nor traces may repeat it.
+#: Their parameters describe a customer's home: neither error reports nor traces may repeat them.
 PRIVATE_ENDPOINTS = frozenset(
     {"bills.registers", "bills.compare_file", "bills.compare_kwh", "home.home_page"}
 )
@@ -31,19 +30,19 @@ PRIVATE_PATHS = frozenset({"/v1/registers", "/v1/bills", "/"})
 
 
 def release_of(settings: Settings) -> str:
-    """The same words in logs, in Sentry and in `openwatt_build_info`."""
+    """The version and revision, as in logs, Sentry and `openwatt_build_info`."""
     return __version__ if settings.revision == "unknown" else f"{__version__}+{settings.revision}"
 
 
 def metrics_directory(settings: Settings) -> Path:
-    """Where the workers of one service share their metrics; services on other addresses have their own."""
+    """The folder in which the workers of one service share their metrics, one for each address."""
     return (settings.data_dir / "metrics" / settings.bind.replace(":", "-").replace("/", "-")).resolve()
 
 
 def telemetry_config(
     settings: Settings, *, multiprocess: bool, stream: Literal["stdout", "stderr", "errors"] = "stdout"
 ) -> TelemetryConfig:
-    """The telemetry of a process; `multiprocess` when it shares its metrics with others (Gunicorn)."""
+    """Configures a process; `multiprocess` when it shares its metrics with others (Gunicorn)."""
     identity = Identity(environment=settings.environment, version=release_of(settings))
     shipping = sentry = None
     if settings.logstash_url:
@@ -74,18 +73,18 @@ def telemetry_config(
 def collectors(
     settings: Settings, database: Database
 ) -> list[IngestCollector | BackupCollector | DiskCollector]:
-    """What is told at each scrape and not counted by a worker: the ingestion's state, backups, disks."""
-    told: list[IngestCollector | BackupCollector | DiskCollector] = [
+    """The collectors of what is read at each scrape: the state of the ingestion, backups, disks."""
+    found: list[IngestCollector | BackupCollector | DiskCollector] = [
         ingest_collector(database),
         disk_collector(settings),
     ]
     if settings.backup_dir is not None:
-        told.append(backup_collector(settings.backup_dir, database))
-    return told
+        found.append(backup_collector(settings.backup_dir, database))
+    return found
 
 
 def backup_collector(folder: Path, database: Database) -> BackupCollector:
-    """The newest finished backup of a folder and the database's server, looked up at each scrape."""
+    """Collects the newest finished backup of a folder, and whether the server can be backed up."""
 
     def read() -> tuple[float, int] | None:
         newest = newest_backup(folder)
@@ -101,7 +100,7 @@ def backup_collector(folder: Path, database: Database) -> BackupCollector:
 
 
 def disk_collector(settings: Settings) -> DiskCollector:
-    """The disks of every folder that is written to."""
+    """Collects the free space of every folder that is written to."""
     folders = {"data": settings.data_dir}
     if settings.log_file is not None:
         folders["log"] = settings.log_file.parent
@@ -111,7 +110,7 @@ def disk_collector(settings: Settings) -> DiskCollector:
 
 
 def ingest_collector(database: Database) -> IngestCollector:
-    """Freshness of the data, asked of the database at each scrape."""
+    """Collects the state of the ingestion from the database."""
 
     def read() -> list[IngestState]:
         states = declared_source_states(database, declared_sources(), drill=True)

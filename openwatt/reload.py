@@ -1,4 +1,4 @@
-"""What Gunicorn's master serves by, and what a HUP may change of it: all of the new settings, or nothing."""
+"""The settings that Gunicorn's master serves with; a HUP changes all of them or none."""
 
 import gc
 import logging
@@ -14,7 +14,7 @@ from openwatt.telemetry.start import Telemetry, replace_telemetry, start_telemet
 _logger = logging.getLogger("openwatt.gunicorn")
 
 #: Settings that only a restart changes. Gunicorn would close its listeners before it has others, and lose
-#: whoever is connecting; the data folder holds the embedded PostgreSQL and the counters of all workers.
+#: connections; the data folder holds the embedded PostgreSQL and the counters of all workers.
 AT_A_RESTART = ("bind", "data_dir")
 #: Settings that the service itself does not use: commands read them each time they are run.
 BY_COMMANDS = (
@@ -31,38 +31,38 @@ BY_COMMANDS = (
 
 
 class Service:
-    """The settings in force, and what was made by them."""
+    """The settings in force, with the telemetry and the application made from them."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.telemetry: Telemetry = start_telemetry(telemetry_config(settings, multiprocess=True))
         self._application: Any = None
-        """Made by the newest reload; None at the start, when wsgi.py makes it."""
+        """The application of the newest reload; None at the start, when wsgi.py makes it."""
 
     def reload(self) -> None:
-        """Takes up the settings as they are now, or leaves everything as it was. Never raises."""
+        """Applies the present settings, or leaves everything as it was. Never raises."""
         try:
-            changed = self._take_up(read_settings())
+            changed = self._apply(read_settings())
         except Exception as error:  # noqa: BLE001  whatever it is, it must not end Gunicorn's master
             self.telemetry.metrics.settings_refused.set(1)
-            _logger.error(  # noqa: TRY400  a sentence with its remedy, not a traceback
+            _logger.error(  # noqa: TRY400  a sentence with its remedy, no traceback
                 "the reload is refused, the former settings stay in force", extra={"reason": _reason(error)}
             )
         else:
             self.telemetry.metrics.settings_refused.set(0)
             _logger.info("settings reloaded", extra={"changed": changed})
 
-    def _take_up(self, settings: Settings) -> list[str]:
-        """Serves by settings from now on; the names of the variables whose values are new.
+    def _apply(self, settings: Settings) -> list[str]:
+        """Applies settings and returns the names of the variables whose values are new.
 
-        What may fail comes first and leaves no trace when it does.
+        What may fail comes first, and changes nothing when it does.
         """
         changed = [
             setting.name
             for setting in setting_fields()
             if getattr(settings, setting.name) != getattr(self.settings, setting.name)
         ]
-        _refuse_what_needs_a_restart(self.settings, settings)
+        _check_no_restart_needed(self.settings, settings)
         if "database_url" in changed:
             prepare_database(settings)
         config = telemetry_config(settings, multiprocess=True)
@@ -87,7 +87,7 @@ class Service:
             gc.collect()  # the former application is full of cycles; the workers need not inherit it
 
 
-def _refuse_what_needs_a_restart(former: Settings, new: Settings) -> None:
+def _check_no_restart_needed(former: Settings, new: Settings) -> None:
     faults = [
         f"{variable_of(name)} cannot be changed by a reload "
         f"({getattr(former, name)} is in force, {getattr(new, name)} is set): restart the service"
@@ -121,7 +121,7 @@ def service() -> Service:
         SettingsError: at the start, when the settings cannot be used.
         OSError: at the start, when a file of theirs cannot be used.
     """
-    global _service  # noqa: PLW0603  a process serves once, and gunicorn.conf.py is executed anew at each HUP
+    global _service  # noqa: PLW0603  a process serves once, and gunicorn.conf.py is executed again at each HUP
     if _service is None:
         _service = Service(read_settings())
     else:

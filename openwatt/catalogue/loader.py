@@ -15,9 +15,9 @@ from openwatt.catalogue.shipped_facts import (
     shipped_tariffs,
     shipped_tempo_colours,
 )
-from openwatt.store.editions import edition_is_loaded, note_edition
+from openwatt.store.editions import edition_is_loaded, record_edition
 from openwatt.store.refusals import refusals
-from openwatt.store.tariffs import Document, Observation, publish, see_document
+from openwatt.store.tariffs import Document, Observation, publish, record_sighting
 from openwatt.store.tempo import ColourObservation, publish_colours
 
 READER = "catalogue"
@@ -71,8 +71,8 @@ def load_catalogue(connection: psycopg.Connection[Any]) -> int:
             ),
         )
         for source in shipped_sources():
-            see_document(connection, documents[source.id].reference, _at(source.seen_on))
-        note_edition(connection, edition)
+            record_sighting(connection, documents[source.id].reference, _at(source.seen_on))
+        record_edition(connection, edition)
     return published
 
 

@@ -12,7 +12,6 @@ from openwatt import __version__
 from openwatt.cli import streams
 from openwatt.cli.commands import LazyCommands, short_help
 from openwatt.domain.errors import OpenWattError
-from openwatt.telemetry.logs.command_log import log_to_stderr
 
 _INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
 _TERMINATED = 143  # and of one that SIGTERM ended
@@ -93,4 +92,6 @@ def main() -> None:
     if threading.current_thread() is threading.main_thread():
         # Left in order: the database is released. And the first process of a container hears no other way.
         signal.signal(signal.SIGTERM, _end)
+    from openwatt.telemetry.logs.command_log import log_to_stderr  # noqa: PLC0415 (not for --help and --version)
+
     log_to_stderr()

@@ -20,13 +20,13 @@ from openwatt.ingest.publication import make_document, make_run, publish_inspect
 from openwatt.ingest.readers.manual_table import is_typed_table, read_typed_table
 from openwatt.ingest.schedule import fill_in_season
 from openwatt.store.database import Connection
-from openwatt.store.documents import KeptDocument, keep_content, kept_document
+from openwatt.store.documents import StoredDocument, find_document, store_content
 from openwatt.store.errors import CorrectionError, DatabaseUnavailableError
 from openwatt.store.overrides import address_in_force
 from openwatt.store.reviews import decision_on
 from openwatt.store.runs import LastAnswer, Outcome, Run, last_answer, last_run, record_run
 from openwatt.store.source_locks import source_lock
-from openwatt.store.tariffs import regulated_history, see_document
+from openwatt.store.tariffs import record_sighting, regulated_history
 from openwatt.telemetry.sentry import ErrorReports
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class _RunState:
     address: str | None = None
     etag: str | None = None
     last_modified: str | None = None
-    document: KeptDocument | None = None
+    document: StoredDocument | None = None
     inspection: Inspection | None = None
     answer: LastAnswer | None = None
     message: str | None = None
@@ -256,7 +256,7 @@ class Ingestion:
             )
         state.address = fill_in_season(address, today)
         answer = last_answer(self.connection, source.name)
-        stored = kept_document(self.connection, answer.document) if answer else None
+        stored = find_document(self.connection, answer.document) if answer else None
         etag = last_modified = None
         if answer and stored and stored.content is not None and answer.address == state.address:
             etag, last_modified = answer.etag, answer.last_modified
@@ -311,7 +311,7 @@ class Ingestion:
         published, document = 0, state.document
         with self.connection.transaction(force_rollback=self.dry_run):
             if document is not None:
-                keep_content(self.connection, document)
+                store_content(self.connection, document)
             if inspection is not None and document is not None:
                 published = publish_inspection(
                     self.connection, source, inspection, document=document, observed_at=observed_at
@@ -320,7 +320,7 @@ class Ingestion:
             run = state.run(source, outcome, observed_at, published)
             run_id = record_run(self.connection, run)
             if document is not None and outcome in SUCCESSES:
-                see_document(self.connection, document.reference, observed_at, run_id)
+                record_sighting(self.connection, document.reference, observed_at, run_id)
         if published and source.regulated and not self.dry_run:
             self._references = None
         read = state.inspection

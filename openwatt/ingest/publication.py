@@ -14,7 +14,7 @@ from openwatt.domain.tariff import Tariff
 from openwatt.ingest.declarations import SourceDeclaration
 from openwatt.ingest.inspection import Inspection, as_mapping
 from openwatt.store.database import Connection
-from openwatt.store.documents import KeptDocument
+from openwatt.store.documents import StoredDocument
 from openwatt.store.runs import Origin, Outcome, Run
 from openwatt.store.tariffs import Document, Observation, PublishedTariff, known_tariffs, publish
 from openwatt.store.tempo import ColourObservation, publish_colours
@@ -46,7 +46,7 @@ def publish_inspection(
 ) -> int:
     """Publishes what a document says, inside the caller's transaction; returns how many facts changed.
 
-    The document's bytes are kept before, by `store.documents.keep_content`. Where two
+    The document's bytes are kept before, by `store.documents.store_content`. Where two
     documents say one regulated tariff, each a side of it, the other side is kept.
 
     Raises:
@@ -130,14 +130,14 @@ def _merged(
     return tariff, document, None
 
 
-def make_document(source: SourceDeclaration, content: bytes, *, url: str | None) -> KeptDocument:
+def make_document(source: SourceDeclaration, content: bytes, *, url: str | None) -> StoredDocument:
     """Makes the document of a source, identified by the hash of its bytes."""
     sha256 = hashlib.sha256(content).hexdigest()
     offers = ", ".join(offer.name for offer in source.offers)
     media_type = _MEDIA_TYPES.get(source.format)
     if not content.startswith(b"%PDF") and media_type == "application/pdf":
         media_type = None
-    return KeptDocument(
+    return StoredDocument(
         reference=f"sha256:{sha256}",
         title=f"{source.supplier}, {offers}" if offers else f"{source.supplier}, {source.name}",
         url=url,

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL: one pool a process, opened at the first use, a deadline on every answer."""
+"""Connections to PostgreSQL: one pool a process, opened at the first use, a deadline on every read."""
 
 import atexit
 import logging

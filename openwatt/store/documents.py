@@ -1,4 +1,4 @@
-"""The documents behind the figures: what was read, how much came of it, when it was last seen."""
+"""Source documents in the database: their bytes, how many tariffs they gave, when they were last seen."""
 
 import datetime as dt
 from dataclasses import asdict, dataclass
@@ -12,7 +12,7 @@ from openwatt.store.tariffs import Document
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenDocument:
-    """A document with the number of its tariffs; `last_seen_at` is None when no look has found it."""
+    """A document with the number of its tariffs; `last_seen_at` is None when no run has found it."""
 
     title: str
     url: str | None
@@ -27,25 +27,25 @@ def documents_seen(database: Database) -> list[SeenDocument]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptDocument(Document):
+class StoredDocument(Document):
     """A document with its bytes; `content` is None for one that only the catalogue names."""
 
     media_type: str | None
     content: bytes | None
 
 
-def keep_content(connection: Connection, document: KeptDocument) -> None:
-    """Keeps a document with its bytes, once, by its reference."""
+def store_content(connection: Connection, document: StoredDocument) -> None:
+    """Stores a document with its bytes, once, by its reference."""
     connection.execute(statement("documents/insert_with_content"), asdict(document))
 
 
-def kept_document(connection: Connection, reference: str) -> KeptDocument | None:
-    """A kept document by its reference."""
-    with connection.cursor(row_factory=kwargs_row(KeptDocument)) as cursor:
+def find_document(connection: Connection, reference: str) -> StoredDocument | None:
+    """The stored document of a reference."""
+    with connection.cursor(row_factory=kwargs_row(StoredDocument)) as cursor:
         return cursor.execute(statement("documents/content"), {"reference": reference}).fetchone()
 
 
-def document_of_run(connection: Connection, run_id: int) -> KeptDocument | None:
+def document_of_run(connection: Connection, run_id: int) -> StoredDocument | None:
     """The document that a run found; None when it found none."""
-    with connection.cursor(row_factory=kwargs_row(KeptDocument)) as cursor:
+    with connection.cursor(row_factory=kwargs_row(StoredDocument)) as cursor:
         return cursor.execute(statement("documents/of_run"), {"run_id": run_id}).fetchone()

@@ -1,4 +1,4 @@
-"""Which editions of the shipped catalogue the database has taken in."""
+"""The editions of the shipped catalogue that the database has loaded."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from openwatt.store.sql import statement
 
 
 def edition_is_loaded(connection: psycopg.Connection[Any], sha256: str) -> bool:
-    """Whether an edition was loaded; waits for another process that is loading just now.
+    """Whether an edition was loaded; waits for another process that is loading one.
 
     Must be called in a transaction: the lock that makes it wait ends with it.
     """
@@ -17,6 +17,6 @@ def edition_is_loaded(connection: psycopg.Connection[Any], sha256: str) -> bool:
     return bool(row and row[0])
 
 
-def note_edition(connection: psycopg.Connection[Any], sha256: str) -> None:
-    """Notes that an edition was loaded."""
+def record_edition(connection: psycopg.Connection[Any], sha256: str) -> None:
+    """Records that an edition was loaded."""
     connection.execute(statement("catalogue/record_edition"), {"sha256": sha256})

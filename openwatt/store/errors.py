@@ -1,4 +1,4 @@
-"""What can go wrong with the database, said once at this border; no psycopg error leaves the package."""
+"""The errors of the store; no error of psycopg leaves the package."""
 
 from openwatt.domain.errors import OpenWattError
 
@@ -12,7 +12,7 @@ class SchemaError(OpenWattError):
 
 
 class RefusedError(OpenWattError):
-    """The database's server refuses what is needed to make it ready; the message names the remedy."""
+    """The database's server refuses a right that is needed; the message names the remedy."""
 
 
 class PoolerError(OpenWattError):
@@ -20,11 +20,11 @@ class PoolerError(OpenWattError):
 
 
 class CorrectionError(OpenWattError):
-    """A different figure is already kept for the same contract, day and instant of observation."""
+    """A different figure is already stored for the same contract, day and instant of observation."""
 
 
 class DecisionError(OpenWattError):
-    """A decision that cannot be taken as things stand; the message says why and what can be done."""
+    """A decision is not possible in the present state; the message says why and what can be done."""
 
 
 class UnknownRunError(OpenWattError):

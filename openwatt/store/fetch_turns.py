@@ -1,4 +1,4 @@
-"""Whose turn it is to ask a host: one request each few seconds, whichever process or machine asks."""
+"""Turns of requests to a host: one each few seconds, whichever process or machine sends it."""
 
 from openwatt.store.database import Connection
 from openwatt.store.sql import statement
@@ -10,8 +10,8 @@ INTERVAL_S = 5.0
 def take_turn(connection: Connection, host: str, interval_s: float = INTERVAL_S) -> float:
     """Takes the next free turn for a host and returns how many seconds to wait for it.
 
-    The turn is taken for good, outside any transaction: who dies while waiting has
-    cost the others one interval.
+    The turn is taken for good, outside any transaction: a process that dies while it
+    waits costs the others one interval.
     """
     parameters = {"host": host.lower(), "interval_s": interval_s}
     row = connection.execute(statement("sources/take_fetch_turn"), parameters).fetchone()

@@ -1,4 +1,4 @@
-"""Another address for a source until a day: set by a person, undone by a person, or over by itself."""
+"""Address overrides: another address for a source until a day, set and undone by a person."""
 
 import datetime as dt
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ from openwatt.store.sql import statement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressOverride:
-    """Where a source is asked until a day, included; without an address it undoes the one before."""
+    """The address of a source until a day, included; without an address it undoes the one before."""
 
     source: str
     address: str | None
@@ -22,14 +22,14 @@ class AddressOverride:
 
 
 def set_override(connection: Connection, override: AddressOverride) -> None:
-    """Keeps an override; the newest of a source counts."""
+    """Stores an override; the newest of a source counts."""
     connection.execute(statement("sources/set_override"), asdict(override))
 
 
 def overrides_in_force(
     connection: Connection, on: dt.date, source: str | None = None
 ) -> list[AddressOverride]:
-    """The overrides that count on a day, of all sources or of one, by source."""
+    """The overrides in force on a day, of all sources or of one, by source."""
     with connection.cursor(row_factory=kwargs_row(AddressOverride)) as cursor:
         return cursor.execute(
             statement("sources/overrides_in_force"), {"on": on, "source": source}
@@ -37,6 +37,6 @@ def overrides_in_force(
 
 
 def address_in_force(connection: Connection, source: str, on: dt.date) -> str | None:
-    """The address that somebody has set for a source until `on` or later; None for its own."""
+    """The address that is set for a source until `on` or later; None for its own."""
     found = overrides_in_force(connection, on, source)
     return found[0].address if found else None

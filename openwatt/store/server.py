@@ -1,4 +1,4 @@
-"""What the database server says of itself."""
+"""The database server: its version and its clock."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from openwatt.store.database import Database
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredServer:
-    """PostgreSQL's version in its own words, the number of its major version, and its clock."""
+    """PostgreSQL's version text, the number of its major version, and its clock."""
 
     version: str
     major: int
@@ -16,5 +16,5 @@ class StoredServer:
 
 
 def server_of(database: Database) -> StoredServer:
-    """The server that answers."""
+    """Reads version and clock of the server."""
     return database.read("database/server", {}, StoredServer)[0]

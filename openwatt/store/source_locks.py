@@ -1,4 +1,4 @@
-"""One process a source: an advisory lock of the database, so that several hosts may ingest at once."""
+"""An advisory lock for each source, so that several hosts may ingest at the same time."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,9 +9,9 @@ from openwatt.store.sql import statement
 
 @contextmanager
 def source_lock(connection: Connection, source: str) -> Iterator[bool]:
-    """Whether this process alone may work on a source for the length of the block.
+    """Yields whether this process alone may work on a source for the length of the block.
 
-    The lock belongs to the connection: it ends with it, whatever ends the process.
+    The lock belongs to the connection: it is released whatever ends the process.
     """
     row = connection.execute(statement("sources/try_lock"), {"source": source}).fetchone()
     held = bool(row and row[0])

@@ -1,4 +1,4 @@
-"""Tariffs in the database: read as of a day and as of what was known, published only when they changed."""
+"""Tariffs in the database: read as of a day and as known at an instant, published only when they changed."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
@@ -17,7 +17,7 @@ from openwatt.store.sql import statement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
-    """What a figure was read from. `reference` is its identity: a hash, or a name in the catalogue."""
+    """A source document of figures. `reference` is its identity: a hash, or a name in the catalogue."""
 
     reference: str
     title: str
@@ -144,7 +144,7 @@ def published_row(**row: Any) -> PublishedTariff:
 
 
 class Observation(NamedTuple):
-    """A tariff as it was read: what `publish` takes in."""
+    """A tariff as it was read from a document: what `publish` adds."""
 
     tariff: Tariff
     observed_at: dt.datetime
@@ -160,7 +160,7 @@ def publish(connection: psycopg.Connection[Any], observations: Iterable[Observat
 
     An observation that says what the newest earlier one of the same contract and
     `applies_from` already says is left out, so publishing twice adds nothing. If it
-    comes from another document, that one confirms the kept tariff: it is then as fresh
+    comes from another document, that one confirms the stored tariff: it is then as fresh
     as either.
 
     Raises:
@@ -195,7 +195,7 @@ def publish(connection: psycopg.Connection[Any], observations: Iterable[Observat
                     offer_url,
                 )
             )
-    keep_documents(connection, documents.values())
+    store_documents(connection, documents.values())
     for name in ("tariffs/publish_suppliers", "tariffs/publish_offers", "tariffs/publish_contracts"):
         connection.execute(statement(name))
     try:
@@ -210,16 +210,16 @@ def publish(connection: psycopg.Connection[Any], observations: Iterable[Observat
     return published
 
 
-def keep_documents(connection: psycopg.Connection[Any], documents: Iterable[Document]) -> None:
-    """Keeps each document once, by its reference."""
+def store_documents(connection: psycopg.Connection[Any], documents: Iterable[Document]) -> None:
+    """Stores each document once, by its reference."""
     with connection.cursor() as cursor:
         cursor.executemany(statement("documents/insert"), [asdict(document) for document in documents])
 
 
-def see_document(
+def record_sighting(
     connection: psycopg.Connection[Any], reference: str, seen_at: dt.datetime, run_id: int | None = None
 ) -> None:
-    """Notes that a kept document was found again at its address, by a run if one is given."""
+    """Records that a stored document was found again at its address, by a run if one is given."""
     parameters = {"reference": reference, "seen_at": seen_at, "run_id": run_id}
     connection.execute(statement("documents/record_sighting"), parameters)
 
@@ -238,8 +238,8 @@ def known_tariffs(
 ) -> list[PublishedTariff]:
     """Every period of some offers as it was last observed, with the end that was read of it.
 
-    Whoever merges with what is known waits here for another who does, until that one's
-    transaction ends: two documents of one tariff may be read at the same moment.
+    A process that merges with what is known waits here for another that does, until the
+    other's transaction ends: two documents of one tariff may be read at the same moment.
     """
     connection.execute(statement("tariffs/lock_supplier"), {"supplier": supplier})
     with connection.cursor(row_factory=kwargs_row(published_row)) as cursor:

@@ -10,12 +10,12 @@ import psycopg
 from openwatt.domain.tariff import Colour
 from openwatt.store.database import Database
 from openwatt.store.sql import statement
-from openwatt.store.tariffs import Document, keep_documents
+from openwatt.store.tariffs import Document, store_documents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TempoDay:
-    """The colour of one Tempo day; None where nobody has said it."""
+    """The colour of one Tempo day; None where it is not known."""
 
     day: dt.date
     colour: Colour | None
@@ -27,7 +27,7 @@ class TempoDay:
 
 
 class ColourObservation(NamedTuple):
-    """A colour as it was read."""
+    """A colour as it was read from a document."""
 
     day: dt.date
     observed_at: dt.datetime
@@ -54,7 +54,7 @@ def publish_colours(connection: psycopg.Connection[Any], colours: Iterable[Colou
         for day, observed_at, colour, document, note in colours:
             documents[document.reference] = document
             copy.write_row((day, observed_at, colour, document.reference, note))
-    keep_documents(connection, documents.values())
+    store_documents(connection, documents.values())
     return connection.execute(statement("tempo/publish")).rowcount
 
 

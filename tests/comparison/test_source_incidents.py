@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from openwatt.app import create_app
 from openwatt.settings import Settings
 from openwatt.store.runs import Outcome, Run, record_run
-from openwatt.store.tariffs import see_document
+from openwatt.store.tariffs import record_sighting
 from openwatt.web.http.app_state import AppState, state_of
 from tests.conftest import NOW, close_app
 
@@ -58,7 +58,7 @@ def shop(filled_url: str) -> Iterator[Shop]:
             "join suppliers s using (supplier_id) where s.name = %s",
             [SUPPLIER],
         ).fetchall():
-            see_document(connection, reference, NOW - dt.timedelta(days=1))
+            record_sighting(connection, reference, NOW - dt.timedelta(days=1))
         yield Shop(app.test_client(), state_of(app), connection)
     close_app(app)
 

@@ -10,7 +10,7 @@ from openwatt.ingest.declarations import load_sources
 from openwatt.ingest.inspection import Inspection, inspect_document
 from openwatt.ingest.publication import make_document, make_run
 from openwatt.store.database import Connection
-from openwatt.store.documents import keep_content
+from openwatt.store.documents import store_content
 from openwatt.store.runs import record_run
 from tests.ingest import drawn_sheets
 
@@ -52,7 +52,7 @@ def refuse(
     assert inspection.outcome == "refused"
     document = make_document(SOURCES[source], content, url=SOURCES[source].address)
     with connection.transaction():
-        keep_content(connection, document)
+        store_content(connection, document)
         run = make_run(
             SOURCES[source],
             "refused",

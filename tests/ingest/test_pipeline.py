@@ -202,7 +202,7 @@ def test_nothing_is_half_published_when_the_last_step_fails(
     def fail(*_: object) -> None:
         raise RuntimeError("no sighting today")
 
-    monkeypatch.setattr("openwatt.ingest.pipeline.see_document", fail)
+    monkeypatch.setattr("openwatt.ingest.pipeline.record_sighting", fail)
     assert lumiere.look(YELI).outcome == "unreadable"
     assert lumiere.tariffs(supplier="Lumière") == {}
     monkeypatch.undo()

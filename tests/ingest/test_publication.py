@@ -17,7 +17,7 @@ from openwatt.domain.tariff import Tariff
 from openwatt.ingest.inspection import Inspection, inspect_document
 from openwatt.ingest.publication import make_document, publish_inspection
 from openwatt.store.database import Database, bind_to_history
-from openwatt.store.documents import keep_content
+from openwatt.store.documents import store_content
 from openwatt.store.tariffs import (
     PublishedTariff,
     TariffFilter,
@@ -80,7 +80,7 @@ class History:
         self.day += dt.timedelta(days=1)
         document = make_document(SOURCES[source], content, url=None)
         with self.connection.transaction():
-            keep_content(self.connection, document)
+            store_content(self.connection, document)
             return publish_inspection(
                 self.connection, SOURCES[source], inspection, document=document, observed_at=self.day
             )

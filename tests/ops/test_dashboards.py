@@ -16,8 +16,8 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.registry import Collector
 
 from openwatt.telemetry.logs.fields import EXTRA_FIELDS, FIXED_FIELDS
-from openwatt.telemetry.metrics.disks import DiskCollector
-from openwatt.telemetry.metrics.registry import BackupCollector, IngestCollector, IngestState, Metrics
+from openwatt.telemetry.metrics.collectors import BackupCollector, DiskCollector, IngestCollector, IngestState
+from openwatt.telemetry.metrics.registry import Metrics
 from openwatt.telemetry.metrics.worker_files import files_family
 from ops.grafana.source.build import built
 from ops.grafana.source.frame import DATA_VIEW

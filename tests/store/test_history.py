@@ -19,7 +19,7 @@ from openwatt.store.tariffs import (
     Observation,
     TariffFilter,
     publish,
-    see_document,
+    record_sighting,
     tariff_history,
     tariffs_on,
 )
@@ -203,8 +203,8 @@ def test_a_look_at_the_source_makes_a_tariff_fresher(
 ) -> None:
     with psycopg.connect(empty_url) as connection:
         publish(connection, [observed(TARIFF, at(2))])
-        see_document(connection, SHEET.reference, at(6))
-        see_document(connection, SHEET.reference, at(5))
+        record_sighting(connection, SHEET.reference, at(6))
+        record_sighting(connection, SHEET.reference, at(5))
     (found,) = tariffs_on(database(empty_url), TariffFilter(), on=dt.date(2025, 6, 1), limit=10)
     assert (found.observed_at, found.last_seen_at) == (at(2), at(6))
 
@@ -268,12 +268,12 @@ def test_a_document_keeps_fresh_what_it_still_says_and_nothing_else(
     with psycopg.connect(empty_url, autocommit=True) as connection:
         with connection.transaction():
             publish(connection, [observed(tariff, at(2)) for tariff in both])
-        see_document(connection, SHEET.reference, at(2))
+        record_sighting(connection, SHEET.reference, at(2))
         for month in (3, 4):
             again = observed(TARIFF, at(month))._replace(document=later)
             with connection.transaction():
                 assert publish(connection, [again]) == 0
-            see_document(connection, later.reference, at(month))
+            record_sighting(connection, later.reference, at(month))
         (confirmations,) = connection.execute("select count(*) from confirmations").fetchone() or (0,)
     assert confirmations == 1
 

@@ -1,4 +1,4 @@
-"""What the response cache of each worker holds, and what it spares the database."""
+"""The metric families of the response cache."""
 
 from collections.abc import Mapping
 
@@ -37,7 +37,7 @@ class ResponseCacheMetrics:
         }
 
     def report(self, statistics: Mapping[str, int]) -> None:
-        """Shows hits, misses and evictions since the last report, and the entries and bytes of now."""
+        """Adds hits, misses and evictions since the last report, and sets entries and bytes."""
         for name, counter in self._counters.items():
             counter.inc(statistics[name])
         for name, gauge in self._gauges.items():

@@ -1,4 +1,4 @@
-"""What a scrape says, read back: for whoever must know that it is whole."""
+"""Parses a scrape, and lists the families that it should hold."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -7,8 +7,8 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from openwatt.telemetry.metrics.disks import DiskCollector
-from openwatt.telemetry.metrics.registry import BackupCollector, IngestCollector, Metrics
+from openwatt.telemetry.metrics.collectors import BackupCollector, DiskCollector, IngestCollector
+from openwatt.telemetry.metrics.registry import Metrics
 from openwatt.telemetry.metrics.worker_files import files_family
 
 
@@ -22,7 +22,7 @@ class Sample:
 
 
 def read_scrape(text: str) -> dict[str, list[Sample]]:
-    """Family → its samples, of an exposition in Prometheus's text format.
+    """Returns family → samples of an exposition in Prometheus's text format.
 
     Raises:
         ValueError: it is not in that format.
@@ -35,17 +35,17 @@ def read_scrape(text: str) -> dict[str, list[Sample]]:
 
 
 def declared_families() -> dict[str, bool]:
-    """Every family that this code can serve, and whether it has a series whatever has happened.
+    """Returns every family that this code can serve, and whether it always has a series.
 
     One with labels has none until the first event that they name, those of backups
     are served where a folder for them is set, that of files where workers share some.
     """
     metrics = Metrics()
-    asked = [IngestCollector(list), DiskCollector({"data": Path("/")})]
+    collectors = [IngestCollector(list), DiskCollector({"data": Path("/")})]
     metrics.announce_build("", "")
     families = [
         *metrics.registry.collect(),
-        *(family for collector in asked for family in collector.collect()),
+        *(family for collector in collectors for family in collector.collect()),
     ]
     always = {family.name: bool(family.samples) for family in families}
     sometimes = [*BackupCollector(lambda: None, lambda: True).collect(), files_family(Counter())]

@@ -1,4 +1,4 @@
-"""The separate, small process that serves /metrics, even while every worker of the application is busy."""
+"""A small separate process serves /metrics, even while every worker of the application is busy."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,7 +12,7 @@ from openwatt.telemetry.metrics.registry import exposition_of
 class MetricsServer:
     """Serves a multiprocess directory from construction to `close`.
 
-    The directory may be empty, and emptied under it: the application need not
+    The directory may be empty, or become empty: the application need not
     run. `port` 0 takes a free one; `port` then says which.
     """
 
@@ -24,7 +24,7 @@ class MetricsServer:
         self.port = int(self._server.server_port)
 
     def wait(self) -> None:
-        """Serves until the process is told to end."""
+        """Serves until the process ends."""
         self._thread.join()
 
     def close(self) -> None:

@@ -1,9 +1,9 @@
-"""The numbers of one process in files that every scrape reads, with their space reserved.
+"""The values of one process in files that every scrape reads, with their space reserved.
 
 prometheus_client has such values too (`values.MultiProcessValue`, of which this follows version 0.26),
 but its files have holes: on a full disk the first write to one ends the process by SIGBUS. Here a number
-gets a place in its file only when the disk has room for it. Until then it is counted in memory alone,
-each update is reported as lost, and the place is asked for again; a process that lives until there is
+gets an entry in its file only when the disk has room for it. Until then it is counted in memory alone,
+each update is reported as lost, and the entry is tried again; a process that lives until there is
 room writes the whole number, so that nothing is missing any more.
 
 The files are in the library's own format (`mmap_dict`), and the library reads them.
@@ -25,7 +25,7 @@ from prometheus_client.mmap_dict import mmap_key
 from openwatt.telemetry.lost_writes import lost_writes
 from openwatt.telemetry.reservation import reserve
 
-#: Where a damaged file is put: nothing reads it there, and an operator may look at it.
+#: The suffix of a damaged file: nothing reads it, and an operator may inspect it.
 DAMAGED_SUFFIX: Final = ".damaged"
 _FIRST_BYTES: Final = 1 << 16
 _LARGEST_BYTES: Final = 1 << 26  # a worker's files have some hundred kB
@@ -33,7 +33,7 @@ _HEADER: Final = 8
 _SIZE: Final = struct.Struct("i")
 _NUMBERS: Final = struct.Struct("dd")  # value, time
 #: Between two attempts to get room.
-_TRY_EVERY_S: Final = 1.0
+_RETRY_EVERY_S: Final = 1.0
 
 
 class DamagedFileError(Exception):
@@ -87,7 +87,7 @@ def used_bytes(path: Path) -> int:
 
 
 def set_aside(path: Path) -> None:
-    """Renames a damaged file, so that nothing reads it any more.
+    """Renames a damaged file, so that nothing reads it.
 
     Raises:
         OSError: the folder may not be written.
@@ -178,7 +178,7 @@ class _File:
         return self.memory[: _SIZE.size] == _SIZE.pack(self._used)
 
     def close(self) -> None:
-        """Lets go of it; it stays on the disk."""
+        """Unmaps and closes it; it stays on the disk."""
         self.memory.close()
         os.close(self._descriptor)
 
@@ -197,7 +197,7 @@ class _Process:
         self._identify: Callable[[], str] = lambda: ""
         self._files: dict[str, _File] = {}
         self._refused: dict[str, tuple[float, OSError]] = {}
-        """Until when a kind of file is not asked for room again, and why it has none."""
+        """Until when no space is reserved for a kind of file, and why it has none."""
         os.register_at_fork(after_in_child=self._in_child)
 
     def _in_child(self) -> None:
@@ -212,7 +212,7 @@ class _Process:
             self.moved = True
 
     def move(self) -> None:
-        """Gives every value its place in the files of this process, and the number found there."""
+        """Gives every value its entry in the files of this process, and the number found there."""
         self.moved = False
         for file in self._files.values():
             file.close()
@@ -237,7 +237,7 @@ class _Process:
                 file = self._files[kind] = _File(path, self.damaged)
             return file, file.place(key)
         except OSError as error:
-            self._refused[kind] = (time.monotonic() + _TRY_EVERY_S, error)
+            self._refused[kind] = (time.monotonic() + _RETRY_EVERY_S, error)
             raise
 
     def _check_refused(self, kind: str) -> None:
@@ -292,7 +292,7 @@ def move() -> None:
 
 
 class SharedValue:
-    """One number, as prometheus_client asks for it: its `values.ValueClass`."""
+    """One number, with the interface of prometheus_client's `values.ValueClass`."""
 
     _multiprocess = True
 
@@ -318,7 +318,7 @@ class SharedValue:
             _process.values[self.kind, self._key] = self
 
     def begin(self) -> None:
-        """Goes on with the number that is found in the file; 0 when there is none. The lock is held."""
+        """Continues with the number that is in the file; 0 when there is none. The lock is held."""
         self.position = 0
         self._value = self._timestamp = 0.0
         try:
@@ -329,7 +329,7 @@ class SharedValue:
         self._value, self._timestamp = _NUMBERS.unpack_from(self._file.memory, self.position)
 
     def place(self) -> None:
-        """Takes a place and writes the number there. The lock is held.
+        """Adds an entry and writes the number there. The lock is held.
 
         Raises:
             OSError: the disk has no room for it.

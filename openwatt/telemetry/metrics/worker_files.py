@@ -1,4 +1,4 @@
-"""What a scrape reads of the files that workers share: a file that is damaged costs its own figures only."""
+"""Reads the files that workers share, for a scrape: a damaged file costs its own figures only."""
 
 import logging
 import os
@@ -20,7 +20,7 @@ from openwatt.telemetry.metrics.worker_slots import master_lives
 
 logger = logging.getLogger(__name__)
 
-#: Read; made and not filled, as the disk had no room; not to be read by this process; set aside.
+#: Read; created and not filled, as the disk had no room; not readable by this process; set aside.
 STATES: Final = ("read", "empty", "unreadable", "damaged")
 
 #: The file that `openwatt drill disk` makes. It counts as long as a drill may last: its maker may be killed.
@@ -44,7 +44,7 @@ class WorkerFiles(Collector):
     """The library's collector, for files that come and go: it would fail the whole scrape for one of them.
 
     A file is empty for a moment when it is made, for longer where the disk has no
-    room for it; a cold start deletes files between a look and a read. Live gauges of
+    room for it; a cold start deletes files between listing and reading. Live gauges of
     a master that is dead are left out, whoever has its pid now.
     """
 
@@ -100,13 +100,13 @@ class WorkerFiles(Collector):
                 self._cannot_read(path, error, states)
                 continue
             if not used:
-                # A master has no values after its start, and does not ask for room again.
+                # A master has no values after its start, and does not reserve space again.
                 states["empty"] += not name.endswith("-0.db") and not self._is_over(path)
             elif not name.startswith("gauge_live") or self._is_live(name, lives):
                 yield path
 
     def _is_over(self, path: Path) -> bool:
-        """Whether a file is that of a drill that has ended without taking it away."""
+        """Whether a file is that of a drill that has ended without removing it."""
         if path.name != DRILL_FILE:
             return False
         with suppress(OSError):
@@ -156,7 +156,7 @@ class WorkerFiles(Collector):
 
 
 def report_damaged(path: Path, reason: str) -> None:
-    """Names a file that was set aside."""
+    """Logs that a file was set aside."""
     logger.error(
         "a damaged file of the metrics was set aside: its figures are missing",
         extra={"file": f"{path}{DAMAGED_SUFFIX}", "error": reason},

@@ -1,4 +1,4 @@
-"""What each Gunicorn worker tells of itself: that it lives, how busy it is, what it takes of the machine."""
+"""The metric families of each Gunicorn worker: its life, its load, its memory and processor time."""
 
 import logging
 import os
@@ -19,16 +19,16 @@ from openwatt.telemetry.metrics.worker_files import report_damaged
 logger = logging.getLogger(__name__)
 
 _STATM: Final = Path("/proc/self/statm")
-#: Why a connection is ended: it said nothing, its head, its body or its reading was too slow, its address
+#: Why a connection is ended: it sent nothing, its head, its body or its reading was too slow, its address
 #: has too many, the worker has too many.
 END_REASONS: Final = ("silent", "head", "body", "answer", "address", "full")
 #: Between two records of the same loss.
-_QUIET_SECONDS: Final = 60.0
+_LOG_AGAIN_SECONDS: Final = 60.0
 _PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 class WorkerMetrics:
-    """The families of the workers, by the number of a worker's place: a new worker goes on in the old one's.
+    """The families of the workers, by the number of a worker's slot: a new worker continues the old one's.
 
     They are reported by the worker's main loop, not by its requests: an idle
     worker is seen too, and one that hangs is not.
@@ -89,7 +89,7 @@ class WorkerMetrics:
         )
         for target in TARGETS:  # a series that began with its first loss would hide that loss
             self._lost.labels(target)
-        self._lost_told_at: dict[str, float] = {}
+        self._loss_logged_at: dict[str, float] = {}
         self._worker = ""
         self._cpu_s = 0.0
 
@@ -102,7 +102,7 @@ class WorkerMetrics:
             self._ended.labels(reason)
 
     def report(self, *, threads: int, busy: int, waiting: int, connections: Mapping[str, int]) -> None:
-        """Tells this worker's state: its threads, busy ones, requests that wait for one, connections."""
+        """Reports this worker's state: its threads, busy ones, requests that wait for one, connections."""
         cpu_s = time.process_time()
         self._cpu.labels(self._worker).inc(cpu_s - self._cpu_s)
         self._cpu_s = cpu_s
@@ -126,15 +126,15 @@ class WorkerMetrics:
         for target, loss in lost_writes.take().items():
             self._lost.labels(target).inc(loss.writes)
             now = time.monotonic()
-            if now >= self._lost_told_at.get(target, 0.0):
-                self._lost_told_at[target] = now + _QUIET_SECONDS
+            if now >= self._loss_logged_at.get(target, 0.0):
+                self._loss_logged_at[target] = now + _LOG_AGAIN_SECONDS
                 logger.error(
                     "writes are lost", extra={"target": target, "records": loss.writes, "error": loss.reason}
                 )
 
 
 def _resident_bytes() -> int:
-    """This process's memory now; where the system does not tell that (macOS), the most it ever was."""
+    """This process's memory now; where the system does not report that (macOS), its maximum so far."""
     with suppress(OSError):
         return int(_STATM.read_bytes().split()[1]) * _PAGE_BYTES
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

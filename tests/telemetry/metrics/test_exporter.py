@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from flask import Flask
 from openwatt.telemetry.metrics import worker_slots
-from openwatt.telemetry.metrics.disks import DiskCollector
+from openwatt.telemetry.metrics.collectors import DiskCollector
 from openwatt.telemetry.metrics.exporter import Exporter
 from openwatt.telemetry.metrics.registry import Metrics
 if sys.argv[1] == "shared":

@@ -14,13 +14,8 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from openwatt.telemetry.metrics import worker_slots
-from openwatt.telemetry.metrics.registry import (
-    DURATION_BUCKETS,
-    IngestCollector,
-    IngestState,
-    Metrics,
-    exposition_of,
-)
+from openwatt.telemetry.metrics.collectors import IngestCollector, IngestState
+from openwatt.telemetry.metrics.registry import DURATION_BUCKETS, Metrics, exposition_of
 from openwatt.telemetry.metrics.server import MetricsServer
 from openwatt.telemetry.shipping.shipper import DROP_REASONS, Snapshot
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from openwatt.telemetry.metrics.disks import DiskCollector
-from openwatt.telemetry.metrics.registry import BackupCollector, IngestCollector, IngestState, Metrics
+from openwatt.telemetry.metrics.collectors import BackupCollector, DiskCollector, IngestCollector, IngestState
+from openwatt.telemetry.metrics.registry import Metrics
 from openwatt.telemetry.metrics.scrape import declared_families, read_scrape
 from openwatt.telemetry.metrics.worker_files import WorkerFiles
 

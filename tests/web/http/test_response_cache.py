@@ -17,7 +17,7 @@ from flask import Flask
 
 from openwatt.app import create_app
 from openwatt.settings import Settings
-from openwatt.store.tariffs import see_document
+from openwatt.store.tariffs import record_sighting
 from openwatt.web.http import response_cache
 from openwatt.web.http.app_state import state_of
 from openwatt.web.http.content_negotiation import accepted_formats, accepts_gzip
@@ -416,7 +416,7 @@ def test_what_is_said_of_today_is_cached_until_midnight_in_paris(
 def test_freshness_is_cached_until_it_changes(days: Days, filled_url: str, path: str) -> None:
     with psycopg.connect(filled_url, autocommit=True) as connection:
         for (reference,) in connection.execute("select reference from documents").fetchall():
-            see_document(connection, reference, NOW)
+            record_sighting(connection, reference, NOW)
 
     def statuses(page: Any) -> set[str]:
         return {item["data_status"] for item in page["tariffs"] if item["applies_to"] is None}
