@@ -25,6 +25,12 @@ class _ServerAddress(click.ParamType[str]):
 
 SERVER_ADDRESS = _ServerAddress()
 
+service_url_option = click.option(
+    "--url",
+    type=SERVER_ADDRESS,
+    help="Address of the service, a socket as unix:/path; by default that of OPENWATT_BIND on this machine.",
+)
+
 
 def own_address(settings: Settings) -> str:
     """The address at which a service with these settings is reached on its own machine."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import click
 
 from openwatt import __version__
-from openwatt.cli.addresses import SERVER_ADDRESS, own_address
+from openwatt.cli.addresses import SERVER_ADDRESS, own_address, service_url_option
 from openwatt.cli.check_results import ResultPrinter, as_json, open_printer, print_items
 from openwatt.doctor.checklist import ITEMS
 from openwatt.doctor.context import LOGROTATE, METRICS_URL, CheckContext
@@ -34,11 +34,7 @@ _NAMES: Final = [item.name for item in ITEMS]
     help="Check this item and those it needs; may be repeated. --list names them.",
 )
 @click.option("--list", "only_list", is_flag=True, help="List the items, and check none.")
-@click.option(
-    "--url",
-    type=SERVER_ADDRESS,
-    help="Address of the service, a socket as unix:/path; by default that of OPENWATT_BIND on this machine.",
-)
+@service_url_option
 @click.option(
     "--metrics-url",
     type=SERVER_ADDRESS,

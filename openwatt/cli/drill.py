@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from openwatt.cli.addresses import SERVER_ADDRESS, own_address
+from openwatt.cli.addresses import own_address, service_url_option
 from openwatt.cli.console import Console
 from openwatt.cli.settings import settings_of
 from openwatt.doctor.context import CheckContext
@@ -29,11 +29,7 @@ class DrillRefusedError(OpenWattError):
 
 @click.command()
 @click.argument("exercises", nargs=-1, type=click.Choice([*EXERCISES, "all"]))
-@click.option(
-    "--url",
-    type=SERVER_ADDRESS,
-    help="Address of the service, a socket as unix:/path; by default that of OPENWATT_BIND on this machine.",
-)
+@service_url_option
 @click.option(
     "--for",
     "minutes",

@@ -1,6 +1,7 @@
 """The checks of settings: they fit the environment, and files of secrets are closed to others."""
 
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from openwatt.doctor.context import CheckContext
@@ -24,49 +25,37 @@ def check_settings(context: CheckContext) -> CheckVerdict:
     return ok(f"{context.settings.environment}; {quantity(changed, 'setting')} beside the defaults")
 
 
-def _faults(settings: Settings) -> list[tuple[str, str]]:
-    """What is wrong, and what fixes it."""
-    found = []
+def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Yields what is wrong with the settings, and what fixes it."""
     if settings.environment not in ENVIRONMENTS:
-        found.append(
-            (
-                f"OPENWATT_ENVIRONMENT is {settings.environment!r}, none of {', '.join(ENVIRONMENTS)}",
-                "say OPENWATT_ENVIRONMENT=production where users are served",
-            )
+        yield (
+            f"OPENWATT_ENVIRONMENT is {settings.environment!r}, none of {', '.join(ENVIRONMENTS)}",
+            "say OPENWATT_ENVIRONMENT=production where users are served",
         )
     if settings.sentry_url and not settings.sentry_token:
-        found.append(
-            (
-                "OPENWATT_SENTRY_URL is set without OPENWATT_SENTRY_TOKEN",
-                "make a token in Sentry's or Bugsink's settings and put it into OPENWATT_SENTRY_TOKEN_FILE",
-            )
+        yield (
+            "OPENWATT_SENTRY_URL is set without OPENWATT_SENTRY_TOKEN",
+            "make a token in Sentry's or Bugsink's settings and put it into OPENWATT_SENTRY_TOKEN_FILE",
         )
     if settings.environment != "production":
-        return found
+        return
     if not settings.sentry_dsn:
-        found.append(
-            (
-                "OPENWATT_SENTRY_DSN is not set: errors are reported to nobody",
-                "copy the DSN of your project in Sentry or Bugsink into OPENWATT_SENTRY_DSN",
-            )
+        yield (
+            "OPENWATT_SENTRY_DSN is not set: errors are reported to nobody",
+            "copy the DSN of your project in Sentry or Bugsink into OPENWATT_SENTRY_DSN",
         )
     if not settings.redis_url and settings.workers > 1:
-        found.append(
-            (
-                f"{settings.workers} workers count limits each by itself: OPENWATT_REDIS_URL is not set",
-                "start Redis or Valkey and set OPENWATT_REDIS_URL, or OPENWATT_WORKERS=1",
-            )
+        yield (
+            f"{settings.workers} workers count limits each by itself: OPENWATT_REDIS_URL is not set",
+            "start Redis or Valkey and set OPENWATT_REDIS_URL, or OPENWATT_WORKERS=1",
         )
     if settings.log_level == "DEBUG":
-        found.append(("OPENWATT_LOG_LEVEL is DEBUG", "set OPENWATT_LOG_LEVEL=INFO"))
+        yield "OPENWATT_LOG_LEVEL is DEBUG", "set OPENWATT_LOG_LEVEL=INFO"
     if settings.backup_dir is None:
-        found.append(
-            (
-                "OPENWATT_BACKUP_DIR is not set: nobody watches the backups",
-                "set OPENWATT_BACKUP_DIR and let `openwatt backup` run daily",
-            )
+        yield (
+            "OPENWATT_BACKUP_DIR is not set: nobody watches the backups",
+            "set OPENWATT_BACKUP_DIR and let `openwatt backup` run daily",
         )
-    return found
 
 
 def check_secret_files(context: CheckContext) -> CheckVerdict:
