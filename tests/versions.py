@@ -8,7 +8,7 @@ from typing import Final
 WAYS: Final = {
     "make test": "Debian 12",
     "make test-fresh": "Debian 13",
-    "make prove-versions": "Debian 13, sid",
+    "make prove-versions": "Debian 13, sid, npm",
     "make prove": "containers",
 }
 

@@ -32,7 +32,7 @@ def restore_network(folder: Path) -> None:
     if not file.exists():
         return
     note = json.loads(file.read_text())
-    for name in _bridges() - set(note["bridges"]):
+    for name in _bridges() - set(note["bridges"]) if shutil.which("ip") else ():
         subprocess.run(["ip", "link", "delete", name], check=False)
     for name, rules in note["rules"].items():
         if rules:
