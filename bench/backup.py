@@ -32,9 +32,9 @@ def main() -> None:
                 with psycopg.connect(url) as connection:
                     size = connection.execute("select pg_database_size(current_database())").fetchall()[0][0]
                 began = time.perf_counter()
-                taken = take_backup(url, folder / str(rows), keep=1, say=progress)
+                taken = take_backup(url, folder / str(rows), keep=1, progress=progress)
                 backed_up = time.perf_counter()
-                restore_backup(url, taken.path, say=progress)
+                restore_backup(url, taken.path, progress=progress)
                 restored = time.perf_counter()
                 drop_kept(url)
                 with psycopg.connect(url) as connection:

@@ -131,7 +131,7 @@ def connect(settings: Settings, *, start: bool = True, timeout_s: int = 10) -> p
             raise
     except psycopg.Error as error:
         said = " ".join(str(error).split())
-        if "local user with ID" in said:  # libpq takes the name of whoever connects where none is written
+        if "local user with ID" in said:  # libpq takes the account's name where none is written
             said += ": let OPENWATT_DATABASE_URL name the user, as postgresql://user@host/database"
         refused = login_refused(said)
         raise DatabaseUnavailableError(refused or f"the database does not answer: {said}") from error

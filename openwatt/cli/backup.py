@@ -60,7 +60,7 @@ def backup(context: click.Context, *, directory: Path | None, only_list: bool, a
             locate_database(settings)(),
             folder,
             keep=settings.backup_keep,
-            say=lambda text: click.echo(f"{text} ...", err=True),
+            progress=lambda text: click.echo(f"{text} ...", err=True),
         )
     if as_json:
         click.echo(json.dumps(_described(taken)))
@@ -110,7 +110,7 @@ def restore(context: click.Context, *, file: Path | None, drop_kept: bool, yes: 
     began = time.monotonic()
     with held_database(settings):
         kept = restore_backup(
-            locate_database(settings)(), file, say=lambda text: click.echo(f"{text} ...", err=True)
+            locate_database(settings)(), file, progress=lambda text: click.echo(f"{text} ...", err=True)
         )
     click.echo(f"restored in {time.monotonic() - began:.1f} s; the old database is kept as {kept}")
     click.echo("when all is well: openwatt restore --drop-kept")

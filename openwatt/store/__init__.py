@@ -1,1 +1,1 @@
-"""PostgreSQL: where tariffs are kept, and the only package that speaks SQL."""
+"""PostgreSQL: the store of tariffs, and the only package with SQL."""

@@ -46,13 +46,13 @@ class Backup:
 
 @dataclass(frozen=True, slots=True)
 class TableDigest:
-    """What a table held: the number of its rows and a digest that moves with any of them."""
+    """The content of a table: the number of its rows and a digest that changes with any of them."""
 
     rows: int
     digest: str
 
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 def backups(folder: Path) -> list[Backup]:
@@ -71,8 +71,8 @@ def newest_backup(folder: Path) -> Backup | None:
     return next(iter(backups(folder)), None)
 
 
-def take_backup(conninfo: str, folder: Path, *, keep: int, say: Say = lambda _text: None) -> Backup:
-    """Dumps a database, restores the dump into a server of its own, compares, and only then names it.
+def take_backup(conninfo: str, folder: Path, *, keep: int, progress: Progress = lambda _text: None) -> Backup:
+    """Dumps a database, restores the dump into a server of its own, compares, and names it only then.
 
     The dump and the digests it is compared by come from one snapshot, so the
     service may go on publishing. Beyond `keep`, the oldest backups are removed.
@@ -86,11 +86,11 @@ def take_backup(conninfo: str, folder: Path, *, keep: int, say: Say = lambda _te
     manifest = part.with_name(f"{part.name}.json")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        _forget_left_overs(folder)
+        _remove_left_overs(folder)
         part.touch(mode=0o600, exist_ok=False)
-        say("dumping")
+        progress("dumping")
         version, held = _dump(conninfo, part)
-        say("restoring the dump into a server of its own")
+        progress("restoring the dump into a server of its own")
         _verify(part, held, version)
         with part.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -128,14 +128,14 @@ def _not_written(folder: Path, why: str) -> BackupError:
     )
 
 
-def restore_backup(conninfo: str, file: Path, *, say: Say = lambda _text: None) -> str:
-    """Puts a backup in the place of a database and returns the name under which the old one is kept.
+def restore_backup(conninfo: str, file: Path, *, progress: Progress = lambda _text: None) -> str:
+    """Replaces a database by a backup and returns the name under which the old one stays.
 
     The backup is restored beside it, compared with what was dumped, migrated to
     this code's schema, and the two databases change names: until that instant
     nothing is changed, and afterwards the old one is still there.
 
-    It belongs to whoever owns the old one, and so do its tables: a superuser may restore for its owner.
+    It has the owner of the old one, and so have its tables: a superuser may restore for its owner.
 
     Raises:
         BackupError: when the file is damaged, or the server is of an unsupported version or does not let us
@@ -159,16 +159,16 @@ def restore_backup(conninfo: str, file: Path, *, say: Say = lambda _text: None) 
         if owners is not None:
             _alter(beside, "grant usage, create on schema public to {}", owners.tables)
             beside = acting_as(owners.tables, beside)
-        say("restoring")
+        progress("restoring")
         pg_tools.restore(beside, file, server_version=version, jobs=min(4, os.cpu_count() or 1))
         with psycopg.connect(beside, autocommit=True) as connection:
             if held is not None:
-                say("comparing with what was dumped")
+                progress("comparing with what was dumped")
                 _compare(held, _digests(connection))
             migrate(connection)
             connection.execute(statement("schema/grant_writer"))
             connection.execute(statement("database/advance_data_version"))
-        say("changing places")
+        progress("changing places")
         _change_places(maintenance, name, before, aside)
     except BaseException:
         with suppress(BackupError):
@@ -215,7 +215,7 @@ def _version(maintenance: str) -> int:
 
 
 def _change_places(maintenance: str, name: str, before: str, aside: str) -> None:
-    """`name` becomes `before` and `aside` becomes `name`; whoever is connected is sent away."""
+    """`name` becomes `before` and `aside` becomes `name`; open sessions are terminated."""
     # Closed first: a pool that reconnects at once would otherwise come between.
     _alter(maintenance, "alter database {} with allow_connections false", name)
     now_called = name
@@ -234,7 +234,7 @@ def _change_places(maintenance: str, name: str, before: str, aside: str) -> None
 
 
 def drop_kept(conninfo: str) -> list[str]:
-    """Drops the databases that restores have kept of this one; returns their names.
+    """Drops the former databases that restores have left of this one; returns their names.
 
     Raises:
         BackupError: when the server refuses.
@@ -243,11 +243,11 @@ def drop_kept(conninfo: str) -> list[str]:
     name = str(wanted.get("dbname") or wanted.get("user"))
     maintenance = make_conninfo(conninfo, dbname="postgres")
     with psycopg.connect(maintenance, autocommit=True, connect_timeout=10) as connection:
-        asked = {"pattern": f"^{re.escape(name[:30])}_before_[0-9]{{8}}_[0-9]{{6}}_[0-9a-f]{{4}}$"}
-        kept = [str(row[0]) for row in connection.execute(statement("database/set_aside"), asked)]
-    for each in kept:
+        parameters = {"pattern": f"^{re.escape(name[:30])}_before_[0-9]{{8}}_[0-9]{{6}}_[0-9a-f]{{4}}$"}
+        former = [str(row[0]) for row in connection.execute(statement("database/set_aside"), parameters)]
+    for each in former:
         _alter(maintenance, "drop database {} with (force)", each)
-    return kept
+    return former
 
 
 def _manifest_of(dump: Path) -> Path:
@@ -320,8 +320,8 @@ def _digests(connection: psycopg.Connection[Any]) -> dict[str, TableDigest]:
     connection.execute("set timezone to 'UTC'")
     found = {}
     for (table,) in connection.execute(statement("schema/tables")).fetchall():
-        asked = sql.SQL(statement("schema/table_digest")).format(table=sql.Identifier(table))
-        found[str(table)] = TableDigest(*connection.execute(asked).fetchall()[0])
+        query = sql.SQL(statement("schema/table_digest")).format(table=sql.Identifier(table))
+        found[str(table)] = TableDigest(*connection.execute(query).fetchall()[0])
     return found
 
 
@@ -337,7 +337,7 @@ def _compare(dumped: dict[str, TableDigest], restored: dict[str, TableDigest]) -
 
 @contextmanager
 def _scratch_server(temporary: Path) -> Iterator[str]:
-    """An empty PostgreSQL that nobody else knows and that leaves nothing behind."""
+    """An empty PostgreSQL of this process alone, which leaves nothing behind."""
     folder = Path(tempfile.mkdtemp(prefix="openwatt-verify-", dir=temporary))
     folder.chmod(0o711)  # an unprivileged account may have to pass through it
     server = EmbeddedPostgres(folder / "data")
@@ -369,7 +369,7 @@ def _alter(maintenance: str, change: LiteralString, *names: str) -> None:
         raise BackupError(f"the server refuses: {error}") from error
 
 
-def _forget_left_overs(folder: Path) -> None:
+def _remove_left_overs(folder: Path) -> None:
     """What a killed backup left a day ago or longer; a younger one may still be at work."""
     oldest = dt.datetime.now(dt.UTC).timestamp() - _LEFT_AFTER_S
     for left in folder.glob(".openwatt-*.dump.*"):

@@ -1,4 +1,4 @@
-"""What PostgreSQL's library says of an address before anything is connected."""
+"""Connection strings: their options as libpq takes them, and changed copies."""
 
 import difflib
 import re
@@ -6,7 +6,7 @@ import re
 from psycopg import ProgrammingError, pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-#: There is no such folder of sockets, so an attempt to connect ends at once and reaches nobody.
+#: There is no such folder of sockets, so an attempt to connect ends at once and reaches no server.
 _NO_SOCKETS = "/openwatt/there-is-no-such-folder"
 #: libpq reads these when it waits or has connected, the others before it connects.
 _WHOLE_NUMBERS = frozenset(
@@ -22,8 +22,8 @@ class OptionError(ValueError):
 def check_options(url: str) -> None:
     """Refuses an address whose options PostgreSQL's library does not know or take.
 
-    The library itself is asked, with a server that is not there in place of the real one:
-    what it knows depends on its version.
+    The library itself checks them, with a server that does not exist instead of the real one:
+    the options that it knows depend on its version.
 
     Raises:
         OptionError: naming the option where it is one of the library's own.
@@ -41,11 +41,11 @@ def check_options(url: str) -> None:
         url,
         host=",".join([_NO_SOCKETS] * hosts),
         hostaddr="",
-        user=read.get("user") or "anybody",  # else the library looks for the name of whoever runs this
+        user=read.get("user") or "anybody",  # else the library looks up the name of the process's account
     )
-    said = pq.PGconn.connect_start(elsewhere.encode()).error_message.decode(errors="replace")
-    if _NO_SOCKETS not in said:
-        named = [option for option in _options() & read.keys() if option in said.replace('"', " ").split()]
+    message = pq.PGconn.connect_start(elsewhere.encode()).error_message.decode(errors="replace")
+    if _NO_SOCKETS not in message:
+        named = [option for option in _options() & read.keys() if option in message.replace('"', " ").split()]
         which = f"another value of its option {named[0]}" if len(named) == 1 else "other options"
         raise OptionError(f"must have {which}: PostgreSQL's library refuses it; {_REFERENCE}")
 
@@ -82,7 +82,7 @@ def acting_as(role: str, conninfo: str) -> str:
 
 
 def variables_of(conninfo: str) -> dict[str, str]:
-    """What PostgreSQL's own programs find an address by in their environment, all of its options included."""
+    """The environment variables by which PostgreSQL's own programs connect, with all options."""
     wanted = conninfo_to_dict(conninfo)
     return {
         option.envvar.decode(): str(wanted[keyword])

@@ -45,7 +45,7 @@ set_json_loads(partial(loads, parse_float=Decimal, parse_int=Decimal))
 class BoundedConnection(psycopg.Connection[Any]):
     """A connection that gives up on a server that has stopped answering.
 
-    `statement_timeout` is kept by the server, so a frozen one does not keep it: the
+    `statement_timeout` is enforced by the server, so a frozen one does not enforce it: the
     wait for its bytes is bounded here as well.
     """
 

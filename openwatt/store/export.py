@@ -1,4 +1,4 @@
-"""The whole history, streamed row by row: every observation of every tariff."""
+"""Streams the whole history row by row: every observation of every tariff."""
 
 from collections.abc import Generator
 from typing import Any
@@ -13,7 +13,7 @@ _ROWS_A_FETCH = 2000
 
 
 def export_size(connection: psycopg.Connection[Any]) -> int:
-    """How many rows an export has."""
+    """The number of rows of an export."""
     row = connection.execute(statement("tariffs/count")).fetchone()
     return int(row[0]) if row else 0
 
@@ -21,7 +21,7 @@ def export_size(connection: psycopg.Connection[Any]) -> int:
 def export_rows(connection: psycopg.Connection[Any]) -> Generator[PublishedTariff, None, None]:
     """Every observation, oldest first within a contract, as one snapshot of the database.
 
-    A server-side cursor keeps memory flat however long the history is. Whoever stops
+    A server-side cursor keeps memory flat however long the history is. A caller that stops
     early closes the generator before the connection.
     """
     with (

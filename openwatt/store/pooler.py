@@ -1,8 +1,8 @@
-"""Finds a pooler between us and PostgreSQL that gives one connection the sessions of several.
+"""Detects a pooler before PostgreSQL that gives one connection the sessions of several.
 
 The service binds a session to its role and time limit, holds advisory locks in it and
-prepares statements: PgBouncer's pool modes `transaction` and `statement` hand that session
-to somebody else after each transaction. Nothing in the protocol names the mode, so it is tried.
+prepares statements: PgBouncer's pool modes `transaction` and `statement` give that session
+to another client after each transaction. Nothing in the protocol names the mode, so it is tried.
 """
 
 import uuid
@@ -13,7 +13,7 @@ from openwatt.store.database import BoundedConnection, Connection
 from openwatt.store.errors import PoolerError
 from openwatt.store.sql import statement
 
-#: Other clients of the pool may take the session of a round away, and then it shows nothing.
+#: Other clients of the pool may get the session of a round, and then it proves nothing.
 _ROUNDS = 3
 #: Connections held at once: a pooler that hands out the session that rested longest has others to give first.
 _OTHERS = 4
@@ -43,9 +43,9 @@ def check_sessions(connection: Connection, conninfo: str) -> None:
 
 
 def _is_shared(conninfo: str) -> bool | None:
-    """Whether a marked session is given to another connection, or taken away; None where that is not seen.
+    """Whether a marked session is given to another connection; None where that is not seen.
 
-    It is not when the pool has no other session to give, and still does not give ours away.
+    It is not seen when the pool has no other session to give, and keeps ours.
     """
     mark = str(uuid.uuid4())
     opened = []

@@ -1,4 +1,4 @@
-"""What PostgreSQL refuses while a database is made ready, in a sentence with the remedy."""
+"""Errors of PostgreSQL while a database is prepared, as sentences with the remedy."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from openwatt.store.sql import statement
 
 @contextmanager
 def refusals(connection: psycopg.Connection[object]) -> Iterator[None]:
-    """Turns what the server refuses within a block into errors of ours.
+    """Converts errors of the server within a block into errors of the store.
 
     Raises:
         RefusedError: naming the remedy.
@@ -23,33 +23,35 @@ def refusals(connection: psycopg.Connection[object]) -> Iterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        said = error.diag.message_primary or " ".join(str(error).split())
+        message = error.diag.message_primary or " ".join(str(error).split())
         user, database = connection.info.user, connection.info.dbname
         if isinstance(error, errors.InsufficientPrivilege):
-            raise RefusedError(_may_not(said, user, database, is_owner=_owns_database(connection))) from error
+            raise RefusedError(
+                _missing_right(message, user, database, is_owner=_owns_database(connection))
+            ) from error
         if isinstance(error, errors.ReadOnlySqlTransaction):
             raise RefusedError(
-                f"the database {database} is read-only ({said}): name the primary server in "
+                f"the database {database} is read-only ({message}): name the primary server in "
                 "OPENWATT_DATABASE_URL, with several hosts by ?target_session_attrs=read-write"
             ) from error
         if isinstance(error, errors.InvalidSchemaName):
             raise RefusedError(
-                f"the user {user} has no schema to use in the database {database} ({said}): "
+                f"the user {user} has no schema to use in the database {database} ({message}): "
                 f"create schema public, or set the search_path of the user to one that exists"
             ) from error
         if isinstance(error, errors.DiskFull):
             raise RefusedError(
-                f"the disk of the database is full ({said}): free some of it, then start again"
+                f"the disk of the database is full ({message}): free some of it, then start again"
             ) from error
         if isinstance(error, psycopg.OperationalError) and connection.broken:
-            raise DatabaseUnavailableError(f"the database does not answer: {said}") from error
+            raise DatabaseUnavailableError(f"the database does not answer: {message}") from error
         raise RefusedError(
-            f"the database {database} refuses to be made ready ({said}): see the log of PostgreSQL"
+            f"the database {database} refuses to be made ready ({message}): see the log of PostgreSQL"
         ) from error
 
 
-#: What a server says that is there and lets nobody in, and the remedy. Where its words are not English, they
-#: are shown without one.
+#: The message of a server that refuses a login, and the remedy. A message in another language is shown
+#: without one.
 _LOGINS = (
     (r"permission denied for database", "let its owner say `grant connect on database … to …`"),
     (r"password authentication failed", "let OPENWATT_DATABASE_URL hold the password of that user"),
@@ -60,16 +62,16 @@ _LOGINS = (
 )
 
 
-def login_refused(said: str) -> str | None:
-    """What to do where a server has refused a connection in these words; None where it was not reached."""
+def login_refused(message: str) -> str | None:
+    """The remedy for a login that a server refused with this message; None where it was not reached."""
     for pattern, remedy in _LOGINS:
-        if re.search(pattern, said):
-            return f"the database's server refuses the connection: {said}: {remedy}"
+        if re.search(pattern, message):
+            return f"the database's server refuses the connection: {message}: {remedy}"
     return None
 
 
 def _owns_database(connection: psycopg.Connection[object]) -> bool:
-    """Whether the user owns the database, which without INHERIT lets nobody create tables before 16."""
+    """Whether the user owns the database, which without INHERIT gives no right to create tables before 16."""
     try:
         row: Any = connection.execute(
             statement("database/owner"), {"database": connection.info.dbname}
@@ -79,16 +81,16 @@ def _owns_database(connection: psycopg.Connection[object]) -> bool:
     return row is not None and bool(row[1])
 
 
-def _may_not(said: str, user: str, database: str, *, is_owner: bool) -> str:
-    if said.startswith("permission denied for schema"):
-        schema = said.removeprefix("permission denied for schema").strip()
-        may_not = f"the user {user} may not create tables in the database {database} ({said}): "
+def _missing_right(message: str, user: str, database: str, *, is_owner: bool) -> str:
+    if message.startswith("permission denied for schema"):
+        schema = message.removeprefix("permission denied for schema").strip()
+        may_not = f"the user {user} may not create tables in the database {database} ({message}): "
         grant = f"`grant usage, create on schema {schema} to {user}`"
         if is_owner:
             return f"{may_not}say there, as an administrator, {grant}"
         own = f"`alter database {database} owner to {user}`"
         return f"{may_not}let it own the database, by {own}, or say there, as its owner, {grant}"
     return (
-        f"the user {user} may not change what is in the database {database} ({said}): "
+        f"the user {user} may not change what is in the database {database} ({message}): "
         "let OPENWATT_DATABASE_URL name the user that owns its tables"
     )

@@ -11,7 +11,7 @@ from openwatt.store.sql import statement
 
 
 def undecided_run(connection: Connection, run_id: int) -> StoredRun:
-    """A refused run to decide on, inside the caller's transaction: until its end nobody else decides.
+    """A refused run to decide on, inside the caller's transaction, whose end others wait for.
 
     Raises:
         UnknownRunError: there is no such run.
@@ -26,7 +26,7 @@ def undecided_run(connection: Connection, run_id: int) -> StoredRun:
 
 
 def check_undecided(run: StoredRun) -> None:
-    """Refuses a run on which nothing is to decide.
+    """Checks that a run waits for a decision.
 
     Raises:
         DecisionError: saying what it is instead, or who decided.
@@ -43,13 +43,13 @@ def check_undecided(run: StoredRun) -> None:
 
 
 def record_decision(connection: Connection, decision: Decision) -> None:
-    """Keeps a decision for good, in the transaction in which `undecided_run` gave its run."""
+    """Stores a decision, in the transaction in which `undecided_run` gave its run."""
     parameters = {name: getattr(decision, name) for name in Decision.__dataclass_fields__}
     connection.execute(statement("reviews/insert"), parameters)
 
 
 def decision_on(connection: Connection, source: str, sha256: str | None) -> Decision | None:
-    """What was decided on a document of a source, so that the same bytes need not be decided on again."""
+    """The decision on a document of a source; the same bytes need no second one."""
     with connection.cursor(row_factory=kwargs_row(Decision)) as cursor:
         return cursor.execute(
             statement("reviews/of_document"), {"source": source, "sha256": sha256}

@@ -27,7 +27,7 @@ _ENCODER = msgspec.json.Encoder(decimal_format="number")
 class Run:
     """One look at a source, as it is recorded.
 
-    `offers` are those whose state the run tells; `document` is a stored document's
+    `offers` are those whose state the run determines; `document` is a stored document's
     reference; `etag` and `last_modified` are sent with the next request; `reader`
     names what read the document, with its version.
     """

@@ -1,1 +1,1 @@
-"""Logs, metrics and error reports: everyone speaks to it, it speaks to none of ours."""
+"""Logs, log shipping, metrics and error reports: the package imports nothing else of ours."""

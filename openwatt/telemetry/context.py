@@ -14,7 +14,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,128}")
 _TRACEPARENT = re.compile(
     r"(?P<version>[0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?P<rest>-.*)?"
 )
-#: How many of a request's log records are kept for an error report.
+#: How many of a request's log records are held for an error report.
 MAX_RECORDS = 40
 
 
@@ -86,7 +86,7 @@ def end(context: RequestContext) -> None:
     if token is not None:
         try:
             _current.reset(token)
-        except ValueError:  # ended from another context than it was begun in, as a test client may do
+        except ValueError:  # ended in another context than it began in, as a test client may do
             _current.set(None)
 
 

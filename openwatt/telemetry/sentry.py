@@ -53,7 +53,7 @@ class SentryConfig:
 
 
 class ErrorReports:
-    """Sentry, set up so that an answered request pays nothing for it.
+    """Sentry, set up so that a request without an error pays nothing for it.
 
     The Flask integration costs 120-150 µs a request; Flask's own signal,
     `got_request_exception.connect(reports.report_exception)`, costs 1 µs and

@@ -1,4 +1,4 @@
-"""Where the embedded PostgreSQL lives and as whom it runs; no folder of somebody else is ever loosened."""
+"""The folders and the account of the embedded PostgreSQL; no permission of a foreign folder is widened."""
 
 import hashlib
 import importlib.metadata
@@ -40,7 +40,7 @@ class Account:
 
 @dataclass(frozen=True)
 class ServerPaths:
-    """One server's folders. `account` is None when the server runs as whoever starts it."""
+    """One server's folders. `account` is None when the server runs as the account that starts it."""
 
     folder: Path
     sockets: Path
@@ -110,21 +110,22 @@ def find_paths(wanted: Path, fallback_root: Path, socket_root: Path) -> ServerPa
             _refuse_unknown_user()
         return ServerPaths(wanted, _sockets(wanted, os.geteuid(), socket_root), None)
     elsewhere = fallback_root.resolve() / f"data-{_digest(wanted)}"
-    kept = next((folder for folder in (wanted, elsewhere) if (folder / "postgresql").exists()), None)
-    account = _account(kept / "postgresql" if kept else wanted, wanted)
-    folder = kept or wanted
+    existing = next((folder for folder in (wanted, elsewhere) if (folder / "postgresql").exists()), None)
+    account = _account(existing / "postgresql" if existing else wanted, wanted)
+    folder = existing or wanted
     if not _can_enter(folder, account):
-        if kept:
+        if existing:
             raise EmbeddedPostgresError(
-                f"the account of user id {account.uid}, which owns the database in {kept / 'postgresql'}, "
-                f"can no longer enter that folder; let it pass through the parent folders, or {REMEDY}"
+                f"the account of user id {account.uid}, which owns the database in "
+                f"{existing / 'postgresql'}, can no longer enter that folder; let it pass through the "
+                f"parent folders, or {REMEDY}"
             )
         folder = elsewhere
     return ServerPaths(folder, _sockets(folder, account.uid, socket_root), account)
 
 
 def _refuse_unknown_user() -> None:
-    """Who makes a database must have a name: `initdb` asks the system for it."""
+    """Checks that the account has a name, which `initdb` looks up."""
     try:
         pwd.getpwuid(os.geteuid())
     except KeyError:
@@ -141,7 +142,7 @@ def make_folder(paths: ServerPaths) -> None:
     for folder in reversed(missing):
         with suppress(FileExistsError):
             folder.mkdir()
-            # Ours, since mkdir made it: the umask of whoever starts us must not lock the server out.
+            # Ours, since mkdir made it: the umask of the caller must not lock the server out.
             folder.chmod(0o755)
     if not paths.folder.is_dir():
         raise NotADirectoryError(20, "Not a directory", str(paths.folder))
@@ -268,7 +269,7 @@ def _refuse_another_owner(cluster: Path) -> None:
 
 
 def _account(*folders: Path) -> Account:
-    """The first owner of these folders that is not root, else PostgreSQL's usual account, else nobody."""
+    """The first owner of these folders that is not root, else PostgreSQL's usual account, else `nobody`."""
     for folder in folders:
         with suppress(FileNotFoundError, NotADirectoryError):
             owner = folder.stat()

@@ -70,7 +70,7 @@ class EmbeddedPostgres:
     """The PostgreSQL server of one data folder, which any number of processes share.
 
     Three files are locked with flock, which the kernel undoes whatever way a process dies:
-    `start.lock` by whoever starts or stops the server; `users.lock`, shared, by each user;
+    `start.lock` by the process that starts or stops the server; `users.lock`, shared, by each user;
     `server.lock` by the server's own processes, all of them, which tells a living server
     from a stale pid file whose number now belongs to another process.
 
@@ -100,14 +100,14 @@ class EmbeddedPostgres:
         return make_conninfo(host=str(self.paths.sockets), port=PORT, dbname="openwatt", user="openwatt")
 
     def ensure_running(self) -> str:
-        """The conninfo of a server that answers; one that is down is started, at first use created."""
+        """Returns the conninfo of a running server; one that is down is started, at first use created."""
         if not self._answers():
             with self._in_plain_words(), self._alone():
                 self._start_if_down()
         return self.conninfo()
 
     def acquire(self) -> str:
-        """Marks this process as a user until `release`, and returns the conninfo of a server that answers."""
+        """Marks this process as a user until `release`, and returns the conninfo of a running server."""
         with self._in_plain_words(), self._alone():
             self._start_if_down()
             if self._users is None:
@@ -192,7 +192,7 @@ class EmbeddedPostgres:
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         try:
             said_from = os.fstat(log).st_size
-            # The shell leaves at once: whoever starts the server gets no SIGCHLD of it and keeps no zombie.
+            # The shell exits at once: the starting process gets no SIGCHLD of the server and keeps no zombie.
             done = subprocess.run(  # noqa: S603 - the bundled server, with our own options
                 [
                     "/bin/sh",
@@ -237,7 +237,7 @@ class EmbeddedPostgres:
         """A cluster with its database, made aside and put in place by one rename: whole or not there."""
         paths = self.paths
         with suppress(OSError):
-            paths.cluster.rmdir()  # an empty folder is nobody's
+            paths.cluster.rmdir()  # an empty folder holds no data
         if paths.cluster.exists():
             self._refuse_another_cluster()
             return
@@ -353,11 +353,11 @@ class EmbeddedPostgres:
         """
         try:
             check_private(self.paths.sockets, self.paths.account)
-            with socket.socket(socket.AF_UNIX) as asked:
-                asked.settimeout(ANSWER_SECONDS)
-                asked.connect(str(self.paths.socket))
-                asked.sendall(_HELLO_AND_GOODBYE)
-                said = b"".join(iter(lambda: asked.recv(4096), b""))
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(ANSWER_SECONDS)
+                client.connect(str(self.paths.socket))
+                client.sendall(_HELLO_AND_GOODBYE)
+                said = b"".join(iter(lambda: client.recv(4096), b""))
         except OSError:
             return False
         return said.startswith((b"R", b"E")) and b"\0C57P03\0" not in said

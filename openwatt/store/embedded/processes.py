@@ -1,4 +1,4 @@
-"""What the kernel says of processes and their locks, told alike on Linux and macOS."""
+"""Processes and their locks, read in the same way on Linux and macOS."""
 
 import errno
 import fcntl
@@ -10,7 +10,7 @@ from openwatt.store.embedded.paths import run
 
 
 def locked(descriptor: int, kind: int) -> bool:
-    """Whether a lock that nobody waits for was taken: LOCK_SH or LOCK_EX, on a descriptor."""
+    """Takes a lock without waiting; whether it was free: LOCK_SH or LOCK_EX, on a descriptor."""
     try:
         fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except OSError as error:

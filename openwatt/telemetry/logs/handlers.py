@@ -15,7 +15,7 @@ class RequestRecordsHandler(logging.Handler):
     """Keeps the records of the current request for an error report."""
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Appends to the request's own deque: no lock is needed, one thread answers one request."""
+        """Appends to the request's own deque: no lock is needed, one thread serves one request."""
         context = contexts.current()
         if context is not None:
             context.records.append(record)

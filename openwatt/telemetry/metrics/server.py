@@ -37,7 +37,7 @@ class MetricsServer:
 def serve_metrics(
     port: int, directory: Path, collectors: Iterable[Collector] = (), host: str = "127.0.0.1"
 ) -> None:
-    """`openwatt metrics`: serves until the process is told to end.
+    """`openwatt metrics`: serves until the process ends.
 
     Raises:
         OSError: the port is taken.

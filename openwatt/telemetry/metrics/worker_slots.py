@@ -110,7 +110,7 @@ def _master_of(file: str) -> str:
 
 
 def master_lives(shared: Path, file: str) -> bool | None:
-    """Whether the master of a file lives, or a worker of it; None when there is no lock that could tell."""
+    """Whether the master of a file lives, or a worker of it; None when there is no lock that shows it."""
     try:
         descriptor = os.open(_lock_path(shared, _master_of(file)), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

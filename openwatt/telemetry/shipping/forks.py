@@ -66,7 +66,7 @@ def _before_fork() -> None:
     for owner in list(_owners):
         owner.callback_lock.acquire()
     # The child would have that module half made, with its lock held, for its whole life: a worker in
-    # which `encodings.idna` is so answers 500 to every request, or never.
+    # which `encodings.idna` is half made returns 500 for every request, or hangs.
     end = time.monotonic() + _IMPORT_SECONDS
     while _importing() and time.monotonic() < end:
         time.sleep(0.001)

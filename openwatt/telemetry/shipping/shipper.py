@@ -32,7 +32,7 @@ DROP_REASONS: tuple[DropReason, ...] = get_args(DropReason)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShippingConfig:
-    """Where records go and what may be kept for them, for one process.
+    """Where records go and how much memory and disk they may take, for one process.
 
     Without a spool folder, what does not fit in the ring is dropped, and
     counted. `spool_bytes` is each process's share of the disk.

@@ -1,2 +1,2 @@
--- A kept document with its bytes.
+-- A stored document with its bytes.
 select reference, title, url, sha256, media_type, content from documents where reference = %(reference)s

@@ -1,4 +1,4 @@
--- Sends away whoever works in a database, as far as this user may. PostgreSQL ends its own helpers by itself,
+-- Terminates the sessions in a database, as far as this user may. PostgreSQL ends its own helpers by itself,
 -- and says who is left when the database is to be renamed.
 select pg_terminate_backend(pid)
   from pg_stat_activity, pg_roles us

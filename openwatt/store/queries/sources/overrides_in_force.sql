@@ -1,4 +1,4 @@
--- The address that each source is asked at instead of its own on a day, all or of one source.
+-- The address that replaces each source's own on a day, all or of one source.
 select source, address, until, author, reason, set_at
 from (select distinct on (source) *
         from address_overrides

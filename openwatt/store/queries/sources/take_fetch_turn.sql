@@ -1,4 +1,4 @@
--- Takes the next turn to ask a host and answers how many seconds to wait for it.
+-- Takes the next turn of requests to a host and returns how many seconds to wait for it.
 insert into fetch_turns as turns (host, next_at)
 values (%(host)s, clock_timestamp() + make_interval(secs => %(interval_s)s))
 on conflict (host) do update

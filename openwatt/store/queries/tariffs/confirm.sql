@@ -1,4 +1,4 @@
--- A document that says what the kept tariff says, and is not the one it was read from, confirms it.
+-- A document that says what the stored tariff says, and is not the one it was read from, confirms it.
 -- Runs after publish, so that what it has just added is its own newest observation.
 -- Periods that are over need no confirmation: they change no more.
 insert into confirmations (tariff_id, document_id, confirmed_at)

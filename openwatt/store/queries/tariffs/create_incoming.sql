@@ -1,4 +1,4 @@
--- Where a publication is copied to before it is compared with what is kept.
+-- A publication is copied here before it is compared with what is stored.
 create temporary table incoming_tariffs (
     supplier text, offer text, option text, power_kva smallint,
     applies_from date, applies_to date, observed_at timestamptz,
