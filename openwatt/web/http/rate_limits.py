@@ -25,6 +25,8 @@ class _GroupLimit(NamedTuple):
 
     item: limits.RateLimitItem
     group: str
+    headers: Sequence[tuple[str, str]]
+    """The header with the limit. What remains comes with a 429: reading it doubles the cost."""
 
 
 def _client() -> str:
@@ -67,6 +69,7 @@ class RateLimits(Limiter):
     def init_app(self, app: Flask) -> None:
         """Makes these the limits of an app; `RequestLifecycle` calls `check`."""
         super().init_app(Flask("limits"))  # it registers its hooks where nothing is served
+        self._strategy_hit = self.limiter.hit
         self.app = app
         app.extensions.setdefault("limiter", set()).add(self)  # for its command, `flask limiter limits`
 
@@ -76,16 +79,16 @@ class RateLimits(Limiter):
         if limit is None:
             return None
         identifiers = (client_key(context.client or "unknown"), limit.group)
-        if self.limiter.hit(limit.item, *identifiers):
+        if self._strategy_hit(limit.item, *identifiers):
             return None
         route = UNMATCHED_ROUTE if context.route is None else context.route
         self._metrics.limit_breaches.labels(route, limit.group).inc()
         return self._too_many(limit.item, limit.item.key_for(*identifiers))
 
     def headers(self, context: RequestContext) -> Sequence[tuple[str, str]]:
-        """The header with a client's limit. What remains comes with a 429: reading it doubles the cost."""
+        """The headers of a response that is allowed."""
         limit = self._resolve(context.endpoint)
-        return () if limit is None else (("X-RateLimit-Limit", str(limit.item.amount)),)
+        return () if limit is None else limit.headers
 
     def _resolve(self, endpoint: str | None) -> _GroupLimit | None:
         """The limit of an endpoint as Flask-Limiter resolves it; None where it is exempt."""
@@ -95,9 +98,11 @@ class RateLimits(Limiter):
             defaults, own = self.limit_manager.resolve_limits(
                 self.app, endpoint, blueprint, in_middleware=True
             )
-            self._groups[endpoint] = next(
-                (_GroupLimit(limit.limit, str(limit.scope)) for limit in (*own, *defaults)), None
-            )
+            found = [
+                _GroupLimit(limit.limit, str(limit.scope), (("X-RateLimit-Limit", str(limit.limit.amount)),))
+                for limit in (*own, *defaults)
+            ]
+            self._groups[endpoint] = found[0] if found else None
         return self._groups[endpoint]
 
     def _too_many(self, limit: limits.RateLimitItem, key: str) -> Response:
