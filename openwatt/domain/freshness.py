@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Literal
 
 from openwatt.domain.legal_time import PARIS, day_start
@@ -37,9 +38,19 @@ def data_status(
     `fresh` within 7 days, `stale` after 14, `verifying` between, and while a newer
     document of its source is doubted (rule of `data_status` in docs/use.md).
     """
-    if tariff.applies_to is not None and tariff.applies_to < on:
+    return _status(tariff.applies_to, on, last_seen_at, now, incident)
+
+
+def _status(
+    applies_to: dt.date | None,
+    on: dt.date,
+    last_seen_at: dt.datetime,
+    now: dt.datetime,
+    incident: SourceIncident | None,
+) -> DataStatus:
+    if applies_to is not None and applies_to < on:
         return "stale"
-    if tariff.applies_to is not None and tariff.applies_to < now.astimezone(PARIS).date():
+    if applies_to is not None and applies_to < now.astimezone(PARIS).date():
         return "fresh"
     if incident == "failing":
         return "broken"
@@ -56,13 +67,23 @@ def next_status_change(
     incident: SourceIncident | None = None,
 ) -> dt.datetime:
     """The first instant after `now` at which `data_status` of the same answers otherwise, or `NEVER`."""
+    return _next_status_change(tariff.applies_to, on, last_seen_at, now, incident)
 
+
+@lru_cache(maxsize=256)  # the tariffs of one document have it in common, and it takes 7 to 30 µs
+def _next_status_change(
+    applies_to: dt.date | None,
+    on: dt.date,
+    last_seen_at: dt.datetime,
+    now: dt.datetime,
+    incident: SourceIncident | None,
+) -> dt.datetime:
     def status(at: dt.datetime) -> DataStatus:
-        return data_status(tariff, on=on, last_seen_at=last_seen_at, now=at, incident=incident)
+        return _status(applies_to, on, last_seen_at, at, incident)
 
     instants = [*_ages_of_change(last_seen_at)]
-    if tariff.applies_to is not None and tariff.applies_to < dt.date.max:
-        instants.append(day_start(tariff.applies_to + dt.timedelta(days=1)))
+    if applies_to is not None and applies_to < dt.date.max:
+        instants.append(day_start(applies_to + dt.timedelta(days=1)))
     return _next_change(status, instants, now)
 
 
@@ -114,4 +135,6 @@ def _next_change(
     status: Callable[[dt.datetime], str], instants: list[dt.datetime], now: dt.datetime
 ) -> dt.datetime:
     """The first of some instants after `now` at which a status is another one."""
-    return min((at for at in instants if at > now and status(at) != status(now)), default=NEVER)
+    later = sorted(at for at in instants if at > now)
+    present = status(now) if later else ""
+    return next((at for at in later if status(at) != present), NEVER)
