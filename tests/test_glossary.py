@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from openwatt.app import create_app
 from openwatt.cli import main
 from openwatt.settings import Settings
+from tests.conftest import close_app
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Ordinary words of English and of software in those names: they mean nothing else here.
@@ -70,6 +71,7 @@ def spoken(client: FlaskClient) -> set[str]:
     """Every word in the contract's keys, the commands' options and the metrics' names."""
     whole = create_app(Settings(database_url="postgresql://unused/unused", admin_token="a" * 32))
     contract, metrics = whole.test_client().get("/openapi.json").json, client.get("/metrics").text
+    close_app(whole)
     found = {
         "contract": words(keys(contract)),
         "commands": words(options(main)),
