@@ -87,8 +87,8 @@ def read_question(
     `option`, `supplier` and `offer`, `prices`, and the days `from` and `to` (excluded).
 
     Raises:
-        QuestionError: with every fault that the fields have together. Where a field is None,
-            its fault is the caller's, and there may be no other.
+        QuestionError: with every fault that the fields have together. Where a field is None or
+            `power_kva` is absent, the fault is the caller's, and there may be no other.
         DatabaseUnavailableError: when the contracts have to be read and cannot be.
     """
     faults: list[QuestionFault] = []
@@ -99,7 +99,7 @@ def read_question(
     span = _span(fields, curve, last_known_year(colours["TEMPO"], today), faults)
     present = _present(fields, market, faults)
     by_register = _by_register(fields, faults)
-    if faults or span is None or None in fields.values():
+    if faults or span is None or None in fields.values() or "power_kva" not in fields:
         raise QuestionError(faults)
     assumptions: list[str] = []
     home = home_of(fields, colours)

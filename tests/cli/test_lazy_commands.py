@@ -63,9 +63,6 @@ def test_what_needs_no_command_imports_none(argument: str) -> None:
         "openwatt.cli.streams",
         "openwatt.domain",
         "openwatt.domain.errors",
-        "openwatt.telemetry",
-        "openwatt.telemetry.logs",
-        "openwatt.telemetry.logs.command_log",
     }
 
 
