@@ -79,6 +79,9 @@ def restart_each(both: Machines, load: Clients) -> None:
 
 def kill_one(both: Machines, load: Clients) -> None:
     """A replica is killed: of each client at most the answer that had been begun breaks off."""
+    # A request that met the other before it listened has had the first of its two tries: let those end.
+    served = both.replicas[1].said().count('"event":"request"')
+    wait_until(lambda: both.replicas[1].said().count('"event":"request"') > served + 10)
     enough = len(load.answers) + 40
     both.replicas[0].kill()
     wait_until(lambda: load.has_answers(enough))
