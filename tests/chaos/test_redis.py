@@ -213,7 +213,7 @@ def visits(of: RateLimits, count: int) -> list[bool]:
     return [of.check(VISIT) is None for _ in range(count)]
 
 
-def test_who_comes_again_after_the_time_told_is_answered(counting: Callable[..., RateLimits]) -> None:
+def test_a_request_after_retry_after_is_allowed(counting: Callable[..., RateLimits]) -> None:
     of = counting("4/second")
     assert visits(of, 5) == [True] * 4 + [False]
     for _ in range(2):

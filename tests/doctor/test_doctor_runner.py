@@ -184,7 +184,7 @@ def test_who_does_not_answer_is_named_without_secrets(url: str, says: str) -> No
     assert "hunter2" not in str(caught.value)
 
 
-def test_findings_are_told_one_at_a_time(context: CheckContext) -> None:
+def test_results_are_reported_one_at_a_time(context: CheckContext) -> None:
     inside = threading.Lock()
     together: list[bool] = []
 

@@ -65,7 +65,7 @@ def market(*contracts: Contract) -> Market:
     )
 
 
-def asked(span: Span = TEN_DAYS, present: Contract | None = None) -> ComparisonTerms:
+def terms(span: Span = TEN_DAYS, present: Contract | None = None) -> ComparisonTerms:
     return ComparisonTerms(span=span, prices="then", today=TODAY, present=present.key if present else None)
 
 
@@ -79,7 +79,7 @@ NIGHTLY = contract("State", {"HP": "0.2100", "HC": "0.1600"})  # 33.60 + 12.80 +
 
 
 def test_contracts_are_ranked_from_the_cheapest_beside_the_regulated_tariff_of_their_option() -> None:
-    result = compare(kilowatt(), market(STATE, CHEAP, NIGHTLY), asked(present=STATE))
+    result = compare(kilowatt(), market(STATE, CHEAP, NIGHTLY), terms(present=STATE))
     assert [(str(one.contract), to_cents(one.total_ttc)) for one in result.ranking] == [
         ("State O HPHC 6 kVA", Decimal("51.40")),
         ("Cheap O BASE 6 kVA", Decimal("51.60")),
@@ -101,7 +101,7 @@ def test_contracts_are_ranked_from_the_cheapest_beside_the_regulated_tariff_of_t
 
 
 def test_the_bill_of_a_ranked_contract_is_its_total() -> None:
-    result = compare(kilowatt(), market(STATE, CHEAP, NIGHTLY), asked())
+    result = compare(kilowatt(), market(STATE, CHEAP, NIGHTLY), terms())
     assert len(result.ranking) == 3
     for ranked in result.ranking:
         assert result.bill(ranked.contract).ttc == ranked.total_ttc
@@ -109,7 +109,7 @@ def test_the_bill_of_a_ranked_contract_is_its_total() -> None:
 
 def test_what_leaves_days_out_only_looks_cheap_and_comes_last_without_a_saving() -> None:
     late = contract("Late", {"BASE": "0.1000"}, applies_from=dt.date(2025, 6, 7))
-    result = compare(kilowatt(), market(STATE, late), asked())
+    result = compare(kilowatt(), market(STATE, late), terms())
     assert [one.contract.supplier for one in result.ranking] == ["State", "Late"]
     assert result.ranking[1].partial == ("no price is known from 2025-06-02 to 2025-06-07",)
     assert (result.ranking[1].whole, result.ranking[1].saving_against_regulated) == (False, None)
@@ -119,7 +119,7 @@ def test_what_leaves_days_out_only_looks_cheap_and_comes_last_without_a_saving()
 def test_what_leaves_energy_out_for_want_of_a_colour_comes_last_too() -> None:
     prices = dict.fromkeys(("BLEU_HC", "BLEU_HP", "BLANC_HC", "BLANC_HP", "ROUGE_HC", "ROUGE_HP"), "0.01")
     unknown = Home((NIGHT,), colours={"TEMPO": {}})
-    result = compare(kilowatt(unknown), market(STATE, contract("State", prices)), asked())
+    result = compare(kilowatt(unknown), market(STATE, contract("State", prices)), terms())
     assert [one.contract.option for one in result.ranking] == ["BASE", "TEMPO"]
     assert "240.000 kWh belong to no known register and are not costed" in result.ranking[1].partial
     assert [finding.kind for finding in result.findings] == ["unknown_register"]
@@ -127,13 +127,13 @@ def test_what_leaves_energy_out_for_want_of_a_colour_comes_last_too() -> None:
 
 def test_contracts_that_cannot_be_costed_are_left_out_with_the_reason() -> None:
     gone = contract("Gone", {"BASE": "0.1"}, applies_to=dt.date(2025, 2, 1))
-    result = compare(kilowatt(Home()), market(STATE, NIGHTLY, gone), asked())
+    result = compare(kilowatt(Home()), market(STATE, NIGHTLY, gone), terms())
     assert [(one.supplier, reason) for one, reason in result.left_out] == [
         ("State", "option HPHC needs the home's off-peak hours, such as 22:30-06:30"),
         ("Gone", "no price with all taxes is known from 2025-06-02 to 2025-06-12"),
     ]
     with pytest.raises(BillError, match="no contract can be costed: no price with all taxes"):
-        compare(kilowatt(), market(gone), asked())
+        compare(kilowatt(), market(gone), terms())
 
 
 def test_todays_prices_on_past_use_are_those_of_today_on_every_day() -> None:
@@ -143,13 +143,13 @@ def test_todays_prices_on_past_use_are_those_of_today_on_every_day() -> None:
     ]
     both = Contract("State", "O", "BASE", 6, tuple(tariffs))
     then, now = (
-        compare(kilowatt(), market(both), replace(asked(), prices=prices)).ranking[0].total_ttc
+        compare(kilowatt(), market(both), replace(terms(), prices=prices)).ranking[0].total_ttc
         for prices in ("then", "now")
     )
     assert (then, now) == (Fraction(53), Fraction(70))
     ended = replace(both, tariffs=both.tariffs[:1])
     with pytest.raises(BillError, match="has no price on 2026-11-22"):
-        compare(kilowatt(), market(ended), replace(asked(), prices="now"))
+        compare(kilowatt(), market(ended), replace(terms(), prices="now"))
 
 
 def test_a_power_that_is_never_needed_is_said_with_what_one_step_lower_saves() -> None:
@@ -159,19 +159,19 @@ def test_a_power_that_is_never_needed_is_said_with_what_one_step_lower_saves() -
     )
     curve = constant(7500, TEN_DAYS)
     use = use_of_curve(curve, HOME, TEN_DAYS)
-    advice = advise_power(curve, use, twelve, market(twelve, nine, six), asked())
+    advice = advise_power(curve, use, twelve, market(twelve, nine, six), terms())
     assert (advice.highest_w, advice.lower_kva, advice.saving_ttc) == (7500, 9, Fraction(2))
-    held = advise_power(curve, use, nine, market(twelve, nine, six), asked())
+    held = advise_power(curve, use, nine, market(twelve, nine, six), terms())
     assert (held.lower_kva, held.saving_ttc) == (None, None)
 
 
 def test_hphc_pays_from_the_share_at_which_both_cost_the_same() -> None:
-    result = compare(kilowatt(), market(STATE, NIGHTLY), asked())
+    result = compare(kilowatt(), market(STATE, NIGHTLY), terms())
     advice = advise_off_peak(STATE, NIGHTLY, result)
     # 240 kWh: 48 = 50.40 - share x 12
     assert (advice.share, advice.break_even_share, advice.pays) == (Fraction(1, 3), Fraction(1, 5), True)
     dear = contract("State", {"HP": "0.2", "HC": "0.2"})
-    never = advise_off_peak(STATE, dear, compare(kilowatt(), market(STATE, dear), asked()))
+    never = advise_off_peak(STATE, dear, compare(kilowatt(), market(STATE, dear), terms()))
     assert (never.break_even_share, never.pays) == (None, None)
 
 
@@ -180,7 +180,7 @@ def test_red_days_are_counted_and_moving_a_kwh_off_them_is_priced() -> None:
     tempo = next(one for one in shipped_market().contracts if one.key == key)
     # 13 to 17 January 2025 were red: four days of 16 h HP and 8 h HC at 1 kW.
     week = Span(dt.date(2025, 1, 14), dt.date(2025, 1, 18))
-    result = compare(kilowatt(span=week), replace(shipped_market(), contracts=(tempo,)), asked(week))
+    result = compare(kilowatt(span=week), replace(shipped_market(), contracts=(tempo,)), terms(week))
     advice = advise_red_days(result, tempo)
     assert advice is not None
     assert (advice.days, advice.energy) == (4, 96 * 60_000)
@@ -248,19 +248,19 @@ def test_calendars_made_anew_for_each_contract_are_not_mistaken_for_each_other()
     several = [STATE, NIGHTLY, CHEAP, *(contract(f"S{n}", {"HP": "0.3", "HC": "0.1"}) for n in range(20))]
     anew = replace(market(*several), calendar_of=lambda one: replace(calendar_of(one), source="made anew"))
     assert (
-        compare(kilowatt(), anew, asked()).ranking == compare(kilowatt(), market(*several), asked()).ranking
+        compare(kilowatt(), anew, terms()).ranking == compare(kilowatt(), market(*several), terms()).ranking
     )
 
 
 def test_kwh_by_register_cost_the_option_they_are_of_and_base() -> None:
     use = use_of_registers({"HP": Decimal(160), "HC": Decimal(80)}, TEN_DAYS)
-    result = compare(use, market(STATE, NIGHTLY), asked())
+    result = compare(use, market(STATE, NIGHTLY), terms())
     assert {one.contract.option: one.total_ttc for one in result.ranking} == {
         "BASE": 53,
         "HPHC": Fraction("51.40"),
     }
     prices = dict.fromkeys(("BLEU_HC", "BLEU_HP", "BLANC_HC", "BLANC_HP", "ROUGE_HC", "ROUGE_HP"), "0.01")
-    tempo = compare(use, market(STATE, contract("State", prices)), asked())
+    tempo = compare(use, market(STATE, contract("State", prices)), terms())
     assert tempo.left_out[0][1] == "kWh of HP, HC do not tell those of the registers of TEMPO"
 
 
@@ -274,11 +274,11 @@ def test_kwh_of_no_option_are_refused(kwh: dict[str, Decimal]) -> None:
 
 def test_a_comparison_without_anything_in_it_says_so() -> None:
     with pytest.raises(BillError, match="no contract can be costed: there is none"):
-        compare(kilowatt(), market(), asked())
+        compare(kilowatt(), market(), terms())
 
 
 def test_a_contract_that_was_not_costed_has_no_advice() -> None:
-    result: Comparison = compare(kilowatt(), market(STATE), asked())
+    result: Comparison = compare(kilowatt(), market(STATE), terms())
     with pytest.raises(BillError, match="was not costed"):
         advise_off_peak(STATE, NIGHTLY, result)
     with pytest.raises(BillError, match="was not costed"):

@@ -88,14 +88,15 @@ def test_tables_of_somebody_else_are_named_so(visited: Visited) -> None:
     [
         ("default_transaction_read_only = on", "is read-only (cannot execute "),
         ("search_path = nowhere", "has no schema to use in the database"),
-        ("statement_timeout = 1", "refuses to be made ready (canceling statement due to "),
+        ("statement_timeout = 1", "refuses to be made ready (canceling statement due to statement timeout)"),
     ],
 )
 def test_a_database_that_cannot_be_made_ready_says_why(visited: Visited, setting: str, says: str) -> None:
     visited.say(f"alter database {visited.name} set {setting}")
-    said = refused(visited.owner)
-    assert says in said
-    assert ": " in said
+    # A timer that fires as its statement ends is reported by PostgreSQL as a user's request, now and then.
+    said = [refused(visited.owner) for _ in range(3)]
+    assert any(says in each for each in said), said
+    assert all(": " in each for each in said)
 
 
 def test_a_server_that_only_reads_is_refused_though_nothing_is_left_to_migrate(visited: Visited) -> None:
