@@ -1,11 +1,13 @@
 """What anybody would write first: Flask, the same statement through psycopg, the rows through msgspec."""
 
 import datetime as dt
+import json
 from collections.abc import Callable
 
 import msgspec
 from flask import Flask, Response, request
 from psycopg.rows import dict_row
+from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool
 
 from openwatt.store.sql import statement
@@ -18,6 +20,7 @@ _NOTHING = dict.fromkeys([*TariffFilter._fields, *(f"after_{name}" for name in C
 def plain_app(locate: Callable[[], str]) -> Flask:
     """An app whose /v1/tariffs asks the database each time, and does nothing else."""
     app = Flask("plain")
+    set_json_loads(json.loads)  # psycopg's own, in place of the store's
     pool = ConnectionPool(locate(), min_size=1, max_size=4, open=True)
 
     @app.get("/v1/tariffs")

@@ -197,7 +197,7 @@ def export(context: click.Context, form: str, output: str) -> None:
             task = progress.add_task("export", total=export_size(connection))
             now = dt.datetime.now(dt.UTC)
             items = (
-                TariffItem.of(published, on=published.tariff.applies_from, now=now)
+                TariffItem.of(published, on=published.applies_from, now=now)
                 for published in _counted(rows, progress, task)
             )
             if form == "csv":

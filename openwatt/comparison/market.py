@@ -113,7 +113,7 @@ class StoredMarket:
             self._database, wanted, since=dt.date.min, until=dt.date.max, limit=_MOST_TARIFFS
         )
         contracts = contracts_of(SourcedTariff(row.tariff, _sources(row)) for row in rows)
-        regulated = frozenset((row.tariff.supplier, row.tariff.offer) for row in rows if row.regulated)
+        regulated = frozenset((row.supplier, row.offer) for row in rows if row.regulated)
         return ContractSet({contract.key: contract for contract in contracts}, regulated)
 
 

@@ -4,9 +4,9 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 
 from openwatt.domain.freshness import SourceIncident
-from openwatt.domain.tariff import Tariff
 from openwatt.store.database import Database
 from openwatt.store.source_states import offer_states
+from openwatt.store.tariffs import PublishedTariff
 
 #: (supplier, offer) → its incident; every other offer has none.
 OfferIncidents = Mapping[tuple[str, str], SourceIncident]
@@ -41,6 +41,6 @@ class SourceIncidents:
             return self._read[1]
 
 
-def incident_of_offer(tariff: Tariff, incidents: OfferIncidents) -> SourceIncident | None:
+def incident_of_offer(published: PublishedTariff, incidents: OfferIncidents) -> SourceIncident | None:
     """The incident of a tariff's offer."""
-    return incidents.get((tariff.supplier, tariff.offer))
+    return incidents.get((published.supplier, published.offer))

@@ -3,10 +3,9 @@
 import datetime as dt
 from collections.abc import Callable, Iterator
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, Protocol
 
 from openwatt.domain.legal_time import PARIS, day_start
-from openwatt.domain.tariff import Tariff
 
 DataStatus = Literal["fresh", "verifying", "stale", "broken"]
 #: A source as a whole; `never` while no look at it went well and it is not broken yet.
@@ -22,8 +21,16 @@ NEVER = dt.datetime.max.replace(tzinfo=dt.UTC)
 BROKEN_AFTER = 3
 
 
+class HasEnd(Protocol):
+    """What `data_status` takes of a tariff: its last day, if an end is known."""
+
+    @property
+    def applies_to(self) -> dt.date | None:
+        """The last day, included."""
+
+
 def data_status(
-    tariff: Tariff,
+    tariff: HasEnd,
     *,
     on: dt.date,
     last_seen_at: dt.datetime,
@@ -59,7 +66,7 @@ def _status(
 
 
 def next_status_change(
-    tariff: Tariff,
+    tariff: HasEnd,
     *,
     on: dt.date,
     last_seen_at: dt.datetime,

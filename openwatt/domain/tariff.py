@@ -39,6 +39,9 @@ Colour = Literal["BLEU", "BLANC", "ROUGE"]
 MIN_POWER_KVA, MAX_POWER_KVA = 1, 36
 
 
+_CENT = Decimal("0.01")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tariff:
     """One line of a price grid, in the field's units.
@@ -73,8 +76,7 @@ class Tariff:
     @property
     def subscription_eur_per_month_ttc(self) -> Decimal | None:
         """A twelfth of the year's subscription, rounded to the cent as sheets print it."""
-        year = self.subscription_eur_per_year_ttc
-        return None if year is None else (year / 12).quantize(Decimal("0.01"), ROUND_HALF_UP)
+        return per_month(self.subscription_eur_per_year_ttc)
 
     def holds_on(self, day: dt.date) -> bool:
         """Whether the tariff applies on a legal day, as far as is known."""
@@ -82,6 +84,13 @@ class Tariff:
 
     def __str__(self) -> str:
         return f"{self.supplier} {self.offer} {self.option} {self.power_kva} kVA from {self.applies_from}"
+
+
+def per_month(subscription_eur_per_year: Decimal | None) -> Decimal | None:
+    """A twelfth of a year's subscription, rounded to the cent as on sheets; None where it is not known."""
+    if subscription_eur_per_year is None:
+        return None
+    return (subscription_eur_per_year / 12).quantize(_CENT, ROUND_HALF_UP)
 
 
 def _faults(tariff: Tariff) -> list[str]:

@@ -14,7 +14,8 @@ from msgspec import Meta, Struct
 from openwatt.domain.freshness import DataStatus, SourceIncident, data_status
 from openwatt.domain.guards import Difference, Guard, GuardVerdict
 from openwatt.domain.legal_time import PARIS
-from openwatt.store.tariffs import Document, PublishedTariff
+from openwatt.domain.tariff import per_month
+from openwatt.store.tariffs import PublishedTariff
 from openwatt.store.tempo import TempoDay
 
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
@@ -83,38 +84,53 @@ class TariffItem(Struct, frozen=True, kw_only=True):
 
         `incidents` are those of offers by supplier and name.
         """
-        tariff = published.tariff
         return cls(
-            supplier=tariff.supplier,
-            offer=tariff.offer,
+            supplier=published.supplier,
+            offer=published.offer,
             regulated=published.regulated,
-            option=tariff.option,
-            power_kva=tariff.power_kva,
-            applies_from=tariff.applies_from,
-            applies_to=tariff.applies_to,
-            subscription_eur_per_year_ht=tariff.subscription_eur_per_year_ht,
-            subscription_eur_per_year_ttc=tariff.subscription_eur_per_year_ttc,
-            subscription_eur_per_month_ttc=tariff.subscription_eur_per_month_ttc,
-            prices_eur_per_kwh_ht=dict(tariff.prices_eur_per_kwh_ht),
-            prices_eur_per_kwh_ttc=dict(tariff.prices_eur_per_kwh_ttc),
-            closed_to_new_customers=tariff.closed_to_new_customers,
+            option=published.option,
+            power_kva=published.power_kva,
+            applies_from=published.applies_from,
+            applies_to=published.applies_to,
+            subscription_eur_per_year_ht=published.subscription_eur_per_year_ht,
+            subscription_eur_per_year_ttc=published.subscription_eur_per_year_ttc,
+            subscription_eur_per_month_ttc=per_month(published.subscription_eur_per_year_ttc),
+            prices_eur_per_kwh_ht=published.prices_eur_per_kwh_ht,
+            prices_eur_per_kwh_ttc=published.prices_eur_per_kwh_ttc,
+            closed_to_new_customers=published.closed_to_new_customers,
             data_status=data_status(
-                tariff,
+                published,
                 on=on,
                 last_seen_at=published.last_seen_at,
                 now=now,
-                incident=incidents.get((tariff.supplier, tariff.offer)),
+                incident=incidents.get((published.supplier, published.offer)),
             ),
-            observed_at=published.observed_at,
-            last_seen_at=published.last_seen_at,
-            source=_source(published.document, published.reader),
-            source_ht=_source(published.ht_document, published.reader) if published.ht_document else None,
-            note=tariff.note,
+            observed_at=published.observed_at.astimezone(dt.UTC),
+            last_seen_at=published.last_seen_at.astimezone(dt.UTC),
+            source=_source(published),
+            source_ht=_source_ht(published),
+            note=published.note,
         )
 
 
-def _source(document: Document, reader: str) -> Source:
-    return Source(url=document.url, document_sha256=document.sha256, title=document.title, reader=reader)
+def _source(published: PublishedTariff) -> Source:
+    return Source(
+        url=published.url,
+        document_sha256=published.sha256,
+        title=published.title,
+        reader=published.reader,
+    )
+
+
+def _source_ht(published: PublishedTariff) -> Source | None:
+    if published.ht_title is None:
+        return None
+    return Source(
+        url=published.ht_url,
+        document_sha256=published.ht_sha256,
+        title=published.ht_title,
+        reader=published.reader,
+    )
 
 
 Next = Annotated[str | None, Meta(description="Address of the next page; null on the last one.")]
@@ -254,18 +270,17 @@ class GuardItem(Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, published: PublishedTariff, compared: Guard) -> Self:
         """The item of an offer's tariff and its comparison."""
-        tariff = published.tariff
         return cls(
-            supplier=tariff.supplier,
-            offer=tariff.offer,
-            option=tariff.option,
-            power_kva=tariff.power_kva,
+            supplier=published.supplier,
+            offer=published.offer,
+            option=published.option,
+            power_kva=published.power_kva,
             verdict=compared.verdict,
             subscription_eur_per_year_ht=_difference(compared.subscription_ht),
             subscription_eur_per_year_ttc=_difference(compared.subscription_ttc),
             prices_eur_per_kwh_ht={r: DifferenceItem.of(d) for r, d in compared.prices_ht.items()},
             prices_eur_per_kwh_ttc={r: DifferenceItem.of(d) for r, d in compared.prices_ttc.items()},
-            source=_source(published.document, published.reader),
+            source=_source(published),
         )
 
 

@@ -1,8 +1,9 @@
 """Source documents in the database: their bytes, how many tariffs they gave, when they were last seen."""
 
 import datetime as dt
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+from msgspec.structs import asdict
 from psycopg.rows import kwargs_row
 
 from openwatt.store.database import Connection, Database
@@ -26,8 +27,7 @@ def documents_seen(database: Database) -> list[SeenDocument]:
     return database.read("documents/seen", {}, SeenDocument)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredDocument(Document):
+class StoredDocument(Document, frozen=True, kw_only=True):
     """A document with its bytes; `content` is None for one that only the catalogue names."""
 
     media_type: str | None

@@ -7,7 +7,7 @@ import psycopg
 from psycopg.rows import kwargs_row
 
 from openwatt.store.sql import statement
-from openwatt.store.tariffs import PublishedTariff, published_row
+from openwatt.store.tariffs import PublishedTariff
 
 _ROWS_A_FETCH = 2000
 
@@ -26,7 +26,7 @@ def export_rows(connection: psycopg.Connection[Any]) -> Generator[PublishedTarif
     """
     with (
         connection.transaction(),
-        connection.cursor("export", row_factory=kwargs_row(published_row)) as cursor,
+        connection.cursor("export", row_factory=kwargs_row(PublishedTariff)) as cursor,
     ):
         cursor.itersize = _ROWS_A_FETCH
         yield from cursor.execute(statement("tariffs/export"))

@@ -2,11 +2,12 @@
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import msgspec
 import psycopg
+from msgspec.structs import asdict
 from psycopg.rows import kwargs_row
 
 from openwatt.domain.tariff import OPTIONS, Tariff
@@ -15,8 +16,7 @@ from openwatt.store.errors import CorrectionError
 from openwatt.store.sql import statement
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
+class Document(msgspec.Struct, frozen=True, kw_only=True):
     """A source document of figures. `reference` is its identity: a hash, or a name in the catalogue."""
 
     reference: str
@@ -25,27 +25,83 @@ class Document:
     sha256: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedTariff:
-    """A tariff as the database holds it: with where it comes from and when it was seen.
+class PublishedTariff(msgspec.Struct, frozen=True, kw_only=True):
+    """A tariff as the database holds it, with where it comes from and when it was seen.
 
-    `document` is the one of the prices with all taxes; `ht_document` is set where
-    the prices without taxes come from another one.
+    Its fields are the columns of `tariffs/on_day`, `tariffs/history`, `tariffs/known` and
+    `tariffs/export`: a list of tariffs makes no other object of a row. Figures are those of `Tariff`.
+    The document is the one of the prices with all taxes; `ht_reference` is set where the prices
+    without taxes come from another one.
     """
 
-    tariff: Tariff
+    supplier: str
+    offer: str
     regulated: bool
+    option: str
+    power_kva: int
+    applies_from: dt.date
+    applies_to: dt.date | None
+    subscription_eur_per_year_ht: Decimal | None
+    subscription_eur_per_year_ttc: Decimal | None
+    prices_eur_per_kwh_ht: dict[str, Decimal]
+    prices_eur_per_kwh_ttc: dict[str, Decimal]
+    closed_to_new_customers: bool
+    note: str | None
     observed_at: dt.datetime
     last_seen_at: dt.datetime
     reader: str
-    document: Document
-    ht_document: Document | None
+    reference: str
+    title: str
+    url: str | None
+    sha256: str | None
+    ht_reference: str | None
+    ht_title: str | None
+    ht_url: str | None
+    ht_sha256: str | None
+
+    def __post_init__(self) -> None:
+        registers = OPTIONS.get(self.option, ())
+        if len(registers) > 1:  # jsonb keeps keys in an order of its own
+            for side in (self.prices_eur_per_kwh_ht, self.prices_eur_per_kwh_ttc):
+                for register in registers:
+                    if register in side:
+                        side[register] = side.pop(register)
+
+    @property
+    def tariff(self) -> Tariff:
+        """The tariff itself. Raises TariffError for one that contradicts itself."""
+        return Tariff(
+            supplier=self.supplier,
+            offer=self.offer,
+            option=self.option,
+            power_kva=self.power_kva,
+            applies_from=self.applies_from,
+            applies_to=self.applies_to,
+            subscription_eur_per_year_ht=self.subscription_eur_per_year_ht,
+            subscription_eur_per_year_ttc=self.subscription_eur_per_year_ttc,
+            prices_eur_per_kwh_ht=self.prices_eur_per_kwh_ht,
+            prices_eur_per_kwh_ttc=self.prices_eur_per_kwh_ttc,
+            closed_to_new_customers=self.closed_to_new_customers,
+            note=self.note,
+        )
+
+    @property
+    def document(self) -> Document:
+        """The document of the prices with all taxes."""
+        return Document(reference=self.reference, title=self.title, url=self.url, sha256=self.sha256)
+
+    @property
+    def ht_document(self) -> Document | None:
+        """The document of the prices without taxes, if it is another one."""
+        if self.ht_reference is None or self.ht_title is None:
+            return None
+        return Document(
+            reference=self.ht_reference, title=self.ht_title, url=self.ht_url, sha256=self.ht_sha256
+        )
 
 
 #: Far more periods than the regulated tariff will have in a lifetime.
 _MOST_REGULATED = 100_000
-_TARIFF_COLUMNS = tuple(f.name for f in fields(Tariff))
-_DOCUMENT_COLUMNS = tuple(f.name for f in fields(Document))
 
 
 class TariffFilter(NamedTuple):
@@ -71,14 +127,13 @@ class Cursor(NamedTuple):
 
 def cursor_after(published: PublishedTariff, *, in_history: bool = False) -> Cursor:
     """The cursor after which the next page of a list, or of a history, begins."""
-    tariff = published.tariff
     return Cursor(
         published.regulated,
-        tariff.supplier,
-        tariff.offer,
-        tariff.option,
-        tariff.power_kva,
-        tariff.applies_from if in_history else None,
+        published.supplier,
+        published.offer,
+        published.option,
+        published.power_kva,
+        published.applies_from if in_history else None,
     )
 
 
@@ -97,7 +152,7 @@ def tariffs_on(
     tariff ended before `on` is included with that tariff: its `applies_to` says so.
     """
     parameters = _parameters(wanted, after, limit) | {"on": on, "known_at": known_at or "infinity"}
-    return database.read("tariffs/on_day", parameters, published_row)
+    return database.read("tariffs/on_day", parameters, PublishedTariff)
 
 
 def tariff_history(
@@ -111,36 +166,12 @@ def tariff_history(
 ) -> list[PublishedTariff]:
     """Every tariff that was in force on a day from `since` to `until`, both included, at most `limit`."""
     parameters = _parameters(wanted, after, limit) | {"since": since, "until": until}
-    return database.read("tariffs/history", parameters, published_row)
+    return database.read("tariffs/history", parameters, PublishedTariff)
 
 
 def _parameters(wanted: TariffFilter, after: Cursor | None, limit: int) -> dict[str, object]:
     cursor = after._asdict() if after else dict.fromkeys(Cursor._fields)
     return wanted._asdict() | {f"after_{name}": value for name, value in cursor.items()} | {"limit": limit}
-
-
-def _in_order(option: str, prices: Mapping[str, Decimal]) -> dict[str, Decimal]:
-    """Prices in the order of the option's registers; jsonb keeps them in its own."""
-    return {register: prices[register] for register in OPTIONS.get(option, prices) if register in prices}
-
-
-def published_row(**row: Any) -> PublishedTariff:
-    """A row of `tariffs/on_day`, `tariffs/history` or `tariffs/export`, its columns as keywords."""
-    values = {name: row[name] for name in _TARIFF_COLUMNS}
-    for prices in ("prices_eur_per_kwh_ht", "prices_eur_per_kwh_ttc"):
-        values[prices] = _in_order(row["option"], row[prices])
-    ht_document = None
-    if row["ht_reference"]:
-        ht_document = Document(**{name: row[f"ht_{name}"] for name in _DOCUMENT_COLUMNS})
-    return PublishedTariff(
-        tariff=Tariff(**values),
-        regulated=row["regulated"],
-        observed_at=row["observed_at"].astimezone(dt.UTC),
-        last_seen_at=(row["last_seen_at"] or row["observed_at"]).astimezone(dt.UTC),
-        reader=row["reader"],
-        document=Document(**{name: row[name] for name in _DOCUMENT_COLUMNS}),
-        ht_document=ht_document,
-    )
 
 
 class Observation(NamedTuple):
@@ -228,7 +259,7 @@ def regulated_history(connection: psycopg.Connection[Any]) -> list[Tariff]:
     """Every regulated tariff as it is known now, each period ending where the next begins."""
     wanted = TariffFilter(regulated=True)
     parameters = _parameters(wanted, None, _MOST_REGULATED) | {"since": dt.date.min, "until": dt.date.max}
-    with connection.cursor(row_factory=kwargs_row(published_row)) as cursor:
+    with connection.cursor(row_factory=kwargs_row(PublishedTariff)) as cursor:
         rows = cursor.execute(statement("tariffs/history"), parameters).fetchall()
     return [row.tariff for row in rows]
 
@@ -242,7 +273,7 @@ def known_tariffs(
     other's transaction ends: two documents of one tariff may be read at the same moment.
     """
     connection.execute(statement("tariffs/lock_supplier"), {"supplier": supplier})
-    with connection.cursor(row_factory=kwargs_row(published_row)) as cursor:
+    with connection.cursor(row_factory=kwargs_row(PublishedTariff)) as cursor:
         parameters = {"supplier": supplier, "offers": list(offers)}
         return cursor.execute(statement("tariffs/known"), parameters).fetchall()
 

@@ -25,9 +25,9 @@ def guards_trve_diff(params: RequestParams) -> Collection:
     wanted = TariffFilter(option=params.get(OPTION), power_kva=params.get(POWER_KVA))
     references = tariffs_on(database, wanted._replace(regulated=True), on=on, limit=MOST_ROWS)
     regulated = {
-        (reference.tariff.option, reference.tariff.power_kva): reference.tariff
+        (tariff.option, tariff.power_kva): tariff
         for reference in references
-        if reference.tariff.holds_on(on)
+        if (tariff := reference.tariff).holds_on(on)
     }
     found = tariffs_on(
         database, wanted._replace(regulated=False), on=on, after=params.get(CURSOR), limit=limit + 1

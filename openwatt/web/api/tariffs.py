@@ -53,9 +53,9 @@ def _item(
 ) -> TariffItem:
     """A tariff as an item of the answer, which is true until the item's status changes."""
     if now == params.now:
-        incident = incident_of_offer(published.tariff, incidents)
+        incident = incident_of_offer(published, incidents)
         seen_at = published.last_seen_at
-        change = next_status_change(published.tariff, on=on, last_seen_at=seen_at, now=now, incident=incident)
+        change = next_status_change(published, on=on, last_seen_at=seen_at, now=now, incident=incident)
         params.expire_at(change)
     return TariffItem.of(published, on=on, now=now, incidents=incidents)
 
@@ -137,7 +137,7 @@ def history(params: RequestParams) -> Collection:
     )
     incidents = app_state().source_incidents.current()
     items = [
-        _item(published, params, on=published.tariff.applies_from, now=params.now, incidents=incidents)
+        _item(published, params, on=published.applies_from, now=params.now, incidents=incidents)
         for published in found[:limit]
     ]
     following = None

@@ -100,6 +100,6 @@ def _history(offer: StoredOffer | None, option: str, power_kva: int) -> _History
         offer.supplier,
         offer.name,
         offer.regulated,
-        [TariffItem.of(one, on=one.tariff.applies_from, now=now(), incidents=incidents) for one in found],
+        [TariffItem.of(one, on=one.applies_from, now=now(), incidents=incidents) for one in found],
         f"{address('/v1/tariffs/history')}?{urlencode(query | {'limit': MOST_ROWS})}",
     )

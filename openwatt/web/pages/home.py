@@ -212,13 +212,13 @@ def _freshness(question: CustomerQuestion) -> dict[ContractKey, tuple[DataStatus
     found = tariffs_on(app_state().database, TariffFilter(power_kva=question.power_kva), on=on, limit=_ALL)
     incidents = app_state().source_incidents.current()
     return {
-        (one.tariff.supplier, one.tariff.offer, one.tariff.option, one.tariff.power_kva): (
+        (one.supplier, one.offer, one.option, one.power_kva): (
             data_status(
-                one.tariff,
+                one,
                 on=on,
                 last_seen_at=one.last_seen_at,
                 now=now(),
-                incident=incident_of_offer(one.tariff, incidents),
+                incident=incident_of_offer(one, incidents),
             ),
             one.last_seen_at.astimezone(PARIS).date(),
         )

@@ -50,11 +50,11 @@ def _data(database: Database) -> dict[str, Any]:
     incidents = app_state().source_incidents.current()
     counted = Counter(
         data_status(
-            one.tariff,
+            one,
             on=on,
             last_seen_at=one.last_seen_at,
             now=now(),
-            incident=incident_of_offer(one.tariff, incidents),
+            incident=incident_of_offer(one, incidents),
         )
         for one in found
     )

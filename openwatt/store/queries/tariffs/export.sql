@@ -7,7 +7,7 @@ select s.name as supplier, o.name as offer, o.regulated, c.option, c.power_kva,
        t.closed_to_new_customers, t.note, t.observed_at, t.reader,
        d.reference, d.title, d.url, d.sha256,
        ht.reference as ht_reference, ht.title as ht_title, ht.url as ht_url, ht.sha256 as ht_sha256,
-       greatest(seen.last_seen_at, confirmed.last_seen_at) as last_seen_at
+       coalesce(greatest(seen.last_seen_at, confirmed.last_seen_at), t.observed_at) as last_seen_at
 from tariffs t
 join contracts c using (contract_id)
 join offers o using (offer_id)

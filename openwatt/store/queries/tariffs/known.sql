@@ -7,7 +7,7 @@ select distinct on (t.contract_id, t.applies_from)
        o.regulated, t.observed_at, t.reader,
        d.reference, d.title, d.url, d.sha256,
        ht.reference as ht_reference, ht.title as ht_title, ht.url as ht_url, ht.sha256 as ht_sha256,
-       null::timestamptz as last_seen_at
+       t.observed_at as last_seen_at
 from tariffs t
 join contracts c using (contract_id)
 join offers o using (offer_id)

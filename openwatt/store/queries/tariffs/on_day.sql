@@ -10,7 +10,7 @@ select c.supplier, c.offer, c.regulated, c.option, c.power_kva,
        t.closed_to_new_customers, t.note, t.observed_at, t.reader,
        d.reference, d.title, d.url, d.sha256,
        ht.reference as ht_reference, ht.title as ht_title, ht.url as ht_url, ht.sha256 as ht_sha256,
-       seen.last_seen_at
+       coalesce(seen.last_seen_at, t.observed_at) as last_seen_at
 from (
     select c.contract_id, s.name as supplier, o.name as offer, o.regulated, not o.regulated as market,
            c.option, c.power_kva
