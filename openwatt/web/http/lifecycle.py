@@ -12,6 +12,7 @@ from openwatt.telemetry.metrics.registry import Metrics
 from openwatt.telemetry.sentry import ErrorReports
 from openwatt.web.http.client_address import client_address
 from openwatt.web.http.rate_limits import RateLimits
+from openwatt.web.http.responses import ReadyResponse
 from openwatt.web.http.security_headers import GUARDS, missing_guards
 
 #: How often the pool and the response cache are shown in the metrics.
@@ -116,8 +117,10 @@ class RequestLifecycle:
         context = contexts.current()
         if context is None:  # `_before_request` did not run: nothing was started that could finish
             return response
-        # Together, because setting headers one by one searches all of them each time.
-        response.headers.extend(self.headers(context, missing_guards(response)))
+        if isinstance(response, ReadyResponse):
+            response.header_list += self.headers(context)
+        else:  # together, because setting headers one by one searches all of them each time
+            response.headers.extend(self.headers(context, missing_guards(response)))
         self.finish(context, response.status_code, _bytes_sent(context.method, response))
         return response
 

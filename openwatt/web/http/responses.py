@@ -3,17 +3,19 @@
 import datetime as dt
 import gzip
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from flask import Response, request
-from werkzeug.datastructures import Headers
 
 from openwatt.representations.csv_rows import to_csv
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.content_negotiation import accepts_gzip, chosen_format
 from openwatt.web.http.response_cache import CACHE_CONTROL, CachedResponse, Representation
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 _VARY = ("Vary", "Accept, Accept-Encoding")
 _GZIP_FROM_BYTES = 500
@@ -22,13 +24,23 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 
 
 class ReadyResponse(Response):
-    """A response whose headers are whole when it is made: they go out as they are, and are not copied."""
+    """A response of the cache's kind: its headers are a list from the start, and go out as they are.
+
+    Werkzeug's `headers` stay empty: making them of a list, adding the lifecycle's and copying all of
+    them to a list again takes 15 µs, a tenth of what the service adds to a Flask view.
+    """
 
     default_mimetype = None  # a 304 has none
 
-    def get_wsgi_headers(self, environ: Any) -> Headers:  # noqa: ARG002 - werkzeug's
-        """The headers; werkzeug would copy them, and search them for what it would add or drop."""
-        return self.headers
+    def __init__(self, status: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+        super().__init__([body], status)
+        self.header_list = [*headers]
+
+    def get_wsgi_response(
+        self, environ: "WSGIEnvironment"
+    ) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
+        """The body, the status and the headers of the list."""
+        return self.get_app_iter(environ), self.status, self.header_list
 
 
 class Collection(NamedTuple):

@@ -63,7 +63,7 @@ def cached_view(
                     cache.put(key, version, response)
             response.count()
             status, headers, body = response.answer_to(request.environ, now.timestamp())
-            return ReadyResponse([body], status, headers)
+            return ReadyResponse(status, headers, body)
 
         return OperationSpec(parameters, page, row, problems, example=example).attach(view)
 
