@@ -10,12 +10,16 @@ from collections.abc import Callable
 from flask import Flask, got_request_exception
 
 from openwatt.bootstrap import database_environment, locate_database
+from openwatt.catalogue.calendars import shipped_calendars
+from openwatt.catalogue.shipped_facts import shipped_duties
 from openwatt.catalogue.source_names import declared_sources
 from openwatt.comparison.market import StoredMarket
 from openwatt.comparison.source_incidents import SourceIncidents
 from openwatt.observability import PRIVATE_ENDPOINTS, PROBE_ENDPOINTS, collectors, telemetry_config
 from openwatt.settings import Settings, read_settings, read_sub_path
 from openwatt.store.database import Database
+from openwatt.store.migrate import newest_schema
+from openwatt.store.sql import read_statements
 from openwatt.telemetry.context import record_query
 from openwatt.telemetry.metrics.exporter import Exporter
 from openwatt.telemetry.start import Telemetry, running_telemetry
@@ -46,6 +50,20 @@ LONGEST_BODY_BYTES = 64 * 1024
 
 def _now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
+
+
+def read_ahead(app: Flask) -> None:
+    """Reads what requests need of this package's files, before the first one.
+
+    Code that is replaced in its folder is then served as a whole: the old until the last request of
+    the old workers, and none with a statement or a template of the new.
+    """
+    read_statements()
+    newest_schema()
+    shipped_duties()
+    shipped_calendars()
+    for name in app.jinja_env.list_templates():
+        app.jinja_env.get_template(name)
 
 
 def create_app(

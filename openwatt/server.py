@@ -12,7 +12,7 @@ import gunicorn.util
 import gunicorn.workers.base
 from gunicorn.app.base import BaseApplication
 
-from openwatt.app import create_app
+from openwatt.app import create_app, read_ahead
 from openwatt.bootstrap import hold_database, prepare_database, release_database
 from openwatt.domain.errors import OpenWattError
 from openwatt.reload import Service, service
@@ -105,9 +105,14 @@ class _Hooks:
         peer = f"http://{settings.bind}" if is_tcp else settings.bind
         _logger.info("ready to serve", extra={"peer": peer})
 
+    def when_ready(self, server: Any) -> None:
+        """Before the first worker: all of them inherit what the application needs of its files."""
+        read_ahead(server.app.wsgi())
+
     def on_reload(self, server: Any) -> None:
         """Before the workers of a reload are started: they inherit the application of the new settings."""
         self._serving.install(server)
+        read_ahead(server.app.wsgi())
 
     def pre_fork(self, server: Any, worker: Any) -> None:
         """A new worker takes the place of a dead one, and goes on with its counters."""

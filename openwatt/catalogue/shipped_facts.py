@@ -1,5 +1,6 @@
 """The facts that ship with the product, read from the files of this package."""
 
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -37,6 +38,7 @@ def shipped_tempo_colours() -> tuple[CatalogueTempoDay, ...]:
     return read_tempo_colours(_file("tempo_colours.csv"))
 
 
+@cache
 def shipped_duties() -> Duties:
     """Every rate of duty and fixed part of the network tariff that is known."""
     return Duties(rates=read_rates(_file("duties.csv")), turpe=read_turpe(_file("turpe.csv")))

@@ -4,7 +4,6 @@ import datetime as dt
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple
 
 from openwatt.catalogue.calendars import calendar_for
@@ -54,7 +53,7 @@ class StoredMarket:
         self._lock = threading.Lock()
         self._edition = _Edition(-1)
 
-    @cached_property
+    @property
     def duties(self) -> Duties:
         """Every rate of duty that is known."""
         return shipped_duties()

@@ -1,6 +1,7 @@
 """Brings a database to the schema of this code, whole or not at all."""
 
 import re
+from functools import cache
 from importlib.resources import files
 from typing import Any, LiteralString
 
@@ -14,6 +15,7 @@ from openwatt.store.sql import statement
 LEAST_POSTGRESQL = 14
 
 
+@cache
 def migrations() -> dict[int, tuple[str, LiteralString]]:
     """Number → (name, SQL) of every migration that ships with this code, oldest first."""
     found = {}

@@ -331,13 +331,17 @@ class ConfiguredService(Service):
             self.process = subprocess.Popen(
                 [PROGRAMS / self.command[0], *self.command[1:]],
                 cwd=self.folder,
-                env={**environment, "PYTHONWARNINGS": "default", "PYTHONPATH": str(REPOSITORY)},
+                env={**environment, "PYTHONWARNINGS": "default", "PYTHONPATH": str(self.code())},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         home.services.append(self)
+
+    def code(self) -> Path:
+        """The folder of the package that serves."""
+        return REPOSITORY
 
     def write(self, settings: Mapping[str, str]) -> None:
         """Replaces the file; where the service listens and keeps its data is always in it."""
