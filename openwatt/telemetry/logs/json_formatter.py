@@ -98,8 +98,11 @@ class JsonFormatter(MsgspecFormatter):
             log_data["stack_info"] = _text(stack)
         reserved = self.reserved_attrs
         other = {}
-        for name, value in (record.__dict__ | message_dict if message_dict else record.__dict__).items():
-            if name in reserved or name[0] == "_" or value is None:
+        fields = record.__dict__
+        if message_dict:  # a message that is a mapping, whose keys are anything
+            fields = fields | {str(key): value for key, value in message_dict.items()}
+        for name, value in fields.items():
+            if name in reserved or name[:1] == "_" or value is None:
                 continue
             kind = _KINDS.get(name)
             shown = kind(value) if kind is not None else None

@@ -164,6 +164,13 @@ def test_a_record_that_cannot_be_formatted_is_still_a_record() -> None:
     assert line("x" * 100_000)["event"] == "x" * 32_000
 
 
+def test_a_message_that_is_a_mapping_keeps_its_keys_whatever_they_are() -> None:
+    found = line({"": 1, 7: 2, "_hidden": 3, "offer": "Tarif Bleu"})  # type: ignore[arg-type]
+    assert "error" not in found
+    assert found["offer"] == "Tarif Bleu"
+    assert found["extra"] == {"": 1, "7": 2}
+
+
 def test_the_stacks_of_all_threads_are_told_when_a_worker_is_aborted() -> None:
     kept: list[logging.LogRecord] = []
     handler = logging.Handler()
