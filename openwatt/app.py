@@ -40,7 +40,7 @@ from openwatt.web.http.problems import register_problems
 from openwatt.web.http.rate_limits import RateLimits
 from openwatt.web.http.response_cache import ResponseCache
 from openwatt.web.http.sub_path import SubPath
-from openwatt.web.http.uploads import places, return_large_blocks
+from openwatt.web.http.uploads import return_large_blocks, upload_slots
 from openwatt.web.pages.home import home
 from openwatt.web.pages.routes import pages
 
@@ -85,7 +85,7 @@ def create_app(
     app = Flask("openwatt.web.pages", static_url_path="/static")
     app.request_class = Request
     app.session_interface = NoSessions()
-    places.allow(threads=settings.threads)
+    upload_slots.allow(threads=settings.threads)
     return_large_blocks()
     app.config.update(
         MAX_CONTENT_LENGTH=LONGEST_BODY_BYTES, REVISION=settings.revision, SOURCES=declared_sources()

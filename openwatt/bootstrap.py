@@ -130,11 +130,11 @@ def connect(settings: Settings, *, start: bool = True, timeout_s: int = 10) -> p
             connection.close()
             raise
     except psycopg.Error as error:
-        said = " ".join(str(error).split())
-        if "local user with ID" in said:  # libpq takes the account's name where none is written
-            said += ": let OPENWATT_DATABASE_URL name the user, as postgresql://user@host/database"
-        refused = login_refused(said)
-        raise DatabaseUnavailableError(refused or f"the database does not answer: {said}") from error
+        message = " ".join(str(error).split())
+        if "local user with ID" in message:  # libpq takes the account's name where none is written
+            message += ": let OPENWATT_DATABASE_URL name the user, as postgresql://user@host/database"
+        refused = login_refused(message)
+        raise DatabaseUnavailableError(refused or f"the database does not answer: {message}") from error
     return connection
 
 

@@ -24,7 +24,7 @@ class SentryAlertsError(OpenWattError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SentryRule:
-    """One rule of the file: `above` so many (or such a share) within `minutes`, `tell` names receivers."""
+    """One rule of the file: `receivers` are notified `above` so many (or such a share) in `minutes`."""
 
     name: str
     dataset: str
@@ -32,7 +32,7 @@ class SentryRule:
     event_types: tuple[str, ...]
     minutes: int
     above: float
-    tell: tuple[str, ...]
+    receivers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +70,14 @@ def read_alert_file(path: Path) -> AlertFile:
                 event_types=tuple(rule["event_types"]),
                 minutes=int(rule["minutes"]),
                 above=float(rule["above"]),
-                tell=tuple(rule["tell"]),
+                receivers=tuple(rule["tell"]),
             )
             for rule in read["rules"]
         )
     except (yaml.YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
         raise SentryAlertsError(f"{path} cannot be used: {error!r}") from error
     for rule in rules:
-        if rule.dataset not in _QUERY_TYPES or not set(rule.tell) <= set(receivers):
+        if rule.dataset not in _QUERY_TYPES or not set(rule.receivers) <= set(receivers):
             raise SentryAlertsError(f"{path}: {rule.name!r} names a data set or a receiver that is not known")
     return AlertFile(rules, receivers)
 
@@ -121,17 +121,17 @@ class SentryAlerts:
         existing = {rule["name"]: rule for rule in self._listed(place) if project in rule["projects"]}
         actions, missing = self._actions(organization, wanted.receivers)
         for rule in wanted.rules:
-            body = _body(rule, project, [actions[name] for name in rule.tell if name in actions])
-            left_out = {name: missing[name] for name in rule.tell if name in missing}
+            body = _body(rule, project, [actions[name] for name in rule.receivers if name in actions])
+            left_out = {name: missing[name] for name in rule.receivers if name in missing}
             found = existing.get(rule.name)
             if found is not None and _is_as(found, body):
                 yield RuleChange(rule, "unchanged", left_out)
                 continue
             if not dry_run:
                 if found is None:
-                    self._asked("POST", place, body)
+                    self._request("POST", place, body)
                 else:
-                    self._asked("PUT", f"{place}{found['id']}/", body)
+                    self._request("PUT", f"{place}{found['id']}/", body)
             yield RuleChange(rule, "created" if found is None else "updated", left_out)
 
     def _project(self) -> tuple[str, str]:
@@ -185,12 +185,12 @@ class SentryAlerts:
         """All pages of a list: Sentry's Link header says whether another has results."""
         address: str | None = place
         while address:
-            answer = self._asked("GET", address)
+            answer = self._request("GET", address)
             yield from answer.json()
             following = answer.links.get("next", {})
             address = following.get("url") if following.get("results") == "true" else None
 
-    def _asked(self, method: str, place: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+    def _request(self, method: str, place: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
         try:
             answer = self._client.request(method, place, json=body)
         except httpx.HTTPError as error:

@@ -109,10 +109,10 @@ def restore(context: click.Context, *, file: Path | None, drop_kept: bool, yes: 
         click.confirm(f"Replace the database by {file}?", abort=True, err=True)
     began = time.monotonic()
     with held_database(settings):
-        kept = restore_backup(
+        old_database = restore_backup(
             locate_database(settings)(), file, progress=lambda text: click.echo(f"{text} ...", err=True)
         )
-    click.echo(f"restored in {time.monotonic() - began:.1f} s; the old database is kept as {kept}")
+    click.echo(f"restored in {time.monotonic() - began:.1f} s; the old database is kept as {old_database}")
     click.echo("when all is well: openwatt restore --drop-kept")
 
 

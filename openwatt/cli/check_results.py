@@ -4,7 +4,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Any, Final
 
 import click
@@ -67,7 +66,7 @@ class PlainPrinter(ResultPrinter):
     def show(self, result: CheckResult) -> None:
         """Shows one result."""
         fix = f"; fix: {result.remedy}" if result.remedy else ""
-        click.echo(f"{result.status:<7}  {result.item:<{self.widest}}  {result.says}{fix}")
+        click.echo(f"{result.status:<7}  {result.item:<{self.widest}}  {result.message}{fix}")
 
     def end(self, results: Sequence[CheckResult], seconds: float) -> None:
         """Prints the summary."""
@@ -99,8 +98,8 @@ class TerminalPrinter(ResultPrinter):
         grid.add_column(width=len("skipped"))
         grid.add_column(width=self.widest)
         grid.add_column(ratio=1, overflow="fold")
-        says = Text(result.says, "dim" if result.status == "skipped" else "")
-        grid.add_row(Text(result.status, _STYLES[result.status]), result.item, says)
+        message = Text(result.message, "dim" if result.status == "skipped" else "")
+        grid.add_row(Text(result.status, _STYLES[result.status]), result.item, message)
         if result.remedy:
             grid.add_row("", "", Text(f"→ {result.remedy}", "cyan"))
         self._console.print(Padding(grid, (0, 0, 0, 2)))
@@ -151,7 +150,15 @@ def as_json(
         "seconds": round(seconds, 1),
         **{status: counts[status] for status in _STYLES},
         "findings": [
-            asdict(result) | {"area": by_name[result.item].area, "guide": by_name[result.item].guide}
+            {
+                "item": result.item,
+                "status": result.status,
+                "says": result.message,
+                "remedy": result.remedy,
+                "seconds": result.seconds,
+                "area": by_name[result.item].area,
+                "guide": by_name[result.item].guide,
+            }
             for result in results
         ],
     }

@@ -54,6 +54,7 @@ _NAMES: Final = [item.name for item in ITEMS]
 )
 @click.option(
     "--patience",
+    "timeout_s",
     type=click.FloatRange(1, 600),
     default=20.0,
     show_default=True,
@@ -91,7 +92,7 @@ def _run(
     metrics_url: str | None,
     ops: Path | None,
     logrotate: Path,
-    patience: float,
+    timeout_s: float,
 ) -> tuple[dict[str, str], list[CheckResult]]:
     """Runs the checks; when the settings cannot be read, all the others are skipped."""
     about = {"version": __version__}
@@ -113,7 +114,7 @@ def _run(
             metrics_url=metrics_url,
             ops=ops or find_ops(Path.cwd()),
             logrotate=logrotate,
-            patience_s=patience,
+            timeout_s=timeout_s,
         )
         about |= {"service": safe_url(context.url), "environment": settings.environment}
         printer.begin(about)

@@ -4,7 +4,6 @@ import json
 import os
 import time
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -40,6 +39,7 @@ class DrillRefusedError(OpenWattError):
 )
 @click.option(
     "--patience",
+    "timeout_s",
     type=click.FloatRange(1, 600),
     default=30,
     show_default=True,
@@ -54,7 +54,7 @@ def drill(
     exercises: tuple[str, ...],
     url: str | None,
     minutes: int,
-    patience: float,
+    timeout_s: float,
     yes: bool,
     as_json: bool,
 ) -> None:
@@ -93,7 +93,7 @@ def drill(
             http=http,
             url=url or own_address(settings),
             ops=_ops_folder(),
-            patience_s=patience,
+            timeout_s=timeout_s,
         )
         drill_of = Drill(checked, FaultInjector(checked, settings.drill_token, until))
         # Closed whatever happens to our output: what was provoked ends with it.
@@ -102,9 +102,20 @@ def drill(
                 steps.append(step)
                 _show(console, step, checked)
     if as_json:
-        click.echo(json.dumps([asdict(step) for step in steps], indent=1))
+        click.echo(json.dumps([_as_json(step) for step in steps], indent=1))
     if any(step.status == "failed" for step in steps):
         raise click.exceptions.Exit(1)
+
+
+def _as_json(step: Step) -> dict[str, object]:
+    """A step in its JSON, whose keys are an interface."""
+    return {
+        "exercise": step.exercise,
+        "says": step.message,
+        "status": step.status,
+        "after_s": step.after_s,
+        "remedy": step.remedy,
+    }
 
 
 def _ops_folder() -> Path | None:
@@ -114,9 +125,9 @@ def _ops_folder() -> Path | None:
 
 def _show(console: Console, step: Step, context: CheckContext) -> None:
     colour = _COLOURS[step.status]
-    says = context.discreet(step.says)
+    message = context.discreet(step.message)
     console.print(f"{step.after_s:7.1f} s  [{colour}]{step.status:7}[/]  {step.exercise}: ", end="")
-    console.print(says, markup=False)
+    console.print(message, markup=False)
     if step.remedy:
         console.print(f"{'':20}fix: {step.remedy}", markup=False)
 

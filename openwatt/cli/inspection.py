@@ -103,8 +103,8 @@ def print_inspection(inspection: Inspection, console: Console) -> None:
         console.print(f"[yellow]{doubt.rule}[/yellow]", end=" ")
         console.print(f"{doubt.where}: {doubt.message}", markup=False, highlight=False)
     for doubt, signed in inspection.waived:
-        says = f"{doubt.rule} signed off by {signed.who} until {signed.until}: {signed.why}"
-        console.print(says, markup=False, highlight=False)
+        text = f"{doubt.rule} signed off by {signed.who} until {signed.until}: {signed.why}"
+        console.print(text, markup=False, highlight=False)
 
 
 def _table(title: str, tariffs: list[Tariff]) -> Table:

@@ -169,10 +169,10 @@ def _table_of_runs(runs: list[StoredRun]) -> Table:
         table.add_column(heading)
     for run in runs:
         item = RunDetail.of(run)
-        says = item.message or "; ".join(dict.fromkeys(doubt.rule for doubt in item.doubts))
+        reasons = item.message or "; ".join(dict.fromkeys(doubt.rule for doubt in item.doubts))
         decision = f"{item.decision.decision} by {item.decision.reviewer}" if item.decision else ""
         finished = f"{run.finished_at.astimezone(PARIS):%Y-%m-%d %H:%M}"
-        cells = (str(run.run_id), run.source, finished, run.outcome, says, decision)
+        cells = (str(run.run_id), run.source, finished, run.outcome, reasons, decision)
         table.add_row(*map(Text, cells))  # not markup: a document's own words may stand in it
     return table
 
@@ -204,9 +204,9 @@ def show(
     if run is None:
         raise Refused(f"there is no run {run_id}: `openwatt review --all` lists those there are")
     with _connected(context) as connection:
-        kept = document_of_run(connection, run_id)
+        document = document_of_run(connection, run_id)
         references = known_references(regulated_history(connection))
-    content = kept.content if kept else None
+    content = document.content if document else None
     if content is None and (png or target):
         raise Refused(f"the bytes of run {run_id}'s document are not kept")
     if target is not None and content is not None:
@@ -291,8 +291,8 @@ def _print_run(run: StoredRun, inspection: Inspection | None, beside: list[dict[
     console.print("read again today:", markup=False)
     print_inspection(inspection if not beside else replace(inspection, doubts=()), console)
     for quoted in beside:
-        says = f"{quoted['rule']} {quoted['where']}: {quoted['message']}"
-        console.print(says, markup=False, style="yellow")
+        text = f"{quoted['rule']} {quoted['where']}: {quoted['message']}"
+        console.print(text, markup=False, style="yellow")
         for line in quoted["words"]:
             page = f"page {line['page']}" if line["page"] else "row"
             console.print(f"  {page:>8} | {line['text']}", markup=False)

@@ -58,12 +58,12 @@ def keep_database(context: click.Context) -> None:
         )
     with held_database(settings):
         click.echo(f'the embedded PostgreSQL answers; look into it with psql "{locate_database(settings)()}"')
-        _tell_systemd("READY=1")
+        _notify_systemd("READY=1")
         while True:
             signal.pause()
 
 
-def _tell_systemd(state: str) -> None:
+def _notify_systemd(state: str) -> None:
     """Notifies systemd, for units of Type=notify. One that is not ours is no error: it may be inherited."""
     address = os.environ.get("NOTIFY_SOCKET")
     if address:

@@ -65,7 +65,7 @@ def status_of(error: OSError) -> int:
     """Prints an error of input or output in one line and returns the exit status."""
     if isinstance(error, BrokenPipeError):
         return status_without_reader()
-    _say(f"Error: {error.filename or 'the output'} cannot be used: {error.strerror or error}\n")
+    _write_to_stderr(f"Error: {error.filename or 'the output'} cannot be used: {error.strerror or error}\n")
     _discard_output()
     return OUTPUT_FAILED
 
@@ -76,7 +76,7 @@ def status_without_reader() -> int:
     return READER_GONE
 
 
-def _say(line: str) -> None:
+def _write_to_stderr(line: str) -> None:
     """Writes a line to standard error, if that can be."""
     try:
         sys.stderr.write(line)

@@ -40,8 +40,8 @@ def find_present(
         known = sorted({str(key[place]) for key in left})
         meant = _meant(wanted[place], known)
         if meant is None:
-            said = f"no contract {' '.join(wanted)} of {power_kva} kVA is known"
-            raise UnknownContractError(name, f"{said}: {_suggested(wanted[place], known, name)}")
+            message = f"no contract {' '.join(wanted)} of {power_kva} kVA is known"
+            raise UnknownContractError(name, f"{message}: {_suggested(wanted[place], known, name)}")
         left = [key for key in left if key[place] == meant]
     return left[0]
 

@@ -179,7 +179,7 @@ def check_watchdog(context: CheckContext) -> CheckVerdict:
     url = context.settings.alertmanager_url
     if url is None:
         return ok(f"{WATCHDOG} fires in Prometheus{besides}")
-    if poll(lambda: _arrived(context, url), context.patience_s) is None:
+    if poll(lambda: _arrived(context, url), context.timeout_s) is None:
         firing_s = _firing_for_s(context, rules[WATCHDOG])
         # What Prometheus sends before it has found Alertmanager is sent again after this time, and a little.
         flags = get_data(context, dict[str, str], "status/flags")

@@ -18,7 +18,7 @@ def check_settings(context: CheckContext) -> CheckVerdict:
     faults = list(_faults(context.settings))
     if faults:
         return CheckVerdict(
-            "failed", "; ".join(says for says, _ in faults), "; ".join(fix for _, fix in faults)
+            "failed", "; ".join(message for message, _ in faults), "; ".join(fix for _, fix in faults)
         )
     default = Settings()
     changed = sum(getattr(context.settings, f.name) != getattr(default, f.name) for f in setting_fields())

@@ -29,7 +29,7 @@ _LONGEST_WORD = 12
 
 @dataclass(kw_only=True)
 class CheckContext:
-    """The context of every check; `patience_s` is how long a sent record is searched for."""
+    """The context of every check; `timeout_s` is how long a sent record is searched for."""
 
     settings: Settings
     environ: Mapping[str, str]
@@ -39,7 +39,7 @@ class CheckContext:
     metrics_url: str | None = None
     ops: Path | None = None
     logrotate: Path = LOGROTATE
-    patience_s: float = 20.0
+    timeout_s: float = 20.0
     now: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
     _sent: str | None = field(default=None, init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)

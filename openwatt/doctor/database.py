@@ -43,8 +43,8 @@ def check_database(context: CheckContext) -> CheckVerdict:
             "the embedded PostgreSQL does not run", "start the service: it starts its PostgreSQL with it"
         ) from error
     except PoolerError as error:
-        says, _, remedy = str(error).partition(": ")
-        raise CheckFailedError(says, remedy) from error
+        message, _, remedy = str(error).partition(": ")
+        raise CheckFailedError(message, remedy) from error
     with context.database() as database:
         server = server_of(database)
         took = []
@@ -53,18 +53,18 @@ def check_database(context: CheckContext) -> CheckVerdict:
             server_of(database)
             took.append(time.monotonic() - began)
     median = statistics.median(took)
-    says = f"PostgreSQL {server.version.split()[0]}, answers in {median * 1000:.1f} ms"
+    message = f"PostgreSQL {server.version.split()[0]}, answers in {median * 1000:.1f} ms"
     if not pg_tools.supports(server.major):
         raise CheckFailedError(
-            f"{says}; it can be neither backed up nor restored",
+            f"{message}; it can be neither backed up nor restored",
             f"move to a PostgreSQL from {LEAST_POSTGRESQL} to {pg_tools.NEWEST_POSTGRESQL}, "
             "or to an OpenWatt that supports this one",
         )
     if median > SLOWEST_ANSWER_S:
         raise CheckFailedError(
-            says, "bring the database nearer to the service, or relieve its machine: see its load and disk"
+            message, "bring the database nearer to the service, or relieve its machine: see its load and disk"
         )
-    return ok(says)
+    return ok(message)
 
 
 def check_migrations(context: CheckContext) -> CheckVerdict:
@@ -73,8 +73,8 @@ def check_migrations(context: CheckContext) -> CheckVerdict:
         try:
             check_schema(read_schema(database))
         except SchemaError as error:
-            says, _, remedy = str(error).partition(": ")
-            raise CheckFailedError(says, remedy) from error
+            message, _, remedy = str(error).partition(": ")
+            raise CheckFailedError(message, remedy) from error
     return ok(f"schema {newest_schema()}, which is this code's")
 
 

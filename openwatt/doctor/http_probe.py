@@ -26,9 +26,9 @@ _LONGEST_REASON = 200
 class ProbeError(CheckFailedError):
     """Raised when a server gives no usable response; `status` is set where it gave one at all."""
 
-    def __init__(self, says: str, status: int | None = None) -> None:
+    def __init__(self, message: str, status: int | None = None) -> None:
         self.status = status
-        super().__init__(says)
+        super().__init__(message)
 
 
 def socket_url(path: str) -> str:
@@ -45,9 +45,9 @@ def safe_url(url: str) -> str:
     return f"unix:{unquote(base.removeprefix(_SOCKET))}" if base.startswith(_SOCKET) else base
 
 
-def poll(probe: Callable[[], T | None], patience_s: float, every_s: float = _POLL_S) -> T | None:
-    """Calls a probe until it returns something; None when it does not within `patience_s`."""
-    deadline = time.monotonic() + patience_s
+def poll(probe: Callable[[], T | None], timeout_s: float, every_s: float = _POLL_S) -> T | None:
+    """Calls a probe until it returns something; None when it does not within `timeout_s`."""
+    deadline = time.monotonic() + timeout_s
     while (found := probe()) is None and time.monotonic() + every_s < deadline:
         time.sleep(every_s)
     return found
@@ -165,8 +165,8 @@ def decode_as(value: object, shape: type[T], where: str) -> T:
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as error:
-        says = f"{where} answers as another program would: {str(error)[0].lower()}{str(error)[1:]}"
-        raise ProbeError(says, 200) from None
+        message = f"{where} answers as another program would: {str(error)[0].lower()}{str(error)[1:]}"
+        raise ProbeError(message, 200) from None
 
 
 def _describe(error: httpx.HTTPError) -> str:
@@ -174,13 +174,13 @@ def _describe(error: httpx.HTTPError) -> str:
         return f"cannot be reached within {CONNECT_S:g} s"
     if isinstance(error, httpx.TimeoutException):
         return f"does not answer within {RESPONSE_S:g} s"
-    said = str(error)
-    if "CERTIFICATE_VERIFY_FAILED" in said:
-        why = said.partition("verify failed: ")[2].partition(" (_ssl")[0] or "it cannot be verified"
+    detail = str(error)
+    if "CERTIFICATE_VERIFY_FAILED" in detail:
+        why = detail.partition("verify failed: ")[2].partition(" (_ssl")[0] or "it cannot be verified"
         return f"has a certificate that is not trusted: {why}"
     if isinstance(error, httpx.ConnectError):
-        return "refuses connections" if "refused" in said else f"cannot be reached: {said}"
-    return f"breaks off: {said or type(error).__name__}"
+        return "refuses connections" if "refused" in detail else f"cannot be reached: {detail}"
+    return f"breaks off: {detail or type(error).__name__}"
 
 
 def _reason(answer: httpx.Response) -> str:
@@ -188,10 +188,10 @@ def _reason(answer: httpx.Response) -> str:
     if answer.status_code in {401, 403}:
         return " (the name, password or token is missing or wrong)"
     try:
-        said = answer.json()
+        body = answer.json()
     except ValueError:
         return ""
     for key in ("error", "message", "detail"):
-        if isinstance(said, dict) and isinstance(said.get(key), str):
-            return f": {said[key][:_LONGEST_REASON]}"
+        if isinstance(body, dict) and isinstance(body.get(key), str):
+            return f": {body[key][:_LONGEST_REASON]}"
     return ""

@@ -84,8 +84,8 @@ def records_in_cloudwatch(group: str, request_id: str, since_s: float) -> Record
         "--filter-pattern", f'{{ $.request_id = "{request_id}" }}', "--start-time", str(int(since_s * 1000)),
     )  # fmt: skip
     if done.returncode:
-        said = " ".join((done.stderr or done.stdout).split())
-        raise CheckFailedError(f"`aws logs filter-log-events` fails: {said[-200:]}")
+        output = " ".join((done.stderr or done.stdout).split())
+        raise CheckFailedError(f"`aws logs filter-log-events` fails: {output[-200:]}")
     try:
         output = json.loads(done.stdout or "{}")
     except ValueError:
@@ -116,7 +116,7 @@ def _wait_for_record(
         seen[:] = search()
         return next((record for record in seen if record.get("event") == "request"), None)
 
-    return poll(canonical, context.patience_s, every_s) or next(iter(seen), None)
+    return poll(canonical, context.timeout_s, every_s) or next(iter(seen), None)
 
 
 def check_log_file(context: CheckContext) -> CheckVerdict:
@@ -142,7 +142,7 @@ def check_elasticsearch(context: CheckContext) -> CheckVerdict:
     if record is None:
         raise CheckFailedError(
             f"the record of {SENT_REQUEST} has not come into {INDICES} of {safe_url(url)} "
-            f"within {context.patience_s:g} s",
+            f"within {context.timeout_s:g} s",
         )
     return _found(record, safe_url(url))
 
@@ -158,7 +158,7 @@ def check_cloudwatch(context: CheckContext) -> CheckVerdict:
     record = _wait_for_record(context, lambda: records_in_cloudwatch(group, request_id, since_s), every_s=1.0)
     if record is None:
         raise CheckFailedError(
-            f"the record of {SENT_REQUEST} has not come into {group} within {context.patience_s:g} s"
+            f"the record of {SENT_REQUEST} has not come into {group} within {context.timeout_s:g} s"
         )
     return _found(record, group)
 
@@ -221,9 +221,9 @@ def check_rotation(context: CheckContext) -> CheckVerdict:
     if not context.logrotate.exists():
         return _unrotated(context, log, f"{context.logrotate} is not there", remedy)
     done = run("logrotate", "-d", "--state", "/dev/null", str(context.logrotate))
-    said = done.stdout + done.stderr
-    faults = [line for line in said.splitlines() if line.startswith("error:")]
-    if not any(_covers(pattern, log) for pattern in _patterns(said)):
+    output = done.stdout + done.stderr
+    faults = [line for line in output.splitlines() if line.startswith("error:")]
+    if not any(_covers(pattern, log) for pattern in _patterns(output)):
         return _unrotated(context, log, f"no rule of {context.logrotate} covers {log}", remedy)
     if faults:
         raise CheckFailedError(
@@ -232,9 +232,9 @@ def check_rotation(context: CheckContext) -> CheckVerdict:
     return ok(f"{log} is covered by {context.logrotate}, which logrotate accepts")
 
 
-def _patterns(said: str) -> Iterator[str]:
+def _patterns(output: str) -> Iterator[str]:
     """Yields the file patterns that logrotate reports to rotate."""
-    for names in _ROTATED.findall(said):
+    for names in _ROTATED.findall(output):
         try:
             yield from shlex.split(names)
         except ValueError:  # a quotation mark without its second: logrotate tells of it

@@ -108,10 +108,10 @@ def check_backup(context: CheckContext) -> CheckVerdict:
         raise CheckFailedError(f"there is no backup in {folder}")
     age = context.now() - backup.taken_at
     hours = age.total_seconds() / 3600
-    says = f"{backup.path.name}, {hours:.0f} h old, {backup.size_bytes / 1e6:.1f} MB"
+    message = f"{backup.path.name}, {hours:.0f} h old, {backup.size_bytes / 1e6:.1f} MB"
     if age > OLDEST_BACKUP or not backup.size_bytes:
-        raise CheckFailedError(says)
-    return ok(says)
+        raise CheckFailedError(message)
+    return ok(message)
 
 
 def check_disk(context: CheckContext) -> CheckVerdict:

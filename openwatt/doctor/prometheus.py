@@ -267,15 +267,15 @@ def check_baseline(context: CheckContext) -> CheckVerdict:
         for q in (0.5, 0.99)
     ]
     errors = _number(context, f'sum(rate(http_requests_total{{{job},status=~"5.."}}[1h]))') / rate
-    says = (
+    message = (
         f"within 1 h: {rate:.3g} requests/s, P50 {quantiles[0] * 1000:.0f} ms, "
         f"P99 {quantiles[1] * 1000:.0f} ms, errors {errors:.2%}"
     )
     if quantiles[1] >= P99_OBJECTIVE_S or errors >= ERRORS_OBJECTIVE:
         raise CheckFailedError(
-            f"{says}; the objectives are P99 < {P99_OBJECTIVE_S:g} s, errors < {ERRORS_OBJECTIVE:.0%}"
+            f"{message}; the objectives are P99 < {P99_OBJECTIVE_S:g} s, errors < {ERRORS_OBJECTIVE:.0%}"
         )
-    return ok(says)
+    return ok(message)
 
 
 def _number(context: CheckContext, expression: str) -> float:

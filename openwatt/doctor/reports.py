@@ -84,8 +84,8 @@ class Dsn:
         try:
             address = parse_dsn(text)
         except AddressError as error:
-            says, _, remedy = str(error).partition("; ")
-            raise CheckFailedError(f"OPENWATT_SENTRY_DSN is no DSN: it {says}", remedy) from None
+            message, _, remedy = str(error).partition("; ")
+            raise CheckFailedError(f"OPENWATT_SENTRY_DSN is no DSN: it {message}", remedy) from None
         base, _, project = address.base.rpartition("/")
         return cls(base, str(address.user), project)
 
@@ -226,11 +226,11 @@ def check_sentry(context: CheckContext) -> CheckVerdict:
         )
     url = settings.sentry_url
     api = ReportApi(context.http, url, settings.sentry_token, dsn)
-    event = poll(lambda: api.find_event(event_id), context.patience_s, every_s=0.5)
+    event = poll(lambda: api.find_event(event_id), context.timeout_s, every_s=0.5)
     if event is None:
         raise CheckFailedError(
             f"{safe_url(dsn.base)} took an event, "
-            f"{safe_url(url)} does not show it within {context.patience_s:g} s",
+            f"{safe_url(url)} does not show it within {context.timeout_s:g} s",
             "let the server's workers run (Bugsink: bugsink-runsnappea), "
             "and let OPENWATT_SENTRY_URL name the server of the DSN",
         )

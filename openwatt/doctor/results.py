@@ -16,7 +16,7 @@ class CheckVerdict:
     """The verdict of a check; that of a failed one has a remedy."""
 
     status: CheckStatus
-    says: str
+    message: str
     remedy: str = ""
 
 
@@ -26,7 +26,7 @@ class CheckResult:
 
     item: str
     status: CheckStatus
-    says: str
+    message: str
     remedy: str
     seconds: float
 
@@ -34,18 +34,18 @@ class CheckResult:
 class CheckFailedError(OpenWattError):
     """Raised by a check that fails; without a `remedy` that of the item counts."""
 
-    def __init__(self, says: str, remedy: str = "") -> None:
+    def __init__(self, message: str, remedy: str = "") -> None:
         self.remedy = remedy
-        super().__init__(says)
+        super().__init__(message)
 
 
 class CheckSkippedError(OpenWattError):
     """Raised by a check that does not apply here; the message is the reason."""
 
 
-def ok(says: str) -> CheckVerdict:
-    """The verdict of a check that passed; `says` is what was seen."""
-    return CheckVerdict("ok", says)
+def ok(message: str) -> CheckVerdict:
+    """The verdict of a check that passed; `message` is what was seen."""
+    return CheckVerdict("ok", message)
 
 
 def required(value: T | None, variable: str) -> T:

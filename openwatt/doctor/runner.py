@@ -79,8 +79,8 @@ def _skipped_result(item: Item, needed: Sequence[CheckResult]) -> CheckResult | 
     """The result of an item that is skipped because one that it needs is not ok."""
     for other in needed:
         if other.status != "ok":
-            says = f"because {other.item} failed" if other.status == "failed" else other.says
-            return CheckResult(item.name, "skipped", says, "", 0.0)
+            message = f"because {other.item} failed" if other.status == "failed" else other.message
+            return CheckResult(item.name, "skipped", message, "", 0.0)
     return None
 
 
@@ -93,17 +93,17 @@ def _run_in_time(context: CheckContext, item: Item) -> CheckResult:
         daemon=True,
     ).start()
     try:
-        verdict = future.result(item.deadline_s + context.patience_s)
+        verdict = future.result(item.deadline_s + context.timeout_s)
     except TimeoutError:
         verdict = CheckVerdict(
-            "failed", f"the check was not done within {item.deadline_s + context.patience_s:g} s"
+            "failed", f"the check was not done within {item.deadline_s + context.timeout_s:g} s"
         )
     # That of the item is the same for everybody: there is no secret in it, whatever word a password is.
     remedy = (context.without_secrets(verdict.remedy) or item.remedy) if verdict.status == "failed" else ""
     return CheckResult(
         item.name,
         verdict.status,
-        context.discreet(verdict.says),
+        context.discreet(verdict.message),
         remedy,
         round(time.monotonic() - began, 3),
     )

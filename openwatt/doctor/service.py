@@ -109,10 +109,10 @@ def check_tls(context: CheckContext) -> CheckVerdict:
         ) from error
     ends_at = dt.datetime.fromtimestamp(ends, dt.UTC)
     days = (ends_at - context.now()).days
-    says = f"the certificate ends on {ends_at.date()}, in {quantity(days, 'day')}"
+    message = f"the certificate ends on {ends_at.date()}, in {quantity(days, 'day')}"
     if days < LEAST_CERTIFICATE_DAYS:
-        raise CheckFailedError(says)
-    return ok(says)
+        raise CheckFailedError(message)
+    return ok(message)
 
 
 Scrape = dict[str, list[Sample]]

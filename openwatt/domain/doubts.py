@@ -104,13 +104,13 @@ def _grid(line: Line) -> tuple[str, str, dt.date | None]:
     return line.offer, line.option, line.applies_from.day if line.applies_from else None
 
 
-def doubt_of(rule: str, lines: Iterable[Line], says: str, where: str = "") -> Doubt:
+def doubt_of(rule: str, lines: Iterable[Line], message: str, where: str = "") -> Doubt:
     """One doubt for all the rows of an option that share it."""
     rows = list(lines)
     kva = list(dict.fromkeys(str(line.power_kva) for line in rows))
     powers = ", ".join(kva[:6]) + (" …" if len(kva) > 6 else "")
     place = f"{rows[0].offer} {rows[0].option} {powers} kVA"
-    return Doubt(rule=rule, message=says, where=f"{place}: {where}" if where else place)
+    return Doubt(rule=rule, message=message, where=f"{place}: {where}" if where else place)
 
 
 def _missing_options(reading: Reading, expected: Expected) -> Iterator[Doubt]:
@@ -153,11 +153,11 @@ def _missing_powers(lines: Sequence[Line], powers: Sequence[int] | None) -> Iter
     ladder = _ladder(read)
     missing = [power for power in ladder if power not in read]
     if missing:
-        says = f"{', '.join(map(str, missing))} kVA is missing between {read[0]} and {read[-1]} kVA"
-        yield doubt_of("powers-missing", lines, says)
+        message = f"{', '.join(map(str, missing))} kVA is missing between {read[0]} and {read[-1]} kVA"
+        yield doubt_of("powers-missing", lines, message)
     elif read and (read[-1] != 36 or read[0] > 9):
-        says = f"the grid begins at {read[0]} and ends at {read[-1]} kVA; grids end at 36"
-        yield doubt_of("powers-missing", lines, says)
+        message = f"the grid begins at {read[0]} and ends at {read[-1]} kVA; grids end at 36"
+        yield doubt_of("powers-missing", lines, message)
 
 
 def _ladder(read: Sequence[int]) -> list[int]:
@@ -174,8 +174,10 @@ def _dates(lines: Sequence[Line], expected: Expected, references: References) ->
     del expected, references
     undated = [line for line in lines if line.applies_from is None]
     if undated:
-        says = "the day from which the prices apply was not found: say in the source which words it follows"
-        yield doubt_of("date-missing", undated, says)
+        message = (
+            "the day from which the prices apply was not found: say in the source which words it follows"
+        )
+        yield doubt_of("date-missing", undated, message)
 
 
 def _completeness(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
@@ -205,11 +207,11 @@ def _ranges(lines: Sequence[Line], expected: Expected, references: References) -
             if meaning == SUBSCRIPTION:
                 month = figure.amount / 12
                 if not MIN_MONTH * slack <= month <= MAX_MONTH:
-                    says = f"a subscription of {month:.2f} EUR a month {tax} is not between 5 and 110"
-                    yield doubt_of("subscription-range", [line], says, figure.where)
+                    message = f"a subscription of {month:.2f} EUR a month {tax} is not between 5 and 110"
+                    yield doubt_of("subscription-range", [line], message, figure.where)
             elif not MIN_PRICE * slack <= figure.amount <= MAX_PRICE:
-                says = f"{meaning} at {figure.amount} EUR a kWh {tax} is not between 0.04 and 0.95"
-                yield doubt_of("price-range", [line], says, figure.where)
+                message = f"{meaning} at {figure.amount} EUR a kWh {tax} is not between 0.04 and 0.95"
+                yield doubt_of("price-range", [line], message, figure.where)
 
 
 #: Registers that cost more than others, per option: (dearer, cheaper).
@@ -245,19 +247,19 @@ def _orders(lines: Sequence[Line], expected: Expected, references: References) -
             ]
             if wrong:
                 high, low = wrong[0].figures[dearer, tax], wrong[0].figures[cheaper, tax]
-                says = f"{dearer} {tax} at {high.amount} is not above {cheaper} at {low.amount}"
-                yield doubt_of("registers-order", wrong, says, high.where)
+                message = f"{dearer} {tax} at {high.amount} is not above {cheaper} at {low.amount}"
+                yield doubt_of("registers-order", wrong, message, high.where)
         rows = [
             (line, line.figures[SUBSCRIPTION, tax]) for line in lines if (SUBSCRIPTION, tax) in line.figures
         ]
         for (_, before), (line, after) in pairwise(rows):
             # A range of powers printed in one row has one amount for all of them.
             if after.amount <= before.amount and after is not before:
-                says = (
+                message = (
                     f"the subscription {tax} falls from {before.printed} to {after.printed} "
                     f"while the power rises to {line.power_kva} kVA"
                 )
-                yield doubt_of("subscription-order", [line], says, after.where)
+                yield doubt_of("subscription-order", [line], message, after.where)
 
 
 def _jumps(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
@@ -276,20 +278,20 @@ def _jumps(lines: Sequence[Line], expected: Expected, references: References) ->
             for amount, run in runs:
                 if amount in seen:
                     line, figure = run[0]
-                    says = f"{register} {tax} leaves {amount} and comes back to it at {line.power_kva} kVA"
-                    yield doubt_of("price-jump", [line], says, figure.where)
+                    message = f"{register} {tax} leaves {amount} and comes back to it at {line.power_kva} kVA"
+                    yield doubt_of("price-jump", [line], message, figure.where)
                 seen.add(amount)
             # A whole column of one price but for its first or last row is a wrong digit in that row.
             if len(runs) == 2 and len(rows) >= 5 and 1 in (len(runs[0][1]), len(runs[1][1])):
                 line, figure = min(runs, key=lambda run: len(run[1]))[1][0]
-                says = f"{register} {tax} is {figure.amount} at {line.power_kva} kVA alone"
-                yield doubt_of("price-jump", [line], says, figure.where)
+                message = f"{register} {tax} is {figure.amount} at {line.power_kva} kVA alone"
+                yield doubt_of("price-jump", [line], message, figure.where)
             rising = [(b[1][0], b[0] > a[0]) for a, b in pairwise(runs)]
             turns = [b[0] for a, b in pairwise(rising) if a[1] != b[1]]
             if turns:
                 line, figure = turns[0]
-                says = f"{register} {tax} rises and falls with the power, about {line.power_kva} kVA"
-                yield doubt_of("price-jump", [line], says, figure.where)
+                message = f"{register} {tax} rises and falls with the power, about {line.power_kva} kVA"
+                yield doubt_of("price-jump", [line], message, figure.where)
 
 
 def _gross_below_discounted(lines: Sequence[Line], expected: Expected) -> Iterator[Doubt]:
@@ -307,26 +309,26 @@ def _gross_below_discounted(lines: Sequence[Line], expected: Expected) -> Iterat
             )
         ]
         if wrong:
-            says = f"the prices of {discounted} are not below those of {gross}"
-            yield doubt_of("gross-below-discounted", wrong, says)
+            message = f"the prices of {discounted} are not below those of {gross}"
+            yield doubt_of("gross-below-discounted", wrong, message)
 
 
 def _tax_sides(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
     dated = [line for line in lines if line.applies_from is not None]
-    for rule, found, says, where in tax_identity.disagreements(
+    for rule, found, message, where in tax_identity.disagreements(
         dated, references.duties, ht_rounded=expected.ht_rounded
     ):
-        yield doubt_of(rule, found, says, where)
+        yield doubt_of(rule, found, message, where)
 
 
 def _likeness(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
     dated = [line for line in lines if line.applies_from is not None]
     if not dated:
         return
-    for rule, found, says, where in likeness.differences(
+    for rule, found, message, where in likeness.differences(
         dated, references.regulated, regulated=expected.regulated, discounted=expected.discounted
     ):
-        yield doubt_of(rule, found, says, where)
+        yield doubt_of(rule, found, message, where)
 
 
 _CHECKS: tuple[Check, ...] = (

@@ -116,11 +116,11 @@ def _unequal(lines: Sequence[Line], tariffs: RegulatedTariffs, day: dt.date) -> 
                 unknown.append(line)
                 break
             if known != figure.amount:
-                says = f"{meaning} {tax} is {figure.amount}, the regulated tariff of {day} says {known}"
-                yield "regulated-unlike", [line], says, figure.where
+                message = f"{meaning} {tax} is {figure.amount}, the regulated tariff of {day} says {known}"
+                yield "regulated-unlike", [line], message, figure.where
     if unknown:
-        says = f"the catalogue has no regulated tariff that begins on {day}: compare by eye, then add it"
-        yield "regulated-unknown", unknown, says, ""
+        message = f"the catalogue has no regulated tariff that begins on {day}: compare by eye, then add it"
+        yield "regulated-unknown", unknown, message, ""
 
 
 @dataclass(frozen=True)
@@ -145,8 +145,8 @@ def _far(lines: Sequence[Line], tariffs: RegulatedTariffs, day: dt.date, side: T
     wrong: dict[str, list[tuple[Line, str, Figure]]] = {}
     for line in lines:
         row = _compared(line, tariffs, day, side, known)
-        for rule, says, figure in _unlike(row, side, each_price=same) if row else ():
-            wrong.setdefault(rule, []).append((line, says, figure))
+        for rule, message, figure in _unlike(row, side, each_price=same) if row else ():
+            wrong.setdefault(rule, []).append((line, message, figure))
     for rule, found in wrong.items():
         yield rule, [line for line, _, _ in found], found[0][1], found[0][2].where
 
@@ -170,8 +170,8 @@ def _compared(line: Line, tariffs: RegulatedTariffs, day: dt.date, side: Tax, kn
 def _unlike(row: _Compared, side: Tax, *, each_price: bool) -> Iterator[tuple[str, str, Figure]]:
     own, base = row.subscription.amount, row.regulated_subscription
     if not _within(own / base, SUBSCRIPTION_RATIO):
-        says = f"a subscription of {own / 12:.2f} EUR a month {side} beside {base / 12:.2f} regulated"
-        yield "subscription-unlike", says, row.subscription
+        message = f"a subscription of {own / 12:.2f} EUR a month {side} beside {base / 12:.2f} regulated"
+        yield "subscription-unlike", message, row.subscription
     shares = (
         _weights([name for name, _, _ in row.prices])
         if each_price
@@ -181,14 +181,14 @@ def _unlike(row: _Compared, side: Tax, *, each_price: bool) -> Iterator[tuple[st
     bill, regulated_bill = own, base
     for name, figure, reference in row.prices:
         if each_price and not _within(figure.amount / reference, PRICE_RATIO):
-            says = f"{name} at {figure.amount} EUR a kWh {side} beside {reference} regulated"
-            yield "price-unlike", says, figure
+            message = f"{name} at {figure.amount} EUR a kWh {side} beside {reference} regulated"
+            yield "price-unlike", message, figure
         share = kwh * shares[name] / sum(shares.values())
         bill += figure.amount * share
         regulated_bill += reference * share
     if not _within(bill / regulated_bill, BILL_RATIO):
-        says = f"a yearly bill of {bill:.0f} EUR beside {regulated_bill:.0f} at the regulated tariff"
-        yield "bill-unlike", says, row.subscription
+        message = f"a yearly bill of {bill:.0f} EUR beside {regulated_bill:.0f} at the regulated tariff"
+        yield "bill-unlike", message, row.subscription
 
 
 def _weights(registers: Sequence[str]) -> dict[str, int]:
@@ -219,8 +219,10 @@ def _decoys(
             if known is None:
                 continue
             if abs(known - figure.amount) > max(figure.step, Decimal("0.0001")):
-                says = f"the regulated {meaning} {tax} is {known} on {day}, its column says {figure.amount}"
-                unlike.append((line, says, figure))
+                message = (
+                    f"the regulated {meaning} {tax} is {known} on {day}, its column says {figure.amount}"
+                )
+                unlike.append((line, message, figure))
     if unlike:
         yield "decoy-unlike", [line for line, _, _ in unlike], unlike[0][1], unlike[0][2].where
     if discounted:
@@ -262,8 +264,8 @@ def _uneven(lines: Sequence[Line], tariffs: RegulatedTariffs, day: dt.date) -> I
             following is not None and min(abs(off[i]), abs(following)) > _STEP_OFF and off[i] * following < 0
         )
         if alone or turned:
-            says = (
+            message = (
                 f"the subscription's step to {line.power_kva} kVA is {step:.2f} of the regulated one, "
                 f"the others are {usual:.2f}"
             )
-            yield "subscription-uneven", [line], says, figure.where
+            yield "subscription-uneven", [line], message, figure.where

@@ -215,21 +215,25 @@ def build_curve(readings: Readings, now: dt.datetime) -> LoadCurve:
             f"every row lies in the future: the first is of {instant_of(int(starts[0])):%Y-%m-%d}"
         )
     milli, present = readings.milli[rows], readings.present[rows]
-    _tell(findings, "blank", ~present, starts, "rows without a value are missing, not 0")
+    _add_finding(findings, "blank", ~present, starts, "rows without a value are missing, not 0")
     negative = present & (milli < 0)
-    _tell(findings, "negative", negative, starts, "rows with a negative value are left out")
+    _add_finding(findings, "negative", negative, starts, "rows with a negative value are left out")
     late = (starts + steps) * 60 > now.timestamp()
-    _tell(findings, "stray", late, starts, "rows in the future are left out")
+    _add_finding(findings, "stray", late, starts, "rows in the future are left out")
     keep = present & ~negative & ~late
     if not keep.any():
         raise LoadCurveError("no row holds a value that can be used")
     overlaps = _overlaps(starts, steps, keep)
-    _tell(findings, "overlap", overlaps, starts, "rows that begin before the one before ends are left out")
+    _add_finding(
+        findings, "overlap", overlaps, starts, "rows that begin before the one before ends are left out"
+    )
     keep &= ~overlaps
     starts, steps, milli = starts[keep], steps[keep], milli[keep]
     scaled = milli * (PER_WH if readings.is_energy else steps)
     energies = (scaled + 500) // 1000
-    _tell(findings, "rounded", scaled % 1000 != 0, starts, "energies finer than 1 W × minute are rounded")
+    _add_finding(
+        findings, "rounded", scaled % 1000 != 0, starts, "energies finer than 1 W × minute are rounded"
+    )
     findings += _gaps_and_steps(starts, steps)
     return LoadCurve(starts, steps, energies, tuple(findings))
 
@@ -241,7 +245,7 @@ def _ordered(readings: Readings, findings: list[Finding]) -> tuple[Minutes, Minu
         back = np.concatenate([[False], differences < 0])
         if (differences > 0).sum() < (differences < 0).sum():
             back = np.concatenate([[False], differences > 0])
-        _tell(findings, "disorder", back, readings.stamps_min, "rows out of order are sorted")
+        _add_finding(findings, "disorder", back, readings.stamps_min, "rows out of order are sorted")
     order = np.argsort(readings.stamps_min, kind="stable")
     # Of rows with one stamp, the first that holds a value is kept.
     order = order[np.lexsort((order, ~readings.present[order], readings.stamps_min[order]))]
@@ -253,7 +257,7 @@ def _ordered(readings: Readings, findings: list[Finding]) -> tuple[Minutes, Minu
         message = "rows whose stamp came before are left out"
         if other.any():
             message += f"; {int(other.sum())} of them held another value"
-        _tell(findings, "duplicate", again, stamps, message)
+        _add_finding(findings, "duplicate", again, stamps, message)
     return stamps[~again], order[~again]
 
 
@@ -289,11 +293,11 @@ def _filled(steps: Minutes) -> Minutes:
 
 def _overlaps(starts: Minutes, steps: Minutes, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     overlaps = np.zeros(len(starts), dtype=np.bool_)
-    kept = np.flatnonzero(keep)
-    if not (starts[kept][1:] < (starts + steps)[kept][:-1]).any():
+    rows = np.flatnonzero(keep)
+    if not (starts[rows][1:] < (starts + steps)[rows][:-1]).any():
         return overlaps
     end = starts[0] - 1440
-    for row in kept:
+    for row in rows:
         if starts[row] < end:
             overlaps[row] = True
         else:
@@ -324,7 +328,7 @@ def _gaps_and_steps(starts: Minutes, steps: Minutes) -> Iterator[Finding]:
         )
 
 
-def _tell(
+def _add_finding(
     findings: list[Finding], kind: FindingKind, rows: npt.NDArray[np.bool_], at_min: Minutes, message: str
 ) -> None:
     if rows.any():

@@ -66,11 +66,11 @@ def _prices(lines: Sequence[Line], duties: Duties, *, ht_rounded: bool) -> Itera
                 expected = expected or due
         if wrong:
             ht, ttc = wrong[0].figures[register, "HT"], wrong[0].figures[register, "TTC"]
-            says = (
+            message = (
                 f"{register}: {ht.amount} HT with the accise and TVA of {wrong[0].first_day} is "
                 f"{expected.normalize():f} TTC, the sheet says {ttc.amount}"
             )
-            yield "price-taxes", wrong, says, ttc.where
+            yield "price-taxes", wrong, message, ttc.where
 
 
 def _parts(figure: Figure) -> int:
@@ -119,27 +119,27 @@ def _subscriptions(lines: Sequence[Line], duties: Duties) -> Iterator[Disagreeme
 def _off_the_formulas(rows: Sequence[_Row], duties: Duties) -> Iterator[Disagreement]:
     """Rows that their neighbours' formula does not explain, or that alone need more than half a cent."""
     wrong: list[tuple[_Row, str]] = []
-    kept: list[tuple[_Row, str]] = []
+    fitting: list[tuple[_Row, str]] = []
     for _, group in groupby(rows, key=lambda row: sum(row.line.power_kva >= limit for limit in _LIMITS_KVA)):
         segment = list(group)
         formula = _formula_of(segment, rows)
         for row in segment:
-            (kept if row.fits(formula) else wrong).append((row, formula))
-    exact = sorted(row.errors[formula] for row, formula in kept)
-    if len(kept) >= 4 and exact[-2] <= _EXACT < exact[-1] - _HALF / 4:
-        wrong += [(row, formula) for row, formula in kept if row.errors[formula] == exact[-1]]
+            (fitting if row.fits(formula) else wrong).append((row, formula))
+    exact = sorted(row.errors[formula] for row, formula in fitting)
+    if len(fitting) >= 4 and exact[-2] <= _EXACT < exact[-1] - _HALF / 4:
+        wrong += [(row, formula) for row, formula in fitting if row.errors[formula] == exact[-1]]
     if wrong:
         row, formula = wrong[0]
         day = row.line.first_day
         ht, ttc = row.line.figures[SUBSCRIPTION, "HT"], row.line.figures[SUBSCRIPTION, "TTC"]
         # Every row is named: whoever signs this off signs for these figures and no others.
         shares = [(row.line.power_kva, _share(row.line, formula, duties)) for row, formula in wrong]
-        says = (
+        message = (
             f"{ht.printed} HT and {ttc.printed} TTC leave a CTA of {shares[0][1]:.2f} % of the network's "
             f"fixed part ({formula}), it is {duties.rate('cta', day)} % on {day}; by kVA: "
             + ", ".join(f"{power} {share:.2f} %" for power, share in shares)
         )
-        yield "subscription-taxes", [row.line for row, _ in wrong], says, ttc.where
+        yield "subscription-taxes", [row.line for row, _ in wrong], message, ttc.where
 
 
 def _share(line: Line, formula: str, duties: Duties) -> Decimal:
@@ -194,8 +194,8 @@ def _uneven(rows: Sequence[tuple[Line, Decimal]], duties: Duties) -> Iterator[Di
     if wrong or not Decimal(7) <= slope <= Decimal(20):
         found = wrong or [line for line, _ in rows]
         ttc = found[0].figures[SUBSCRIPTION, "TTC"]
-        says = (
+        message = (
             "what HT and TTC leave for the CTA does not rise evenly with the power "
             f"(the network's amounts are not known for {found[0].first_day})"
         )
-        yield "subscription-taxes", found, says, ttc.where
+        yield "subscription-taxes", found, message, ttc.where

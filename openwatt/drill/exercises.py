@@ -130,12 +130,14 @@ def clients(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
             began = time.monotonic()
             context.http.request(context.url, "/health")
             worst_s = max(worst_s, time.monotonic() - began)
-        says = f"{CLIENTS} clients hold half a request each; /health answers within {worst_s * 1000:.0f} ms"
+        message = (
+            f"{CLIENTS} clients hold half a request each; /health answers within {worst_s * 1000:.0f} ms"
+        )
         if worst_s > _PROBE_S:
             raise StepFailedError(
-                run.failed(says, "see ServiceSaturated in ops/runbook.md: the machine is busy")
+                run.failed(message, "see ServiceSaturated in ops/runbook.md: the machine is busy")
             )
-        yield run.passed(says)
+        yield run.passed(message)
     yield from follow(run, alert, slow_clients(context.url, injector.until))
 
 

@@ -18,7 +18,7 @@ class Step:
     """One step of an exercise; `after_s` counts from the fault (or from its end, for what ends with it)."""
 
     exercise: str
-    says: str
+    message: str
     status: Literal["ok", "failed", "skipped"]
     after_s: float
     remedy: str = ""
@@ -29,7 +29,7 @@ class StepFailedError(Exception):
 
     def __init__(self, step: Step) -> None:
         self.step = step
-        super().__init__(step.says)
+        super().__init__(step.message)
 
 
 @dataclass
@@ -46,17 +46,17 @@ class DrillRun:
         """Seconds until the drill's end."""
         return self.until - time.time()
 
-    def passed(self, says: str) -> Step:
+    def passed(self, message: str) -> Step:
         """Makes a step that came."""
-        return Step(self.exercise, says, "ok", time.monotonic() - self.began)
+        return Step(self.exercise, message, "ok", time.monotonic() - self.began)
 
-    def skipped(self, says: str) -> Step:
+    def skipped(self, message: str) -> Step:
         """Makes a step that cannot be observed here, with the reason."""
-        return Step(self.exercise, says, "skipped", time.monotonic() - self.began)
+        return Step(self.exercise, message, "skipped", time.monotonic() - self.began)
 
-    def failed(self, says: str, remedy: str) -> Step:
+    def failed(self, message: str, remedy: str) -> Step:
         """Makes a step that did not come, with what fixes that."""
-        return Step(self.exercise, says, "failed", time.monotonic() - self.began, remedy)
+        return Step(self.exercise, message, "failed", time.monotonic() - self.began, remedy)
 
     def again(self) -> None:
         """Restarts the clock: the fault begins or is over."""

@@ -42,7 +42,7 @@ def trace(run: DrillRun, request_id: str, *, reported: bool) -> Iterator[Step]:
                 partial(_canonical, look),
                 f"the log record in {where}",
                 "`openwatt doctor` says where the way of the logs breaks",
-                seconds=run.context.patience_s,
+                seconds=run.context.timeout_s,
             )
             yield run.passed(
                 f"its log record is in {where}: {record.get('event')}, status {record.get('status')}, "
@@ -75,7 +75,7 @@ def _report(run: DrillRun, request_id: str) -> Step:
             lambda: api.find_report(request_id),
             f"the error report in {safe_url(api.url)}",
             "give the service the same OPENWATT_SENTRY_DSN; `openwatt doctor` tries the way of reports",
-            seconds=run.context.patience_s,
+            seconds=run.context.timeout_s,
         )
     except StepFailedError as missed:
         return missed.step

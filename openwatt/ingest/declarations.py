@@ -146,9 +146,9 @@ class _Keys:
             self.fault(None, f"is {mapping!r}; write `key: value` lines")
         self.known: set[str] = set()
 
-    def fault(self, key: str | None, says: str) -> None:
+    def fault(self, key: str | None, message: str) -> None:
         """Collects a fault of a key (or of the whole mapping)."""
-        self.faults.append(f"{self.where}: {key} {says}" if key else f"{self.where}: {says}")
+        self.faults.append(f"{self.where}: {key} {message}" if key else f"{self.where}: {message}")
 
     def take(self, key: str, read: Callable[[Any], T], remedy: str, default: T | None = None) -> T | None:
         """Reads an optional key with `read`; a ValueError becomes a fault with the remedy."""

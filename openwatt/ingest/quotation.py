@@ -104,8 +104,8 @@ def quote(doubt: Doubt, reading: Reading, words: DocumentLines) -> list[Quotatio
         found = (quotation for name in named for quotation in words.holding(name))
     else:
         found = words.all()
-    said = (quotation for quotation in found if _LETTERS.search(quotation.text))
-    return list(islice(dict.fromkeys(said), MOST_LINES))
+    legible = (quotation for quotation in found if _LETTERS.search(quotation.text))
+    return list(islice(dict.fromkeys(legible), MOST_LINES))
 
 
 def quote_data(doubt: Doubt, rows: Sequence[str]) -> list[Quotation]:

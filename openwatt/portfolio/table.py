@@ -33,7 +33,7 @@ _ROWS_PER_READ = 1 << 17
 _ROWS_PER_PART = 1 << 20
 #: What pyarrow raises of a file that is damaged or cannot be opened.
 _FAULTS = (pa.ArrowException, OSError)
-_APART = "its rows do not lie together: sort the table by home and start"
+_SCATTERED = "its rows do not lie together: sort the table by home and start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ def _add(entries: list[Entry], places: dict[str, int], entry: Entry) -> None:
     elif place == len(entries) - 1 and entries[place].at + entries[place].size == entry.at:
         entries[place] = entries[place]._replace(size=entries[place].size + entry.size)
     else:
-        entries[place] = entries[place]._replace(fault=_APART)
+        entries[place] = entries[place]._replace(fault=_SCATTERED)
 
 
 def _refuse_other_columns(path: Path, schema: Any) -> None:

@@ -82,21 +82,21 @@ def _restore_as_script(conninfo: str, file: Path, options: tuple[str, ...]) -> N
     """Lets psql run the script that pg_restore writes, without what the server refuses."""
     pg_restore, psql = _program("pg_restore"), _program("psql")
     environment = _environment(conninfo)
-    with tempfile.TemporaryFile() as written_says, tempfile.TemporaryFile() as run_says:
+    with tempfile.TemporaryFile() as writer_stderr, tempfile.TemporaryFile() as runner_stderr:
         with (
             subprocess.Popen(  # noqa: S603 - a program of PostgreSQL; paths go in as arguments
                 [pg_restore, *options, "--file=-", file],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
-                stderr=written_says,
+                stderr=writer_stderr,
             ) as writer,
             subprocess.Popen(  # noqa: S603 - the same
                 [psql, "--no-password", "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1"],
                 env=environment,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
-                stderr=run_says,
+                stderr=runner_stderr,
             ) as runner,
         ):
             try:
@@ -115,11 +115,11 @@ def _restore_as_script(conninfo: str, file: Path, options: tuple[str, ...]) -> N
                     if runner.stdin is not None:
                         runner.stdin.close()
         if runner.returncode > 0:
-            raise BackupError(_failed(psql, runner.returncode, _read(run_says)))
+            raise BackupError(_failed(psql, runner.returncode, _read(runner_stderr)))
         if writer.returncode:
-            raise BackupError(_failed(pg_restore, writer.returncode, _read(written_says)))
+            raise BackupError(_failed(pg_restore, writer.returncode, _read(writer_stderr)))
         if runner.returncode:
-            raise BackupError(_failed(psql, runner.returncode, _read(run_says)))
+            raise BackupError(_failed(psql, runner.returncode, _read(runner_stderr)))
 
 
 def _copy_script(script: IO[bytes], into: IO[bytes]) -> None:
@@ -137,8 +137,8 @@ def _portable(line: bytes) -> bytes:
     match = _COLUMN_OPTIONS.match(line)
     if match is None or _OF_NEWER_MINOR not in match[2]:
         return line
-    kept = [option for option in match[2].split(b", ") if not option.startswith(_OF_NEWER_MINOR)]
-    return match[1] + b", ".join(kept) + match[3] if kept else b""
+    options = [option for option in match[2].split(b", ") if not option.startswith(_OF_NEWER_MINOR)]
+    return match[1] + b", ".join(options) + match[3] if options else b""
 
 
 def _schema_of(file: Path) -> bytes:
@@ -181,6 +181,6 @@ def _read(stream: IO[bytes]) -> str:
     return stream.read().decode(errors="replace")
 
 
-def _failed(program: Path, status: int, said: str) -> str:
-    words = " ".join(said.strip().splitlines()[-_LARGEST_MESSAGE_LINES:])
+def _failed(program: Path, status: int, stderr: str) -> str:
+    words = " ".join(stderr.strip().splitlines()[-_LARGEST_MESSAGE_LINES:])
     return f"{program.name} failed: {words or f'status {status}'}"

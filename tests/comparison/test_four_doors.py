@@ -108,7 +108,7 @@ def same_page(api: Any, page: str) -> None:
     ]
     rows.sort(key=lambda row: int(row["place"]))
     assert [(row["supplier"], row["offer"], row["option"]) for row in rows] == [
-        (line["supplier"], line["offer"], ENGLISH.say(f"option.{line['option']}")) for line in api["ranking"]
+        (line["supplier"], line["offer"], ENGLISH.text(f"option.{line['option']}")) for line in api["ranking"]
     ]
     days = (dt.date.fromisoformat(api["span"]["end"]) - dt.date.fromisoformat(api["span"]["start"])).days
     for row, line in zip(rows, api["ranking"], strict=True):

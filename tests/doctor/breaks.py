@@ -41,7 +41,7 @@ def in_vain(item: str, way: Broken) -> Broken:
         others = {"log-file", "elasticsearch", "cloudwatch", "sentry", "watchdog"} - {item}
         with way(stack, folder) as changes:
             yield {
-                "patience_s": 1.5,
+                "timeout_s": 1.5,
                 "only": [one.name for one in ITEMS if one.name not in others],
                 **changes,
             }
@@ -239,19 +239,19 @@ class Break:
 
     broken: Broken
     fails: str
-    says: str
+    message: str
     fix: str
     skips: set[str] = field(default_factory=set)
 
 
-def grafana(broken: Broken, says: str, *, fix: str) -> Break:
+def grafana(broken: Broken, message: str, *, fix: str) -> Break:
     """A fault of Grafana, without which no dashboard can be looked at."""
-    return Break(broken, fails="grafana", skips={"dashboards"}, says=says, fix=fix)
+    return Break(broken, fails="grafana", skips={"dashboards"}, message=message, fix=fix)
 
 
-def dashboards(broken: Broken, says: str) -> Break:
+def dashboards(broken: Broken, message: str) -> Break:
     """A fault of the dashboards in Grafana, which are brought by its provisioning."""
-    return Break(broken, fails="dashboards", says=says, fix="provisioning")
+    return Break(broken, fails="dashboards", message=message, fix="provisioning")
 
 
 DATABASE = {"schema", "catalogue", "sources", "ready"}
@@ -276,138 +276,138 @@ BREAKS = {
     "a slip in the environment": Break(
         told(ENVIRONMENT="prod"),
         fails="settings",
-        says="'prod'",
+        message="'prod'",
         fix="OPENWATT_ENVIRONMENT=production",
     ),
     "debug in production": Break(
         told(LOG_LEVEL="DEBUG"),
         fails="settings",
-        says="DEBUG",
+        message="DEBUG",
         fix="OPENWATT_LOG_LEVEL=INFO",
     ),
     "a secret others may read": Break(
         open_secret,
         fails="secrets",
-        says="others may read",
+        message="others may read",
         fix="chmod 600 ",
     ),
     "the service elsewhere": Break(
         lying("url", replacing("/health", b"alive", b"dead")),
         fails="service",
         skips=SERVICE,
-        says="is not OpenWatt",
+        message="is not OpenWatt",
         fix="--url",
     ),
     "a proxy without request ids": Break(
         lying("url", lambda _p, s, b: (s, b), drop_headers=frozenset({"x-request-id"})),
         fails="service",
         skips=SERVICE,
-        says="X-Request-ID",
+        message="X-Request-ID",
         fix="proxy",
     ),
     "another release": Break(
         told(REVISION="fff9999"),
         fails="service",
         skips=SERVICE,
-        says="revision abc1234",
+        message="revision abc1234",
         fix="restart the service",
     ),
     "a service without database": Break(
         lying("url", replacing("/health/ready", rb".*", b"{}", 503)),
         fails="ready",
-        says="503",
+        message="503",
         fix="OPENWATT_DATABASE_URL",
     ),
     "no such database": Break(
         told(DATABASE_URL="postgresql://hunter4:hunter5-secret@127.0.0.1:1/x"),
         fails="database",
         skips=DATABASE,
-        says="refused",
+        message="refused",
         fix="OPENWATT_DATABASE_URL",
     ),
     "a newer schema": Break(
         database_of("filled", NEWER),
         fails="schema",
         skips={"catalogue", "sources"},
-        says="9999",
+        message="9999",
         fix="deploy the newer OpenWatt",
     ),
     "an empty database": Break(
         database_of("migrated", RUN),
         fails="catalogue",
-        says="not loaded",
+        message="not loaded",
         fix="restart the service",
     ),
     "an old release": Break(
         old_release,
         fails="catalogue",
-        says="2026",
+        message="2026",
         fix="newer release",
     ),
     "a stale source": Break(
         database_of("filled", OLD_RUN),
         fails="sources",
-        says="edf_tarif_bleu (read 15 days ago)",
+        message="edf_tarif_bleu (read 15 days ago)",
         fix="openwatt ingest",
     ),
     "a broken source": Break(
         database_of("filled", FAILURE),
         fails="sources",
-        says="engie_reference (3 failures in a row)",
+        message="engie_reference (3 failures in a row)",
         fix="openwatt ingest",
     ),
     "an old backup": Break(
         old_backup,
         fails="backup",
-        says="27 h old",
+        message="27 h old",
         fix="openwatt backup",
     ),
     "a family missing": Break(
         lying("url", replacing("/metrics", rb"^(# \w+ )?openwatt_rate_limiter_degraded.*\n", b"")),
         fails="metrics",
         skips=METRICS,
-        says="openwatt_rate_limiter_degraded",
+        message="openwatt_rate_limiter_degraded",
         fix="restart the service",
     ),
     "workers that count apart": Break(
         lying("url", replacing("/metrics", rb"(?m)^(http_requests_total\S+) .*", rb"\1 1.0")),
         fails="metrics",
         skips=METRICS,
-        says="each worker tells its own",
+        message="each worker tells its own",
         fix="gunicorn.conf.py",
     ),
     "no metrics process": Break(
         no_metrics_process,
         fails="metrics-process",
-        says="refuses connections",
+        message="refuses connections",
         fix="openwatt metrics",
     ),
     "no Prometheus": Break(
         told(PROMETHEUS_URL=nowhere()),
         fails="prometheus",
         skips=PROMETHEUS,
-        says="refuses connections",
+        message="refuses connections",
         fix="make monitoring-up",
     ),
     "a lost target": Break(
         lost_target,
         fails="scrape",
         skips={"baseline", "panels"},
-        says="is down",
+        message="is down",
         fix="ops/prometheus/targets",
     ),
     "an old build seen": Break(
         lying("PROMETHEUS_URL", replacing("openwatt_build_info%7B", b"abc1234", b"fff9999")),
         fails="scrape",
         skips={"baseline", "panels"},
-        says="fff9999",
+        message="fff9999",
         fix="targets",
     ),
     "a rule that is not loaded": Break(
         ops_file("prometheus/rules/service.yaml", "alert: ServiceDown", "alert: ServiceGone"),
         fails="rules",
         skips={"panels", *ALERTING},
-        says="ServiceGone is not loaded",
+        message="ServiceGone is not loaded",
         fix="rule_files",
     ),
     "a rule that cannot be computed": Break(
@@ -421,14 +421,14 @@ BREAKS = {
         ),
         fails="rules",
         skips={"panels", *ALERTING},
-        says="many-to-many",
+        message="many-to-many",
         fix="rule_files",
     ),
     "no Alertmanager": Break(
         told(ALERTMANAGER_URL=nowhere()),
         fails="alertmanager",
         skips=ALERTING,
-        says="refuses connections",
+        message="refuses connections",
         fix="OPENWATT_ALERTMANAGER_URL",
     ),
     "a Prometheus that alerts nobody": Break(
@@ -438,25 +438,25 @@ BREAKS = {
         ),
         fails="alertmanager",
         skips=ALERTING,
-        says="knows no Alertmanager",
+        message="knows no Alertmanager",
         fix="alerting:",
     ),
     "a receiver that tells nobody": Break(
         lying("ALERTMANAGER_URL", replacing("/status", rb"webhook_configs:", b"was_webhooks:")),
         fails="notifications",
-        says="tells nobody",
+        message="tells nobody",
         fix="ops/alertmanager/secrets",
     ),
     "an Alertmanager that hears nothing": Break(
         in_vain("watchdog", lying("ALERTMANAGER_URL", replacing("/alerts", rb"(?s)\A.*\Z", b"[]"))),
         fails="watchdog",
-        says="does not arrive",
+        message="does not arrive",
         fix="OPENWATT_ALERTMANAGER_URL",
     ),
     "a runbook without a heading": Break(
         ops_file("runbook.md", "## ServiceDown", "## Else"),
         fails="runbook",
-        says="no heading for ServiceDown",
+        message="no heading for ServiceDown",
         fix="heading",
     ),
     "slow answers": Break(
@@ -467,7 +467,7 @@ BREAKS = {
             ),
         ),
         fails="baseline",
-        says="P99 1500 ms",
+        message="P99 1500 ms",
         fix="Overview",
     ),
     "a Grafana that is unwell": grafana(unwell_grafana, "503", fix="OPENWATT_GRAFANA_URL"),
@@ -489,19 +489,19 @@ BREAKS = {
     "a panel that asks for nothing": Break(
         panel_without_metric,
         fails="panels",
-        says="“build” of “Test”",
+        message="“build” of “Test”",
         fix="metric or label",
     ),
     "a log file of nobody": Break(
         in_vain("log-file", other_log),
         fails="log-file",
-        says="is not in",
+        message="is not in",
         fix="OPENWATT_LOG_FILE",
     ),
     "no Elasticsearch": Break(
         told(ELASTICSEARCH_URL=nowhere()),
         fails="elasticsearch",
-        says="refuses connections",
+        message="refuses connections",
         fix="make elk-up",
     ),
     "an index nothing comes into": Break(
@@ -510,13 +510,13 @@ BREAKS = {
             lying("ELASTICSEARCH_URL", replacing("_search", rb'"hits": \[.*\]', b'"hits": []')),
         ),
         fails="elasticsearch",
-        says="has not come",
+        message="has not come",
         fix="Logstash",
     ),
     "records cut on the way": Break(
         lying("ELASTICSEARCH_URL", replacing("_search", rb'"status": \d+,', b"")),
         fails="elasticsearch",
-        says="missing: status",
+        message="missing: status",
         fix="cut fields",
     ),
     "records lost": Break(
@@ -530,43 +530,43 @@ BREAKS = {
             ),
         ),
         fails="shipping",
-        says="7 spool full",
+        message="7 spool full",
         fix="OPENWATT_LOG_SPOOL_MB",
     ),
     "no group in CloudWatch": Break(
         told(CLOUDWATCH_LOG_GROUP="/aws/else"),
         fails="cloudwatch",
-        says="ResourceNotFoundException",
+        message="ResourceNotFoundException",
         fix="ops/cloudwatch",
     ),
     "a log nobody rotates": Break(
         logrotate_rule("/var/log/else.log {{\n missingok\n}}\n"),
         fails="rotation",
-        says="no rule of",
+        message="no rule of",
         fix="ops/logrotate",
     ),
     "a rule logrotate refuses": Break(
         logrotate_rule("{log} {{\n daly\n}}\n"),
         fails="rotation",
-        says="daly",
+        message="daly",
         fix="fix",
     ),
     "a key Sentry does not know": Break(
         keyless,
         fails="sentry",
-        says="refuses events",
+        message="refuses events",
         fix="DSN",
     ),
     "a token Sentry does not know": Break(
         wrong_token,
         fails="sentry",
-        says="401",
+        message="401",
         fix="DSN",
     ),
     "no Redis": Break(
         told(REDIS_URL=f"redis://:{PASSWORD}@127.0.0.1:1/0"),
         fails="limits",
-        says="Redis does not answer",
+        message="Redis does not answer",
         fix="start Redis",
     ),
     "a service that counts for itself": Break(
@@ -577,19 +577,19 @@ BREAKS = {
             ),
         ),
         fails="limits",
-        says="in its workers' memory",
+        message="in its workers' memory",
         fix="OPENWATT_REDIS_URL",
     ),
     "a disk too small for the spool": Break(
         told(LOG_SPOOL_MB="100000", WORKERS="256"),
         fails="disk",
-        says="with the log spool",
+        message="with the log spool",
         fix="OPENWATT_LOG_SPOOL_MB",
     ),
     "a clock that is wrong": Break(
         another_time,
         fails="clock",
-        says="behind",
+        message="behind",
         fix="NTP",
     ),
 }

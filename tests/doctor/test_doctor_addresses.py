@@ -68,22 +68,22 @@ def test_a_wrong_address_of_the_service_is_not_repeated(home: Home, command: str
     assert "SECRET" not in done.stderr
 
 
-def _found(settings: Settings, says: str, remedy: str = "") -> tuple[str, str]:
+def _found(settings: Settings, message: str, remedy: str = "") -> tuple[str, str]:
     def check(_context: CheckContext) -> CheckVerdict:
-        raise CheckFailedError(says, remedy)
+        raise CheckFailedError(message, remedy)
 
     (service,) = [item for item in ITEMS if item.name == "service"]
     item = Item(name="a", area="test", check=check, remedy=service.remedy)
     with HttpProbe() as http:
-        (found,) = run_checks(CheckContext(settings=settings, environ={}, http=http, patience_s=0), [item])
-    return found.says, found.remedy
+        (found,) = run_checks(CheckContext(settings=settings, environ={}, http=http, timeout_s=0), [item])
+    return found.message, found.remedy
 
 
 @pytest.mark.parametrize("password", ["", ":openwatt", ":run", ":hunter2"])
 def test_a_user_name_is_no_secret_and_a_remedy_of_ours_holds_none(password: str) -> None:
     settings = Settings(database_url=f"postgresql://openwatt{password}@h/openwatt")
-    says, remedy = _found(settings, "the database refuses the user openwatt2")
-    assert says == "the database refuses the user openwatt2"
+    message, remedy = _found(settings, "the database refuses the user openwatt2")
+    assert message == "the database refuses the user openwatt2"
     assert "`systemctl start openwatt`" in remedy
 
 
@@ -100,6 +100,6 @@ def test_a_user_name_is_no_secret_and_a_remedy_of_ours_holds_none(password: str)
     ],
 )
 def test_the_shortest_secret_is_not_shown_and_is_no_part_of_a_word(settings: Settings, secret: str) -> None:
-    says, remedy = _found(settings, f"it says {secret}: x{secret}x", f"use ({secret})")
+    message, remedy = _found(settings, f"it says {secret}: x{secret}x", f"use ({secret})")
     kept = f"x{secret}x" if len(secret) < 12 else "x[Filtered]x"
-    assert (says, remedy) == (f"it says [Filtered]: {kept}", "use ([Filtered])")
+    assert (message, remedy) == (f"it says [Filtered]: {kept}", "use ([Filtered])")

@@ -36,7 +36,7 @@ def check() -> Iterator[Callable[..., CheckVerdict]]:
 
 
 @pytest.mark.parametrize(
-    ("changes", "says", "remedy"),
+    ("changes", "message", "remedy"),
     [
         ({"sentry_dsn": None}, "OPENWATT_SENTRY_DSN is not set", "OPENWATT_SENTRY_DSN"),
         ({"redis_url": None}, "2 workers count limits each by itself", "OPENWATT_REDIS_URL"),
@@ -49,11 +49,11 @@ def check() -> Iterator[Callable[..., CheckVerdict]]:
     ],
 )
 def test_production_lacks_nothing(
-    check: Callable[..., CheckVerdict], changes: dict[str, Any], says: str, remedy: str
+    check: Callable[..., CheckVerdict], changes: dict[str, Any], message: str, remedy: str
 ) -> None:
     found = check(configuration.check_settings, Settings(**(COMPLETE | changes)))
     assert found.status == ("failed" if remedy else "ok")
-    assert says in found.says
+    assert message in found.message
     assert remedy in found.remedy
 
 
@@ -61,7 +61,7 @@ def test_every_fault_is_named_with_its_remedy(check: Callable[..., CheckVerdict]
     found = check(
         configuration.check_settings, Settings(environment="production", workers=2, log_level="DEBUG")
     )
-    assert found.says.count(";") == found.remedy.count(";") == 3
+    assert found.message.count(";") == found.remedy.count(";") == 3
 
 
 def test_a_workstation_may_lack_all_of_it(check: Callable[..., CheckVerdict]) -> None:
@@ -81,7 +81,7 @@ def test_a_secrets_file_is_closed_to_others(
     found = check(configuration.check_secret_files, {"OPENWATT_SENTRY_TOKEN_FILE": str(token)})
     assert found.status == ("failed" if fault else "ok"), found
     if fault:
-        assert f"others may {fault} {token} ({mode:o})" in found.says
+        assert f"others may {fault} {token} ({mode:o})" in found.message
         assert found.remedy == f"chmod 600 {token}"
 
 
@@ -119,7 +119,7 @@ def test_an_env_file_is_one_of_them_when_it_holds_a_secret(
     (tmp_path / ".env").write_text(f"# settings\n{line}\n")
     (tmp_path / ".env").chmod(0o644)
     if held:
-        assert "others may read .env" in check(configuration.check_secret_files, {}).says
+        assert "others may read .env" in check(configuration.check_secret_files, {}).message
     else:
         with pytest.raises(CheckSkippedError):
             check(configuration.check_secret_files, {})

@@ -116,7 +116,7 @@ def test_an_item_that_asks_a_server_believes_nobody_who_merely_answers(
                 url=impostor.url.replace("http", scheme),
                 metrics_url=f"{impostor.url}/metrics",
                 ops=REPOSITORY / "ops",
-                patience_s=0.3,
+                timeout_s=0.3,
             )
             (found[name],) = run_checks(context, [replace(item, needs=())])
             if impostor.connected or impostor.answered or ran.exists():
@@ -130,7 +130,7 @@ def test_an_item_that_asks_a_server_believes_nobody_who_merely_answers(
         for name, finding in found.items():
             assert finding.status == "failed", (name, finding)
             assert finding.remedy, (name, finding)
-            assert not finding.says.startswith("the check itself broke"), (name, finding)
+            assert not finding.message.startswith("the check itself broke"), (name, finding)
 
 
 class NotingAsker(HttpProbe):
@@ -185,7 +185,7 @@ def test_where_one_server_is_another_whatever_asks_it_fails_though_all_others_ar
     changes = {which: url} if which in {"url", "metrics_url"} else {}
     with (
         NotingAsker(impostor.url) as http,
-        stack.context({} if changes else {which: url}, **changes, http=http, patience_s=0.5) as context,
+        stack.context({} if changes else {which: url}, **changes, http=http, timeout_s=0.5) as context,
     ):
         items = [replace(item, needs=()) for item in ITEMS]
         found = {finding.item: finding for finding in run_checks(context, items)}

@@ -205,7 +205,7 @@ def certified(tmp_path: Path) -> Iterator[Any]:
 
 
 def context_of(http: HttpProbe, **changes: Any) -> CheckContext:
-    usual: dict[str, Any] = {"settings": Settings(), "environ": {}, "http": http, "patience_s": 1}
+    usual: dict[str, Any] = {"settings": Settings(), "environ": {}, "http": http, "timeout_s": 1}
     return CheckContext(**(usual | changes))
 
 
@@ -233,7 +233,7 @@ def test_a_certificate_must_be_trusted_and_last(
     with HttpProbe() as http:
         looked = context_of(http, url=url)
         if status == "ok":
-            assert f"in {days - 1} days" in service.check_tls(looked).says
+            assert f"in {days - 1} days" in service.check_tls(looked).message
         else:
             with pytest.raises(CheckFailedError, match=status):
                 service.check_tls(looked)

@@ -38,7 +38,7 @@ def context(log: Path, tmp_path: Path) -> Iterator[CheckContext]:
             environ={},
             http=http,
             logrotate=rules,
-            patience_s=5,
+            timeout_s=5,
         )
 
 
@@ -53,9 +53,9 @@ def rotate(context: CheckContext, log: Path) -> None:
 
 @needs_program("logrotate")
 def test_a_log_that_was_just_rotated_is_still_covered(context: CheckContext, log: Path) -> None:
-    assert "is covered by" in logs.check_rotation(context).says
+    assert "is covered by" in logs.check_rotation(context).message
     rotate(context, log)
-    assert "is covered by" in logs.check_rotation(context).says
+    assert "is covered by" in logs.check_rotation(context).message
 
 
 @needs_program("logrotate")
@@ -65,9 +65,9 @@ def test_a_log_that_was_reached_by_a_link_is_covered_before_and_after(
     link = log.parent.parent / "link"
     link.symlink_to(log.parent, target_is_directory=True)
     context.logrotate.write_text(here(link))
-    assert "is covered by" in logs.check_rotation(context).says
+    assert "is covered by" in logs.check_rotation(context).message
     rotate(context, log)
-    assert "is covered by" in logs.check_rotation(context).says
+    assert "is covered by" in logs.check_rotation(context).message
 
 
 @needs_program("logrotate")
@@ -90,7 +90,7 @@ def test_a_rule_may_name_several_logs(context: CheckContext, log: Path, names: s
     assert f"{log.parent}/*.log" in text
     context.logrotate.write_text(text.replace(f"{log.parent}/*.log", names.format(log)))
     log.unlink()
-    assert "is covered by" in logs.check_rotation(context).says
+    assert "is covered by" in logs.check_rotation(context).message
 
 
 def test_a_rule_that_logrotate_refuses_is_a_fault_with_and_without_a_log(
@@ -126,6 +126,6 @@ def test_a_log_that_the_request_itself_begins_is_waited_for(context: CheckContex
     service = LateLogger(log)
     try:
         context.url = service.url
-        assert f"{SENT_REQUEST} sent and found again" in logs.check_log_file(context).says
+        assert f"{SENT_REQUEST} sent and found again" in logs.check_log_file(context).message
     finally:
         service.close()

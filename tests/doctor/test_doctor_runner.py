@@ -27,7 +27,7 @@ def context() -> Iterator[CheckContext]:
             ),
             environ={},
             http=http,
-            patience_s=0,
+            timeout_s=0,
         )
 
 
@@ -49,7 +49,7 @@ def raising(error: BaseException) -> Callable[[CheckContext], CheckVerdict]:
 
 
 @pytest.mark.parametrize(
-    ("error", "status", "says", "remedy"),
+    ("error", "status", "message", "remedy"),
     [
         (CheckFailedError("it is broken"), "failed", "it is broken", "fix it"),
         (CheckFailedError("it is broken", "do this"), "failed", "it is broken", "do this"),
@@ -60,11 +60,11 @@ def raising(error: BaseException) -> Callable[[CheckContext], CheckVerdict]:
     ],
 )
 def test_what_a_check_raises_is_its_own_verdict(
-    context: CheckContext, error: Exception, status: str, says: str, remedy: str
+    context: CheckContext, error: Exception, status: str, message: str, remedy: str
 ) -> None:
     found = run_checks(context, [item("a", raising(error)), item("b", well)])
-    assert [(one.status, one.says, one.remedy) for one in found] == [
-        (status, says, remedy),
+    assert [(one.status, one.message, one.remedy) for one in found] == [
+        (status, message, remedy),
         ("ok", "well", ""),
     ]
 
@@ -87,7 +87,7 @@ def test_a_check_that_hangs_fails_at_its_deadline_and_holds_up_no_other(context:
     finally:
         ended.set()
     assert time.monotonic() - began < 30
-    assert [(one.status, one.says) for one in found] == [
+    assert [(one.status, one.message) for one in found] == [
         ("failed", "the check was not done within 0.3 s"),
         ("ok", "well"),
     ]
@@ -112,7 +112,7 @@ def test_what_needs_a_broken_item_is_skipped_and_names_the_first_that_broke(cont
             item("f", well),
         ],
     )
-    assert [one.says for one in found] == [
+    assert [one.message for one in found] == [
         "broken",
         "because a failed",
         "because a failed",
@@ -131,7 +131,7 @@ def test_items_are_looked_at_side_by_side(context: CheckContext) -> None:
         met.wait(20)
         return ok("met")
 
-    assert [one.says for one in run_checks(context, [item(name, meet) for name in "abc"])] == ["met"] * 3
+    assert [one.message for one in run_checks(context, [item(name, meet) for name in "abc"])] == ["met"] * 3
 
 
 def test_no_secret_is_shown_whoever_repeats_it(context: CheckContext) -> None:
@@ -141,8 +141,8 @@ def test_no_secret_is_shown_whoever_repeats_it(context: CheckContext) -> None:
     )
     (found,) = run_checks(context, [item("a", raising(CheckFailedError(said, f"use {'T' * 32}")))])
     for secret in ("hunter2", "T" * 32, "pw-of-base", "other-password", "abcdefgh"):
-        assert secret not in found.says + found.remedy, found
-    assert "127.0.0.1" in found.says
+        assert secret not in found.message + found.remedy, found
+    assert "127.0.0.1" in found.message
 
 
 def test_a_chosen_item_comes_with_those_it_needs() -> None:
@@ -169,18 +169,18 @@ def test_every_line_of_the_guides_checklist_is_executable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "says"),
+    ("url", "message"),
     [
         ("http://name:hunter2@127.0.0.1:{port}", "http://127.0.0.1:{port} refuses connections"),
         ("http://127.0.0.1:port", "is no address that can be asked"),
         ("https://127.0.0.1:{port}/x?token=hunter2", "https://127.0.0.1:{port}/x refuses connections"),
     ],
 )
-def test_who_does_not_answer_is_named_without_secrets(url: str, says: str) -> None:
+def test_who_does_not_answer_is_named_without_secrets(url: str, message: str) -> None:
     port = free_port()
     with HttpProbe() as http, pytest.raises(ProbeError) as caught:
         http.request(url.format(port=port))
-    assert says.format(port=port) in str(caught.value)
+    assert message.format(port=port) in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
 

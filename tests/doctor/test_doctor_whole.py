@@ -22,7 +22,7 @@ pytestmark = [needs_redis, needs_monitoring]
 
 def test_a_healthy_installation_is_well(stack: WholeStack) -> None:
     found = stack.examined()
-    assert {finding.item: finding.says for finding in found.values() if finding.status == "failed"} == {}
+    assert {finding.item: finding.message for finding in found.values() if finding.status == "failed"} == {}
     # Its address is plain http; all else is looked at.
     assert [finding.item for finding in found.values() if finding.status == "skipped"] == ["tls"]
     assert list(found) == [item.name for item in ITEMS]
@@ -35,18 +35,18 @@ def test_what_is_broken_fails_alone_and_names_its_remedy(
     case = BREAKS[what]
     with case.broken(stack, tmp_path) as changes:
         found = stack.examined(**changes)
-    failed = {finding.item: finding.says for finding in found.values() if finding.status == "failed"}
+    failed = {finding.item: finding.message for finding in found.values() if finding.status == "failed"}
     assert list(failed) == [case.fails], failed
-    assert case.says in found[case.fails].says
+    assert case.message in found[case.fails].message
     assert case.fix in found[case.fails].remedy
     skipped = {finding.item for finding in found.values() if finding.status == "skipped"} - {"tls"}
     assert skipped == case.skips & found.keys()
-    assert {found[name].says for name in skipped} <= {f"because {case.fails} failed"}
+    assert {found[name].message for name in skipped} <= {f"because {case.fails} failed"}
     assert_discreet(found.values())
 
 
 def assert_discreet(findings: Any) -> None:
-    shown = json.dumps([[finding.says, finding.remedy] for finding in findings])
+    shown = json.dumps([[finding.message, finding.remedy] for finding in findings])
     assert shown
     for secret in (PASSWORD, GRAFANA_PASSWORD, "hunter5-secret", "wrong-password", "f" * 40):
         assert secret not in shown
@@ -89,7 +89,7 @@ def test_a_program_that_stops_is_found_out_and_well_when_it_is_back(stack: Whole
         found = stack.examined()
     finally:
         go_on(stack)
-    failed = {finding.item: finding.says for finding in found.values() if finding.status == "failed"}
+    failed = {finding.item: finding.message for finding in found.values() if finding.status == "failed"}
     assert list(failed) == [item], failed
     assert re.search("refuses connections|does not answer|does not show", failed[item])
     assert {finding.item for finding in found.values() if finding.status == "skipped"} - {

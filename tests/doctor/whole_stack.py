@@ -30,7 +30,7 @@ from tests.redis_server import Redis
 
 GRAFANA_PASSWORD = "hunter3-is-not-shown"  # noqa: S105 - what must not be seen anywhere
 #: What was sent is there within a second on a quiet machine; waiting longer makes broken cases slow.
-PATIENCE_S = 6.0
+TIMEOUT_S = 6.0
 DASHBOARD = {
     "uid": "openwatt-test",
     "title": "Test",
@@ -88,7 +88,7 @@ class WholeStack:
         metrics = f"http://{self.monitoring.stack.addresses.metrics}/metrics"
         return [
             *("--url", self.url, "--metrics-url", metrics, "--ops", str(self.ops)),
-            *("--logrotate", str(self.logrotate), "--patience", f"{PATIENCE_S}"),
+            *("--logrotate", str(self.logrotate), "--patience", f"{TIMEOUT_S}"),
         ]
 
     @contextmanager
@@ -106,7 +106,7 @@ class WholeStack:
                 "metrics_url": f"http://{self.monitoring.stack.addresses.metrics}/metrics",
                 "ops": self.ops,
                 "logrotate": self.logrotate,
-                "patience_s": PATIENCE_S,
+                "timeout_s": TIMEOUT_S,
             }
             yield CheckContext(**{**usual, **changes})
 

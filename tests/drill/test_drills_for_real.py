@@ -83,7 +83,7 @@ def test_an_error_is_followed_to_its_record_and_its_report(service: Service, tol
 
 
 @pytest.mark.parametrize(
-    ("wrong", "says", "remedy"),
+    ("wrong", "message", "remedy"),
     [
         ({"OPENWATT_DRILL_TOKEN": "x" * 32}, "refuses the drill", "the OPENWATT_DRILL_TOKEN of the service"),
         ({"OPENWATT_LOG_FILE": "/nowhere/api.log"}, "not seen in time", "openwatt doctor"),
@@ -91,13 +91,13 @@ def test_an_error_is_followed_to_its_record_and_its_report(service: Service, tol
     ],
 )
 def test_a_link_that_is_broken_is_named_with_its_remedy(
-    service: Service, told: dict[str, str], wrong: dict[str, str], says: str, remedy: str
+    service: Service, told: dict[str, str], wrong: dict[str, str], message: str, remedy: str
 ) -> None:
     status, steps = drill(service, told | wrong, patience=3)
     assert status == 1
     failed = [step for step in steps if step["status"] == "failed"]
     assert len(failed) == 1, steps
-    assert says in failed[0]["says"]
+    assert message in failed[0]["says"]
     assert remedy in failed[0]["remedy"]
 
 
@@ -168,11 +168,11 @@ def test_a_drill_fires_its_alert_reaches_people_and_resolves(
     # Sound traffic would only make the next burst long: it has to be a share of what was seen.
     with healed(service, watched, alert) if exercise in {"burst", "slow"} else nullcontext():
         status, steps = drill(service, settings, exercise)
-    says = [step["says"] for step in steps]
+    messages = [step["says"] for step in steps]
     assert status == 0, steps
     for seen in (f"{alert} is pending", f"{alert} is firing", f"{alert} is resolved"):
-        assert seen in says
-    assert any(text.startswith(f"{alert} is in Alertmanager") for text in says)
+        assert seen in messages
+    assert any(text.startswith(f"{alert} is in Alertmanager") for text in messages)
     assert watched.receiver.told(alert)
     assert watched.wait_for(alert, "resolved")
     assert time.monotonic() - began < 300

@@ -274,8 +274,8 @@ def test_what_hinders_is_a_sentence_that_names_the_remedy(
 
 def test_the_shipped_rules_are_those_of_the_guide() -> None:
     errors, rate = read_alert_file(FILE).rules
-    assert (errors.above, errors.minutes, errors.tell) == (10, 1, ("email", "slack"))
-    assert (rate.above, rate.tell) == (0.05, ("pagerduty",))
+    assert (errors.above, errors.minutes, errors.receivers) == (10, 1, ("email", "slack"))
+    assert (rate.above, rate.receivers) == (0.05, ("pagerduty",))
 
 
 @pytest.mark.parametrize(

@@ -94,8 +94,8 @@ def run(
         timeout=timeout,
         check=False,
     )
-    said, _, status = done.stdout.decode(errors="replace").rstrip().rpartition(" ")
-    return int(status), said.strip()
+    output, _, status = done.stdout.decode(errors="replace").rstrip().rpartition(" ")
+    return int(status), output.strip()
 
 
 def find_paths(wanted: Path, fallback_root: Path, socket_root: Path) -> ServerPaths:
@@ -201,12 +201,12 @@ def bundled() -> Path:
 
 def find_binaries(install: Path, account: Account | None, fallback_root: Path) -> Path:
     """The folder of programs that the account can run: the package's, or a copy under `fallback_root`."""
-    status, said = _version(install, account)
+    status, output = _version(install, account)
     if status == 0:
         return install / "bin"
     if account is None:
         raise EmbeddedPostgresError(
-            f"the bundled PostgreSQL in {install} does not run on this machine ({said}); "
+            f"the bundled PostgreSQL in {install} does not run on this machine ({output}); "
             "set OPENWATT_DATABASE_URL to a PostgreSQL of your own"
         )
     package = install.parent
@@ -234,11 +234,11 @@ def find_binaries(install: Path, account: Account | None, fallback_root: Path) -
     copied = copy / package.name / install.name
     if copy.stat().st_uid != os.geteuid():
         raise EmbeddedPostgresError(f"{copy} was not made by OpenWatt; remove it")
-    status, said = _version(copied, account)
+    status, output = _version(copied, account)
     if status != 0:
         raise EmbeddedPostgresError(
             f"user id {account.uid} can run the embedded PostgreSQL neither from {install} nor from {copied} "
-            f"({said}); install OpenWatt in a folder that others may enter, "
+            f"({output}); install OpenWatt in a folder that others may enter, "
             "or set OPENWATT_DATABASE_URL to a PostgreSQL of your own"
         )
     return copied / "bin"

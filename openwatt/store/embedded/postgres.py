@@ -168,10 +168,10 @@ class EmbeddedPostgres:
                 if time.monotonic() > deadline:
                     raise EmbeddedPostgresError(self._not_started("runs but does not answer", 0))
                 time.sleep(POLL_SECONDS)
-            pid, said_from = self._launch(server)
+            pid, log_start = self._launch(server)
         finally:
             os.close(server)
-        self._wait_until_ready(pid, said_from)
+        self._wait_until_ready(pid, log_start)
 
     def _launch(self, server: int) -> tuple[int, int]:
         """Starts the postmaster with its lock; returns its pid, and where its words start in the log."""
@@ -191,7 +191,7 @@ class EmbeddedPostgres:
         settings = FIXED | shared_memory() | {"unix_socket_directories": f'"{paths.sockets}"'}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
         try:
-            said_from = os.fstat(log).st_size
+            log_start = os.fstat(log).st_size
             # The shell exits at once: the starting process gets no SIGCHLD of the server and keeps no zombie.
             done = subprocess.run(  # noqa: S603 - the bundled server, with our own options
                 [
@@ -219,18 +219,18 @@ class EmbeddedPostgres:
             )
         finally:
             os.close(log)
-        return int(done.stdout), said_from
+        return int(done.stdout), log_start
 
-    def _wait_until_ready(self, pid: int, said_from: int) -> None:
+    def _wait_until_ready(self, pid: int, log_start: int) -> None:
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
             if self._postmaster() == (pid, "ready") and self._answers():
                 return
             if not self._is_held():
-                raise EmbeddedPostgresError(self._not_started("did not start", said_from))
+                raise EmbeddedPostgresError(self._not_started("did not start", log_start))
             time.sleep(POLL_SECONDS)
         raise EmbeddedPostgresError(
-            self._not_started(f"is not ready after {START_SECONDS:.0f} seconds", said_from)
+            self._not_started(f"is not ready after {START_SECONDS:.0f} seconds", log_start)
         )
 
     def _create_cluster(self, programs: Path) -> None:
@@ -248,7 +248,7 @@ class EmbeddedPostgres:
             os.chown(being_made, paths.account.uid, paths.account.gid)
         settings = [word for name, value in TUNABLE.items() for word in ("-c", f"{name}={value}")]
         # The builtin locale orders text alike on every machine, whatever locales it has.
-        status, said = run(
+        status, output = run(
             'initdb=$1 postgres=$2 cluster=$3; shift 3; "$initdb" -D "$cluster" "$@" && '
             'echo "CREATE DATABASE openwatt" | '
             '"$postgres" --single -c exit_on_error=on -D "$cluster" template1',
@@ -262,11 +262,11 @@ class EmbeddedPostgres:
         )
         if status:
             shutil.rmtree(being_made, ignore_errors=True)
-            full = "its disk is full: free some of it, or " if "No space left on device" in said else ""
-            said = "\n".join(said.splitlines()[-8:])
+            full = "its disk is full: free some of it, or " if "No space left on device" in output else ""
+            tail = "\n".join(output.splitlines()[-8:])
             raise EmbeddedPostgresError(
                 f"the embedded PostgreSQL could not create its data in {paths.folder}; {full}{REMEDY}. "
-                f"It said:\n{said}"
+                f"It said:\n{tail}"
             )
         being_made.rename(paths.cluster)
         folder = os.open(paths.folder, os.O_RDONLY)
@@ -336,12 +336,12 @@ class EmbeddedPostgres:
         except (FileNotFoundError, IndexError, ValueError):
             return 0, ""
 
-    def _not_started(self, fault: str, said_from: int) -> str:
-        said = ""
+    def _not_started(self, fault: str, log_start: int) -> str:
+        tail = ""
         with suppress(FileNotFoundError), self.paths.log.open("rb") as log:
-            log.seek(said_from)
-            said = "\n".join(log.read()[-4000:].decode(errors="replace").splitlines()[-8:])
-        return f"the embedded PostgreSQL in {self.paths.folder} {fault}; {REMEDY}. Its log ends with:\n{said}"
+            log.seek(log_start)
+            tail = "\n".join(log.read()[-4000:].decode(errors="replace").splitlines()[-8:])
+        return f"the embedded PostgreSQL in {self.paths.folder} {fault}; {REMEDY}. Its log ends with:\n{tail}"
 
     # What follows needs no lock.
 
@@ -357,10 +357,10 @@ class EmbeddedPostgres:
                 client.settimeout(ANSWER_SECONDS)
                 client.connect(str(self.paths.socket))
                 client.sendall(_HELLO_AND_GOODBYE)
-                said = b"".join(iter(lambda: client.recv(4096), b""))
+                response = b"".join(iter(lambda: client.recv(4096), b""))
         except OSError:
             return False
-        return said.startswith((b"R", b"E")) and b"\0C57P03\0" not in said
+        return response.startswith((b"R", b"E")) and b"\0C57P03\0" not in response
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -46,7 +46,7 @@ from openwatt.web.http.responses import uncached_response
 
 T = TypeVar("T", bound=msgspec.Struct)
 
-_INVALID = re.compile(r"Invalid value for '?(?:--)?(?P<name>\w+)'?: (?P<says>.*)")
+_INVALID = re.compile(r"Invalid value for '?(?:--)?(?P<name>\w+)'?: (?P<message>.*)")
 
 _logger = logging.getLogger(__name__)
 
@@ -180,10 +180,10 @@ def override(params: RequestParams) -> OverrideDone:
         raise DecisionError(done.complaint)
     if done.status == _WRONG:
         raise BadRequestError([_fault(done.complaint)])
-    told = _told(done, OverrideDone)
+    result = _decode_output(done, OverrideDone)
     extra = {"action": action, "source": values.get("source"), "run": str(values.get("run_id", ""))}
     _logger.warning("ingestion overridden by hand", extra={k: v for k, v in extra.items() if v})
-    return told
+    return result
 
 
 @admin.post("/inspect")
@@ -204,7 +204,7 @@ def inspect(params: RequestParams) -> InspectionItem:
     )
     if done.status == _WRONG and not done.output:
         raise BadRequestError([_fault(done.complaint)])
-    return _told(done, InspectionItem)
+    return _decode_output(done, InspectionItem)
 
 
 def _document(source: str | None) -> tuple[bytes, str | None]:
@@ -234,11 +234,11 @@ def _document(source: str | None) -> tuple[bytes, str | None]:
 def _fault(complaint: str) -> Fault:
     """What the command says of an argument, as a fault of the field that it came from."""
     if found := _INVALID.fullmatch(complaint):
-        return Fault(found["name"].lower(), found["says"], of_form=False)
+        return Fault(found["name"].lower(), found["message"], of_form=False)
     return Fault("body", complaint, of_form=False)
 
 
-def _told(done: Done, page: type[T]) -> T:
+def _decode_output(done: Done, page: type[T]) -> T:
     """What a command printed; one that printed nothing of the kind has failed."""
     try:
         return msgspec.json.decode(done.output, type=page)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from openwatt.public_hosts import LONGEST_ADDRESS, is_public_name
 from openwatt.store.runs import Outcome
-from openwatt.web.http.bodies import decode_object, of_object
+from openwatt.web.http.bodies import decode_object, read_fields
 from openwatt.web.http.parameter_types import (
     BOOLEAN,
     DAY,
@@ -115,18 +115,20 @@ def read_override(body: bytes, today: dt.date, sources: Collection[str]) -> dict
     Raises:
         BadRequestError: naming everything that is wrong with it.
     """
-    told = decode_object(body)
-    action = told.get("action")
+    payload = decode_object(body)
+    action = payload.get("action")
     if not isinstance(action, str) or action not in _FIELDS:
-        is_given = "must be" if "action" in told else "is missing; it is"
-        raise BadRequestError([Fault("action", f"{is_given} one of {', '.join(_FIELDS)}"), *_unknown(told)])
+        is_given = "must be" if "action" in payload else "is missing; it is"
+        raise BadRequestError(
+            [Fault("action", f"{is_given} one of {', '.join(_FIELDS)}"), *_unknown(payload)]
+        )
     fields = _FIELDS[action]
-    if action == "address" and told.get("address", "") is None:
+    if action == "address" and payload.get("address", "") is None:
         fields = _UNDO
-        told = {name: value for name, value in told.items() if name != "address"}
-        if told.get("until", "") is None:
-            del told["until"]
-    values, faults = of_object(told, fields)
+        payload = {name: value for name, value in payload.items() if name != "address"}
+        if payload.get("until", "") is None:
+            del payload["until"]
+    values, faults = read_fields(payload, fields)
     if values.get("source") is not None and (fault := unknown_source(values["source"], sources)):
         faults.append(fault)
     if values.get("until") is not None and values["until"] < today:
@@ -136,9 +138,9 @@ def read_override(body: bytes, today: dt.date, sources: Collection[str]) -> dict
     return values
 
 
-def _unknown(told: Mapping[str, Any]) -> list[Fault]:
+def _unknown(payload: Mapping[str, Any]) -> list[Fault]:
     known = {field.name for fields in _FIELDS.values() for field in fields}
-    return [Fault(name[:80], "belongs to no action") for name in told if name not in known]
+    return [Fault(name[:80], "belongs to no action") for name in payload if name not in known]
 
 
 def _shape(

@@ -37,7 +37,7 @@ class Request(flask.Request):
         self.environ["wsgi.input"] = _Body(self.environ["wsgi.input"])
         return super().stream
 
-    def _get_file_stream(self, *_told: Any, **_named: Any) -> IO[bytes]:
+    def _get_file_stream(self, *_arguments: Any, **_named: Any) -> IO[bytes]:
         return HeldBytes(body_memory, self)
 
     def whole_body(self) -> bytes:
@@ -132,10 +132,10 @@ def _of_form(fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault]
 def _of_json(body: bytes, fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault]]:
     try:
         if len(body) <= MOST_BESIDE_FILE:
-            return of_object(decode_object(body), fields)
+            return read_fields(decode_object(body), fields)
         with decoding():
             refuse_large_json(body)
-            return of_object(decode_object(body), fields)
+            return read_fields(decode_object(body), fields)
     except BadRequestError as error:
         return {}, list(error.faults)
 
@@ -172,21 +172,23 @@ def decode_object(body: bytes) -> dict[str, Any]:
         BadRequestError: when it is something else.
     """
     try:
-        told = _decoder.decode(body)
+        payload = _decoder.decode(body)
     except (ValueError, RecursionError) as error:
         raise BadRequestError([Fault("body", f"is not JSON: {error}")]) from None
-    if not isinstance(told, dict):
+    if not isinstance(payload, dict):
         raise BadRequestError([Fault("body", "must be a JSON object")])
-    return told
+    return payload
 
 
-def of_object(told: Mapping[str, Any], fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault]]:
+def read_fields(
+    payload: Mapping[str, Any], fields: tuple[Parameter, ...]
+) -> tuple[dict[str, Any], list[Fault]]:
     """The values of a JSON object's fields, and everything that is wrong with them."""
     known = {field.name: field for field in fields}
     pairs: list[tuple[str, str]] = []
     faults: list[Fault] = []
     wrong: set[str] = set()
-    for name, value in told.items():
+    for name, value in payload.items():
         if name not in known:
             pairs.append((name, "?"))
             continue

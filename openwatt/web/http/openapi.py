@@ -127,10 +127,10 @@ def _property(parameter: Parameter, *under: str) -> dict[str, object]:
     if parameter.many:
         schema = {"type": "array", "items": schema, "maxItems": parameter.most}
         example = {"example": [parameter.example]} if example else {}
-    told: dict[str, object] = {"description": parameter.description}
+    described: dict[str, object] = {"description": parameter.description}
     for key in under:
-        return told | {key: schema} | example
-    return told | schema | ({"examples": list(example.values())} if example else {})
+        return described | {key: schema} | example
+    return described | schema | ({"examples": list(example.values())} if example else {})
 
 
 def _request_body(fields: tuple[Parameter, ...]) -> dict[str, object]:

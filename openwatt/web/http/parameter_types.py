@@ -50,16 +50,16 @@ def choice(*words: str) -> ParameterType:
     return ParameterType({"type": "string", "enum": list(words)}, read)
 
 
-def string(pattern: str, says: str, read: Callable[[str], Any] = str, **schema: object) -> ParameterType:
+def string(pattern: str, message: str, read: Callable[[str], Any] = str, **schema: object) -> ParameterType:
     """Texts that match a pattern as a whole, from which `read` makes the value.
 
-    `says` is the sentence about any other text.
+    `message` is the sentence about any other text.
     """
     compiled = re.compile(pattern, re.ASCII)
 
     def read_matching(text: str) -> Any:
         if not compiled.fullmatch(text):
-            raise ValueError(says)
+            raise ValueError(message)
         return read(text)
 
     return ParameterType({"type": "string", "pattern": f"^{pattern}$", **schema}, read_matching)

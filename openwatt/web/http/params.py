@@ -82,8 +82,8 @@ def gather(
             try:
                 value = parameter.type.read(_clean(text))
             except ValueError as error:
-                told = f"{error} (it is {_shown(text)!r})"
-                faults.append(Fault(name, told, of_form=not isinstance(error, MeaningError)))
+                message = f"{error} (it is {_shown(text)!r})"
+                faults.append(Fault(name, message, of_form=not isinstance(error, MeaningError)))
                 values[name] = None
             else:
                 if not parameter.many:

@@ -99,7 +99,7 @@ class ResponseCache:
         self._entries: OrderedDict[Key, tuple[CachedResponse, int]] = OrderedDict()
         self._data_version = -1
         self._bytes = 0
-        self._asked = array("q", bytes(8 * _REMEMBERED_KEYS))
+        self._requested = array("q", bytes(8 * _REMEMBERED_KEYS))
         self._hits = self._misses = self._evictions = 0
 
     def get(self, key: Key, data_version: int, now: float) -> CachedResponse | None:
@@ -120,11 +120,11 @@ class ResponseCache:
         end = start + _BUCKET
         with self._lock:
             self._misses += 1
-            recent = self._asked[start:end]
+            recent = self._requested[start:end]
             if digest in recent:
                 return True
             recent.insert(0, digest)
-            self._asked[start:end] = recent[:_BUCKET]
+            self._requested[start:end] = recent[:_BUCKET]
         return False
 
     def put(self, key: Key, data_version: int, response: CachedResponse) -> None:

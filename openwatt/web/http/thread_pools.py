@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 from openwatt.web.http.connections import Connection
 
 
-class Lane:
+class ThreadPool:
     """The threads for one kind of request, which no other kind can take."""
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self.pool = ThreadPoolExecutor(threads)
+        self.executor = ThreadPoolExecutor(threads)
         self.requests: dict[Connection, float] = {}
         """Those that a thread answers or should, and since when."""
         self.freed_at = time.monotonic()

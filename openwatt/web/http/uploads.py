@@ -112,19 +112,19 @@ class HeldBytes(io.BytesIO):
         return self.getvalue()
 
 
-class _Places:
-    """How many files may be read or wait for it at once: a thread is left for other requests."""
+class UploadSlots:
+    """The slots of files that are read or wait for it at once: a thread is left for other requests."""
 
     def __init__(self) -> None:
         self.allow(threads=4)
 
     def allow(self, *, threads: int) -> None:
-        """Sets the places of a worker that has so many threads."""
+        """Sets the number of slots of a worker that has so many threads."""
         self.free = threading.BoundedSemaphore(max(1, threads - 1))
 
     @contextlib.contextmanager
-    def one(self) -> Iterator[None]:
-        """A place. Raises UploadsBusyError when there is none soon."""
+    def reserve(self) -> Iterator[None]:
+        """Takes a slot for a while. Raises UploadsBusyError when none is free in time."""
         free = self.free
         if not free.acquire(timeout=_WAIT_SECONDS):
             raise UploadsBusyError
@@ -134,7 +134,7 @@ class _Places:
             free.release()
 
 
-places = _Places()
+upload_slots = UploadSlots()
 body_memory = BodyMemory()
 
 
@@ -156,7 +156,7 @@ def read_load_curve(data: bytes, now: dt.datetime) -> LoadCurve:
         UploadsBusyError: when other files are being read.
     """
     try:
-        with places.one():
+        with upload_slots.reserve():
             return sandbox().read_load_curve(data, now, _count_cost)
     except MeterBoundError as error:
         count_refusal(error.reached.bound)
@@ -175,7 +175,7 @@ def decoding() -> Iterator[None]:
         UploadsBusyError: when it does not come in time.
     """
     try:
-        with places.one(), sandbox().turn():
+        with upload_slots.reserve(), sandbox().turn():
             yield
     except SandboxBusyError:
         raise UploadsBusyError from None

@@ -23,7 +23,7 @@ from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from openwatt.telemetry.start import running_telemetry
 from openwatt.web.http.connections import Arrival, Connection, counted_address
-from openwatt.web.http.thread_pools import Lane
+from openwatt.web.http.thread_pools import ThreadPool
 
 #: A client may take this long for the head of a request, and for its body.
 HEAD_SECONDS, BODY_SECONDS = 10.0, 60.0
@@ -80,17 +80,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
 
     def init_process(self) -> None:
         """Begins in the new process."""
-        self._lanes = {
-            Arrival.REQUEST: Lane(self.cfg.threads),
-            Arrival.UPLOAD: Lane(max(1, self.cfg.threads // 2)),
-            Arrival.PROBE: Lane(1),
+        self._pools = {
+            Arrival.REQUEST: ThreadPool(self.cfg.threads),
+            Arrival.UPLOAD: ThreadPool(max(1, self.cfg.threads // 2)),
+            Arrival.PROBE: ThreadPool(1),
         }
-        self._lanes[Arrival.LONG_HEAD] = self._lanes[Arrival.REQUEST]
+        self._pools[Arrival.LONG_HEAD] = self._pools[Arrival.REQUEST]
         super().init_process()
 
     def get_thread_pool(self) -> ThreadPoolExecutor:
         """The pool that Gunicorn shuts down."""
-        return self._lanes[Arrival.REQUEST].pool
+        return self._pools[Arrival.REQUEST].executor
 
     def run(self) -> None:
         """Serves until the worker ends."""
@@ -98,12 +98,12 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
             telemetry.metrics.worker.started(expected=self.cfg.workers)
         Worker.running = self
         super().run()
-        for lane in self._lanes.values():
-            lane.pool.shutdown(wait=False)
+        for pool in self._pools.values():
+            pool.executor.shutdown(wait=False)
 
     def is_stuck(self) -> bool:
         """Whether no thread for requests has become free for a long time."""
-        return self._lanes[Arrival.REQUEST].stuck_seconds() > STUCK_SECONDS
+        return self._pools[Arrival.REQUEST].stuck_seconds() > STUCK_SECONDS
 
     def notify(self) -> None:
         """Tells the master that this worker serves: one whose threads all hang is replaced."""
@@ -167,7 +167,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
 
     def _hand_over(self, conn: Connection) -> None:
         """Gives a request to a thread, if its client has not too many of them there already."""
-        if conn.arrival is Arrival.PROBE and self._lanes[Arrival.PROBE].count(conn.peer) >= MOST_PROBES:
+        if conn.arrival is Arrival.PROBE and self._pools[Arrival.PROBE].count(conn.peer) >= MOST_PROBES:
             conn.arrival = Arrival.REQUEST
         if conn.arrival is not Arrival.PROBE and (reason := self._too_many(conn)) is not None:
             self._log_too_many(conn)
@@ -179,9 +179,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
 
     def enqueue_req(self, conn: Connection) -> None:
         """Submits a request to the threads of its kind."""
-        lane = self._lanes[conn.arrival]
-        lane.requests[conn] = time.monotonic()
-        conn.result = lane.pool.submit(self.handle, conn)
+        pool = self._pools[conn.arrival]
+        pool.requests[conn] = time.monotonic()
+        conn.result = pool.executor.submit(self.handle, conn)
         conn.result.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
     def on_client_socket_readable(self, conn: Connection, client: Any) -> None:
@@ -198,7 +198,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         if conn.arrival is Arrival.LONG_HEAD:
             self.handle_error(None, conn.sock, conn.client, conn.long_head_error())
             return False
-        self._lanes[conn.arrival].requests[conn] = time.monotonic()
+        self._pools[conn.arrival].requests[conn] = time.monotonic()
         return super().handle(conn)
 
     def _keepalive_after(self, conn: Connection, keepalive: Any) -> bool:
@@ -210,9 +210,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
 
     def finish_request(self, conn: Connection, _result: "Future[Any]") -> None:
         """Sends on what the client has not read of an answer that a thread has made."""
-        lane = self._lanes[conn.arrival]
-        lane.requests.pop(conn, None)
-        lane.freed_at = time.monotonic()
+        pool = self._pools[conn.arrival]
+        pool.requests.pop(conn, None)
+        pool.freed_at = time.monotonic()
         if not conn.sock.unsent_bytes:
             self._finish_answer(conn)
             return
@@ -313,7 +313,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
                     self.keepalived_conns.remove(conn)
                 self._end(conn, reason)
                 return True
-        for conn in self._lanes[Arrival.UPLOAD].requests:
+        for conn in self._pools[Arrival.UPLOAD].requests:
             waits = not conn.result.cancelled() and address in {None, conn.address}
             if waits and conn.result.cancel():
                 self._count(reason)
@@ -362,8 +362,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
             self._end(conn, "head" if conn.received else "silent")
 
     def _end_slow_uploads(self, now: float) -> None:
-        lane = self._lanes[Arrival.UPLOAD]
-        for conn in lane.busy_since(now - (CROWDED_BODY_SECONDS if lane.waiting else BODY_SECONDS)):
+        pool = self._pools[Arrival.UPLOAD]
+        for conn in pool.busy_since(now - (CROWDED_BODY_SECONDS if pool.waiting else BODY_SECONDS)):
             if not conn.closed_by_client:
                 self._count("body")
                 conn.end_receiving()
@@ -384,7 +384,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         if (telemetry := running_telemetry()) is None or now < self._reported_at + _REPORT_EVERY_S:
             return
         self._reported_at = now
-        requests, uploads = self._lanes[Arrival.REQUEST], self._lanes[Arrival.UPLOAD]
+        requests, uploads = self._pools[Arrival.REQUEST], self._pools[Arrival.UPLOAD]
         telemetry.metrics.worker.report(
             threads=requests.threads + uploads.threads,
             busy=requests.busy + uploads.busy,

@@ -257,8 +257,8 @@ def _page(
         form=FormValues({}, {**_USUAL, **texts}, frozenset(details)),
         details=details,
         view=view,
-        powers=[(power, ours.say("tariffs.kva", kva=power)) for power in _powers(offers)],
-        profiles=[(name, ours.say(f"profile.{name}")) for name in PROFILES],
+        powers=[(power, ours.text("tariffs.kva", kva=power)) for power in _powers(offers)],
+        profiles=[(name, ours.text(f"profile.{name}")) for name in PROFILES],
         contracts=_contracts(offers, ours),
     )
 
@@ -267,7 +267,7 @@ def _detail(fault: Fault, ours: Language) -> tuple[str, str]:
     """A fault's sentence and the language it is in: the customer's where it is of a bound."""
     if fault.reached is not None:
         limit, found = ours.number(fault.reached.limit), ours.number(fault.reached.found)
-        return ours.code, ours.say(f"bound.{fault.reached.bound}", limit=limit, found=found)
+        return ours.code, ours.text(f"bound.{fault.reached.bound}", limit=limit, found=found)
     return "en", fault.message
 
 
@@ -280,7 +280,7 @@ def _contracts(offers: list[StoredOffer], ours: Language) -> list[tuple[str, lis
     groups: dict[str, list[tuple[str, str]]] = {}
     for offer in sorted(offers, key=lambda one: (not one.regulated, one.supplier.casefold(), one.name)):
         groups.setdefault(offer.supplier, []).extend(
-            (f"{offer.supplier}~{offer.name}~{option}", f"{offer.name}, {ours.say(f'option.{option}')}")
+            (f"{offer.supplier}~{offer.name}~{option}", f"{offer.name}, {ours.text(f'option.{option}')}")
             for option in OPTIONS
             if option in offer.options
         )

@@ -26,7 +26,7 @@ class Language:
     code: str
     texts: Mapping[str, str]
 
-    def say(self, key: str, **values: object) -> str:
+    def text(self, key: str, **values: object) -> str:
         """The text of a key, its `{names}` filled in.
 
         Raises:

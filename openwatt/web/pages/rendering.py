@@ -108,7 +108,7 @@ def show(template: str, *, status: int = 200, keep: bool = True, **facts: object
     text = render_template(
         template,
         lang=ours,
-        t=ours.say,
+        t=ours.text,
         link=link,
         address=address,
         in_language=in_language,
@@ -128,7 +128,7 @@ def _refused(error: HTTPException) -> Response:
     status = error.code or 500
     key = getattr(error, "text_key", f"problem.{status}")
     key = key if key in language().texts else "problem.other"
-    response = show("problem.html", status=status, code=status, explanation=language().say(key))
+    response = show("problem.html", status=status, code=status, explanation=language().text(key))
     for name, value in error.get_headers():
         if name == "Retry-After":
             response.headers[name] = value
@@ -136,7 +136,7 @@ def _refused(error: HTTPException) -> Response:
 
 
 def _database_away(_error: Exception) -> Response:
-    response = show("problem.html", status=503, code=503, explanation=language().say("problem.503"))
+    response = show("problem.html", status=503, code=503, explanation=language().text("problem.503"))
     response.headers["Retry-After"] = "2"
     return response
 
@@ -151,10 +151,10 @@ def register_error_pages(blueprint: Blueprint) -> None:
 def option_choices(offers: list[StoredOffer]) -> list[tuple[str, str]]:
     """The options of some offers, in the field's order, with their names."""
     sold = {option for offer in offers for option in offer.options}
-    return [(option, language().say(f"option.{option}")) for option in OPTIONS if option in sold]
+    return [(option, language().text(f"option.{option}")) for option in OPTIONS if option in sold]
 
 
 def power_choices(offers: list[StoredOffer]) -> list[tuple[int, str]]:
     """The subscribed powers of some offers."""
     sold = sorted({power for offer in offers for power in offer.powers_kva})
-    return [(power, language().say("tariffs.kva", kva=power)) for power in sold]
+    return [(power, language().text("tariffs.kva", kva=power)) for power in sold]

@@ -70,7 +70,7 @@ def test_every_bound_has_its_sentence_in_each_language_and_its_series(client: Fl
     assert {*_SENTENCES, "busy"} == {*UPLOAD_REFUSALS}
     for language in LANGUAGES.values():
         for bound in _SENTENCES:
-            said = language.say(f"bound.{bound}", limit="17", found="18")
+            said = language.text(f"bound.{bound}", limit="17", found="18")
             assert ("17" in said) == ("{limit" in _SENTENCES[bound])
     for reason in UPLOAD_REFUSALS:
         assert refused(client, reason) >= 0
@@ -120,7 +120,7 @@ def test_ten_thousand_faults_are_told_by_the_first_hundred(client: FlaskClient) 
 @pytest.fixture
 def taken(client: FlaskClient) -> Iterator[FlaskClient]:
     """A service all of whose places for files are taken."""
-    free = uploads.places.free
+    free = uploads.upload_slots.free
     held = 0
     while free.acquire(blocking=False):
         held += 1

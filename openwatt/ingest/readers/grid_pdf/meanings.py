@@ -66,8 +66,8 @@ class HeaderReader:
             return {}
         shares = share_out([self.columns[i] for i in among], found)
         if shares is None:
-            said = ", ".join(f"« {anchor.text} »" for anchor in found)
-            self.faults.append(f"{len(found)} headers of {kind} ({said}) for {len(among)} columns")
+            texts = ", ".join(f"« {anchor.text} »" for anchor in found)
+            self.faults.append(f"{len(found)} headers of {kind} ({texts}) for {len(among)} columns")
             return {}
         if kind is Kind.MEASURE:
             self.measured = {i: found[share] for i, share in zip(among, shares, strict=True)}
@@ -94,12 +94,12 @@ class HeaderReader:
     def _taxes(self, everything: Sequence[int], default_tax: Tax | None) -> dict[int, Tax]:
         """The tax side of each column: the one above it, or the header's only one."""
         found = [a for a in self.anchors if a.kind is Kind.TAX]
-        said: set[Tax] = {_tax(a) for a in found}
-        if not said and default_tax is not None:
-            said = {default_tax}
-        if len(said) == 1:
-            return dict.fromkeys(everything, said.pop())
-        if not said:
+        sides: set[Tax] = {_tax(a) for a in found}
+        if not sides and default_tax is not None:
+            sides = {default_tax}
+        if len(sides) == 1:
+            return dict.fromkeys(everything, sides.pop())
+        if not sides:
             self.faults.append("no header says HT or TTC")
             return {}
         above = {i: list(self._above(self.columns[i], found)) for i in everything}

@@ -60,10 +60,10 @@ def _line_of(
     owners: list[Anchor] = []
     phrases = phrases_of(heading)
     for phrase in cut(words):
-        said = list(read_owners(phrase, vocabulary, phrases))
+        owned = list(read_owners(phrase, vocabulary, phrases))
         height = max(word.height for word in phrase.words)
         silent = Anchor(Kind.OWNER, "own", phrase.x0, phrase.x1, phrase.yc, height, phrase.text)
-        owners += said or [silent]
+        owners += owned or [silent]
     return owners
 
 

@@ -78,11 +78,11 @@ def _drawn(page: pdfium.PdfPage, number: int, marks: Sequence[Mark]) -> Image.Im
     base = page.render(scale=scale).to_pil().convert("RGBA")
     layer = Image.new("RGBA", base.size, (0, 0, 0, 0))
     draw = ImageDraw.Draw(layer)
-    for box, colour, says in dict.fromkeys(_boxes_on(number, marks)):
+    for box, colour, label in dict.fromkeys(_boxes_on(number, marks)):
         corners = tuple(round(side * scale) for side in box)
-        if says == "TTC":
+        if label == "TTC":
             draw.rectangle(corners, fill=(*colour, 110), outline=(*colour, 255))
-        elif says == "HT":
+        elif label == "HT":
             draw.rectangle(corners, outline=(*colour, 255), width=2)
         else:
             draw.line(corners, fill=(*colour, 255), width=2)
@@ -90,6 +90,6 @@ def _drawn(page: pdfium.PdfPage, number: int, marks: Sequence[Mark]) -> Image.Im
 
 
 def _boxes_on(number: int, marks: Sequence[Mark]) -> Iterator[tuple[Box, Rgb, str]]:
-    for figure, colour, says in marks:
+    for figure, colour, label in marks:
         if figure.page == number and figure.box is not None:
-            yield figure.box, colour, says
+            yield figure.box, colour, label

@@ -137,8 +137,8 @@ def _read_table(frame: _Frame, vocabulary: Vocabulary, default_tax: Tax | None) 
         _keep(table, meaning, whole or meaning.option or "BASE", rows, decoy=other)
     read_options = {option for _, option, _, _ in table.cells}
     if whole and titles and read_options and not read_options & titles:
-        said, found = ", ".join(sorted(titles)), ", ".join(sorted(read_options))
-        table.mistitled = f"the title says {said}, the columns are those of {found}"
+        titled, found = ", ".join(sorted(titles)), ", ".join(sorted(read_options))
+        table.mistitled = f"the title says {titled}, the columns are those of {found}"
     return table
 
 
@@ -150,8 +150,12 @@ def _unread(frame: _Frame, text: str) -> Table | None:
     last = frame.spine.rows[-1].powers.high
     if last < 12 or "gaz" in text:
         return None
-    says = f"a column of numbers up to {last} with amounts beside it, whose header does not say « puissance »"
-    return Table(frame.page, frame.spine, text, yearly=None, cents=False, titles=frozenset(), faults=[says])
+    message = (
+        f"a column of numbers up to {last} with amounts beside it, whose header does not say « puissance »"
+    )
+    return Table(
+        frame.page, frame.spine, text, yearly=None, cents=False, titles=frozenset(), faults=[message]
+    )
 
 
 def _option_of(meanings: Sequence[Meaning], header: str) -> str:
@@ -193,12 +197,12 @@ def _rows(
     groups: dict[Meaning, list[tuple[Word, Amount]]] = {}
     merged = meaning.measure == "energy" and len(column.cells) < len(rows)
     for word, amount in column.cells:
-        said = _label(table, column, word, labels) if merged else {}
+        labelled = _label(table, column, word, labels) if merged else {}
         group = replace(
             meaning,
-            period=said.get(Kind.PERIOD, meaning.period),
-            season=said.get(Kind.SEASON, meaning.season),
-            colour=said.get(Kind.COLOUR, meaning.colour),
+            period=labelled.get(Kind.PERIOD, meaning.period),
+            season=labelled.get(Kind.SEASON, meaning.season),
+            colour=labelled.get(Kind.COLOUR, meaning.colour),
         )
         groups.setdefault(group, []).append((word, amount))
     for group, cells in groups.items():
@@ -210,13 +214,13 @@ def _rows(
 
 def _label(table: Table, column: Column, word: Word, labels: Sequence[Anchor]) -> dict[Kind, str]:
     """The labels in a cell that belong to an amount: of each kind the nearest above or beside it."""
-    said: dict[Kind, str] = {}
+    values: dict[Kind, str] = {}
     reach = 1.9 * max(word.height, table.spine.pitch)
     for anchor in sorted(labels, key=lambda a: a.yc):
         beside = min(anchor.x1, column.x1 + 25) > max(anchor.x0, column.x0 - 45)
         if beside and -0.6 * word.height < word.yc - anchor.yc < reach:
-            said[anchor.kind] = anchor.value
-    return said
+            values[anchor.kind] = anchor.value
+    return values
 
 
 def _row_by_row(table: Table, cells: Sequence[tuple[Word, Amount]]) -> Iterator[Row]:
@@ -264,14 +268,14 @@ def _keep(table: Table, meaning: Meaning, option: str, rows: Sequence[Row], *, d
             page=table.page,
             box=(int(word.x0), int(word.y0), int(word.x1) + 1, int(word.y1) + 1),
         )
-        kept = table.decoys if decoy else table.cells
-        if place in kept and kept[place].amount != figure.amount and not decoy:
-            clashes.append((row, kept[place].printed, word.text))
-        kept.setdefault(place, figure)
+        cells = table.decoys if decoy else table.cells
+        if place in cells and cells[place].amount != figure.amount and not decoy:
+            clashes.append((row, cells[place].printed, word.text))
+        cells.setdefault(place, figure)
     if clashes:
         row, first, second = clashes[0]
-        said = table.spine.rows[row].word.text
-        table.faults.append(f"two figures for {name} {meaning.tax} at {said} kVA: {first} and {second}")
+        power = table.spine.rows[row].word.text
+        table.faults.append(f"two figures for {name} {meaning.tax} at {power} kVA: {first} and {second}")
 
 
 def _register(meaning: Meaning, option: str) -> str:

@@ -149,13 +149,13 @@ def _anchors_of(phrase: Phrase) -> Iterator[Anchor]:
             # "Heures Creuses (HC)" and "Prix du kWh" say one thing twice; two columns' words stand apart.
             near = place - merged[-1][0] <= 2 and kind is Kind.MEASURE and phrase.words[place].plain != "prix"
             again = value == merged[-1][1] and kind is not Kind.TAX
-            if again and (near or not _apart(phrase, merged[-1][0], place)):
+            if again and (near or not _in_separate_cells(phrase, merged[-1][0], place)):
                 continue
             merged.append((place, value))
         yield from _spans(phrase, kind, merged)
 
 
-def _apart(phrase: Phrase, first: int, second: int) -> bool:
+def _in_separate_cells(phrase: Phrase, first: int, second: int) -> bool:
     """Whether the gap between two words of a phrase is that of two cells, not of a space."""
     gaps = [b.x0 - a.x1 for a, b in pairwise(phrase.words[first : second + 1])]
     return max(gaps, default=0.0) > 0.45 * phrase.words[first].height
@@ -175,7 +175,7 @@ def _names_an_option(phrase: Phrase, periods: list[tuple[int, str]]) -> bool:
     between = texts[first : last + 1]
     if any(text in ("/", "-", "–", "et", "&") or ("/" in text and "kwh" not in text) for text in between):
         return True
-    return len(periods) == 2 and not _apart(phrase, first, last) and first > 1
+    return len(periods) == 2 and not _in_separate_cells(phrase, first, last) and first > 1
 
 
 def _spans(phrase: Phrase, kind: Kind, found: list[tuple[int, str]]) -> Iterator[Anchor]:
@@ -205,7 +205,7 @@ def read_owners(phrase: Phrase, vocabulary: Vocabulary, phrases: Sequence[Phrase
         ]
         if owner == "other" and any("identique" in text or "indexe" in text for text in above):
             continue
-        if not (found and found[-1][1] == owner and not _apart(phrase, found[-1][0], i)):
+        if not (found and found[-1][1] == owner and not _in_separate_cells(phrase, found[-1][0], i)):
             found.append((i, owner))
     if found:
         yield from _spans(phrase, Kind.OWNER, found)
@@ -224,15 +224,15 @@ def leaves(anchors: Sequence[Anchor]) -> list[Anchor]:
     Neighbours on about one line that say the same and touch are one anchor, as
     when "Prix du" and "kWh" are wrapped.
     """
-    kept: list[Anchor] = []
+    lowest: list[Anchor] = []
     for anchor in anchors:
         below = [b for b in anchors if b.yc > anchor.yc + 1]
         if any(b.value == anchor.value and overlap(anchor, b) > 0 for b in below):
             continue
-        kept.append(anchor)
-    kept.sort(key=lambda a: a.xc)
+        lowest.append(anchor)
+    lowest.sort(key=lambda a: a.xc)
     joined: list[Anchor] = []
-    for anchor in kept:
+    for anchor in lowest:
         last = joined[-1] if joined else None
         if (
             last is not None

@@ -142,8 +142,8 @@ def read_pages(document: bytes) -> tuple[Page, ...]:
 
 def _one_line(raw: str) -> str:
     """A page's text without line ends and the marks that stand for no character."""
-    kept = (" " if ord(c) in _NO_CHARACTERS else c for c in raw if not 0xD800 <= ord(c) <= 0xDFFF)
-    return " ".join("".join(kept).split())
+    characters = (" " if ord(c) in _NO_CHARACTERS else c for c in raw if not 0xD800 <= ord(c) <= 0xDFFF)
+    return " ".join("".join(characters).split())
 
 
 def _words(text: pdfium.PdfTextPage, count: int, page_left: float, page_top: float) -> Iterator[Word]:
