@@ -1,16 +1,18 @@
 """The tables, advice and findings that the bill commands print for people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
 from openwatt.cli.console import Console
 from openwatt.comparison.answer import CustomerAnswer
+from openwatt.domain.advice import PowerVerdict
+from openwatt.domain.contract import PriceBasis
 from openwatt.domain.legal_time import instant_of
 from openwatt.domain.load_curve import Finding
 from openwatt.domain.reconciliation import Reconciliation
 from openwatt.domain.usage import RegisterTotals
-from openwatt.representations.advice import AdviceItem
+from openwatt.representations.advice import AdviceItem, PowerAdviceItem
 from openwatt.representations.bills import RankedContract
 
 
@@ -74,22 +76,19 @@ def print_answer(answer: CustomerAnswer, assumptions: Sequence[str]) -> None:
         console.print(f"note: {note}")
     if result.left_out:
         console.print(f"{len(result.left_out)} contracts could not be costed (reasons with --json)")
-    _print_advice(console, AdviceItem.of(answer.advice))
+    _print_advice(console, AdviceItem.of(answer.advice), result.prices)
     for assumption in assumptions:
         console.print(f"assumed: {assumption}")
     _print_findings(console, result.findings)
 
 
-def _print_advice(console: Console, advice: AdviceItem) -> None:
+def _print_advice(console: Console, advice: AdviceItem, prices: PriceBasis) -> None:
     if power := advice.power:
         console.print(
             f"highest measured power {power.highest_w:,} W (mean over {power.mean_over_min} min) "
             f"of {power.power_kva} kVA subscribed"
         )
-        if power.lower_power_kva:
-            console.print(
-                f"  {power.lower_power_kva} kVA would do: {power.saving_ttc_eur} EUR less over the span"
-            )
+        console.print(f"  {_power_verdict(power, prices)}")
     if share := advice.off_peak:
         even = share.break_even_percent
         pays = "off-peak hours never pay at these prices" if even is None else f"HPHC pays from {even} %"
@@ -101,6 +100,20 @@ def _print_advice(console: Console, advice: AdviceItem) -> None:
             f"a kWh of their day saves {red.saving_eur_per_kwh_moved_to_the_night} EUR at night, "
             f"{red.saving_eur_per_kwh_moved_to_a_blue_day} on a blue day"
         )
+
+
+def _power_verdict(power: PowerAdviceItem, prices: PriceBasis) -> str:
+    """What a lower power would have changed."""
+    would_do = f"{power.lower_power_kva} kVA would do"
+    unknown = "no price of today is known for it" if prices == "now" else "its price is not known on all days"
+    sentences: Mapping[PowerVerdict, str] = {
+        "lower": f"{would_do}: {power.saving_ttc_eur} EUR less over the span",
+        "costs_more": f"{would_do}, and save nothing",
+        "no_price": f"{would_do}; {unknown}",
+        "keep": "no lower power would do",
+        "lowest": "no lower power of this offer is known",
+    }
+    return sentences[power.verdict]
 
 
 def _print_findings(console: Console, findings: Sequence[Finding]) -> None:

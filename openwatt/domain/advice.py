@@ -1,8 +1,9 @@
 """Advice to a home on its subscribed power, its off-peak share and its red days."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Literal
 
 from openwatt.domain.bill import total
 from openwatt.domain.comparison import Comparison, ComparisonTerms, Market, compare
@@ -13,12 +14,17 @@ from openwatt.domain.price_matrix import price_matrix
 from openwatt.domain.tariff import Tariff
 from openwatt.domain.usage import Use
 
+#: `lower`: a lower power would do and costs less; `costs_more`: it would do and costs as much or more;
+#: `no_price`: it would do and its price is not known; `keep`: none lower would do; `lowest`: none is sold.
+PowerVerdict = Literal["lower", "costs_more", "no_price", "keep", "lowest"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerAdvice:
-    """The highest measured power against the subscribed one, and what one step lower saves over the span.
+    """The highest measured power against the subscribed one, and what a lower one saves over the span.
 
-    `lower_kva` is None when the highest power would not fit one step lower. A step's
+    `lower_kva` is the highest lower power that would do and has a price; where none has a
+    price, the highest that would do, without a saving; None when none would do. A step's
     mean hides shorter peaks, and `step_min` says how long the steps are.
     """
 
@@ -28,6 +34,17 @@ class PowerAdvice:
     power_kva: int
     lower_kva: int | None
     saving_ttc: Fraction | None
+    sold_lower: bool
+    """Whether the offer is sold at any lower power."""
+
+    @property
+    def verdict(self) -> PowerVerdict:
+        """What the figures come to."""
+        if self.lower_kva is None:
+            return "keep" if self.sold_lower else "lowest"
+        if self.saving_ttc is None:
+            return "no_price"
+        return "lower" if self.saving_ttc > 0 else "costs_more"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,38 +107,50 @@ def advise(
 def advise_power(
     curve: LoadCurve, use: Use, contract: Contract, market: Market, terms: ComparisonTerms
 ) -> PowerAdvice:
-    """Compares a contract's power with the highest measured one, and costs the same offer one step lower.
+    """Compares a contract's power with the highest measured one, and costs the same offer at a lower one.
 
-    The market holds the offer's other powers; the next lower of them is the step.
+    The market holds the offer's other powers.
 
     Raises:
         BillError: when the contract itself cannot be costed.
     """
     highest, at = curve.highest_power_w()
-    lower = max(
+    lower = sorted(
         (
             one
             for one in market.contracts
             if one.key[:3] == contract.key[:3] and one.power_kva < contract.power_kva
         ),
         key=lambda one: one.power_kva,
-        default=None,
+        reverse=True,
     )
-    fits = lower is not None and highest <= lower.power_kva * 1000
-    saving = None
-    if lower is not None and fits:
-        both = compare(use, replace(market, contracts=(contract, lower)), terms)
-        totals = {one.contract.key: one for one in both.ranking if one.whole}
-        if len(totals) == 2:
-            saving = totals[contract.key].total_ttc - totals[lower.key].total_ttc
+    would_do = [one for one in lower if highest <= one.power_kva * 1000]
+    savings = _savings_at(would_do, use, contract, market, terms)
+    lower_kva = next(iter(savings), would_do[0].power_kva if would_do else None)
     return PowerAdvice(
         highest_w=highest,
         highest_at_min=at,
         step_min=int(curve.steps_min[int((curve.starts_min == at).argmax())]),
         power_kva=contract.power_kva,
-        lower_kva=lower.power_kva if lower is not None and fits else None,
-        saving_ttc=saving,
+        lower_kva=lower_kva,
+        saving_ttc=None if lower_kva is None else savings.get(lower_kva),
+        sold_lower=bool(lower),
     )
+
+
+def _savings_at(
+    powers: Sequence[Contract], use: Use, contract: Contract, market: Market, terms: ComparisonTerms
+) -> dict[int, Fraction]:
+    """What a contract at other powers saves over the span, by power in their order; none without a price."""
+    if not powers:
+        return {}
+    compared = compare(use, replace(market, contracts=(contract, *powers)), terms)
+    totals = {one.contract.key: one.total_ttc for one in compared.ranking if one.whole}
+    return {
+        one.power_kva: totals[contract.key] - totals[one.key]
+        for one in powers
+        if one.key in totals and contract.key in totals
+    }
 
 
 def advise_off_peak(base: Contract, hphc: Contract, comparison: Comparison) -> OffPeakAdvice:

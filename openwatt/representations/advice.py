@@ -7,7 +7,7 @@ from typing import Annotated, Self
 
 from msgspec import Meta, Struct
 
-from openwatt.domain.advice import Advice, OffPeakAdvice, PowerAdvice, RedDayAdvice
+from openwatt.domain.advice import Advice, OffPeakAdvice, PowerAdvice, PowerVerdict, RedDayAdvice
 from openwatt.domain.bill import rounded, to_cents, to_kwh
 from openwatt.domain.legal_time import instant_of
 from openwatt.representations.figures import Eur, Percent, cents, percent
@@ -20,8 +20,19 @@ class PowerAdviceItem(Struct, frozen=True, kw_only=True):
     highest_w: int
     highest_at: dt.datetime
     mean_over_min: Annotated[int, Meta(description="Length of the step; shorter peaks do not show.")]
-    lower_power_kva: Annotated[int | None, Meta(description="The next lower power, if it would do.")]
-    saving_ttc_eur: Annotated[Eur, Meta(description="What it would have saved over the span.")]
+    lower_power_kva: Annotated[
+        int | None, Meta(description="A lower power that would do: the highest that has a price.")
+    ]
+    saving_ttc_eur: Annotated[
+        Eur, Meta(description="What it would have saved over the span; null where its price is not known.")
+    ]
+    verdict: Annotated[
+        PowerVerdict,
+        Meta(
+            description="`lower`: it costs less; `costs_more`: it does not; `no_price`: it would do, and its "
+            "price is not known for these days; `keep`: no lower power would do; `lowest`: none is sold."
+        ),
+    ]
 
     @classmethod
     def of(cls, advice: PowerAdvice) -> Self:
@@ -33,6 +44,7 @@ class PowerAdviceItem(Struct, frozen=True, kw_only=True):
             mean_over_min=advice.step_min,
             lower_power_kva=advice.lower_kva,
             saving_ttc_eur=cents(advice.saving_ttc),
+            verdict=advice.verdict,
         )
 
 

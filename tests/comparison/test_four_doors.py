@@ -21,7 +21,7 @@ from openwatt.settings import Settings
 from openwatt.web.pages.i18n import LANGUAGES
 from tests.conftest import close_app
 from tests.portfolio.village import curve, export
-from tests.web.api.test_bills import send
+from tests.web.api.test_bills import file_of, send
 
 #: Two weeks with red, white and blue days, on both sides of a change of prices.
 SPAN = Span(dt.date(2026, 1, 26), dt.date(2026, 2, 9))
@@ -184,3 +184,31 @@ def test_yearly_kwh_cost_the_same_at_every_door_that_takes_them(client: FlaskCli
     page = client.get("/", query_string={**query, "present": "~".join(PRESENT), "lang": "en"})
     assert page.status_code == 200
     same_page(api, page.text)
+
+
+@pytest.mark.parametrize(
+    ("prices", "verdict", "on_page", "in_command"),
+    [
+        (
+            "now",
+            "no_price",
+            "3 kVA would have done; no price of today is known",
+            "3 kVA would do; no price",
+        ),
+        ("then", "lower", "3 kVA would have done, and saved", "3 kVA would do: "),
+    ],
+)
+def test_a_home_that_never_exceeds_a_lower_power_reads_the_same_advice_at_every_door(
+    client: FlaskClient, tmp_path: Path, prices: str, verdict: str, on_page: str, in_command: str
+) -> None:
+    # The shipped catalogue knows 3 kVA until 2026-07-31, and not after.
+    data = file_of(600, Span(dt.date(2026, 6, 1), dt.date(2026, 6, 8)))
+    power = read(send(client, "/v1/bills", data, power_kva="6", prices=prices).text)["advice"]["power"]
+    assert (power["highest_w"], power["lower_power_kva"], power["verdict"]) == (600, 3, verdict)
+    assert (power["saving_ttc_eur"] is None) == (verdict == "no_price")
+    assert on_page in send(client, "/?lang=en", data, power_kva="6", prices=prices).text
+    file = tmp_path / "home.csv"
+    file.write_bytes(data)
+    printed = run("compare", str(file), "--power-kva", "6", "--prices", prices)
+    assert in_command in printed
+    assert "None" not in printed

@@ -13,7 +13,7 @@ from openwatt.domain.advice import advise_off_peak, advise_power, advise_red_day
 from openwatt.domain.bill import to_cents
 from openwatt.domain.calendar import Home
 from openwatt.domain.comparison import Comparison, ComparisonTerms, Market, compare
-from openwatt.domain.contract import Contract, SourcedTariff
+from openwatt.domain.contract import Contract, PriceBasis, SourcedTariff
 from openwatt.domain.duties import Duties
 from openwatt.domain.errors import BillError, CalendarError
 from openwatt.domain.legal_time import Span
@@ -163,6 +163,43 @@ def test_a_power_that_is_never_needed_is_said_with_what_one_step_lower_saves() -
     assert (advice.highest_w, advice.lower_kva, advice.saving_ttc) == (7500, 9, Fraction(2))
     held = advise_power(curve, use, nine, market(twelve, nine, six), terms())
     assert (held.lower_kva, held.saving_ttc) == (None, None)
+
+
+def test_a_power_that_would_do_but_has_no_price_is_never_said_to_save() -> None:
+    six, three = contract("State", {"BASE": "0.2"}), contract("State", {"BASE": "0.2"}, 3, "120")
+    gone = contract("State", {"BASE": "0.2"}, 3, "120", applies_to=dt.date(2025, 6, 5))
+    curve = constant(600, TEN_DAYS)
+    use = use_of_curve(curve, HOME, TEN_DAYS)
+
+    def advised(*others: Contract, prices: PriceBasis) -> tuple[str, int | None, Fraction | None]:
+        asked = replace(terms(), prices=prices)
+        advice = advise_power(curve, use, six, market(six, *others), asked)
+        return advice.verdict, advice.lower_kva, advice.saving_ttc
+
+    assert advised(three, prices="now") == ("lower", 3, Fraction("62.50") * 10 / 365)
+    assert advised(gone, prices="now") == ("no_price", 3, None)
+    assert advised(gone, prices="then") == ("no_price", 3, None)
+    assert advised(prices="now") == ("lowest", None, None)
+    dear = contract("State", {"BASE": "0.3"}, 3, "182.50")
+    assert advised(dear, prices="now")[:2] == ("costs_more", 3)
+
+
+def test_of_lower_powers_that_would_do_the_highest_with_a_price_is_advised() -> None:
+    twelve = contract("State", {"BASE": "0.2"}, 12, "292")
+    six = contract("State", {"BASE": "0.2"}, 6, "182.50")
+    nine = contract("State", {"BASE": "0.2"}, 9, "219", applies_to=dt.date(2025, 2, 1))
+    curve = constant(3000, TEN_DAYS)
+    advice = advise_power(
+        curve, use_of_curve(curve, HOME, TEN_DAYS), twelve, market(twelve, nine, six), terms()
+    )
+    assert (advice.verdict, advice.lower_kva, advice.saving_ttc) == ("lower", 6, Fraction(3))
+
+
+def test_a_power_that_is_needed_is_kept() -> None:
+    nine, six = (contract("State", {"BASE": "0.2"}, kva) for kva in (9, 6))
+    curve = constant(7500, TEN_DAYS)
+    advice = advise_power(curve, use_of_curve(curve, HOME, TEN_DAYS), nine, market(nine, six), terms())
+    assert (advice.verdict, advice.lower_kva) == ("keep", None)
 
 
 def test_hphc_pays_from_the_share_at_which_both_cost_the_same() -> None:
