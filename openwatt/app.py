@@ -44,7 +44,7 @@ from openwatt.web.http.uploads import return_large_blocks, upload_slots
 from openwatt.web.pages.home import home
 from openwatt.web.pages.routes import pages
 
-#: A question is asked by its address; only a customer's file needs more (`web.bodies`).
+#: A question is in its address; only a customer's file needs more (`web.bodies`).
 LONGEST_BODY_BYTES = 64 * 1024
 
 

@@ -85,7 +85,7 @@ def _path(text: str) -> Path:
     return Path(_text(text))
 
 
-#: The first words of the service's own addresses: a sub-path that began so could not be told from them.
+#: The first words of the service's own addresses: a sub-path that began so would be confused with them.
 RESERVED_PATHS = frozenset(
     {"docs", "health", "history", "metrics", "openapi.json", "static", "status", "tariffs", "v1", "version"}
 )

@@ -37,7 +37,7 @@ class _Commands(click.Group):
             formatter.write_dl([(name, short_help(name, width)) for name in names])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Runs the command that was asked for."""
+        """Runs the command that is named."""
         try:
             with streams.reader_may_go():
                 return super().invoke(ctx)

@@ -46,7 +46,7 @@ def backup(context: click.Context, *, directory: Path | None, only_list: bool, a
 
     The dump (pg_dump's custom format) is restored into a PostgreSQL of its own and
     compared row by row, by digest, with the snapshot it was taken from; only then it
-    gets its name. The newest OPENWATT_BACKUP_KEEP are kept. The service goes on
+    gets its name. The newest OPENWATT_BACKUP_KEEP stay. The service goes on
     meanwhile. Copy the folder to another machine: a backup beside the data burns with it.
     """
     settings = settings_of(context)
@@ -95,11 +95,11 @@ def restore(context: click.Context, *, file: Path | None, drop_kept: bool, yes: 
 
     FILE is restored beside the database and compared with what was dumped; then the
     two change names in an instant. The service may run: it connects again by itself.
-    The old database is kept under the name that is printed, until `--drop-kept`.
+    The old database stays under the name that is printed, until `--drop-kept`.
     """
     settings = settings_of(context)
     if drop_kept == (file is not None):
-        raise click.UsageError("name a backup's FILE, or say --drop-kept")
+        raise click.UsageError("name a backup's FILE, or give --drop-kept")
     if file is None:
         with held_database(settings):
             dropped = forget_kept(locate_database(settings)())

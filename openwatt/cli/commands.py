@@ -23,7 +23,7 @@ DECLARED: Mapping[str, Declaration] = MappingProxyType(
             "bills", "What every contract would have cost, from the cheapest, beside the regulated tariff."
         ),
         "database": Declaration(
-            "service", "Keep the embedded PostgreSQL running until told to end, and say where it is."
+            "service", "Keep the embedded PostgreSQL running until a signal ends it, and print where it is."
         ),
         "doctor": Declaration(
             "doctor", "Prove that the whole stack works: service, data, monitoring, logs, reports, machine."

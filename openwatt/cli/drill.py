@@ -64,13 +64,13 @@ def drill(
     error      one unhandled exception: answer, log record, Sentry (10 s)
     slow       slow answers until HighLatency fires, then its end (about 15 minutes)
     burst      errors until HighErrorRate fires, then its end (about 15 minutes)
-    ingestion  a source nobody has read for a month: IngestionStale and its end
+    ingestion  a source that no run has read for a month: IngestionStale and its end
     disk       what a full disk leaves, without filling one: MetricsIncomplete and its end
     clients    clients that never finish a request: SlowClients and its end (10 minutes)
     all        all of them; without a word, only `error`
 
     The service must have the same OPENWATT_DRILL_TOKEN. Times count from the fault to each
-    step, and from its end to the last one. Real people are told by real alerts: tell them
+    step, and from its end to the last one. Real people are notified by real alerts: warn them
     first. The exit status is 1 when a step did not come.
     """
     settings = settings_of(context)

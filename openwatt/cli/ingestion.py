@@ -181,7 +181,7 @@ def _source_of_file(
         raise click.UsageError(f"{file} has more than {FetchLimits().bytes} bytes, which is the limit")
     if sources[names[0]].format == "none_yet":
         raise click.UsageError(
-            f"{names[0]}: nobody has described its document yet; see what it says with `openwatt inspect`"
+            f"{names[0]}: its document is not described yet; see what it contains with `openwatt inspect`"
         )
     return sources[names[0]]
 

@@ -97,7 +97,7 @@ def portfolio_command(
     decimal), those of one home together.
 
     A home that cannot be billed is a row with its reason and never stops the rest;
-    the exit status is then 3. Parts that are done are kept beside the output until
+    the exit status is then 3. Parts that are done stay beside the output until
     it is whole: after Ctrl-C, a crash or a full disk, --resume goes on from them.
 
     Contracts and Tempo colours are those of the database, read once at the start.
@@ -142,7 +142,7 @@ def portfolio_command(
         except KeyboardInterrupt:
             progress.stop()
             if parts_folder_path(out).exists():
-                click.echo("stopped; what is done is kept, --resume goes on from it", err=True)
+                click.echo("stopped; what is done is stored, --resume goes on from it", err=True)
             raise
     _summarise(outcome, out, console)
     if outcome.failed:

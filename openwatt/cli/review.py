@@ -60,7 +60,7 @@ def _words(longest: int) -> Any:
     def read(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
         text = value.strip()
         if not text:
-            raise click.BadParameter("is empty: say it, for it is kept with the decision")
+            raise click.BadParameter("is empty: it is stored with the decision")
         if len(text) > longest or not text.isprintable():
             raise click.BadParameter(f"must be one line of at most {longest} characters")
         return text
@@ -73,10 +73,10 @@ def _decided(command: Any) -> Any:
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print JSON."),
         click.option(
-            "--reason", required=True, callback=_words(LONGEST_REASON), help="Why; kept with the decision."
+            "--reason", required=True, callback=_words(LONGEST_REASON), help="Why; stored with the decision."
         ),
         click.option(
-            "--as", "name", required=True, callback=_words(LONGEST_NAME), help="Who decides; kept with it."
+            "--as", "name", required=True, callback=_words(LONGEST_NAME), help="Who decides; stored with it."
         ),
     ):
         command = option(command)
@@ -208,7 +208,7 @@ def show(
         references = known_references(regulated_history(connection))
     content = document.content if document else None
     if content is None and (png or target):
-        raise Refused(f"the bytes of run {run_id}'s document are not kept")
+        raise Refused(f"the bytes of run {run_id}'s document are not stored")
     if target is not None and content is not None:
         write_output(target, content)
     inspection, beside, differs = None, [], None
@@ -388,9 +388,9 @@ def address(
     if as_json:
         _print_json({"action": "address", "source": source, "address": address, "until": last})
     elif undo:
-        click.echo(f"{source} is asked at its own address again: {sources[source].address}")
+        click.echo(f"{source} is fetched from its own address again: {sources[source].address}")
     else:
-        click.echo(f"{source} is asked at {address} until {last}")
+        click.echo(f"{source} is fetched from {address} until {last}")
 
 
 COMMANDS: tuple[click.Command, ...] = (review,)

@@ -46,7 +46,7 @@ def migrate(context: click.Context) -> None:
 @click.command("database")
 @click.pass_context
 def keep_database(context: click.Context) -> None:
-    """Keep the embedded PostgreSQL running until told to end, and say where it is.
+    """Keep the embedded PostgreSQL running until a signal ends it, and print where it is.
 
     Everything that uses it starts it by itself. A machine on which the service and
     timed commands come and go keeps it up with this, so that none of them carries it.

@@ -50,7 +50,7 @@ def check_reader() -> None:
     except OSError:
         return  # it is no file
     poll = select.poll()
-    poll.register(descriptor, 0)  # errors are told in any case
+    poll.register(descriptor, 0)  # errors are reported in any case
     if any(events & (select.POLLERR | select.POLLHUP) for _, events in poll.poll(0)):
         raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
 

@@ -141,7 +141,7 @@ def tempo(
 ) -> None:
     """Show Tempo colours.
 
-    A Tempo day runs from 06:00 to 06:00 of the next morning. A colour that nobody
+    A Tempo day runs from 06:00 to 06:00 of the next morning. A colour that no source
     has said yet is unknown, never guessed.
     """
     settings = settings_of(context)

@@ -119,13 +119,15 @@ def check_notifications(context: CheckContext) -> CheckVerdict:
             }
             reached.setdefault(severity, set()).update(found)
             if not found and name != WATCHDOG:
-                unnotified[name] = f"{name} ({severity}) ends at {join_names(receivers)}, which tells nobody"
+                unnotified[name] = (
+                    f"{name} ({severity}) ends at {join_names(receivers)}, which notifies no one"
+                )
     if not reached:
-        raise CheckFailedError("Prometheus has no alert that could be told")
+        raise CheckFailedError("Prometheus has no alert that could be notified")
     if unnotified:
         raise CheckFailedError(join_names(list(unnotified.values()), 2))
     notified = "; ".join(
-        f"{severity} by {', '.join(sorted(by)) or 'nobody: the Watchdog is watched by no one'}"
+        f"{severity} by {', '.join(sorted(by)) or 'no one: no service watches the Watchdog'}"
         for severity, by in sorted(reached.items())
     )
     return ok(notified)

@@ -41,7 +41,7 @@ def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
         return
     if not settings.sentry_dsn:
         yield (
-            "OPENWATT_SENTRY_DSN is not set: errors are reported to nobody",
+            "OPENWATT_SENTRY_DSN is not set: errors are not reported",
             "copy the DSN of your project in Sentry or Bugsink into OPENWATT_SENTRY_DSN",
         )
     if not settings.redis_url and settings.workers > 1:
@@ -53,7 +53,7 @@ def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "OPENWATT_LOG_LEVEL is DEBUG", "set OPENWATT_LOG_LEVEL=INFO"
     if settings.backup_dir is None:
         yield (
-            "OPENWATT_BACKUP_DIR is not set: nobody watches the backups",
+            "OPENWATT_BACKUP_DIR is not set: the backups are not watched",
             "set OPENWATT_BACKUP_DIR and let `openwatt backup` run daily",
         )
 

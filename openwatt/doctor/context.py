@@ -17,7 +17,7 @@ from openwatt.settings import Settings, setting_fields, variable_of
 from openwatt.store.database import Database
 from openwatt.telemetry.redaction import FILTERED, redact_text
 
-#: Where `openwatt metrics` listens when it is not told otherwise.
+#: Where `openwatt metrics` listens by default.
 METRICS_URL = "http://127.0.0.1:9101/metrics"
 #: Where logrotate's rules begin; it includes those of packages.
 LOGROTATE = Path("/etc/logrotate.conf")

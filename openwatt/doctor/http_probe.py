@@ -128,7 +128,7 @@ class HttpProbe:
         except httpx.HTTPError as error:
             raise ProbeError(f"{safe_url(url)} {_describe(error)}") from error
         except httpx.InvalidURL as error:
-            raise ProbeError(f"{safe_url(url)} is no address that can be asked") from error
+            raise ProbeError(f"{safe_url(url)} is no address of an HTTP server") from error
 
     def request_json(self, url: str, path: str = "", **how: Any) -> Any:
         """Sends a request and decodes the JSON of the response.

@@ -25,7 +25,7 @@ from openwatt.telemetry.logs.search import LogQuery, LogSearch
 
 #: The daily indices that logstash.conf writes.
 INDICES = "openwatt-*"
-#: A log that nobody rotates may grow to this outside production.
+#: A log that is not rotated may grow to this outside production.
 MOST_UNROTATED_BYTES = 100_000_000
 #: What `logrotate -d` says of a rule: its files, as they are written, and when they are rotated.
 _ROTATED = re.compile(
@@ -151,7 +151,7 @@ def check_cloudwatch(context: CheckContext) -> CheckVerdict:
     """Checks that the record of the request just sent is found in CloudWatch."""
     group = required(context.settings.cloudwatch_log_group, "OPENWATT_CLOUDWATCH_LOG_GROUP")
     if not is_installed("aws"):
-        raise CheckSkippedError("the AWS command line is not installed: CloudWatch cannot be asked")
+        raise CheckSkippedError("the AWS command line is not installed: CloudWatch cannot be queried")
     request_id = context.sent_request()
     since_s = context.now().timestamp() - 3600
     # The agent sends every few seconds, and each search is a process: there is no need for more.
@@ -195,7 +195,7 @@ def check_shipping(context: CheckContext) -> CheckVerdict:
         reasons = ", ".join(f"{count:g} {reason}" for reason, count in sorted(dropped.items()))
         raise CheckFailedError(
             f"log records were lost: {reasons}",
-            "fix the receiver, raise OPENWATT_LOG_SPOOL_MB, then restart the service to count anew",
+            "fix the receiver, raise OPENWATT_LOG_SPOOL_MB, then restart the service to count from 0",
         )
     if not sum_of("shipping_connected"):
         raise CheckFailedError(
@@ -212,7 +212,7 @@ def check_shipping(context: CheckContext) -> CheckVerdict:
 def check_rotation(context: CheckContext) -> CheckVerdict:
     """Checks that a rule of logrotate covers the log and that logrotate accepts its rules.
 
-    Between a rotation and the next line there is no such file: whether there should be one is not asked here.
+    Between a rotation and the next line there is no such file: that there is one is not checked here.
     """
     log = required(context.settings.log_file, "OPENWATT_LOG_FILE").resolve()
     remedy = "install ops/logrotate/openwatt as /etc/logrotate.d/openwatt, with this log's path in it"

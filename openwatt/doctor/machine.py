@@ -48,7 +48,7 @@ def check_limits(context: CheckContext) -> CheckVerdict:
     url = context.settings.redis_url
     if url is None:
         if context.settings.workers == 1:
-            return ok("one worker counts for itself: there is nobody to share with")
+            return ok("one worker counts for itself: there is no other to share with")
         raise CheckSkippedError("OPENWATT_REDIS_URL is not set: each worker counts its share")
     if _refused(url) != [False, False, True]:
         raise CheckFailedError(
@@ -141,7 +141,7 @@ def check_disk(context: CheckContext) -> CheckVerdict:
 
 
 def check_clock(context: CheckContext) -> CheckVerdict:
-    """Checks that the clock agrees with those of the database and the servers, and is kept by NTP."""
+    """Checks that the clock agrees with those of the database and the servers, and is set by NTP."""
     offsets = dict(_offsets(context))
     synchronised = _is_synchronised()
     wrong = [
@@ -156,10 +156,8 @@ def check_clock(context: CheckContext) -> CheckVerdict:
     if synchronised is False:
         raise CheckFailedError("no NTP server keeps this machine's time")
     if not offsets and synchronised is None:
-        raise CheckSkippedError(
-            "neither a database nor another server nor an NTP service can be asked for the time"
-        )
-    by = "kept by NTP" if synchronised else "no NTP service to ask"
+        raise CheckSkippedError("neither a database nor another server nor an NTP service can give the time")
+    by = "set by NTP" if synchronised else "no NTP service is there"
     if not offsets:
         return ok(by)
     furthest = max((off for off, _ in offsets.values()), key=abs)

@@ -102,7 +102,7 @@ def dashboards(ops: Path) -> list[Dashboard]:
             found.append(read_dashboard(json.loads(path.read_text("utf-8"))))
         except (ValueError, KeyError) as error:
             raise CheckFailedError(
-                f"{path} is no dashboard: {error}", "deploy the folder ops anew"
+                f"{path} is no dashboard: {error}", "deploy the folder ops again"
             ) from error
     if not found:
         raise CheckFailedError(f"no dashboard is in {folder}", "deploy the folder ops of this release")
@@ -154,7 +154,7 @@ def _yaml(path: Path) -> Any:
     try:
         return yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise CheckFailedError(f"{path} cannot be read: {error}", "deploy the folder ops anew") from error
+        raise CheckFailedError(f"{path} cannot be read: {error}", "deploy the folder ops again") from error
 
 
 def headings(page: Path) -> set[str]:

@@ -57,7 +57,7 @@ def check_service(context: CheckContext) -> CheckVerdict:
         )
     if answer.headers.get("X-Request-ID") != made:
         raise CheckFailedError(
-            "the answer does not repeat the X-Request-ID it was asked with",
+            "the answer does not repeat the X-Request-ID of the request",
             "let the proxy before the service pass X-Request-ID on, both ways",
         )
     release = context.http.request_as(_Version, context.url, "/version")

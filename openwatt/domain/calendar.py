@@ -82,7 +82,7 @@ class RegisterCalendar:
         if not 0 <= self.day_starts_min < MINUTES_PER_DAY:
             faults.append(f"a day cannot start at minute {self.day_starts_min}")
         if self.day_starts_min and any(rule.off_peak for rule in self.rules):
-            faults.append("a home's off-peak hours are told by legal days, the calendar's start elsewhere")
+            faults.append("a home's off-peak hours are given by legal days, the calendar's start elsewhere")
         if faults:
             raise CalendarError(f"register calendar {self.option}: {'; '.join(faults)}")
 

@@ -176,7 +176,7 @@ def _prices_ttc(
     tariff: Tariff, day: dt.date, duties: Duties, notes: list[str]
 ) -> Mapping[str, Decimal] | None:
     if not tariff.prices_eur_per_kwh_ht:
-        notes.append(f"the duties of {day} are not those of the sheet, whose prices with taxes are kept")
+        notes.append(f"the duties of {day} are not those of the sheet, whose prices with taxes stay")
         return None
     try:
         return {
@@ -191,7 +191,7 @@ def _prices_ttc(
 def _subscription_ttc(tariff: Tariff, day: dt.date, duties: Duties, notes: list[str]) -> Decimal | None:
     yearly_ht = tariff.subscription_eur_per_year_ht
     if yearly_ht is None:
-        notes.append(f"the duties of {day} are not those of the sheet, whose subscription with taxes is kept")
+        notes.append(f"the duties of {day} are not those of the sheet, whose subscription with taxes stays")
         return None
     try:
         monthly = subscription_eur_per_month_ttc(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 
 class OpenWattError(Exception):
-    """Something OpenWatt was asked to do cannot be done."""
+    """OpenWatt cannot do what a caller wants."""
 
 
 class TariffError(OpenWattError):

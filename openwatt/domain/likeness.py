@@ -22,7 +22,7 @@ _KWH_PER_KVA = 600
 
 
 class RegulatedTariffs:
-    """The regulated tariff's history, asked by option, power and day."""
+    """The regulated tariff's history, looked up by option, power and day."""
 
     def __init__(self, tariffs: Iterable[Tariff]) -> None:
         self._history: dict[tuple[str, int], list[Tariff]] = {}

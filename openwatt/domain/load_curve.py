@@ -247,7 +247,7 @@ def _ordered(readings: Readings, findings: list[Finding]) -> tuple[Minutes, Minu
             back = np.concatenate([[False], differences > 0])
         _add_finding(findings, "disorder", back, readings.stamps_min, "rows out of order are sorted")
     order = np.argsort(readings.stamps_min, kind="stable")
-    # Of rows with one stamp, the first that holds a value is kept.
+    # Of rows with one stamp, the first that holds a value counts.
     order = order[np.lexsort((order, ~readings.present[order], readings.stamps_min[order]))]
     stamps = readings.stamps_min[order]
     again = np.concatenate([[False], stamps[1:] == stamps[:-1]])
@@ -338,7 +338,7 @@ def _add_finding(
 def utc_of_local(wall_min: Minutes) -> tuple[Minutes, Sequence[Finding]]:
     """Stamps of legal time without offset as minutes UTC, in the order of a file.
 
-    The hour that autumn repeats is told apart by order: the first time a reading
+    The two passes of the hour that autumn repeats are distinguished by order: the first time a reading
     comes it is summer time, the next time winter time (the other way round in a
     file that goes backwards). When the file holds it once, it is summer time.
     """

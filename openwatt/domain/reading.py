@@ -48,7 +48,7 @@ class Figure:
 
     @property
     def where(self) -> str:
-        """The place in a few words, for a person who has the sheet at hand."""
+        """The place in a few words, for a person who looks at the sheet."""
         return f"page {self.page}, « {self.printed} »" if self.page else f"« {self.printed} »"
 
 

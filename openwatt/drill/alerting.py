@@ -114,9 +114,9 @@ def follow(run: DrillRun, labels: Mapping[str, str], fault: AbstractContextManag
             )
             yield run.passed(
                 f"{name} is in Alertmanager ({safe_url(run.context.settings.alertmanager_url or '')}), "
-                f"which sends it to: {', '.join(found) or 'nobody'}"
+                f"which sends it to: {', '.join(found) or 'no receiver'}"
             )
-            # An alert that ends before its group was sent is never told to anybody.
+            # An alert that ends before its group was sent is never notified.
             time.sleep(max(0.0, min(group_wait_s(run) + _SENDING_S, run.left_s())))
         except CheckSkippedError as error:
             yield run.skipped(f"Alertmanager: {error}")

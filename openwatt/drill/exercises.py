@@ -69,7 +69,7 @@ def slow(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
 def burst(run: DrillRun, injector: FaultInjector) -> Iterator[Step]:
     """Errors among the answers until HighErrorRate fires, and its end (scenario 3)."""
     alert = {"alertname": "HighErrorRate"}
-    require_inactive(run, alert)  # the first error can be enough for it where nobody else sends requests
+    require_inactive(run, alert)  # the first error can be enough for it where no other client sends requests
     request_id, _ = injector.inject("error")
     yield run.passed(f"the first of them, X-Request-ID {request_id}")
     yield from trace(run, request_id, reported=True)

@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent / "sources"
 
 T = TypeVar("T")
 
-#: What reads a source's document; `none_yet` marks an address nobody has read a document of.
+#: What reads a source's document; `none_yet` marks an address whose document is not described yet.
 Format = Literal["grid_pdf", "cre_csv", "rte_tempo_json", "none_yet"]
 _FORMATS: tuple[Format, ...] = get_args(Format)
 

@@ -46,8 +46,8 @@ def publish_inspection(
 ) -> int:
     """Publishes what a document says, inside the caller's transaction; returns how many facts changed.
 
-    The document's bytes are kept before, by `store.documents.store_content`. Where two
-    documents say one regulated tariff, each a side of it, the other side is kept.
+    The document's bytes are stored before, by `store.documents.store_content`. Where two
+    documents state one regulated tariff, each a side of it, the other side stays.
 
     Raises:
         CorrectionError: when the document gives one contract two prices on one day.
@@ -192,7 +192,7 @@ def make_run(
 
     Only what prints prices with all taxes tells of its offers' state: the regulator's
     data without taxes comes weeks late, and the supplier's own sheet says more. What was
-    read is kept with a refused run alone, for whoever reviews it; else it is published.
+    read is stored with a refused run alone, for whoever reviews it; else it is published.
     """
     detail: dict[str, Any] = {
         "message": message,

@@ -34,7 +34,7 @@ class DocumentLines:
 
     def __init__(self, pages: Sequence[Page]) -> None:
         self._lines = {page.number: lines_of(page.words) for page in pages}
-        # A page without enough amounts for a grid was kept as prose.
+        # A page without enough amounts for a grid was taken as prose.
         self._prose = {page.number: page.prose for page in pages if page.prose}
 
     def at(self, figure: Figure) -> Iterator[Quotation]:

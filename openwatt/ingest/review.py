@@ -53,7 +53,7 @@ def approve_run(
     """Publishes what a refused run has read; returns `published` and the number of the run that did so.
 
     One transaction holds the tariffs, the run and the decision. The reviewer has seen what
-    the run recorded: when the kept document says anything else by now, or gives one more
+    the run recorded: when the stored document reads otherwise by now, or gives one more
     reason to doubt, nothing is published.
 
     Raises:
@@ -84,7 +84,7 @@ def _approve(
             f"run {run_id} is of {run.source}, which is no source any more: nothing can read it"
         )
     if document is None or document.content is None:
-        raise DecisionError(f"the bytes of run {run_id}'s document are not kept: it cannot be read again")
+        raise DecisionError(f"the bytes of run {run_id}'s document are not stored: it cannot be read again")
     references = known_references(regulated_history(connection))
     today = started_at.astimezone(PARIS).date()
     with DocumentSandbox() as sandbox:
@@ -151,7 +151,7 @@ def check_same(run: StoredRun, inspection: Inspection) -> None:
     Raises:
         DecisionError: saying what differs.
     """
-    again = f"look at it anew: openwatt review show {run.run_id}"
+    again = f"look at it again: openwatt review show {run.run_id}"
     read: dict[str, Any] = _decoder.decode(as_json(inspection))
     if inspection.outcome == "unreadable":
         raise DecisionError(f"the document of run {run.run_id} cannot be read any more: {inspection.reason}")

@@ -46,7 +46,7 @@ class PortfolioTerms:
 
 
 class HomeSetting(NamedTuple):
-    """A home's subscribed power, None when nobody said it, and the off-peak hours of its meter."""
+    """A home's subscribed power, None when it is not given, and the off-peak hours of its meter."""
 
     power_kva: int | None
     off_peak_hours: tuple[OffPeakHours, ...]

@@ -235,7 +235,7 @@ def _ctrl_c_later() -> Iterator[None]:
 
 
 def _become_worker() -> None:
-    """A worker ends with its parent, however that ends: there is nobody left to work for."""
+    """A worker ends with its parent, however that ends: there is no caller left."""
     parent = multiprocessing.parent_process()
 
     def follow() -> None:

@@ -89,7 +89,7 @@ class RedDaysItem(Struct, frozen=True, kw_only=True):
 
 
 class AdviceItem(Struct, frozen=True, kw_only=True):
-    """What a home could change; what cannot be told is null."""
+    """What a home could change; what cannot be computed is null."""
 
     power: PowerAdviceItem | None = None
     off_peak: OffPeakAdviceItem | None = None

@@ -259,7 +259,7 @@ class RankedItem(RankedContract, frozen=True, kw_only=True):
     """The same with what it rests on."""
 
     bill: Annotated[
-        BillItem | None, Meta(description="By month and register, where details were asked for.")
+        BillItem | None, Meta(description="By month and register, where details were requested.")
     ] = None
 
     @classmethod

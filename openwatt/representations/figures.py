@@ -8,8 +8,10 @@ from msgspec import Meta
 
 from openwatt.domain.bill import rounded, to_cents
 
-Eur = Annotated[Decimal | None, Meta(description="EUR, rounded to the cent; null where it cannot be told.")]
-Percent = Annotated[Decimal | None, Meta(description="Per cent; null where it cannot be told.")]
+Eur = Annotated[
+    Decimal | None, Meta(description="EUR, rounded to the cent; null where it cannot be computed.")
+]
+Percent = Annotated[Decimal | None, Meta(description="Per cent; null where it cannot be computed.")]
 
 
 def cents(amount: Fraction | None) -> Decimal | None:

@@ -56,7 +56,7 @@ class InspectionItem(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RunDocument(Struct, frozen=True, kw_only=True):
-    """The document that a run found; `bytes` is null where it is not kept."""
+    """The document that a run found; `bytes` is null where it is not stored."""
 
     title: str
     sha256: Sha256 | None

@@ -58,7 +58,7 @@ class TariffItem(Struct, frozen=True, kw_only=True):
         Meta(
             description="`fresh`: seen within 7 days, or of a period that is over; "
             "`verifying`: not seen for 7 days, or its source gives a document that is doubted; "
-            "`stale`: not seen for 14 days, or ended before the day asked for and nothing newer is known; "
+            "`stale`: not seen for 14 days, or ended before the requested day and nothing newer is known; "
             "`broken`: three looks in a row at its source have failed, and this is the last right tariff."
         ),
     ]
@@ -190,7 +190,7 @@ class TempoDayItem(Struct, frozen=True, kw_only=True):
     day: dt.date
     colour: Annotated[
         Literal["BLEU", "BLANC", "ROUGE", "unknown"],
-        Meta(description="`unknown` where nobody has said it; it is never guessed."),
+        Meta(description="`unknown` where no source states it; it is never guessed."),
     ]
     starts_at: dt.datetime
     ends_at: dt.datetime
@@ -298,7 +298,7 @@ class GuardPage(Struct, frozen=True, kw_only=True):
 
 
 class Health(Struct, frozen=True, kw_only=True):
-    """The process answers; nothing else is asked."""
+    """The process answers; nothing else is checked."""
 
     status: Literal["alive"]
 

@@ -233,7 +233,7 @@ def publish(connection: psycopg.Connection[Any], observations: Iterable[Observat
         published = connection.execute(statement("tariffs/publish")).rowcount
     except psycopg.errors.UniqueViolation as error:
         raise CorrectionError(
-            "another figure is already kept for this contract, day and instant of observation "
+            "another figure is already stored for this contract, day and instant of observation "
             f"({error.diag.message_detail}): a correction needs a newer observed_at"
         ) from error
     connection.execute(statement("tariffs/confirm"))

@@ -288,7 +288,7 @@ def test_another_address_is_set_and_undone(openwatt: Openwatt, connection: Conne
     until = day + dt.timedelta(days=30)
     done = openwatt("address", SOURCE, address, "--until", until, *WHO)
     assert done.exit_code == 0, done.output
-    assert done.stdout == f"{SOURCE} is asked at {address} until {until}\n"
+    assert done.stdout == f"{SOURCE} is fetched from {address} until {until}\n"
     assert [one.address for one in overrides_in_force(connection, until, SOURCE)] == [address]
     assert overrides_in_force(connection, until + dt.timedelta(days=1)) == []
     undone = openwatt("address", SOURCE, "--undo", *WHO)

@@ -444,7 +444,7 @@ BREAKS = {
     "a receiver that tells nobody": Break(
         lying("ALERTMANAGER_URL", replacing("/status", rb"webhook_configs:", b"was_webhooks:")),
         fails="notifications",
-        message="tells nobody",
+        message="notifies no one",
         fix="ops/alertmanager/secrets",
     ),
     "an Alertmanager that hears nothing": Break(

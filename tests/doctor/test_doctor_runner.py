@@ -172,7 +172,7 @@ def test_every_line_of_the_guides_checklist_is_executable() -> None:
     ("url", "message"),
     [
         ("http://name:hunter2@127.0.0.1:{port}", "http://127.0.0.1:{port} refuses connections"),
-        ("http://127.0.0.1:port", "is no address that can be asked"),
+        ("http://127.0.0.1:port", "is no address of an HTTP server"),
         ("https://127.0.0.1:{port}/x?token=hunter2", "https://127.0.0.1:{port}/x refuses connections"),
     ],
 )

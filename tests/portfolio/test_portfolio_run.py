@@ -190,7 +190,7 @@ def test_ctrl_c_ends_a_run_cleanly_and_keeps_what_is_done(
     os.killpg(process.pid, signal.SIGINT)
     _, told = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
-    assert told == "stopped; what is done is kept, --resume goes on from it\n"
+    assert told == "stopped; what is done is stored, --resume goes on from it\n"
     wait_until(lambda: not any(one.is_running() and one.status() != "zombie" for one in workers))
     assert_resumes(homes, out, whole)
 
@@ -205,7 +205,9 @@ def test_ctrl_c_at_the_very_start_is_as_clean(homes: Path, tmp_path: Path) -> No
     assert process.returncode == 130
     # Parts that were in work are kept; without any, no folder stays.
     assert told == (
-        "stopped; what is done is kept, --resume goes on from it\n" if parts_folder_path(out).exists() else ""
+        "stopped; what is done is stored, --resume goes on from it\n"
+        if parts_folder_path(out).exists()
+        else ""
     )
     assert bool(told) == bool(list(parts_folder_path(out).glob("*.part")))
 

@@ -18,7 +18,7 @@ Resolve = Callable[[str, int], Sequence[str]]
 def check_address(address: str | httpx.URL, *, loopback: bool = False) -> httpx.URL:
     """Parses an address as the client does, once, and refuses those of an inner network.
 
-    `loopback` is for tests: this machine may be asked, over http and on any port.
+    `loopback` is for tests: this machine may be fetched from, over http and on any port.
 
     Raises:
         RefusedAddressError: not https on port 443, a user or password in it, or a host of the inside.
@@ -38,7 +38,7 @@ def check_address(address: str | httpx.URL, *, loopback: bool = False) -> httpx.
     if not loopback and url.scheme != "https":
         raise RefusedAddressError(f"{shown} is not encrypted: give its https address")
     if not loopback and url.port not in {None, 443}:
-        raise RefusedAddressError(f"{shown} asks port {url.port}: documents are only asked on port 443")
+        raise RefusedAddressError(f"{shown} names port {url.port}: documents are only fetched on port 443")
     ip = _written_ip(host)
     if ip is not None:
         _check_ip(host, ip, loopback=loopback)
@@ -80,7 +80,7 @@ def resolve_checked(
     """Resolves a host and checks each address, so that the connection goes to what was checked.
 
     Raises:
-        RefusedAddressError: one of them is not public; a name that leads inside even once is not asked.
+        RefusedAddressError: one of them is not public; a name that leads inside even once is not fetched.
         OSError: the resolver knows no address, or does not answer in time.
     """
     ips = [ipaddress.ip_address(text) for text in _resolve_within(resolve, host, port, within_s)]

@@ -31,7 +31,7 @@ _ACCEPT: Mapping[MediaKind, str] = {
     "csv": "text/csv, */*;q=0.1",
     "json": "application/json, */*;q=0.1",
 }
-#: What a validator may look like: it is kept and sent back, so it is one short line.
+#: What a validator may look like: it is stored and sent back, so it is one short line.
 _VALIDATOR = re.compile(r"[ -~]{1,500}")
 
 #: What to do about an answer that will not change by asking again.
@@ -51,7 +51,7 @@ class FetchLimits:
     however slowly it comes. After `give_up_seconds`, the turns that were waited for
     included, no attempt begins, and one that runs ends `request_seconds` later at the
     latest. A server that asks to wait longer than `longest_retry_after_seconds`, or
-    than is left, is not asked again in this run: earlier than it asks would be impolite.
+    than is left, is not requested again in this run: before that time would be impolite.
     """
 
     bytes: int = MAX_DOCUMENT_BYTES
@@ -98,7 +98,7 @@ class Fetcher:
     """The one HTTP client of the ingestion.
 
     `wait_turn` is called with a host's name before every request to it, retries and
-    redirects included, and returns when the host may be asked. `resolve` and
+    redirects included, and returns when the host may be requested. `resolve` and
     `loopback` (ask this machine, over http and any port) exist for tests.
     """
 
@@ -277,7 +277,7 @@ def _parts(response: httpx.Response, most: int) -> Iterator[bytes]:
     """Yields the parts of a body, decompressed, of which no more than `most` bytes may come in or out.
 
     Raises:
-        UnreadableDocumentError: more than that, another encoding than was asked for, or gzip that is none.
+        UnreadableDocumentError: more than that, another encoding than was requested, or gzip that is none.
         TransientError: the gzip ends before its end.
     """
     encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
@@ -285,7 +285,7 @@ def _parts(response: httpx.Response, most: int) -> Iterator[bytes]:
         yield from _counted(response.iter_raw(), most)
         return
     if encoding not in {"gzip", "x-gzip"}:
-        raise UnreadableDocumentError(f"the answer is encoded as {encoding[:40]!r}, which was not asked for")
+        raise UnreadableDocumentError(f"the answer is encoded as {encoding[:40]!r}, which was not requested")
     unpacker = zlib.decompressobj(wbits=31)
 
     def unpacked() -> Iterator[bytes]:
@@ -339,7 +339,7 @@ def _status(response: httpx.Response) -> str:
 def _describe_failure(fault: TransientError, state: _FetchState) -> str:
     tried = "once" if state.attempts == 1 else f"{state.attempts} times"
     wish = f", and asks to wait {fault.retry_after_s:.0f} s" if fault.retry_after_s else ""
-    return f"{fault}{wish}; asked {tried}, the next run asks again"
+    return f"{fault}{wish}; requested {tried}, the next run tries again"
 
 
 def _log_retry(details: Any) -> None:

@@ -348,7 +348,7 @@ class EmbeddedPostgres:
     def _answers(self) -> bool:
         """Whether our server accepts connections, even if they are all taken.
 
-        Asked in PostgreSQL's own protocol: a hello and a goodbye. libpq's PQping would
+        It speaks PostgreSQL's own protocol: a hello and a goodbye. libpq's PQping would
         ask the same, but holds back every thread of the process while it waits.
         """
         try:

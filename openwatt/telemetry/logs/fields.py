@@ -61,7 +61,7 @@ EXTRA_FIELDS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-#: Where everything else is kept.
+#: Where everything else is stored.
 OTHER_FIELDS: Mapping[str, str] = MappingProxyType({"extra": "flattened"})
 
 #: Field → Elasticsearch type, in the order of a record.

@@ -59,7 +59,7 @@ class LogSearch:
     _needle: bytes = field(default=b"", init=False)
 
     def __post_init__(self) -> None:
-        # Most lines are told apart by their bytes, before they are decoded.
+        # Most lines are distinguished by their bytes, before they are decoded.
         if self.query.request_id is not None:
             self._needle = json.dumps(self.query.request_id, ensure_ascii=False).encode()
 

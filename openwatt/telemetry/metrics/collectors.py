@@ -32,7 +32,7 @@ _INGEST_GAUGES: Final[Mapping[str, tuple[str, Callable[[IngestState], float | No
         lambda state: state.last_success_at,
     ),
     "last_look_timestamp_seconds": (
-        "When a source was last asked, whatever came of it.",
+        "When a source was last fetched, whatever the outcome.",
         lambda state: state.last_look_at,
     ),
     "failures_in_a_row": (
@@ -41,7 +41,7 @@ _INGEST_GAUGES: Final[Mapping[str, tuple[str, Callable[[IngestState], float | No
     ),
     "cadence_seconds": ("How often a source is to be looked at.", lambda state: state.cadence_s),
     "reviews_pending": (
-        "Refused documents of a source that nobody has decided on.",
+        "Refused documents of a source that wait for a decision.",
         lambda state: state.reviews_pending,
     ),
 }
@@ -61,7 +61,9 @@ class IngestCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """The families, for one scrape."""
         runs = CounterMetricFamily("openwatt_ingest_runs", "Ingestion runs.", labels=("source", "outcome"))
-        readable = GaugeMetricFamily("openwatt_ingest_state_readable", "1 when the database told the state.")
+        readable = GaugeMetricFamily(
+            "openwatt_ingest_state_readable", "1 when the state was read from the database."
+        )
         try:
             states = list(self._read())
         except Exception:  # noqa: BLE001  whatever the reader raises, the other metrics are still served

@@ -70,7 +70,7 @@ class WorkerMetrics:
         self._connections = Gauge(
             "openwatt_worker_connections",
             "Connections from which a request comes (receiving), that read an answer (sending), that are "
-            "kept (idle); all of them, and how many there may be (most).",
+            "idle between requests (idle); all of them, and how many there may be (most).",
             ("state",),
             multiprocess_mode="livesum",
             registry=registry,

@@ -238,7 +238,7 @@ class Shipper:
             try:
                 self._report()
             except Exception as error:  # noqa: BLE001  a full disk, say; it must not cost the thread
-                self._warn("the state of log shipping cannot be told", error)
+                self._warn("the state of log shipping cannot be written", error)
             if failures:
                 self._back_off(ring, failures)
         if not failures:
@@ -383,7 +383,7 @@ class Shipper:
         try:
             segment = self._spool.write(ring.between(ring.head, end))
         except OSError as error:
-            self._warn("log records cannot be kept on disk", error)
+            self._warn("log records cannot be stored on disk", error)
             return
         with self._lock:
             ring.release(end)

@@ -1,7 +1,7 @@
 """The admin API: the runs, what a person decides on them, another address, a look at a document.
 
 Whoever has the token may publish prices, so that the routes exist only where a token is set,
-nothing of them is kept by anybody, and what reads or publishes a document runs apart.
+no cache stores anything of them, and what reads or publishes a document runs in a process of its own.
 """
 
 import functools
@@ -52,11 +52,11 @@ _logger = logging.getLogger(__name__)
 
 admin = Blueprint("admin", __name__, url_prefix="/v1/admin")
 
-#: Requests of one address: nobody guesses a token at this pace, and no person needs more.
+#: Requests of one address: no one guesses a token at this pace, and no person needs more.
 ADMIN_LIMIT = "60/minute"
 #: What a form adds around a document.
 _FORM_BYTES = 64 * 1024
-#: Statuses by which the command says that something is refused as things stand, or asked wrongly.
+#: Statuses by which the command says that something is refused in the present state, or called wrongly.
 _REFUSED, _WRONG = 3, 2
 
 
@@ -105,7 +105,7 @@ def _guarded(
     problems: tuple[int, ...] = (),
     body: Mapping[str, Any] | None = None,
 ) -> Callable[[Callable[..., msgspec.Struct]], Callable[..., Response]]:
-    """Makes a view of a function that says what to answer to the holder of the token; nobody keeps it."""
+    """Makes a view for the holder of the token, whose response no cache stores."""
 
     def decorate(build: Callable[..., msgspec.Struct]) -> Callable[..., Response]:
         @functools.wraps(build)
@@ -159,9 +159,9 @@ def _run(run_id: int) -> StoredRun:
 def override(params: RequestParams) -> OverrideDone:
     """Override what ingestion did.
 
-    `approve` publishes what a refused run has read, after the kept document was read again;
+    `approve` publishes what a refused run has read, after the stored document was read again;
     `reject` leaves it unpublished for good; `address` asks a source elsewhere until a day,
-    and with a null address at its own again. Each is kept with a name and a reason.
+    and with a null address at its own again. Each is stored with a name and a reason.
     """
     if request.mimetype != "application/json":
         raise UnsupportedMediaType("This address takes application/json.")

@@ -42,7 +42,7 @@ def _line(longest: int) -> ParameterType:
 
 
 def _address(text: str) -> str:
-    """An address that may be kept for a source. Where its name leads is looked at when it is asked.
+    """An address that may be stored for a source. Where its name leads is checked when it is fetched.
 
     Numbers in the place of a name are refused whatever they are: 127.0.0.1 can be
     written in a dozen ways, and no supplier publishes at a number.
@@ -72,24 +72,24 @@ AFTER = Parameter("after", "Only runs older than this one: the value found in `n
 RUN_PARAMETERS = (SOURCE, OUTCOME, UNDECIDED, AFTER, LIMIT)
 
 _ACTION = Parameter("action", "What is done.", _TEXT, required=True)
-_REASON = Parameter("reason", "Why; kept for good.", _REASON_TEXT, required=True)
+_REASON = Parameter("reason", "Why; stored for good.", _REASON_TEXT, required=True)
 _DECISION = (
     _ACTION,
     Parameter("run_id", "The refused run.", _RUN_ID, required=True),
-    Parameter("reviewer", "Who decides; kept for good.", _PERSON, required=True),
+    Parameter("reviewer", "Who decides; stored for good.", _PERSON, required=True),
     _REASON,
 )
 _UNDO = (
     _ACTION,
     Parameter("source", "The source.", _SOURCE_NAME, required=True),
-    Parameter("author", "Who asks for it; kept for good.", _PERSON, required=True),
+    Parameter("author", "Who wants it; stored for good.", _PERSON, required=True),
     _REASON,
 )
 _ADDRESS = (
     *_UNDO,
     Parameter(
         "address",
-        "Where the source is asked instead: https, a public host by its name.",
+        "Where the source is fetched from instead: https, a public host by its name.",
         string(r"https://[!-~]+", _NO_ADDRESS, _address, maxLength=LONGEST_ADDRESS),
         required=True,
     ),

@@ -159,7 +159,7 @@ REGISTER_KWH = Parameter(
     ParameterType({"type": "string", "pattern": f"^{REGISTER_KWH_PATTERN}$"}, parse_register_kwh),
     most=max(map(len, OPTIONS.values())),
 )
-PRESENT_OPTION = replace(OPTION, description="Option of the present contract; it is told in detail.")
+PRESENT_OPTION = replace(OPTION, description="Option of the present contract; its bill is given in detail.")
 PRESENT_SUPPLIER = replace(SUPPLIER, description="Supplier of the present contract; EDF when left out.")
 PRESENT_OFFER = replace(OFFER, description="Offer of the present contract; Tarif Bleu when left out.")
 PRICES = Parameter(
@@ -172,7 +172,7 @@ FROM_DAY = Parameter("from", "First day; the first whole day of the file when le
 TO_DAY = Parameter("to", "The day after the last; that of the file when left out.", _DAY, "2026-09-01")
 DETAILS = Parameter(
     "details",
-    "Whether the bill of every contract is told by month and register.",
+    "Whether the bill of every contract is given by month and register.",
     BOOLEAN,
 )
 BILL_FIELDS = (

@@ -27,7 +27,7 @@ bills = Blueprint("bills", __name__, url_prefix="/v1")
 bills.after_request(forbid_caching)
 
 PRIVACY = "Nothing of what you sent is stored or logged."
-PRIVACY_OF_ADDRESS = "What you asked stands in the address alone; nothing of it is stored or logged here."
+PRIVACY_OF_ADDRESS = "Your question stands in the address alone; nothing of it is stored or logged here."
 
 
 @bills.post("/registers")
@@ -36,7 +36,7 @@ def registers(params: RequestParams) -> RegistersPage:
     """Registers of a load curve.
 
     How much of the meter's file ran in each register of an option, in whole Wh, by
-    legal time. A register that nobody can know (a Tempo day without a colour) is
+    legal time. A register that cannot be known (a Tempo day without a colour) is
     counted apart. Nothing of what is sent is stored or logged.
     """
     market = app_state().market

@@ -1,6 +1,6 @@
 """The `openwatt` command run for a request, in a process of its own: what it may cost is bounded.
 
-A worker never loads the readers of documents: a PDF is a stranger's program, and what
+A worker never loads the readers of documents: a PDF is a program from outside, and what
 reads it may need a gigabyte or hang. The process reads what it is given from its input,
 so that nothing is put on a disk.
 """

@@ -20,7 +20,7 @@ SLOWEST_S = 10.0
 
 
 class DrillError(Exception):
-    """The fault that a drill asked for; it is not handled, so that it takes the way of every other."""
+    """The fault that a drill provokes; it is not handled, so that it takes the way of every other."""
 
 
 def drills(bearer: Bearer) -> Blueprint:
@@ -42,13 +42,13 @@ def drills(bearer: Bearer) -> Blueprint:
 
     @blueprint.post("/error")
     def error() -> Response:
-        """Fails with an exception that nobody handles."""
-        raise DrillError("a drill asked for this error")
+        """Fails with an exception that is not handled."""
+        raise DrillError("a drill provokes this error")
 
     @blueprint.post("/unavailable")
     def unavailable() -> Response:
         """Answers 503 without an exception: for bursts, which would otherwise fill the error reports."""
-        return problem(503, "A drill asked for this answer.")
+        return problem(503, "A drill provokes this answer.")
 
     @blueprint.post("/slow")
     def slow() -> Response:

@@ -18,7 +18,7 @@ probes = Blueprint("probes", __name__)
 
 
 def _check_threads() -> None:
-    """Raises while none of this worker's threads becomes free: it lives, and serves nobody."""
+    """Raises while none of this worker's threads becomes free: it lives, and serves no request."""
     if Worker.running is not None and Worker.running.is_stuck():
         raise ServiceUnavailable(
             "No thread of this worker has become free for a long time. Its master replaces it; where this "
@@ -31,7 +31,7 @@ def _check_threads() -> None:
 def health() -> Health:
     """Alive.
 
-    The process answers and its threads serve; 503 when all of them hang. The database is not asked:
+    The process answers and its threads serve; 503 when all of them hang. The database is not queried:
     restarting a service does not fix its database.
     """
     _check_threads()

@@ -25,7 +25,7 @@ _FIRST_YEAR, _LAST_YEAR = 1900, 2100
 def tempo(params: RequestParams) -> Collection:
     """Tempo colours of a span.
 
-    One item a day, oldest first; a day whose colour nobody has said is `unknown`.
+    One item a day, oldest first; a day whose colour no source states is `unknown`.
     """
     start, end = params.get(FROM), params.get(TO)
     if start is None:

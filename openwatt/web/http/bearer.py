@@ -1,4 +1,4 @@
-"""Whether a request brings a token, told in the same time whatever it brings."""
+"""Whether a request brings a token, checked in the same time whatever it brings."""
 
 import hashlib
 import hmac

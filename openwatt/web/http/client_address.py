@@ -14,7 +14,7 @@ _WRITTEN_ADDRESS = re.compile(
 def client_address(environ: Mapping[str, str], trusted_proxies: int) -> str:
     """The client's address: what the outermost of our own proxies saw.
 
-    Each proxy appends the address it was asked from to `X-Forwarded-For`, so the
+    Each proxy appends the address of its client to `X-Forwarded-For`, so the
     entry that counts is the `trusted_proxies`-th from the right; anything further
     left was written by the client and can be anything. With no proxy, or when the
     header has fewer entries than it should, the connection's own address is taken.
@@ -30,7 +30,7 @@ def client_address(environ: Mapping[str, str], trusted_proxies: int) -> str:
 def _address(entry: str) -> str | None:
     """The address in what a proxy wrote: alone, in brackets, or with a port; None when it is none.
 
-    An IPv4 client of a socket that listens on both is told as `::ffff:192.0.2.1`: it is
+    An IPv4 client of a socket that listens on both is given as `::ffff:192.0.2.1`: it is
     written as what it is, or all of them would be one IPv6 network.
     """
     match = _WRITTEN_ADDRESS.fullmatch(entry)

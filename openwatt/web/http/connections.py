@@ -25,7 +25,7 @@ LEAST_READ_BYTES, READ_WINDOW_S = 30 * 1024, 30.0
 _UNACKNOWLEDGED_MS = 60_000
 _RECEIVE_BYTES = 16 * 1024
 _MOST_DIGITS = 20
-#: Requests for which a thread is kept free; their addresses may stand below a prefix.
+#: Requests for which a thread is reserved; their addresses may stand below a prefix.
 _PROBED_BY, _PROBES = {b"get", b"head"}, (b"/health", b"/health/ready")
 
 
@@ -83,7 +83,7 @@ class ClientSocket(socket.socket):
         return self.send(file.read(-1 if count is None else count))
 
     def send_unsent(self) -> bool:
-        """Sends what the client takes now of what was kept; whether that was all.
+        """Sends what the client takes now of what is buffered; whether that was all.
 
         Raises:
             OSError: the client is gone.

@@ -1,10 +1,10 @@
-"""The version of the published data: a number that moves with each publication, asked of the database."""
+"""The version of the published data: a number that moves with each publication, read from the database."""
 
 import time
 
 from openwatt.store.database import Database
 
-#: How old the known version may be; within it the database is not asked.
+#: How old the known version may be; within it the database is not queried.
 MAX_AGE_S = 1.0
 
 
@@ -17,14 +17,14 @@ class DataVersion:
         self._valid_until = 0.0
 
     def known(self) -> int | None:
-        """The version, where the database need not be asked for it."""
+        """The version, where the database need not be queried for it."""
         return self._version if time.monotonic() < self._valid_until else None
 
     def current(self) -> int:
         """The version.
 
         Raises:
-            DatabaseUnavailableError: the database has to be asked and does not answer.
+            DatabaseUnavailableError: the database has to be queried and does not answer.
         """
         version = self.known()
         if version is None:

@@ -179,7 +179,7 @@ def _responses(spec: OperationSpec) -> Iterator[tuple[str, object]]:
 
 
 def _headers(spec: OperationSpec) -> dict[str, object]:
-    names = {"ETag": "Tag of these bytes.", "Cache-Control": "How long the answer may be kept."}
+    names = {"ETag": "Tag of these bytes.", "Cache-Control": "How long the response may be cached."}
     if spec.row is not None:
         names["Link"] = "The next page, where there is one."
     return {

@@ -60,7 +60,7 @@ class Problem(msgspec.Struct, omit_defaults=True, kw_only=True):
 #: What to tell where werkzeug's own sentence does not name a remedy.
 _DETAILS = {
     404: "There is nothing at this address; /docs lists what there is.",
-    405: "This address is not asked in this way; the Allow header says in which.",
+    405: "This address does not take this method; the Allow header lists those that it takes.",
     413: "The request's body is larger than this address takes.",
     414: "The address is too long; no question to this service needs more than 4,000 characters.",
     500: "The service failed, and has noted it. Trying again may help; reporting it helps everybody.",
@@ -105,7 +105,7 @@ def register_problems(app: Flask) -> None:
     """Makes every error of an app a problem document.
 
     There is no handler for Exception: Flask itself turns an unexpected one into an
-    InternalServerError, which arrives here, after it has told error reporting.
+    InternalServerError, which arrives here, after error reporting has it.
     """
 
     @app.errorhandler(HTTPException)

@@ -186,7 +186,7 @@ class RedisOrMemoryStorage(_SlidingWindowStorage):
         previous, _, current, lives_s = self.get_sliding_window(key, expiry)
         if self._degraded:
             return self._memory.seconds_to_wait(key, limit, expiry)
-        # A window is kept for the length of one more after its end.
+        # A window is retained for the length of one more after its end.
         return seconds_to_wait(limit, expiry, previous, lives_s - expiry, current)
 
     def _degrade(self, error: StorageError) -> None:

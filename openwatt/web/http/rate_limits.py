@@ -43,7 +43,7 @@ class RateLimits(Limiter):
     workers together; without one, each of `workers` allows its share.
 
     `check` counts a request by Flask-Limiter's strategy, whether Flask or the response cache answers
-    it. Flask-Limiter's own hooks are left out: they resolve the limits of a route anew for each
+    it. Flask-Limiter's own hooks are left out: they resolve the limits of a route again for each
     request, which takes 93 µs of it, and `check` 9 (bench/limiter.py).
 
     Raises:

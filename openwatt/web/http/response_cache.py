@@ -1,4 +1,4 @@
-"""Responses of the API, kept in a worker's memory while they are true: until other data, or an instant."""
+"""Responses of the API, cached in a worker's memory while they are true: until other data, or an instant."""
 
 import math
 import sys
@@ -18,7 +18,7 @@ MAX_ENTRIES: Final = 4096
 _MAX_ENTRY_BYTES: Final = MAX_BYTES // 4
 #: What the table of entries takes for one of them beyond its key and value (measured with tracemalloc).
 _SLOT_BYTES: Final = 160
-#: Keys that are remembered to have been asked for: 64 kB, however many there are. Each hash has a bucket
+#: Keys that are remembered to have been requested: 64 kB, however many there are. Each hash has a bucket
 #: of four places, so that a few keys that fall together do not push each other out turn by turn.
 _REMEMBERED_KEYS: Final = 8192
 _BUCKET: Final = 4
@@ -85,9 +85,9 @@ CACHE_CONTROL: Final = _cache_control(_MAX_AGE_S)
 class ResponseCache:
     """The responses of one version of the data, least recently used first, within two bounds.
 
-    A key is admitted when it is asked for the second time: a question that nobody
+    A key is admitted when it is requested the second time: a question that no one
     repeats takes no memory and pushes out no response that others ask for. Which keys
-    were asked for is remembered by their hashes, in a table of fixed size in which
+    were requested is remembered by their hashes, in a table of fixed size in which
     newer keys overwrite older ones.
 
     Measured (bench/ladder.py): a response with 100 tariffs served from here takes 3 µs of
@@ -114,7 +114,7 @@ class ResponseCache:
             return entry[0]
 
     def admits(self, key: Key) -> bool:
-        """Counts a miss; whether the key was asked for before, so that its response is worth keeping."""
+        """Counts a miss; whether the key was requested before, so that its response is worth keeping."""
         digest = hash(key)
         start = digest % (_REMEMBERED_KEYS // _BUCKET) * _BUCKET
         end = start + _BUCKET
@@ -133,7 +133,7 @@ class ResponseCache:
         if size > _MAX_ENTRY_BYTES:
             return
         with self._lock:
-            if data_version != self._data_version:  # what there is of another one is never asked for again
+            if data_version != self._data_version:  # what there is of another one is never requested again
                 self._entries.clear()
                 self._bytes, self._data_version = 0, data_version
             if replaced := self._entries.pop(key, None):
@@ -145,7 +145,7 @@ class ResponseCache:
                 self._evictions += 1
 
     def statistics(self) -> dict[str, int]:
-        """Hits, misses and evictions since the last call, and what is kept now."""
+        """Hits, misses and evictions since the last call, and what is cached now."""
         with self._lock:
             found = {
                 "hits": self._hits,

@@ -65,7 +65,7 @@ def encode_json(page: msgspec.Struct) -> bytes:
 
 
 def uncached_response(answer: Answer, format_: str | None, row: type[msgspec.Struct] | None) -> Response:
-    """A response that may be kept by no cache, in the `format` of the request or by its Accept header.
+    """A response that no cache may store, in the `format` of the request or by its Accept header.
 
     Raises:
         NotAcceptable: the client accepts none that there is.

@@ -80,7 +80,7 @@ class BodyMemory:
 
 
 class HeldBytes(io.BytesIO):
-    """Bytes of a body in memory, counted before they are kept.
+    """Bytes of a body in memory, counted before they are stored.
 
     Where there is no room for more, all are dropped while the rest is still received: a
     client that has not sent everything would not read the answer.

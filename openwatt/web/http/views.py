@@ -36,7 +36,7 @@ def cached_view(
     problems: tuple[int, ...] = (),
     example: object = None,
 ) -> Callable[[Build], View]:
-    """Makes a view whose responses are kept in the response cache, with an ETag.
+    """Makes a view whose responses are stored in the response cache, with an ETag.
 
     `page` is the type of its JSON; with `row`, its items can be had as CSV too. `problems` are
     statuses that it may answer beyond those of every view; the OpenAPI document shows `example`.
@@ -121,7 +121,7 @@ def post_view(
     """Makes a view of a POST with a body of fields, in JSON or in a form with a file.
 
     Its function is called with the fields' faults too, and raises them with its own. Neither the
-    request nor the response is kept, and no error that reaches a log repeats what was sent.
+    request nor the response is stored, and no error that reaches a log repeats what was sent.
     """
     parameters = (FORMAT,) if row is not None else ()
 

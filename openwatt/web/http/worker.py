@@ -35,7 +35,7 @@ LINGER_SECONDS, MOST_LINGER_BYTES = 2.0, 16 * 1024 * 1024
 MOST_UNSENT_BYTES = 64 * 1024 * 1024
 #: Probes of one peer for which there is the thread of probes; more of them are requests like others.
 MOST_PROBES = 4
-#: Once every thread has been busy for so long and none has become free, the worker serves nobody.
+#: Once every thread has been busy for so long and none has become free, the worker serves no one.
 STUCK_SECONDS = 60.0
 #: File descriptors that are not for connections: database, Redis, logs, metrics, documents.
 _OTHER_DESCRIPTORS = 160
@@ -160,7 +160,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         if arrival is Arrival.PART and not conn.closed_by_client:
             return True
         if arrival is Arrival.PART:
-            self._close(conn)  # nothing was asked
+            self._close(conn)  # no request was sent
         else:
             self._hand_over(conn)
         return False
@@ -185,7 +185,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         conn.result.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
     def on_client_socket_readable(self, conn: Connection, client: Any) -> None:
-        """A connection that was kept has its next request."""
+        """A connection that was idle has its next request."""
         try:
             self.keepalived_conns.remove(conn)
         except ValueError:
@@ -325,7 +325,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
             self.poller.unregister(client)
 
     def murder_keepalived(self, force: bool = False) -> None:  # noqa: FBT001, FBT002  Gunicorn's
-        """Ends kept connections whose time is over."""
+        """Ends idle connections whose time is over."""
         now = time.monotonic()
         while self.keepalived_conns and (force or self.keepalived_conns[0].timeout <= now):
             conn = self.keepalived_conns.popleft()

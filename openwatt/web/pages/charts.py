@@ -133,7 +133,7 @@ def draw_bill(bill: Bill, height: int = 200, most_months: int = 24) -> BillColum
 
 @dataclass(frozen=True, slots=True)
 class CalendarRow:
-    """One month of the Tempo calendar: its days with their colour, None where nobody has said it."""
+    """One month of the Tempo calendar: its days with their colour, None where no source states it."""
 
     month: dt.date
     days: list[tuple[dt.date, str | None]]

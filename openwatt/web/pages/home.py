@@ -122,7 +122,7 @@ def home_page() -> Response:
 
 
 def _answer_page(texts: dict[str, str], download: str) -> Response:
-    texts = {"power_kva": _USUAL["power_kva"], **texts}  # what the form shows when nobody chose
+    texts = {"power_kva": _USUAL["power_kva"], **texts}  # what the form shows without a choice
     pairs = [(name, text) for name, text in texts.items() if name not in {"present", "profile"}]
     if "kwh" in texts:
         pairs += [(name, text) for name, text in texts.items() if name == "profile"]

@@ -48,7 +48,7 @@ def read_form(parameters: Sequence[Parameter]) -> FormValues:
     and an unknown one is no fault, because links carry marks of others.
 
     Raises:
-        RequestURITooLarge: when nobody could have meant so long a query.
+        RequestURITooLarge: when so long a query can have no meaning.
     """
     if len(request.query_string) > LONGEST_QUERY:
         raise RequestURITooLarge

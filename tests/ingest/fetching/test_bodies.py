@@ -50,7 +50,7 @@ def test_a_server_that_drips_is_left_when_its_time_is_over(
 ) -> None:
     server.answers["/sheet.pdf"] = drips(of)
     start = time.monotonic()
-    with pytest.raises(UnreachableError, match=r"too slow: no whole answer within 0.6 s; asked 2 times"):
+    with pytest.raises(UnreachableError, match=r"too slow: no whole answer within 0.6 s; requested 2 times"):
         fetcher.fetch(server.address("/sheet.pdf"), expects="pdf")
     assert 1.2 <= time.monotonic() - start < 15
 
@@ -97,7 +97,7 @@ def test_half_a_body_is_a_fault_and_asked_again(server: FaultServer, fetcher: Fe
     assert isinstance(found, FetchedDocument)
     assert (found.content, found.attempts) == (PDF, 2)
     server.answers["/always.pdf"] = lambda request, _: cut(request, framing, PDF)
-    with pytest.raises(UnreachableError, match="asked 2 times"):
+    with pytest.raises(UnreachableError, match="requested 2 times"):
         fetcher.fetch(server.address("/always.pdf"), expects="pdf")
 
 
@@ -142,8 +142,8 @@ def test_a_gzip_bomb_is_left_at_the_limit_without_its_memory(server: FaultServer
 @pytest.mark.parametrize(
     ("encoding", "body", "reason"),
     [
-        ("br", PDF, "encoded as 'br', which was not asked for"),
-        ("gzip, gzip", PDF, "which was not asked for"),
+        ("br", PDF, "encoded as 'br', which was not requested"),
+        ("gzip, gzip", PDF, "which was not requested"),
         ("gzip", PDF, "says that it is gzip, and is not"),
         (
             "gzip",

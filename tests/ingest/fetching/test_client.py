@@ -117,7 +117,9 @@ def test_what_may_pass_is_asked_again_until_attempts_are_used_up(
     server: FaultServer, fetcher: Fetcher, status: int
 ) -> None:
     server.answers["/sheet.pdf"] = lambda request, _: request.reply(status)
-    with pytest.raises(UnreachableError, match=f"answers {status}.*; asked 4 times, the next run asks again"):
+    with pytest.raises(
+        UnreachableError, match=f"answers {status}.*; requested 4 times, the next run tries again"
+    ):
         fetcher.fetch(server.address("/sheet.pdf"), expects="pdf")
     assert len(server.asked) == 4
 
@@ -166,7 +168,9 @@ def test_a_server_that_asks_to_wait_for_long_is_left_alone(
 ) -> None:
     server.answers["/sheet.pdf"] = lambda request, _: request.reply(status, Retry_After="3600")
     start = time.monotonic()
-    with pytest.raises(UnreachableError, match="asks to wait 3600 s; asked once, the next run asks again"):
+    with pytest.raises(
+        UnreachableError, match="asks to wait 3600 s; requested once, the next run tries again"
+    ):
         fetcher.fetch(server.address("/sheet.pdf"), expects="pdf")
     assert time.monotonic() - start < 10
     assert len(server.asked) == 1
@@ -186,7 +190,9 @@ def test_attempts_end_when_their_time_is_over(
     start = time.monotonic()
     with (
         Fetcher("test", turns, limits, tls=NO_TLS, loopback=True) as fetcher,
-        pytest.raises(UnreachableError, match=r"answers 500 .*; asked \d+ times, the next run asks again"),
+        pytest.raises(
+            UnreachableError, match=r"answers 500 .*; requested \d+ times, the next run tries again"
+        ),
     ):
         fetcher.fetch(server.address("/sheet.pdf"), expects="pdf")
     assert time.monotonic() - start < 10
@@ -255,7 +261,7 @@ def test_a_redirect_leads_nowhere_that_is_refused(
 def test_a_server_that_is_not_there_is_unreachable(fetcher: Fetcher) -> None:
     with running() as gone:
         address = gone.address("/sheet.pdf")
-    with pytest.raises(UnreachableError, match="cannot be read: Connection refused; asked 4 times"):
+    with pytest.raises(UnreachableError, match="cannot be read: Connection refused; requested 4 times"):
         fetcher.fetch(address, expects="pdf")
 
 

@@ -129,7 +129,7 @@ def test_a_certificate_of_nobody_is_not_accepted(encrypted_server: FaultServer) 
 
 def test_a_server_without_encryption_is_unreachable_over_https(server: FaultServer) -> None:
     address = server.address("/sheet.pdf").replace("http:", "https:")
-    with pytest.raises(UnreachableError, match=r"cannot be read: .*WRONG_VERSION_NUMBER.*asked 2 times"):
+    with pytest.raises(UnreachableError, match=r"cannot be read: .*WRONG_VERSION_NUMBER.*requested 2 times"):
         fetched(address, Resolver(["127.0.0.1"]))
 
 

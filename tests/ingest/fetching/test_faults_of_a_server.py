@@ -57,7 +57,7 @@ FAULTS: dict[str, tuple[Answer, str, str]] = {
         "unreachable",
         "asks to wait 3600 s",
     ),
-    "500 for ever": (lambda request, _: request.reply(500), "unreachable", "asked 3 times"),
+    "500 for ever": (lambda request, _: request.reply(500), "unreachable", "requested 3 times"),
     "one byte at a time": (drip, "unreachable", "too slow"),
     "closes half-way": (close_half_way, "unreachable", "without sending complete message body"),
     "redirects in a circle": (

@@ -63,7 +63,7 @@ class Page:
     """One page: its number from 1, its size in points and its words in the order of the document.
 
     A page with too few amounts for a grid has `prose` instead of words: its
-    text is asked for dates and phrases, never for places.
+    text serves to find dates and phrases, never places.
     """
 
     number: int
