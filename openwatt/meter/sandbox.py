@@ -78,7 +78,7 @@ class ReaderFaultError(Exception):
 
 
 class Question(NamedTuple):
-    """What is asked beside the file: the instant that counts as now, and what the customer says of it."""
+    """What goes with the file: the instant that counts as now, and what the customer says of it."""
 
     now: float
     options: FileOptions
@@ -160,7 +160,7 @@ class MeterSandbox:
     def _ask(self, data: bytes, question: "Question") -> tuple[_Answer, list[Minutes]]:
         if self._process is not None and not self._process.is_usable():
             self.close()
-        for _ in range(2):  # a process may end by itself just when it is asked
+        for _ in range(2):  # a process may end by itself just when a request comes
             if self._process is None:
                 self._process = _Process(self._limits)
             try:
@@ -170,7 +170,7 @@ class MeterSandbox:
                 if not ended.idle:
                     return _Answer(reached=Reached("crash")), []
             except BaseException:
-                self.close()  # what has been asked would be the answer to the next question
+                self.close()  # what it was sent would be answered in place of the next file
                 raise
         raise SandboxBusyError("the process that reads files does not start; try again in a few seconds")
 
