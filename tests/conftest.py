@@ -24,7 +24,9 @@ from openwatt.store.embedded.postgres import EmbeddedPostgres
 from openwatt.store.migrate import migrate
 from openwatt.web.http.app_state import state_of
 
-for name in [name for name in os.environ if name.startswith(PREFIX)]:
+#: By these rich decides how a terminal is written to.
+TERMINAL = {"NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS", "LINES", "TTY_COMPATIBLE", "TTY_INTERACTIVE"}
+for name in [name for name in os.environ if name.startswith(PREFIX) or name in TERMINAL]:
     del os.environ[name]  # what the developer's shell sets must not steer the tests
 os.umask(0o022)  # the same: the embedded server's account passes through folders that tests make
 

@@ -14,7 +14,7 @@ from limits.storage import RedisStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 
 from openwatt.doctor.context import CheckContext
-from openwatt.doctor.http_probe import ProbeError, safe_url
+from openwatt.doctor.http_probe import ProbeError, poll, safe_url
 from openwatt.doctor.programs import is_installed, run
 from openwatt.doctor.results import (
     CheckFailedError,
@@ -33,6 +33,8 @@ from openwatt.store.server import server_of
 #: Redis must answer within the short time that a request waits for it; once in a while it may not.
 _REDIS_TIMEOUT_S = 0.1
 _ATTEMPTS = 3
+#: A worker that Redis made wait too long once counts in its memory until it tries again, every 5 s.
+_LONGEST_FALLBACK_S = 7.0
 #: A daily backup, and two hours in which it may be late.
 OLDEST_BACKUP = dt.timedelta(hours=26)
 #: Below this a PostgreSQL has no room to recover in, and logs none to be written.
@@ -55,20 +57,24 @@ def check_limits(context: CheckContext) -> CheckVerdict:
             "what one connection counts another one does not see",
             "let OPENWATT_REDIS_URL name one Redis, not several",
         )
-    samples = scrape_metrics(context, context.url.rstrip("/") + "/metrics").get(
-        "openwatt_rate_limiter_degraded"
-    )
-    if not samples:
-        raise CheckFailedError(
-            f"{safe_url(context.url)} does not say whether its workers count in Redis",
-            "give the service's address with --url, or restart it with this code",
-        )
-    if any(sample.value for sample in samples):
+    if poll(lambda: _all_count_in_redis(context) or None, _LONGEST_FALLBACK_S) is None:
         raise CheckFailedError(
             "Redis answers here, and the service counts in its workers' memory",
             "give the service the same OPENWATT_REDIS_URL; it asks again every 5 s",
         )
     return ok("a limit counted over three connections holds; no worker counts for itself")
+
+
+def _all_count_in_redis(context: CheckContext) -> bool:
+    """Whether no worker of the service counts in its memory at this moment."""
+    scrape = scrape_metrics(context, context.url.rstrip("/") + "/metrics")
+    samples = scrape.get("openwatt_rate_limiter_degraded")
+    if not samples:
+        raise CheckFailedError(
+            f"{safe_url(context.url)} does not say whether its workers count in Redis",
+            "give the service's address with --url, or restart it with this code",
+        )
+    return not any(sample.value for sample in samples)
 
 
 def _refused(url: str, attempts: int = _ATTEMPTS) -> list[bool]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from openwatt.doctor.checklist import ITEMS
@@ -78,6 +79,21 @@ STOPS: dict[str, tuple[Callable[[WholeStack], object], Callable[[WholeStack], ob
     "sentry": (lambda stack: stack.bugsink.freeze(), lambda stack: stack.bugsink.thaw(), set()),
     "service": (signalled(signal.SIGSTOP), signalled(signal.SIGCONT), SERVICE),
 }
+
+
+def test_a_worker_that_counts_alone_for_a_moment_is_no_fault(stack: WholeStack) -> None:
+    def counts_in_memory() -> bool:
+        httpx.get(f"{stack.url}/v1/suppliers", timeout=10)
+        scrape = httpx.get(f"{stack.url}/metrics", timeout=10).text
+        return re.search("^openwatt_rate_limiter_degraded 1.0", scrape, re.MULTILINE) is not None
+
+    stack.redis.freeze()
+    try:
+        wait_until(counts_in_memory)
+    finally:
+        stack.redis.thaw()
+    found = stack.examined(only=["limits"])["limits"]
+    assert found.status == "ok", found
 
 
 @pytest.mark.slow
