@@ -140,3 +140,23 @@ def test_no_room_is_a_lumber_room() -> None:
 def test_every_module_says_what_it_is_for() -> None:
     for module in modules():
         assert ast.get_docstring(ast.parse(module.read_text())), module
+
+
+def test_a_name_of_a_class_or_type_is_one_notion() -> None:
+    places: dict[str, list[str]] = {}
+    for module in modules():
+        for node in ast.parse(module.read_text()).body:
+            match node:
+                case ast.ClassDef(name=name):
+                    pass
+                case (
+                    ast.Assign(targets=[ast.Name(id=name)], value=ast.Subscript())
+                    | ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id="TypeAlias"))
+                ) if re.fullmatch(r"([A-Z][a-z]+)+", name):
+                    pass
+                case _:
+                    continue
+            if not name.startswith("_"):
+                places.setdefault(name, []).append(str(module.relative_to(PACKAGE)))
+    assert len(places) > 300
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -31,7 +31,7 @@ def load_catalogue(connection: psycopg.Connection[Any]) -> int:
     Raises:
         CatalogueError: when a shipped file cannot be read.
         CorrectionError: when an edition changes a figure without a newer `observed_on`.
-        RefusedError: when the server refuses.
+        PrivilegeError: when the server refuses.
     """
     edition = shipped_edition()
     with refusals(connection), connection.transaction():

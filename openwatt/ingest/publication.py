@@ -33,7 +33,7 @@ _MEDIA_TYPES = {
 #: What the catalogue's CSV format is read by, when a sheet without text was typed by hand.
 MANUAL = "manual"
 
-Contract = tuple[str, str, int, dt.date]
+TariffKey = tuple[str, str, int, dt.date]
 
 
 def publish_inspection(
@@ -61,7 +61,7 @@ def publish_inspection(
                 for day, colour in sorted(tempo.colours.items())
             ),
         )
-    known: Mapping[Contract, PublishedTariff] = {}
+    known: Mapping[TariffKey, PublishedTariff] = {}
     if source.regulated:
         offers = [offer.name for offer in source.offers]
         known = {_contract(one.tariff): one for one in known_tariffs(connection, source.supplier, offers)}
@@ -72,14 +72,14 @@ def _note(day: dt.date, fallback: frozenset[dt.date]) -> str | None:
     return "filled in by RTE for want of a published colour" if day in fallback else None
 
 
-def _contract(tariff: Tariff) -> Contract:
+def _contract(tariff: Tariff) -> TariffKey:
     return tariff.offer, tariff.option, tariff.power_kva, tariff.applies_from
 
 
 def _observations(
     source: SourceDeclaration,
     inspection: Inspection,
-    known: Mapping[Contract, PublishedTariff],
+    known: Mapping[TariffKey, PublishedTariff],
     document: Document,
     observed_at: dt.datetime,
 ) -> Iterator[Observation]:

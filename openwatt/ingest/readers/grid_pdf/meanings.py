@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from openwatt.domain.reading import Tax
-from openwatt.ingest.readers.grid_pdf.geometry import Column, overlap, share_out
+from openwatt.ingest.readers.grid_pdf.geometry import AmountColumn, overlap, share_out
 from openwatt.ingest.readers.grid_pdf.vocabulary import Anchor, Kind, leaves
 
 
@@ -32,7 +32,7 @@ class Meaning:
 class HeaderReader:
     """Assigns the anchors of one header to its columns and collects what does not fit."""
 
-    def __init__(self, columns: Sequence[Column], anchors: Sequence[Anchor]) -> None:
+    def __init__(self, columns: Sequence[AmountColumn], anchors: Sequence[Anchor]) -> None:
         self.columns = columns
         self.anchors = anchors
         self.faults: list[str] = []
@@ -109,8 +109,8 @@ class HeaderReader:
         return {i: "TTC" if value == "TTC" else "HT" for i, value in shared.items()}
 
     @staticmethod
-    def _above(column: Column, anchors: Sequence[Anchor]) -> Iterator[Anchor]:
-        wide = Column(column.x0 - 4, column.x1 + 4, [])
+    def _above(column: AmountColumn, anchors: Sequence[Anchor]) -> Iterator[Anchor]:
+        wide = AmountColumn(column.x0 - 4, column.x1 + 4, [])
         return (anchor for anchor in anchors if overlap(wide, anchor) > 0)
 
 

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from openwatt.ingest.readers.grid_pdf.geometry import Column, PowerColumn, cut, overlap, phrases_of, share_out
+from openwatt.ingest.readers.grid_pdf.geometry import (
+    AmountColumn,
+    PowerColumn,
+    cut,
+    overlap,
+    phrases_of,
+    share_out,
+)
 from openwatt.ingest.readers.grid_pdf.meanings import HeaderReader
 from openwatt.ingest.readers.grid_pdf.vocabulary import MEASURE_WORDS, Anchor, Kind, Vocabulary, read_owners
 from openwatt.ingest.readers.grid_pdf.words import Word
@@ -67,14 +74,14 @@ def _line_of(
     return owners
 
 
-def _over_others(anchor: Anchor, columns: Sequence[Column], other: Sequence[bool]) -> bool:
+def _over_others(anchor: Anchor, columns: Sequence[AmountColumn], other: Sequence[bool]) -> bool:
     """Whether a phrase stands over columns that are already known to be another tariff's."""
     nearest = min(range(len(columns)), key=lambda i: abs((columns[i].x0 + columns[i].x1) / 2 - anchor.xc))
     return other[nearest]
 
 
 def _reached(
-    line: Sequence[Anchor], columns: Sequence[Column], other: Sequence[bool], energy: Sequence[bool]
+    line: Sequence[Anchor], columns: Sequence[AmountColumn], other: Sequence[bool], energy: Sequence[bool]
 ) -> list[int]:
     """The columns that a line of owners speaks of: the prices alone when all of it stands above them."""
     remaining = [i for i in range(len(columns)) if not other[i]]
