@@ -11,7 +11,8 @@ from typing import Any
 
 from openwatt import __version__
 from openwatt.domain.tariff import Tariff
-from openwatt.ingest.declarations import SourceDeclaration
+from openwatt.ingest.declarations import MEDIA_KINDS, SourceDeclaration
+from openwatt.ingest.fetching.media import MEDIA_TYPES
 from openwatt.ingest.inspection import Inspection, as_mapping
 from openwatt.store.database import Connection
 from openwatt.store.documents import StoredDocument
@@ -24,11 +25,6 @@ _READERS = {
     "grid_pdf": ("figures.py", "grid_pdf"),
     "cre_csv": ("cre_csv.py",),
     "rte_tempo_json": ("rte_tempo.py",),
-}
-_MEDIA_TYPES = {
-    "grid_pdf": "application/pdf",
-    "cre_csv": "text/csv",
-    "rte_tempo_json": "application/json",
 }
 #: What the catalogue's CSV format is read by, when a sheet without text was typed by hand.
 MANUAL = "manual"
@@ -134,15 +130,15 @@ def make_document(source: SourceDeclaration, content: bytes, *, url: str | None)
     """Makes the document of a source, identified by the hash of its bytes."""
     sha256 = hashlib.sha256(content).hexdigest()
     offers = ", ".join(offer.name for offer in source.offers)
-    media_type = _MEDIA_TYPES.get(source.format)
-    if not content.startswith(b"%PDF") and media_type == "application/pdf":
-        media_type = None
+    kind = MEDIA_KINDS.get(source.format)
+    if kind == "pdf" and not content.startswith(b"%PDF"):  # typed by hand
+        kind = None
     return StoredDocument(
         reference=f"sha256:{sha256}",
         title=f"{source.supplier}, {offers}" if offers else f"{source.supplier}, {source.name}",
         url=url,
         sha256=sha256,
-        media_type=media_type,
+        media_type=MEDIA_TYPES[kind] if kind else None,
         content=content,
     )
 
