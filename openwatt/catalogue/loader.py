@@ -17,7 +17,7 @@ from openwatt.catalogue.shipped_facts import (
 )
 from openwatt.store.editions import edition_is_loaded, record_edition
 from openwatt.store.refusals import refusals
-from openwatt.store.tariffs import Document, Observation, publish, record_sighting
+from openwatt.store.tariffs import Observation, SourceDocument, publish, record_sighting
 from openwatt.store.tempo import ColourObservation, publish_colours
 
 READER = "catalogue"
@@ -84,8 +84,8 @@ def shipped_edition() -> str:
     return hashed.hexdigest()
 
 
-def _document(source: CatalogueDocument) -> Document:
-    return Document(
+def _document(source: CatalogueDocument) -> SourceDocument:
+    return SourceDocument(
         reference=f"catalogue:{source.id}",
         title=source.title,
         url=source.url,

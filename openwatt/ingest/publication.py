@@ -17,7 +17,7 @@ from openwatt.ingest.inspection import Inspection, as_mapping
 from openwatt.store.database import Connection
 from openwatt.store.documents import StoredDocument
 from openwatt.store.runs import Origin, Outcome, Run
-from openwatt.store.tariffs import Document, Observation, PublishedTariff, known_tariffs, publish
+from openwatt.store.tariffs import Observation, PublishedTariff, SourceDocument, known_tariffs, publish
 from openwatt.store.tempo import ColourObservation, publish_colours
 
 #: Format → the modules of this package that take figures from a document of it.
@@ -37,7 +37,7 @@ def publish_inspection(
     source: SourceDeclaration,
     inspection: Inspection,
     *,
-    document: Document,
+    document: SourceDocument,
     observed_at: dt.datetime,
 ) -> int:
     """Publishes what a document says, inside the caller's transaction; returns how many facts changed.
@@ -76,7 +76,7 @@ def _observations(
     source: SourceDeclaration,
     inspection: Inspection,
     known: Mapping[TariffKey, PublishedTariff],
-    document: Document,
+    document: SourceDocument,
     observed_at: dt.datetime,
 ) -> Iterator[Observation]:
     reader = reader_name(source, inspection)
@@ -94,8 +94,8 @@ def _observations(
 
 
 def _merged(
-    tariff: Tariff, document: Document, known: PublishedTariff | None
-) -> tuple[Tariff, Document, Document | None]:
+    tariff: Tariff, document: SourceDocument, known: PublishedTariff | None
+) -> tuple[Tariff, SourceDocument, SourceDocument | None]:
     """Adds to a tariff of one tax side the other side as it is known, with the documents of TTC and HT.
 
     The regulator says HT and the last day of a period, the supplier's sheet TTC and who
@@ -178,7 +178,7 @@ def make_run(
     started_at: dt.datetime,
     finished_at: dt.datetime,
     origin: Origin = "address",
-    document: Document | None = None,
+    document: SourceDocument | None = None,
     inspection: Inspection | None = None,
     published: int = 0,
     message: str | None = None,

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from openwatt.domain.tariff import Tariff
-from openwatt.store.tariffs import Document, Observation, publish
+from openwatt.store.tariffs import Observation, SourceDocument, publish
 from tests.conftest import NOW
 
 
@@ -42,5 +42,6 @@ def publish_dear_tariff(url: str) -> None:
     )
     with psycopg.connect(url) as connection:
         publish(
-            connection, [Observation(tariff, NOW, Document(reference="test", title="a sheet"), None, "test")]
+            connection,
+            [Observation(tariff, NOW, SourceDocument(reference="test", title="a sheet"), None, "test")],
         )

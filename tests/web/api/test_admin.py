@@ -34,7 +34,7 @@ from openwatt.ingest.declarations import load_sources
 from openwatt.ingest.sandbox import DocumentSandbox
 from openwatt.settings import Settings
 from openwatt.store.database import Connection
-from openwatt.store.tariffs import Document, Observation, publish, regulated_history
+from openwatt.store.tariffs import Observation, SourceDocument, publish, regulated_history
 from openwatt.web.api.admin import Admin
 from openwatt.web.api.command_runs import Commands, Done, OvertimeError
 from openwatt.web.http.bearer import Bearer
@@ -354,7 +354,9 @@ def test_a_document_is_held_against_the_regulated_tariff_that_a_run_knows(
     with psycopg.connect(filled_url) as connection:
         history = regulated_history(connection)
         dearer = [
-            Observation(thrice(tariff), LOOKED_AT, Document(reference="a", title="a"), None, "test", True)
+            Observation(
+                thrice(tariff), LOOKED_AT, SourceDocument(reference="a", title="a"), None, "test", True
+            )
             for tariff in history
             if tariff.applies_from == dt.date(2025, 8, 1)
         ]

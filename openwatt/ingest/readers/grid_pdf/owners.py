@@ -12,7 +12,13 @@ from openwatt.ingest.readers.grid_pdf.geometry import (
     share_out,
 )
 from openwatt.ingest.readers.grid_pdf.meanings import HeaderReader
-from openwatt.ingest.readers.grid_pdf.vocabulary import MEASURE_WORDS, Anchor, Kind, Vocabulary, read_owners
+from openwatt.ingest.readers.grid_pdf.vocabulary import (
+    MEASURE_WORDS,
+    Anchor,
+    AnchorKind,
+    Vocabulary,
+    read_owners,
+)
 from openwatt.ingest.readers.grid_pdf.words import Word
 
 
@@ -30,7 +36,7 @@ def others_columns(
     columns, measured = reader.columns, reader.measured
     other = [False] * len(columns)
     levels = []
-    for anchor in (a for a in reader.anchors if a.kind is Kind.OWNER and a.value == "other"):
+    for anchor in (a for a in reader.anchors if a.kind is AnchorKind.OWNER and a.value == "other"):
         named = [
             i
             for i, leaf in measured.items()
@@ -69,7 +75,7 @@ def _line_of(
     for phrase in cut(words):
         owned = list(read_owners(phrase, vocabulary, phrases))
         height = max(word.height for word in phrase.words)
-        silent = Anchor(Kind.OWNER, "own", phrase.x0, phrase.x1, phrase.yc, height, phrase.text)
+        silent = Anchor(AnchorKind.OWNER, "own", phrase.x0, phrase.x1, phrase.yc, height, phrase.text)
         owners += owned or [silent]
     return owners
 

@@ -19,14 +19,14 @@ from openwatt.ingest.readers.grid_pdf.geometry import (
 from openwatt.ingest.readers.grid_pdf.header import header_words
 from openwatt.ingest.readers.grid_pdf.meanings import HeaderReader, Meaning
 from openwatt.ingest.readers.grid_pdf.owners import others_columns
-from openwatt.ingest.readers.grid_pdf.vocabulary import Anchor, Kind, Vocabulary, read_anchors
+from openwatt.ingest.readers.grid_pdf.vocabulary import Anchor, AnchorKind, Vocabulary, read_anchors
 from openwatt.ingest.readers.grid_pdf.words import Page, Word
 
 _POWER_WORDS = re.compile(r"puis-? ?s?ance|\bkva\b|\bps\b")
 _PER_YEAR = re.compile(r"/ ?an\b|\bannuel|par an\b")
 _PER_MONTH = re.compile(r"/ ?mois|mensuel|par mois")
 _CENTS = re.compile(r"\bcts?\b|\bc ?€|centimes?")
-_LABELS = (Kind.PERIOD, Kind.SEASON, Kind.COLOUR)
+_LABELS = (AnchorKind.PERIOD, AnchorKind.SEASON, AnchorKind.COLOUR)
 
 #: A row of the spine, a meaning (`subscription` or a register) and a tax side.
 CellKey = tuple[int, str, str, Tax]
@@ -106,7 +106,7 @@ def _read_table(frame: _Frame, vocabulary: Vocabulary, default_tax: Tax | None) 
     if not _POWER_WORDS.search(text):
         return _unread(frame, text)
     anchors = read_anchors(frame.heading, vocabulary)
-    titles = frozenset(a.value for a in anchors if a.kind is Kind.OPTION)
+    titles = frozenset(a.value for a in anchors if a.kind is AnchorKind.OPTION)
     anchors = [a for a in anchors if a.xc > frame.spine.x0 - 4]
     year, month = bool(_PER_YEAR.search(text)), bool(_PER_MONTH.search(text))
     table = Table(
@@ -200,9 +200,9 @@ def _rows(
         labelled = _label(table, column, word, labels) if merged else {}
         group = replace(
             meaning,
-            period=labelled.get(Kind.PERIOD, meaning.period),
-            season=labelled.get(Kind.SEASON, meaning.season),
-            colour=labelled.get(Kind.COLOUR, meaning.colour),
+            period=labelled.get(AnchorKind.PERIOD, meaning.period),
+            season=labelled.get(AnchorKind.SEASON, meaning.season),
+            colour=labelled.get(AnchorKind.COLOUR, meaning.colour),
         )
         groups.setdefault(group, []).append((word, amount))
     for group, cells in groups.items():
@@ -212,9 +212,9 @@ def _rows(
             yield group, list(_spread(table, cells, alone=len(groups) == 1))
 
 
-def _label(table: Table, column: AmountColumn, word: Word, labels: Sequence[Anchor]) -> dict[Kind, str]:
+def _label(table: Table, column: AmountColumn, word: Word, labels: Sequence[Anchor]) -> dict[AnchorKind, str]:
     """The labels in a cell that belong to an amount: of each kind the nearest above or beside it."""
-    values: dict[Kind, str] = {}
+    values: dict[AnchorKind, str] = {}
     reach = 1.9 * max(word.height, table.spine.pitch)
     for anchor in sorted(labels, key=lambda a: a.yc):
         beside = min(anchor.x1, column.x1 + 25) > max(anchor.x0, column.x0 - 45)
