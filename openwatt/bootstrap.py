@@ -142,7 +142,7 @@ def prepare_database(settings: Settings) -> None:
     """Migrates the database and loads the catalogue, where that is still to do.
 
     Raises:
-        DatabaseUnavailableError, PoolerError, RefusedError, SchemaError, CatalogueError: when it cannot be.
+        DatabaseUnavailableError, PoolerError, PrivilegeError, SchemaError, CatalogueError: when it cannot be.
     """
     with connect(settings) as connection:
         applied = migrate(connection)

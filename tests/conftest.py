@@ -5,8 +5,10 @@ import itertools
 import os
 import shutil
 import tempfile
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -15,6 +17,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from psycopg.conninfo import conninfo_to_dict
+from werkzeug.serving import make_server
 
 from openwatt.app import create_app
 from openwatt.catalogue.loader import load_catalogue
@@ -165,3 +168,17 @@ def client(shared_app: Flask) -> FlaskClient:
 def close_app(app: Flask) -> None:
     """Closes the pool that an app has opened."""
     state_of(app).database.close()
+
+
+@contextmanager
+def serve_app(app: Flask) -> Iterator[str]:
+    """The address of an app on a real socket."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

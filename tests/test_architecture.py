@@ -1,10 +1,16 @@
 """The rules of the tree, held by the import statements: which package may know which."""
 
 import ast
+import itertools
 import re
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "openwatt"
@@ -140,3 +146,37 @@ def test_no_room_is_a_lumber_room() -> None:
 def test_every_module_says_what_it_is_for() -> None:
     for module in modules():
         assert ast.get_docstring(ast.parse(module.read_text())), module
+
+
+def test_a_name_of_a_class_or_type_is_one_notion() -> None:
+    places: dict[str, list[str]] = {}
+    for module in modules():
+        for node in ast.parse(module.read_text()).body:
+            match node:
+                case ast.ClassDef(name=name):
+                    pass
+                case (
+                    ast.Assign(targets=[ast.Name(id=name)], value=ast.Subscript())
+                    | ast.AnnAssign(target=ast.Name(id=name), annotation=ast.Name(id="TypeAlias"))
+                ) if re.fullmatch(r"([A-Z][a-z]+)+", name):
+                    pass
+                case _:
+                    continue
+            if not name.startswith("_"):
+                places.setdefault(name, []).append(str(module.relative_to(PACKAGE)))
+    assert len(places) > 300
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_every_library_that_is_imported_is_a_dependency_by_name() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    declared = [*project["dependencies"], *itertools.chain(*project["optional-dependencies"].values())]
+    declared += ["psycopg-pool"]  # it is psycopg[pool]
+    names = {canonicalize_name(Requirement(line).name) for line in declared}
+    distributions = packages_distributions()
+    imported = {name.split(".")[0] for module in modules() for name in imports(module)}
+    others = imported - set(sys.stdlib_module_names) - {"openwatt", "_typeshed"}
+    assert "flask" in others
+    assert {
+        name for name in others if not {canonicalize_name(d) for d in distributions[name]} & names
+    } == set()

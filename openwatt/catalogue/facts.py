@@ -153,9 +153,9 @@ def _sha256(cell: str) -> str:
     return cell
 
 
-_ONE_RATE_A_DAY: table.Check[DatedRate] = table.one_value_a_day(
+_ONE_RATE_A_DAY: table.TableCheck[DatedRate] = table.one_value_a_day(
     lambda rate: rate.duty, lambda rate: (rate.applies_from, rate.applies_to)
 )
-_ONE_AMOUNT_A_DAY: table.Check[TurpeFixedPart] = table.one_value_a_day(
+_ONE_AMOUNT_A_DAY: table.TableCheck[TurpeFixedPart] = table.one_value_a_day(
     lambda part: f"{part.formula} {part.power_kva} kVA", lambda part: (part.applies_from, part.applies_to)
 )

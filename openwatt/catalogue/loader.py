@@ -17,7 +17,7 @@ from openwatt.catalogue.shipped_facts import (
 )
 from openwatt.store.editions import edition_is_loaded, record_edition
 from openwatt.store.refusals import refusals
-from openwatt.store.tariffs import Document, Observation, publish, record_sighting
+from openwatt.store.tariffs import Observation, SourceDocument, publish, record_sighting
 from openwatt.store.tempo import ColourObservation, publish_colours
 
 READER = "catalogue"
@@ -31,7 +31,7 @@ def load_catalogue(connection: psycopg.Connection[Any]) -> int:
     Raises:
         CatalogueError: when a shipped file cannot be read.
         CorrectionError: when an edition changes a figure without a newer `observed_on`.
-        RefusedError: when the server refuses.
+        PrivilegeError: when the server refuses.
     """
     edition = shipped_edition()
     with refusals(connection), connection.transaction():
@@ -84,8 +84,8 @@ def shipped_edition() -> str:
     return hashed.hexdigest()
 
 
-def _document(source: CatalogueDocument) -> Document:
-    return Document(
+def _document(source: CatalogueDocument) -> SourceDocument:
+    return SourceDocument(
         reference=f"catalogue:{source.id}",
         title=source.title,
         url=source.url,

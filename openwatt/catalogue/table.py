@@ -14,11 +14,11 @@ from typing import Any, TextIO, TypeVar
 from openwatt.domain.errors import OpenWattError, TariffError
 
 T = TypeVar("T")
-Cell = Callable[[str], Any]
+CellReader = Callable[[str], Any]
 #: A value and the number of its line in the file, counted from 1 as editors do.
 Numbered = tuple[int, T]
 #: Names what is wrong between the lines of a file.
-Check = Callable[[Sequence[Numbered[T]]], Iterable[str]]
+TableCheck = Callable[[Sequence[Numbered[T]]], Iterable[str]]
 #: First and last day, None where there is none.
 Period = tuple[dt.date | None, dt.date | None]
 Table = Path | Traversable | TextIO
@@ -35,9 +35,9 @@ class CatalogueError(OpenWattError):
 
 def read_table(
     table: Table,
-    columns: Mapping[str, Cell],
+    columns: Mapping[str, CellReader],
     build: Callable[[dict[str, Any]], T],
-    check: Check[T] = lambda _: (),
+    check: TableCheck[T] = lambda _: (),
 ) -> tuple[T, ...]:
     """Reads the values of a comma-separated UTF-8 file with a header line, in its order.
 
@@ -74,7 +74,7 @@ def read_table(
     return tuple(value for _, value in values)
 
 
-def once(subject: Callable[[T], Hashable]) -> Check[T]:
+def once(subject: Callable[[T], Hashable]) -> TableCheck[T]:
     """The check that no two lines are about the same thing."""
 
     def check(lines: Sequence[Numbered[T]]) -> Iterator[str]:
@@ -88,7 +88,7 @@ def once(subject: Callable[[T], Hashable]) -> Check[T]:
     return check
 
 
-def one_value_a_day(subject: Callable[[T], str], period: Callable[[T], Period]) -> Check[T]:
+def one_value_a_day(subject: Callable[[T], str], period: Callable[[T], Period]) -> TableCheck[T]:
     """The check that no two lines about the same thing share a day; a period includes its two ends."""
 
     def check(lines: Sequence[Numbered[T]]) -> Iterator[str]:
@@ -107,7 +107,7 @@ def one_value_a_day(subject: Callable[[T], str], period: Callable[[T], Period]) 
 def _line(
     header: Sequence[str],
     cells: Sequence[str],
-    columns: Mapping[str, Cell],
+    columns: Mapping[str, CellReader],
     build: Callable[[dict[str, Any]], T],
 ) -> tuple[Any, list[str]]:
     """Reads the value of one line, or every fault in it."""
@@ -137,7 +137,7 @@ def _printable(cell: str) -> str:
     return cell
 
 
-def _header_faults(header: Sequence[str], columns: Mapping[str, Cell]) -> list[str]:
+def _header_faults(header: Sequence[str], columns: Mapping[str, CellReader]) -> list[str]:
     if not header:
         return ["is empty; the first line names the columns"]
     return [
@@ -170,7 +170,7 @@ def text(cell: str) -> str:
     return cell
 
 
-def one_of(words: Iterable[str]) -> Cell:
+def one_of(words: Iterable[str]) -> CellReader:
     """Makes a reader of cells that hold one of a few words."""
     known = tuple(words)
 
@@ -182,12 +182,12 @@ def one_of(words: Iterable[str]) -> Cell:
     return read
 
 
-def optional(read: Cell) -> Cell:
+def optional(read: CellReader) -> CellReader:
     """Makes a reader of cells that may be empty, which is None."""
     return lambda cell: read(cell) if cell else None
 
 
-def or_open(read: Cell) -> Cell:
+def or_open(read: CellReader) -> CellReader:
     """Makes a reader of cells that hold a value or the word `open`, which is None."""
     return lambda cell: None if cell == "open" else read(cell)
 

@@ -44,7 +44,7 @@ def _prices(cell: str) -> Mapping[str, Decimal]:
 
 
 #: Column → how its cell is read. Subscriptions are in EUR per **year**, prices in EUR per kWh.
-COLUMNS: Mapping[str, table.Cell] = MappingProxyType(
+COLUMNS: Mapping[str, table.CellReader] = MappingProxyType(
     {
         "supplier": table.text,
         "offer": table.text,

@@ -14,7 +14,7 @@ from openwatt.domain.comparison import ContractKey, Market
 from openwatt.domain.contract import Contract, PriceDocument, SourcedTariff, contracts_of
 from openwatt.domain.duties import Duties
 from openwatt.store.database import Database
-from openwatt.store.tariffs import Document, PublishedTariff, TariffFilter, tariff_history
+from openwatt.store.tariffs import PublishedTariff, SourceDocument, TariffFilter, tariff_history
 from openwatt.store.tempo import tempo_colours
 
 #: Far above what any supplier sells: a bound on what one statement may bring.
@@ -122,5 +122,5 @@ def _sources(row: PublishedTariff) -> tuple[PriceDocument, ...]:
     return tuple(_source(document) for document in (*documents, row.document))
 
 
-def _source(document: Document) -> PriceDocument:
+def _source(document: SourceDocument) -> PriceDocument:
     return PriceDocument(document.title, document.url, document.sha256)

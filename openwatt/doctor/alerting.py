@@ -10,7 +10,7 @@ from msgspec import Struct
 from openwatt.doctor.context import CheckContext
 from openwatt.doctor.http_probe import decode_as, poll, safe_url
 from openwatt.doctor.ops import seconds_of
-from openwatt.doctor.prometheus import Build, Rule, get_data, loaded_alerts
+from openwatt.doctor.prometheus import BuildInfo, Rule, get_data, loaded_alerts
 from openwatt.doctor.results import (
     CheckFailedError,
     CheckSkippedError,
@@ -40,7 +40,7 @@ class _Config(Struct):
 class AlertmanagerStatus(Struct, rename="camel"):
     """The status of an Alertmanager."""
 
-    version_info: Build
+    version_info: BuildInfo
     config: _Config
 
 

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 from openwatt.doctor.context import CheckContext
 from openwatt.doctor.http_probe import ProbeError, safe_url
 from openwatt.doctor.ops import Dashboard, dashboards, read_dashboard, recorded_names
-from openwatt.doctor.prometheus import Build, Matrix, get_data, query_now
+from openwatt.doctor.prometheus import BuildInfo, Matrix, get_data, query_now
 from openwatt.doctor.results import (
     CheckFailedError,
     CheckVerdict,
@@ -26,7 +26,7 @@ _COUNTED = ("_total", "_bucket", "_count", "_sum")
 _PROBES = "/metrics|/health.*|/version"
 
 
-class _Health(Struct):
+class _DatabaseHealth(Struct):
     database: str
     version: Annotated[str, Meta(min_length=1)]
 
@@ -38,7 +38,7 @@ class _DataSource(Struct):
 
 
 class _Proxied(Struct):
-    data: Build
+    data: BuildInfo
 
 
 class _Found(Struct):
@@ -57,7 +57,7 @@ def grafana_url(context: CheckContext) -> str:
 def check_grafana(context: CheckContext) -> CheckVerdict:
     """Checks that Grafana answers, accepts the login, and reaches Prometheus through its data source."""
     url = grafana_url(context)
-    health = context.http.request_as(_Health, url, "/api/health")
+    health = context.http.request_as(_DatabaseHealth, url, "/api/health")
     if health.database != "ok":
         raise CheckFailedError(f"{safe_url(url)} says that its database is {health.database}")
     try:
@@ -86,7 +86,7 @@ def check_grafana(context: CheckContext) -> CheckVerdict:
     )
 
 
-def _reached(context: CheckContext, url: str, source: _DataSource) -> Build:
+def _reached(context: CheckContext, url: str, source: _DataSource) -> BuildInfo:
     """Requests the version of Prometheus through Grafana's data source."""
     path = f"/api/datasources/proxy/uid/{DATASOURCE}/api/v1/status/buildinfo"
     try:

@@ -36,14 +36,14 @@ P99_OBJECTIVE_S, ERRORS_OBJECTIVE = 1.0, 0.01
 T = TypeVar("T")
 
 
-class _Answer(Struct):
+class _ApiResponse(Struct):
     """The envelope of every response of Prometheus's API."""
 
     status: Literal["success"]
     data: Any
 
 
-class Build(Struct):
+class BuildInfo(Struct):
     """The build of a Prometheus."""
 
     version: Annotated[str, Meta(min_length=1)]
@@ -128,7 +128,7 @@ def get_data(
         ProbeError: it refuses, does not answer, or is no Prometheus.
     """
     url = prometheus_url(context)
-    answer = context.http.request_as(_Answer, url, f"/api/v1/{path}", query=query)
+    answer = context.http.request_as(_ApiResponse, url, f"/api/v1/{path}", query=query)
     return decode_as(answer.data, shape, f"{safe_url(url)}/api/v1/{path}")
 
 
@@ -147,7 +147,7 @@ def check_prometheus(context: CheckContext) -> CheckVerdict:
         raise CheckFailedError(
             f"{safe_url(prometheus_url(context))} is not ready: it answers {answer.status_code}"
         )
-    build = get_data(context, Build, "status/buildinfo")
+    build = get_data(context, BuildInfo, "status/buildinfo")
     return ok(f"{safe_url(prometheus_url(context))}, Prometheus {build.version}")
 
 

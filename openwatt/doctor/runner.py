@@ -11,7 +11,7 @@ from openwatt.doctor.context import CheckContext
 from openwatt.doctor.results import CheckFailedError, CheckResult, CheckSkippedError, CheckVerdict
 from openwatt.domain.errors import OpenWattError
 
-Check = Callable[[CheckContext], CheckVerdict]
+CheckFunction = Callable[[CheckContext], CheckVerdict]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Item:
 
     name: str
     area: str
-    check: Check
+    check: CheckFunction
     remedy: str
     guide: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()

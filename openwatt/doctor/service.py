@@ -31,7 +31,7 @@ _REQUESTS_BETWEEN = 8
 _NEW_CONNECTION = {"Connection": "close"}
 
 
-class _Health(Struct):
+class _ServiceHealth(Struct):
     status: Literal["alive"]
 
 
@@ -73,7 +73,7 @@ def check_service(context: CheckContext) -> CheckVerdict:
 
 def _is_alive(content: bytes) -> bool:
     try:
-        msgspec.json.decode(content, type=_Health)
+        msgspec.json.decode(content, type=_ServiceHealth)
     except msgspec.DecodeError:
         return False
     return True

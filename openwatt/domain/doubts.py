@@ -80,7 +80,7 @@ class References:
     regulated: RegulatedTariffs
 
 
-Check = Callable[[Sequence[Line], Expected, References], Iterator[Doubt]]
+DoubtCheck = Callable[[Sequence[Line], Expected, References], Iterator[Doubt]]
 
 
 def find_doubts(reading: Reading, expected: Expected, references: References) -> list[Doubt]:
@@ -331,7 +331,7 @@ def _likeness(lines: Sequence[Line], expected: Expected, references: References)
         yield doubt_of(rule, found, message, where)
 
 
-_CHECKS: tuple[Check, ...] = (
+_CHECKS: tuple[DoubtCheck, ...] = (
     _dates,
     _completeness,
     _ranges,

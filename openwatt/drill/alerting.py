@@ -15,15 +15,15 @@ from openwatt.doctor.results import CheckSkippedError, required
 from openwatt.drill.steps import DrillRun, Step, StepFailedError
 
 
-class _Alert(Struct):
+class _ActiveAlert(Struct):
     labels: dict[str, str]
     state: str
 
 
-class _Alerts(Struct):
+class _ActiveAlerts(Struct):
     """The pending and firing alerts of Prometheus."""
 
-    alerts: list[_Alert]
+    alerts: list[_ActiveAlert]
 
 
 class _Receiver(Struct):
@@ -45,7 +45,7 @@ def state(run: DrillRun, labels: Mapping[str, str]) -> str | None:
     """`pending` or `firing`, the furthest state of the alerts with these labels; None when there is none."""
     states = {
         alert.state
-        for alert in get_data(run.context, _Alerts, "alerts").alerts
+        for alert in get_data(run.context, _ActiveAlerts, "alerts").alerts
         if labels.items() <= alert.labels.items()
     }
     return "firing" if "firing" in states else "pending" if "pending" in states else None

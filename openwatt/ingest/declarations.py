@@ -14,6 +14,7 @@ from openwatt.domain.doubts import RULES, Expected
 from openwatt.domain.errors import OpenWattError
 from openwatt.domain.reading import Tax
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
+from openwatt.ingest.fetching.media import MediaKind
 from openwatt.ingest.readers.figures import plain
 
 #: The sources that ship with the product.
@@ -24,6 +25,8 @@ T = TypeVar("T")
 #: What reads a source's document; `none_yet` marks an address whose document is not described yet.
 Format = Literal["grid_pdf", "cre_csv", "rte_tempo_json", "none_yet"]
 _FORMATS: tuple[Format, ...] = get_args(Format)
+#: Format → the kind of document at the source's address.
+MEDIA_KINDS: Mapping[Format, MediaKind] = {"grid_pdf": "pdf", "cre_csv": "csv", "rte_tempo_json": "json"}
 
 
 class SourceError(OpenWattError):

@@ -11,7 +11,7 @@ from openwatt.catalogue.references import known_references
 from openwatt.domain.doubts import References
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.reading import Doubt
-from openwatt.ingest.declarations import SourceDeclaration
+from openwatt.ingest.declarations import MEDIA_KINDS, SourceDeclaration
 from openwatt.ingest.errors import UnreachableError, UnreadableDocumentError
 from openwatt.ingest.fetching.client import FetchedDocument, NotModified
 from openwatt.ingest.fetching.media import MediaKind
@@ -33,8 +33,6 @@ logger = logging.getLogger(__name__)
 
 #: The outcomes that count as success: the source's document was there and says what is published.
 SUCCESSES: tuple[Outcome, ...] = ("published", "unchanged")
-
-_KINDS: Mapping[str, MediaKind] = {"grid_pdf": "pdf", "cre_csv": "csv", "rte_tempo_json": "json"}
 
 
 class DocumentFetcher(Protocol):
@@ -261,7 +259,7 @@ class Ingestion:
         if answer and stored and stored.content is not None and answer.address == state.address:
             etag, last_modified = answer.etag, answer.last_modified
         fetched = self.fetcher.fetch(
-            state.address, expects=_KINDS[source.format], etag=etag, last_modified=last_modified
+            state.address, expects=MEDIA_KINDS[source.format], etag=etag, last_modified=last_modified
         )
         state.etag, state.last_modified = fetched.etag, fetched.last_modified
         if isinstance(fetched, FetchedDocument):

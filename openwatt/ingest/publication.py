@@ -11,12 +11,13 @@ from typing import Any
 
 from openwatt import __version__
 from openwatt.domain.tariff import Tariff
-from openwatt.ingest.declarations import SourceDeclaration
+from openwatt.ingest.declarations import MEDIA_KINDS, SourceDeclaration
+from openwatt.ingest.fetching.media import MEDIA_TYPES
 from openwatt.ingest.inspection import Inspection, as_mapping
 from openwatt.store.database import Connection
 from openwatt.store.documents import StoredDocument
 from openwatt.store.runs import Origin, Outcome, Run
-from openwatt.store.tariffs import Document, Observation, PublishedTariff, known_tariffs, publish
+from openwatt.store.tariffs import Observation, PublishedTariff, SourceDocument, known_tariffs, publish
 from openwatt.store.tempo import ColourObservation, publish_colours
 
 #: Format → the modules of this package that take figures from a document of it.
@@ -25,15 +26,10 @@ _READERS = {
     "cre_csv": ("cre_csv.py",),
     "rte_tempo_json": ("rte_tempo.py",),
 }
-_MEDIA_TYPES = {
-    "grid_pdf": "application/pdf",
-    "cre_csv": "text/csv",
-    "rte_tempo_json": "application/json",
-}
 #: What the catalogue's CSV format is read by, when a sheet without text was typed by hand.
 MANUAL = "manual"
 
-Contract = tuple[str, str, int, dt.date]
+TariffKey = tuple[str, str, int, dt.date]
 
 
 def publish_inspection(
@@ -41,7 +37,7 @@ def publish_inspection(
     source: SourceDeclaration,
     inspection: Inspection,
     *,
-    document: Document,
+    document: SourceDocument,
     observed_at: dt.datetime,
 ) -> int:
     """Publishes what a document says, inside the caller's transaction; returns how many facts changed.
@@ -61,7 +57,7 @@ def publish_inspection(
                 for day, colour in sorted(tempo.colours.items())
             ),
         )
-    known: Mapping[Contract, PublishedTariff] = {}
+    known: Mapping[TariffKey, PublishedTariff] = {}
     if source.regulated:
         offers = [offer.name for offer in source.offers]
         known = {_contract(one.tariff): one for one in known_tariffs(connection, source.supplier, offers)}
@@ -72,15 +68,15 @@ def _note(day: dt.date, fallback: frozenset[dt.date]) -> str | None:
     return "filled in by RTE for want of a published colour" if day in fallback else None
 
 
-def _contract(tariff: Tariff) -> Contract:
+def _contract(tariff: Tariff) -> TariffKey:
     return tariff.offer, tariff.option, tariff.power_kva, tariff.applies_from
 
 
 def _observations(
     source: SourceDeclaration,
     inspection: Inspection,
-    known: Mapping[Contract, PublishedTariff],
-    document: Document,
+    known: Mapping[TariffKey, PublishedTariff],
+    document: SourceDocument,
     observed_at: dt.datetime,
 ) -> Iterator[Observation]:
     reader = reader_name(source, inspection)
@@ -98,8 +94,8 @@ def _observations(
 
 
 def _merged(
-    tariff: Tariff, document: Document, known: PublishedTariff | None
-) -> tuple[Tariff, Document, Document | None]:
+    tariff: Tariff, document: SourceDocument, known: PublishedTariff | None
+) -> tuple[Tariff, SourceDocument, SourceDocument | None]:
     """Adds to a tariff of one tax side the other side as it is known, with the documents of TTC and HT.
 
     The regulator says HT and the last day of a period, the supplier's sheet TTC and who
@@ -134,15 +130,15 @@ def make_document(source: SourceDeclaration, content: bytes, *, url: str | None)
     """Makes the document of a source, identified by the hash of its bytes."""
     sha256 = hashlib.sha256(content).hexdigest()
     offers = ", ".join(offer.name for offer in source.offers)
-    media_type = _MEDIA_TYPES.get(source.format)
-    if not content.startswith(b"%PDF") and media_type == "application/pdf":
-        media_type = None
+    kind = MEDIA_KINDS.get(source.format)
+    if kind == "pdf" and not content.startswith(b"%PDF"):  # typed by hand
+        kind = None
     return StoredDocument(
         reference=f"sha256:{sha256}",
         title=f"{source.supplier}, {offers}" if offers else f"{source.supplier}, {source.name}",
         url=url,
         sha256=sha256,
-        media_type=media_type,
+        media_type=MEDIA_TYPES[kind] if kind else None,
         content=content,
     )
 
@@ -182,7 +178,7 @@ def make_run(
     started_at: dt.datetime,
     finished_at: dt.datetime,
     origin: Origin = "address",
-    document: Document | None = None,
+    document: SourceDocument | None = None,
     inspection: Inspection | None = None,
     published: int = 0,
     message: str | None = None,

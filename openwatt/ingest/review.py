@@ -21,7 +21,7 @@ from openwatt.store.errors import DecisionError
 from openwatt.store.reviews import periods_published_since, record_decision, undecided_run
 from openwatt.store.runs import Decision, StoredRun, record_run
 from openwatt.store.source_locks import source_lock
-from openwatt.store.tariffs import Document, record_sighting, regulated_history
+from openwatt.store.tariffs import SourceDocument, record_sighting, regulated_history
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -140,7 +140,7 @@ def reject_run(connection: Connection, run_id: int, *, reviewer: str, reason: st
         )
 
 
-def _see(connection: Connection, document: Document, run: StoredRun) -> None:
+def _see(connection: Connection, document: SourceDocument, run: StoredRun) -> None:
     """Records the sighting by the run that found the document: its freshness counts from then."""
     record_sighting(connection, document.reference, run.finished_at, run.run_id)
 

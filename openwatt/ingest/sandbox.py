@@ -69,7 +69,7 @@ class DocumentSandbox:
 
     def __init__(self, limits: ReadingLimits | None = None) -> None:
         self._limits = limits or ReadingLimits()
-        self._process: _Process | None = None
+        self._process: _ReaderProcess | None = None
 
     def inspect_document(
         self,
@@ -91,7 +91,7 @@ class DocumentSandbox:
             self.close()
         try:
             return self._ask(sources, references, (document, on, name)).inspection(sources)
-        except _EndedError as ended:
+        except _ReaderEndedError as ended:
             return Inspection(
                 source=named, outcome="unreadable", reading=Reading(lines=()), reason=str(ended)
             )
@@ -106,28 +106,28 @@ class DocumentSandbox:
         if self._process is not None and not self._process.is_usable():
             self.close()
         try:
-            answer = self._ask({}, None, (document, None, None))
-        except _EndedError as ended:
+            response = self._ask({}, None, (document, None, None))
+        except _ReaderEndedError as ended:
             raise UnreadableDocumentError(str(ended)) from ended
-        if answer.reason is not None:
-            raise UnreadableDocumentError(answer.reason)
-        return answer.pages
+        if response.reason is not None:
+            raise UnreadableDocumentError(response.reason)
+        return response.pages
 
     def _ask(
-        self, sources: Mapping[str, SourceDeclaration], references: References | None, question: "_Question"
-    ) -> "_Answer":
-        """Sends a question to the process, which is started where there is none, and returns the answer."""
+        self, sources: Mapping[str, SourceDeclaration], references: References | None, request: "_Request"
+    ) -> "_Response":
+        """Sends a request to the process, which is started where there is none, and returns the response."""
         if self._process is None:
-            self._process = _Process(self._limits, sources, references)
+            self._process = _ReaderProcess(self._limits, sources, references)
         process = self._process
         try:
-            answer = process.ask(question)
+            response = process.ask(request)
         except BaseException:
-            self.close()  # an answer that still comes would be taken for that to the next question
+            self.close()  # an answer that still comes would be taken for that to the next request
             raise
         if process.documents >= self._limits.documents:
             self.close()
-        return answer
+        return response
 
     def close(self) -> None:
         """Ends the process."""
@@ -143,11 +143,11 @@ class DocumentSandbox:
 
 
 #: A document with the day and the name to inspect it by; without a day only its pages are wanted.
-_Question = tuple[bytes, dt.date | None, str | None]
+_Request = tuple[bytes, dt.date | None, str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Answer:
+class _Response:
     """An inspection, or pages, on their way back: plain values, decoded by type.
 
     The reader may have been taken over by what it read. `failure` is the trace of an error
@@ -192,14 +192,14 @@ class _Answer:
         )
 
 
-_ANSWERS = msgspec.msgpack.Decoder(_Answer)
+_RESPONSES = msgspec.msgpack.Decoder(_Response)
 
 
-class _EndedError(Exception):
+class _ReaderEndedError(Exception):
     """Raised when the process ended before its answer; the message is the document's reason."""
 
 
-class _Process(SandboxProcess):
+class _ReaderProcess(SandboxProcess):
     """One process that reads documents, seen from outside."""
 
     def __init__(
@@ -214,7 +214,7 @@ class _Process(SandboxProcess):
             self._exchange(first, _START_SECONDS)
         except BaseException as error:
             self.close()
-            if isinstance(error, _EndedError):
+            if isinstance(error, _ReaderEndedError):
                 raise ReaderStartError(f"the process that reads documents does not start: {error}") from error
             raise
 
@@ -222,18 +222,18 @@ class _Process(SandboxProcess):
         """Whether it still lives and was started with these same sources and references."""
         return self._known[0] is sources and self._known[1] is references and self.is_usable()
 
-    def ask(self, question: _Question) -> _Answer:
-        """Returns the answer to a question. Raises _EndedError when a limit or a crash ended the process."""
+    def ask(self, request: _Request) -> _Response:
+        """Returns the response to a request. Raises _ReaderEndedError when it ended before."""
         self.documents += 1
-        answer = self._exchange(_pickled(question), self._limits.seconds)
+        response = self._exchange(_pickled(request), self._limits.seconds)
         try:
-            decoded = _ANSWERS.decode(answer)
+            decoded = _RESPONSES.decode(response)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise _EndedError("the process that read it answered nothing that makes sense") from error
+            raise _ReaderEndedError("the process that read it answered nothing that makes sense") from error
         if decoded.failure is not None:
             logger.error("document reader failed", extra={"error": decoded.failure})
             last = decoded.failure.strip().rpartition("\n")[2]
-            raise _EndedError(f"the reader failed on it ({last}): a fault of OpenWatt, to be reported")
+            raise _ReaderEndedError(f"the reader failed on it ({last}): a fault of OpenWatt, to be reported")
         return decoded
 
     def _exchange(self, message: bytes, seconds: float) -> bytes:
@@ -242,13 +242,13 @@ class _Process(SandboxProcess):
         with self.deadline(seconds) as late:
             try:
                 _send(to_it, message)
-                answer = _receive(from_it, _MAX_ANSWER_BYTES)
+                response = _receive(from_it, _MAX_ANSWER_BYTES)
             except (EOFError, OSError) as error:
                 self.kill()
-                raise _EndedError(self._why(late=late.is_set(), seconds=seconds)) from error
+                raise _ReaderEndedError(self._why(late=late.is_set(), seconds=seconds)) from error
         if late.is_set():  # it answered just before it was ended
-            raise _EndedError(self._why(late=True, seconds=seconds))
-        return answer
+            raise _ReaderEndedError(self._why(late=True, seconds=seconds))
+        return response
 
     def _why(self, *, late: bool, seconds: float) -> str:
         """The reason why the process ended, by its status."""
@@ -307,7 +307,7 @@ def _receive(pipe: IO[bytes], most: int) -> bytes:
 
 
 def main() -> int:
-    """Answers each question of the input on the output, until the input ends."""
+    """Answers each request of the input on the output, until the input ends."""
     from_us = sys.stdin.buffer
     to_us = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints is not an answer
@@ -316,17 +316,17 @@ def main() -> int:
         limit_resources(memory_bytes)
         _send(to_us, b"ready")
         while True:
-            question = _next_message(from_us)
+            request = _next_message(from_us)
             # The limit counts from the start of the process: what earlier documents used is added.
             used = math.ceil(time.process_time())
             resource.setrlimit(resource.RLIMIT_CPU, (used + cpu_seconds, resource.RLIM_INFINITY))
             try:
-                answer = _answer_to(question, sources, references)
+                response = _answer_to(request, sources, references)
             except MemoryError:
                 raise
             except Exception:  # noqa: BLE001 - the other end says it, logs it, and goes on
-                answer = _Answer(failure=traceback.format_exc())
-            _send(to_us, msgspec.msgpack.encode(answer))
+                response = _Response(failure=traceback.format_exc())
+            _send(to_us, msgspec.msgpack.encode(response))
     except EOFError:
         return 0
     except MemoryError:
@@ -334,15 +334,15 @@ def main() -> int:
 
 
 def _answer_to(
-    question: _Question, sources: Mapping[str, SourceDeclaration], references: References
-) -> _Answer:
-    document, on, name = question
+    request: _Request, sources: Mapping[str, SourceDeclaration], references: References
+) -> _Response:
+    document, on, name = request
     if on is not None:
-        return _Answer.of(inspect_document(document, sources, references, on=on, name=name))
+        return _Response.of(inspect_document(document, sources, references, on=on, name=name))
     try:
-        return _Answer(pages=read_pages(document))
+        return _Response(pages=read_pages(document))
     except UnreadableDocumentError as error:
-        return _Answer(reason=str(error))
+        return _Response(reason=str(error))
 
 
 def _next_message(pipe: IO[bytes]) -> Any:

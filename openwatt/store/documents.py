@@ -8,7 +8,7 @@ from psycopg.rows import kwargs_row
 
 from openwatt.store.database import Connection, Database
 from openwatt.store.sql import statement
-from openwatt.store.tariffs import Document
+from openwatt.store.tariffs import SourceDocument
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ def documents_seen(database: Database) -> list[SeenDocument]:
     return database.read("documents/seen", {}, SeenDocument)
 
 
-class StoredDocument(Document, frozen=True, kw_only=True):
+class StoredDocument(SourceDocument, frozen=True, kw_only=True):
     """A document with its bytes; `content` is None for one that only the catalogue names."""
 
     media_type: str | None

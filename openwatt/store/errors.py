@@ -11,7 +11,7 @@ class SchemaError(OpenWattError):
     """The database's schema and this code do not fit together."""
 
 
-class RefusedError(OpenWattError):
+class PrivilegeError(OpenWattError):
     """The database's server refuses a right that is needed; the message names the remedy."""
 
 

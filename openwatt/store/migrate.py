@@ -77,7 +77,7 @@ def migrate(connection: psycopg.Connection[Any]) -> list[str]:
 
     Raises:
         SchemaError: when the database is newer than this code, its PostgreSQL too old, or its text no UTF-8.
-        RefusedError: when the server refuses.
+        PrivilegeError: when the server refuses.
     """
     if connection.info.server_version < LEAST_POSTGRESQL * 10_000:
         raise SchemaError(

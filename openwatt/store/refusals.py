@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
-from openwatt.store.errors import DatabaseUnavailableError, RefusedError
+from openwatt.store.errors import DatabaseUnavailableError, PrivilegeError
 from openwatt.store.sql import statement
 
 
@@ -17,7 +17,7 @@ def refusals(connection: psycopg.Connection[object]) -> Iterator[None]:
     """Converts errors of the server within a block into errors of the store.
 
     Raises:
-        RefusedError: naming the remedy.
+        PrivilegeError: naming the remedy.
         DatabaseUnavailableError: the connection broke.
     """
     try:
@@ -26,26 +26,26 @@ def refusals(connection: psycopg.Connection[object]) -> Iterator[None]:
         message = error.diag.message_primary or " ".join(str(error).split())
         user, database = connection.info.user, connection.info.dbname
         if isinstance(error, errors.InsufficientPrivilege):
-            raise RefusedError(
+            raise PrivilegeError(
                 _missing_right(message, user, database, is_owner=_owns_database(connection))
             ) from error
         if isinstance(error, errors.ReadOnlySqlTransaction):
-            raise RefusedError(
+            raise PrivilegeError(
                 f"the database {database} is read-only ({message}): name the primary server in "
                 "OPENWATT_DATABASE_URL, with several hosts by ?target_session_attrs=read-write"
             ) from error
         if isinstance(error, errors.InvalidSchemaName):
-            raise RefusedError(
+            raise PrivilegeError(
                 f"the user {user} has no schema to use in the database {database} ({message}): "
                 f"create schema public, or set the search_path of the user to one that exists"
             ) from error
         if isinstance(error, errors.DiskFull):
-            raise RefusedError(
+            raise PrivilegeError(
                 f"the disk of the database is full ({message}): free some of it, then start again"
             ) from error
         if isinstance(error, psycopg.OperationalError) and connection.broken:
             raise DatabaseUnavailableError(f"the database does not answer: {message}") from error
-        raise RefusedError(
+        raise PrivilegeError(
             f"the database {database} refuses to be made ready ({message}): see the log of PostgreSQL"
         ) from error
 

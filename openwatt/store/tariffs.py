@@ -16,7 +16,7 @@ from openwatt.store.errors import CorrectionError
 from openwatt.store.sql import statement
 
 
-class Document(msgspec.Struct, frozen=True, kw_only=True):
+class SourceDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A source document of figures. `reference` is its identity: a hash, or a name in the catalogue."""
 
     reference: str
@@ -86,16 +86,16 @@ class PublishedTariff(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     @property
-    def document(self) -> Document:
+    def document(self) -> SourceDocument:
         """The document of the prices with all taxes."""
-        return Document(reference=self.reference, title=self.title, url=self.url, sha256=self.sha256)
+        return SourceDocument(reference=self.reference, title=self.title, url=self.url, sha256=self.sha256)
 
     @property
-    def ht_document(self) -> Document | None:
+    def ht_document(self) -> SourceDocument | None:
         """The document of the prices without taxes, if it is another one."""
         if self.ht_reference is None or self.ht_title is None:
             return None
-        return Document(
+        return SourceDocument(
             reference=self.ht_reference, title=self.ht_title, url=self.ht_url, sha256=self.ht_sha256
         )
 
@@ -179,8 +179,8 @@ class Observation(NamedTuple):
 
     tariff: Tariff
     observed_at: dt.datetime
-    document: Document
-    ht_document: Document | None
+    document: SourceDocument
+    ht_document: SourceDocument | None
     reader: str
     regulated: bool = False
     offer_url: str | None = None
@@ -198,7 +198,7 @@ def publish(connection: psycopg.Connection[Any], observations: Iterable[Observat
         CorrectionError: when the same instant of observation already holds other figures.
     """
     connection.execute(statement("tariffs/create_incoming"))
-    documents: dict[str, Document] = {}
+    documents: dict[str, SourceDocument] = {}
     with connection.cursor().copy(statement("tariffs/copy_incoming")) as copy:
         for tariff, observed_at, document, ht_document, reader, regulated, offer_url in observations:
             documents[document.reference] = document
@@ -241,7 +241,7 @@ def publish(connection: psycopg.Connection[Any], observations: Iterable[Observat
     return published
 
 
-def store_documents(connection: psycopg.Connection[Any], documents: Iterable[Document]) -> None:
+def store_documents(connection: psycopg.Connection[Any], documents: Iterable[SourceDocument]) -> None:
     """Stores each document once, by its reference."""
     with connection.cursor() as cursor:
         cursor.executemany(statement("documents/insert"), [asdict(document) for document in documents])

@@ -10,7 +10,7 @@ import psycopg
 from openwatt.domain.tariff import Colour
 from openwatt.store.database import Database
 from openwatt.store.sql import statement
-from openwatt.store.tariffs import Document, store_documents
+from openwatt.store.tariffs import SourceDocument, store_documents
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class ColourObservation(NamedTuple):
     day: dt.date
     observed_at: dt.datetime
     colour: Colour
-    document: Document
+    document: SourceDocument
     note: str | None
 
 
@@ -49,7 +49,7 @@ def tempo_colours(database: Database) -> dict[dt.date, Colour]:
 def publish_colours(connection: psycopg.Connection[Any], colours: Iterable[ColourObservation]) -> int:
     """Adds the colours that changed, inside the caller's transaction, and returns how many that was."""
     connection.execute(statement("tempo/create_incoming"))
-    documents: dict[str, Document] = {}
+    documents: dict[str, SourceDocument] = {}
     with connection.cursor().copy(statement("tempo/copy_incoming")) as copy:
         for day, observed_at, colour, document, note in colours:
             documents[document.reference] = document

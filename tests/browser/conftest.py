@@ -2,7 +2,6 @@
 
 import json
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,8 @@ import pytest
 from flask import Flask
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service
-from werkzeug.serving import make_server
 
+from tests.conftest import serve_app
 from tests.programs import find_program, require_program
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -99,14 +98,9 @@ def browser(shared_app: Flask, tmp_path_factory: pytest.TempPathFactory) -> Iter
         options.add_argument(flag)
     options.add_argument(f"--user-data-dir={tmp_path_factory.mktemp('chromium')}")
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    server = make_server("127.0.0.1", 0, shared_app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    driver = Chrome(options=options, service=Service(find_program("chromedriver")))
-    driver.set_script_timeout(20)
     pictures = Path(os.environ.get("BROWSER_PICTURES", ROOT / "var" / "browser"))
-    yield Browser(driver, f"http://127.0.0.1:{server.server_port}", pictures)
-    driver.quit()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serve_app(shared_app) as address:
+        driver = Chrome(options=options, service=Service(find_program("chromedriver")))
+        driver.set_script_timeout(20)
+        yield Browser(driver, address, pictures)
+        driver.quit()

@@ -1,18 +1,16 @@
 """The table of sources on the status page, in Chromium: every state, both languages, light and dark."""
 
 import datetime as dt
-import threading
 from collections.abc import Iterator
 
 import psycopg
 import pytest
-from werkzeug.serving import make_server
 
 from openwatt.app import create_app
 from openwatt.settings import Settings
 from tests.browser.conftest import Browser
 from tests.browser.test_pages_in_browser import check
-from tests.conftest import NOW, Server, close_app
+from tests.conftest import NOW, Server, close_app, serve_app
 
 STATES = {
     "alpiq": ("published",),
@@ -42,13 +40,8 @@ def with_sources(browser: Browser, server: Server, filled: str) -> Iterator[Brow
             [old, old],
         )
     app = create_app(Settings(database_url=url, workers=1), clock=lambda: NOW)
-    web = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=web.serve_forever)
-    thread.start()
-    yield browser.at(f"http://127.0.0.1:{web.server_port}")
-    web.shutdown()
-    thread.join()
-    web.server_close()
+    with serve_app(app) as address:
+        yield browser.at(address)
     close_app(app)
 
 

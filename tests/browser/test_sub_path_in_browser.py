@@ -1,17 +1,15 @@
 """Below a sub-path the pages work in Chromium: forms, links, the drawn documentation and what it asks."""
 
-import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
-from werkzeug.serving import make_server
 
 from openwatt.app import create_app
 from openwatt.settings import Settings
 from tests.browser.conftest import Browser
-from tests.conftest import NOW, close_app
+from tests.conftest import NOW, close_app, serve_app
 
 ROOT = "/electricite"
 
@@ -23,14 +21,9 @@ def below(browser: Browser, filled_url: str) -> Iterator[Browser]:
         Settings(database_url=filled_url, workers=1, sub_path=ROOT, limit_bills="12000/minute"),
         clock=lambda: NOW,
     )
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield browser.at(f"http://127.0.0.1:{server.server_port}")
-    browser.driver.get("about:blank")
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serve_app(app) as address:
+        yield browser.at(address)
+        browser.driver.get("about:blank")
     close_app(app)
 
 

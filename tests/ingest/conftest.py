@@ -1,15 +1,14 @@
 """Looking at a site's documents with a real database behind."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import psycopg
 import pytest
 
-from openwatt.domain.doubts import References
-from openwatt.ingest.declarations import SourceDeclaration, load_sources
+from openwatt.ingest.declarations import load_sources
 from openwatt.ingest.fetching.client import Fetcher, FetchLimits
 from openwatt.ingest.inspection import Inspection, inspect_document
 from openwatt.ingest.pipeline import Ingestion, RunResult
@@ -33,19 +32,11 @@ class Direct:
         self.reads = 0
         self.fault: Exception | None = None
 
-    def inspect_document(
-        self,
-        document: bytes,
-        sources: Mapping[str, SourceDeclaration],
-        references: References,
-        *,
-        on: dt.date,
-        name: str | None = None,
-    ) -> Inspection:
+    def inspect_document(self, *given: Any, **named: Any) -> Inspection:
         self.reads += 1
         if self.fault is not None:
             raise self.fault
-        return inspect_document(document, sources, references, on=on, name=name)
+        return inspect_document(*given, **named)
 
 
 class Desk:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from openwatt.ingest.readers.figures import parse_amount
 from openwatt.ingest.readers.grid_pdf.geometry import PowerColumn, join_ranges, power_columns, value_columns
 from openwatt.ingest.readers.grid_pdf.header import header_words
-from openwatt.ingest.readers.grid_pdf.vocabulary import Kind, Vocabulary, read_anchors
+from openwatt.ingest.readers.grid_pdf.vocabulary import AnchorKind, Vocabulary, read_anchors
 from openwatt.ingest.readers.grid_pdf.words import Page, Word
 
 
@@ -93,7 +93,7 @@ def _drop_column(grid: Grid, dice: random.Random) -> Done:
 
 def _swap_headers(grid: Grid, dice: random.Random) -> Done:
     """Two header words of one kind change places: HT and TTC, HP and HC, two colours, two measures."""
-    words: dict[Kind, list[tuple[Word, str]]] = {}
+    words: dict[AnchorKind, list[tuple[Word, str]]] = {}
     for word in grid.header:
         for anchor in read_anchors([word], Vocabulary()):
             words.setdefault(anchor.kind, []).append((word, anchor.value))

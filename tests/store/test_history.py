@@ -15,8 +15,8 @@ from openwatt.store.documents import documents_seen
 from openwatt.store.errors import CorrectionError
 from openwatt.store.export import export_rows
 from openwatt.store.tariffs import (
-    Document,
     Observation,
+    SourceDocument,
     TariffFilter,
     publish,
     record_sighting,
@@ -40,7 +40,9 @@ HISTORY = (
 )
 #: What is overwritten: the schema's own number, a cache's key, and whose turn it is to ask a host.
 NOT_HISTORY = ("schema_migrations", "data_version", "fetch_turns")
-SHEET = Document(reference="sha256:1", title="a sheet", url="https://example.org/sheet.pdf", sha256="a" * 64)
+SHEET = SourceDocument(
+    reference="sha256:1", title="a sheet", url="https://example.org/sheet.pdf", sha256="a" * 64
+)
 TARIFF = Tariff(
     supplier="Lumière",
     offer="Fixe",
@@ -264,7 +266,7 @@ def test_a_document_keeps_fresh_what_it_still_says_and_nothing_else(
     empty_url: str, database: Callable[[str], Database]
 ) -> None:
     both = [TARIFF, replace(TARIFF, power_kva=9)]
-    later = Document(reference="sha256:2", title="the next download of the sheet")
+    later = SourceDocument(reference="sha256:2", title="the next download of the sheet")
     with psycopg.connect(empty_url, autocommit=True) as connection:
         with connection.transaction():
             publish(connection, [observed(tariff, at(2)) for tariff in both])

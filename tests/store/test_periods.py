@@ -7,9 +7,16 @@ import pytest
 
 from openwatt.domain.tariff import Tariff
 from openwatt.store.database import Database
-from openwatt.store.tariffs import Document, Observation, TariffFilter, publish, tariff_history, tariffs_on
+from openwatt.store.tariffs import (
+    Observation,
+    SourceDocument,
+    TariffFilter,
+    publish,
+    tariff_history,
+    tariffs_on,
+)
 
-SHEET = Document(reference="sheet", title="A sheet")
+SHEET = SourceDocument(reference="sheet", title="A sheet")
 EVERYTHING = TariffFilter()
 
 

@@ -9,7 +9,7 @@ from psycopg.conninfo import make_conninfo
 
 from openwatt.catalogue.loader import load_catalogue
 from openwatt.store.database import Database
-from openwatt.store.errors import RefusedError, SchemaError
+from openwatt.store.errors import PrivilegeError, SchemaError
 from openwatt.store.migrate import migrate, newest_schema, read_schema
 from tests.conftest import Server
 
@@ -50,7 +50,7 @@ def migrated(url: str) -> bool:
 
 
 def refused(url: str) -> str:
-    with pytest.raises(RefusedError) as caught:
+    with pytest.raises(PrivilegeError) as caught:
         migrated(url)
     return str(caught.value)
 

@@ -116,7 +116,7 @@ class DeadlineTransport(httpx.BaseTransport):
         except BaseException:
             pool.close()
             raise
-        return httpx.Response(answer.status, headers=answer.headers, stream=_Body(answer, pool))
+        return httpx.Response(answer.status, headers=answer.headers, stream=_ResponseBody(answer, pool))
 
     def _pool(self, url: httpx.URL, backend: "_Backend") -> httpcore.ConnectionPool:
         address = proxy_for(url)
@@ -141,7 +141,7 @@ class DeadlineTransport(httpx.BaseTransport):
         )
 
 
-class _Body(httpx.SyncByteStream):
+class _ResponseBody(httpx.SyncByteStream):
     """The stream of a response's body, which closes its connection at the end."""
 
     def __init__(self, answer: httpcore.Response, pool: httpcore.ConnectionPool) -> None:

@@ -9,7 +9,7 @@ from openwatt.ingest.errors import UnreadableDocumentError
 #: What a source's address is expected to give.
 MediaKind = Literal["pdf", "csv", "json"]
 
-_MEDIA_TYPES: dict[MediaKind, str] = {"pdf": "application/pdf", "csv": "text/csv", "json": "application/json"}
+MEDIA_TYPES: dict[MediaKind, str] = {"pdf": "application/pdf", "csv": "text/csv", "json": "application/json"}
 _NAMES: dict[MediaKind, str] = {"pdf": "a PDF", "csv": "a CSV table", "json": "JSON"}
 
 _TITLE = re.compile(r"<title\b[^>]*>(.*?)</title", re.IGNORECASE | re.DOTALL)
@@ -35,7 +35,7 @@ def media_type_of(content: bytes, expects: MediaKind) -> str:
         UnreadableDocumentError: naming what it is instead, a page by its title.
     """
     if _is(content, expects):
-        return _MEDIA_TYPES[expects]
+        return MEDIA_TYPES[expects]
     raise UnreadableDocumentError(
         f"the address gives {describe(content)} where {_NAMES[expects]} is expected: "
         "look at it in a browser, then correct the source's address or read a file with --file"

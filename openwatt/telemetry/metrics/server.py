@@ -32,14 +32,3 @@ class MetricsServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
-
-
-def serve_metrics(
-    port: int, directory: Path, collectors: Iterable[Collector] = (), host: str = "127.0.0.1"
-) -> None:
-    """`openwatt metrics`: serves until the process ends.
-
-    Raises:
-        OSError: the port is taken.
-    """
-    MetricsServer(port, directory, collectors, host).wait()

@@ -183,7 +183,7 @@ class _File:
         os.close(self._descriptor)
 
 
-class _Process:
+class _ProcessValues:
     """The values of this process and their files: one lock for all, as the library has it."""
 
     def __init__(self) -> None:
@@ -280,7 +280,7 @@ class _Process:
                 value.position = 0
 
 
-_process: Final = _Process()
+_process: Final = _ProcessValues()
 start = _process.start
 repair = _process.repair
 

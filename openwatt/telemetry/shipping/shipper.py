@@ -15,7 +15,7 @@ import backoff
 from openwatt.telemetry.shipping import forks
 from openwatt.telemetry.shipping.ring import Ring
 from openwatt.telemetry.shipping.spool import Segment, Spool
-from openwatt.telemetry.shipping.transports import Peer, RefusedError, Transport
+from openwatt.telemetry.shipping.transports import Peer, RecordsRefusedError, Transport
 
 _logger = logging.getLogger("openwatt.shipping")
 
@@ -311,7 +311,7 @@ class Shipper:
         """Sends lines; one that the peer refuses is found by halves, so that it cannot hold up the rest."""
         try:
             self._transport.send(lines, self._idle)
-        except RefusedError as error:
+        except RecordsRefusedError as error:
             rows = lines.splitlines(keepends=True)
             if len(rows) == 1:
                 self._refused += 1

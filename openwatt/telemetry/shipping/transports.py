@@ -24,7 +24,7 @@ MakeSocket = Callable[[], socket.socket]
 Idle = Callable[[], None]
 
 
-class RefusedError(Exception):
+class RecordsRefusedError(Exception):
     """The peer has read the lines and will never take them as they are: sending them again is no use."""
 
 
@@ -202,7 +202,7 @@ class HttpTransport:
         """Posts lines as one array and reads the answer.
 
         Raises:
-            RefusedError: the answer says that these very lines are not acceptable.
+            RecordsRefusedError: the answer says that these very lines are not acceptable.
         """
         idle()
         body = b"[" + b",".join(lines.splitlines()) + b"]"
@@ -215,7 +215,7 @@ class HttpTransport:
             response = self._post(body)
         self._used = True
         if response.status in (400, 413, 415, 422):
-            raise RefusedError(f"{response.status} {response.reason}")
+            raise RecordsRefusedError(f"{response.status} {response.reason}")
         if not 200 <= response.status < 300:
             raise ConnectionError(f"{response.status} {response.reason}")
 

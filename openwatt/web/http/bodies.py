@@ -34,7 +34,7 @@ class Request(flask.Request):
     @functools.cached_property
     def stream(self) -> IO[bytes]:
         """The body; what is wrong with the way it comes is the client's fault, and a 400."""
-        self.environ["wsgi.input"] = _Body(self.environ["wsgi.input"])
+        self.environ["wsgi.input"] = _RequestBody(self.environ["wsgi.input"])
         return super().stream
 
     def _get_file_stream(self, *_arguments: Any, **_named: Any) -> IO[bytes]:
@@ -53,7 +53,7 @@ class Request(flask.Request):
         body_memory.release(self)
 
 
-class _Body:
+class _RequestBody:
     """A body as it comes from a client, in chunks that may be malformed and may end in the middle."""
 
     def __init__(self, stream: IO[bytes]) -> None:

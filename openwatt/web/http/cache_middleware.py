@@ -9,8 +9,6 @@ from openwatt.web.http.app_state import AppState
 from openwatt.web.http.lifecycle import RequestLifecycle
 from openwatt.web.http.response_cache import key_of
 
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-
 
 class ResponseCacheMiddleware:
     """The WSGI application around Flask's: it gives cached responses, and Flask everything else.

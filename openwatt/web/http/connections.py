@@ -109,7 +109,7 @@ class ClientSocket(socket.socket):
         return self.unsent_bytes
 
 
-class Connection(TConn):  # type: ignore[misc]  # Gunicorn ships no types
+class ClientConnection(TConn):  # type: ignore[misc]  # Gunicorn ships no types
     """A connection as the worker's main loop sees it."""
 
     sock: ClientSocket

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Iterable
 from typing import Any, Final
+from wsgiref.types import WSGIApplication
 
 from flask import request
 
-Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 #: The header in which a proxy says it; caches on the way keep what depends on it apart.
 HEADER: Final = "X-Forwarded-Prefix"
 
@@ -24,7 +24,7 @@ class SubPath:
     of the service itself.
     """
 
-    def __init__(self, app: Wsgi, *, fixed: str | None, read: Callable[[str], str]) -> None:
+    def __init__(self, app: WSGIApplication, *, fixed: str | None, read: Callable[[str], str]) -> None:
         self._app = app
         self._fixed = fixed
         self._read = read

@@ -3,7 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from openwatt.web.http.connections import Connection
+from openwatt.web.http.connections import ClientConnection
 
 
 class ThreadPool:
@@ -12,7 +12,7 @@ class ThreadPool:
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self.executor = ThreadPoolExecutor(threads)
-        self.requests: dict[Connection, float] = {}
+        self.requests: dict[ClientConnection, float] = {}
         """Those that a thread answers or should, and since when."""
         self.freed_at = time.monotonic()
         """When one of them was last free."""
@@ -23,7 +23,7 @@ class ThreadPool:
             return 0.0
         return time.monotonic() - max([self.freed_at, *list(self.requests.values())[: self.threads]])
 
-    def busy_since(self, latest: float) -> list[Connection]:
+    def busy_since(self, latest: float) -> list[ClientConnection]:
         """Whose requests a thread has been answering since then, or longer."""
         running = list(self.requests.items())[: self.threads]
         return [conn for conn, since in running if since < latest]

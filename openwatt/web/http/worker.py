@@ -22,7 +22,7 @@ from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, ThreadWorker
 
 from openwatt.telemetry.start import running_telemetry
-from openwatt.web.http.connections import Arrival, Connection, counted_address
+from openwatt.web.http.connections import Arrival, ClientConnection, counted_address
 from openwatt.web.http.thread_pools import ThreadPool
 
 #: A client may take this long for the head of a request, and for its body.
@@ -64,9 +64,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         self.worker_connections = self._most_connections + _SPARE_CONNECTIONS  # those that Gunicorn accepts
         self.max_keepalived = self._most_connections - self.cfg.threads
         self._of_address: Counter[str] = Counter()
-        self._receiving: dict[Connection, None] = {}
-        self._sending: dict[Connection, None] = {}
-        self._lingering: dict[Connection, int] = {}
+        self._receiving: dict[ClientConnection, None] = {}
+        self._sending: dict[ClientConnection, None] = {}
+        self._lingering: dict[ClientConnection, int] = {}
         """Bytes that were read of each connection that is being closed."""
         self._unsent_bytes = 0
         self._looked_at = self._reported_at = self._logged_at = 0.0
@@ -121,7 +121,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
                 raise
             return
         address = "" if self.trusted_proxies else counted_address(client)
-        conn = Connection(self.cfg, accepted, client, listener.getsockname(), address)
+        conn = ClientConnection(self.cfg, accepted, client, listener.getsockname(), address)
         self.nr_conns += 1
         self._of_address[address] += 1
         if (reason := self._too_many(conn)) is not None:
@@ -129,13 +129,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
             self._end_idle(reason, address if reason == "address" else None)
         self._receive_next(conn)
 
-    def _too_many(self, conn: Connection) -> str | None:
+    def _too_many(self, conn: ClientConnection) -> str | None:
         """Whether a client address or the whole worker has more connections than it may have."""
         if conn.address and self._of_address[conn.address] > self._most_of_address:
             return "address"
         return "full" if self.nr_conns > self._most_connections else None
 
-    def _receive_next(self, conn: Connection, received: bytes = b"") -> None:
+    def _receive_next(self, conn: ClientConnection, received: bytes = b"") -> None:
         """Waits for the next request of a connection; most have it there already."""
         conn.expect_request(received)
         self._receiving[conn] = None
@@ -146,11 +146,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
 
     # What these are called for may have been ended since `select`, for another connection's sake.
 
-    def _on_receivable(self, conn: Connection, client: Any) -> None:
+    def _on_receivable(self, conn: ClientConnection, client: Any) -> None:
         if conn in self._receiving and not self._receive(conn):
             self._unregister(client)
 
-    def _receive(self, conn: Connection) -> bool:
+    def _receive(self, conn: ClientConnection) -> bool:
         """Takes what has arrived; whether to wait for more."""
         try:
             arrival = conn.receive()
@@ -165,7 +165,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
             self._hand_over(conn)
         return False
 
-    def _hand_over(self, conn: Connection) -> None:
+    def _hand_over(self, conn: ClientConnection) -> None:
         """Gives a request to a thread, if its client has not too many of them there already."""
         if conn.arrival is Arrival.PROBE and self._pools[Arrival.PROBE].count(conn.peer) >= MOST_PROBES:
             conn.arrival = Arrival.REQUEST
@@ -177,14 +177,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         conn.hand_over()
         self.enqueue_req(conn)
 
-    def enqueue_req(self, conn: Connection) -> None:
+    def enqueue_req(self, conn: ClientConnection) -> None:
         """Submits a request to the threads of its kind."""
         pool = self._pools[conn.arrival]
         pool.requests[conn] = time.monotonic()
         conn.result = pool.executor.submit(self.handle, conn)
         conn.result.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
 
-    def on_client_socket_readable(self, conn: Connection, client: Any) -> None:
+    def on_client_socket_readable(self, conn: ClientConnection, client: Any) -> None:
         """A connection that was idle has its next request."""
         try:
             self.keepalived_conns.remove(conn)
@@ -193,7 +193,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         self._unregister(client)
         self._receive_next(conn)
 
-    def handle(self, conn: Connection) -> Any:
+    def handle(self, conn: ClientConnection) -> Any:
         """Answers one request; runs in a thread."""
         if conn.arrival is Arrival.LONG_HEAD:
             self.handle_error(None, conn.sock, conn.client, conn.long_head_error())
@@ -201,14 +201,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         self._pools[conn.arrival].requests[conn] = time.monotonic()
         return super().handle(conn)
 
-    def _keepalive_after(self, conn: Connection, keepalive: Any) -> bool:
+    def _keepalive_after(self, conn: ClientConnection, keepalive: Any) -> bool:
         """Whether the connection can be used again: not when what is left of a body is malformed."""
         try:
             return bool(super()._keepalive_after(conn, keepalive))
         except (ParseException, OSError):
             return False
 
-    def finish_request(self, conn: Connection, _result: "Future[Any]") -> None:
+    def finish_request(self, conn: ClientConnection, _result: "Future[Any]") -> None:
         """Sends on what the client has not read of an answer that a thread has made."""
         pool = self._pools[conn.arrival]
         pool.requests.pop(conn, None)
@@ -227,7 +227,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         while self._unsent_bytes > MOST_UNSENT_BYTES:
             self._end(next(iter(self._sending)), "answer")
 
-    def _on_sendable(self, conn: Connection, client: Any) -> None:
+    def _on_sendable(self, conn: ClientConnection, client: Any) -> None:
         if conn not in self._sending:
             return
         before = conn.sock.unsent_bytes
@@ -243,7 +243,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
             self._sending.pop(conn)
             self._finish_answer(conn)
 
-    def _finish_answer(self, conn: Connection) -> None:
+    def _finish_answer(self, conn: ClientConnection) -> None:
         """Waits for the next request after an answer, or ends the connection."""
         done = conn.result
         if done.cancelled() or done.exception() is not None or not done.result():
@@ -259,7 +259,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         self.keepalived_conns.append(conn)
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self.on_client_socket_readable, conn))
 
-    def _linger(self, conn: Connection) -> None:
+    def _linger(self, conn: ClientConnection) -> None:
         """Closes a connection for writing, and for good once the client has closed it (RFC 9112, 9.6)."""
         try:
             conn.sock.shutdown(socket.SHUT_WR)
@@ -270,7 +270,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         self._lingering[conn] = 0
         self.poller.register(conn.sock, selectors.EVENT_READ, partial(self._on_lingering, conn))
 
-    def _on_lingering(self, conn: Connection, client: Any) -> None:
+    def _on_lingering(self, conn: ClientConnection, client: Any) -> None:
         if conn not in self._lingering:
             return
         try:
@@ -284,7 +284,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
             self._unregister(client)
             self._close(conn)
 
-    def _close(self, conn: Connection) -> None:
+    def _close(self, conn: ClientConnection) -> None:
         """Forgets a connection that is in no thread."""
         self.nr_conns -= 1
         self._of_address[conn.address] -= 1
@@ -299,7 +299,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         else:
             conn.close()
 
-    def _end(self, conn: Connection, reason: str) -> None:
+    def _end(self, conn: ClientConnection, reason: str) -> None:
         """Ends a connection that the poller waits for, and counts it."""
         self._unregister(conn.sock)
         self._close(conn)
@@ -348,7 +348,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         self._end_slow_uploads(now)
         self._report(now)
 
-    def _hold_to_its_time(self, conn: Connection, now: float) -> None:
+    def _hold_to_its_time(self, conn: ClientConnection, now: float) -> None:
         if conn.awaits_body:
             if now > conn.since + BODY_SECONDS:
                 self._unregister(conn.sock)
@@ -372,7 +372,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         if (telemetry := running_telemetry()) is not None:
             telemetry.metrics.worker.ended(reason)
 
-    def _log_too_many(self, conn: Connection) -> None:
+    def _log_too_many(self, conn: ClientConnection) -> None:
         if time.monotonic() > self._logged_at + _LOG_EVERY_S:
             self._logged_at = time.monotonic()
             _logger.warning(

@@ -10,24 +10,13 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.chaos.running import new_home, wait_until
+from tests.telemetry.metrics.master_script import MASTER
 
 WORKERS = """
-import os, sys, time
-from pathlib import Path
-from types import SimpleNamespace
-from openwatt.telemetry.metrics import worker_slots
-worker_slots.prepare(Path(sys.argv[1]))
-from openwatt.telemetry.metrics.registry import Metrics
-metrics = Metrics()
-server = SimpleNamespace(WORKERS={})
+import time
 
 def work(requests):
-    worker = SimpleNamespace()
-    worker_slots.pre_fork(server, worker)
-    pid = os.fork()
-    if pid == 0:
-        worker_slots.post_fork(worker)
-        metrics.worker.started(expected=2)
+    def report():
         metrics.worker.report(threads=4, busy=0, waiting=0, connections={})
         ends = time.process_time() + 0.2
         while time.process_time() < ends:
@@ -35,17 +24,15 @@ def work(requests):
         metrics.worker.report(
             threads=4, busy=min(requests, 4), waiting=max(requests - 4, 0), connections={"all": requests}
         )
-        os._exit(0)
+    pid = fork(report)
     os.waitpid(pid, 0)
-    server.WORKERS[pid] = worker
-    return worker
+    return server.WORKERS[pid]
 
-worker_slots.child_exit(work(1))  # its place is free again
+worker_slots.child_exit(work(1))  # its slot is free again
 server.WORKERS.clear()
 work(3)
 work(6)
-from prometheus_client import generate_latest
-sys.stdout.write(generate_latest(metrics.exposition()).decode())
+sys.stdout.write(scraped())
 """
 
 
@@ -60,7 +47,7 @@ def samples(text: str) -> dict[tuple[str, str], float]:
 
 
 def test_workers_tell_their_state_by_place_and_a_new_one_goes_on_with_the_counters(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", WORKERS, str(tmp_path)]
+    command = [sys.executable, "-c", MASTER + WORKERS, str(tmp_path)]
     found = samples(subprocess.run(command, check=True, timeout=60, capture_output=True, text=True).stdout)
     assert found["openwatt_workers_expected", ""] == 2
     assert (found["starts_total", "1"], found["starts_total", "2"]) == (2, 1)

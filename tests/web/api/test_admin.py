@@ -22,7 +22,6 @@ from click.testing import CliRunner
 from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
-from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 import openwatt.web.http.bearer
@@ -35,11 +34,11 @@ from openwatt.ingest.declarations import load_sources
 from openwatt.ingest.sandbox import DocumentSandbox
 from openwatt.settings import Settings
 from openwatt.store.database import Connection
-from openwatt.store.tariffs import Document, Observation, publish, regulated_history
+from openwatt.store.tariffs import Observation, SourceDocument, publish, regulated_history
 from openwatt.web.api.admin import Admin
 from openwatt.web.api.command_runs import Commands, Done, OvertimeError
 from openwatt.web.http.bearer import Bearer
-from tests.conftest import NOW, Server, close_app
+from tests.conftest import NOW, Server, close_app, serve_app
 from tests.ingest.drawn_sheets import drawn_words, simple_and_double
 from tests.ingest.hostile_documents import bomb
 from tests.ingest.refused_runs import LOOKED_AT, SOURCE, misprinted, refuse
@@ -355,7 +354,9 @@ def test_a_document_is_held_against_the_regulated_tariff_that_a_run_knows(
     with psycopg.connect(filled_url) as connection:
         history = regulated_history(connection)
         dearer = [
-            Observation(thrice(tariff), LOOKED_AT, Document(reference="a", title="a"), None, "test", True)
+            Observation(
+                thrice(tariff), LOOKED_AT, SourceDocument(reference="a", title="a"), None, "test", True
+            )
             for tariff in history
             if tariff.applies_from == dt.date(2025, 8, 1)
         ]
@@ -590,13 +591,8 @@ def test_the_contract_has_the_admin_routes_and_their_token(admin_app: Flask) -> 
 
 @pytest.fixture
 def served(admin_app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, admin_app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serve_app(admin_app) as address:
+        yield address
 
 
 def test_schemathesis_finds_nothing_with_the_token(served: str, tmp_path: Path) -> None:

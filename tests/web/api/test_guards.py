@@ -1,17 +1,12 @@
 """Each market offer beside the regulated tariff of the same option and power."""
 
-import datetime as dt
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 
-import psycopg
-
 from openwatt.app import create_app
-from openwatt.domain.tariff import Tariff
 from openwatt.settings import Settings
-from openwatt.store.tariffs import Document, Observation, publish
 from tests.conftest import NOW, close_app
+from tests.web.conftest import publish_dear_tariff
 
 Ask = Callable[..., Any]
 
@@ -32,21 +27,7 @@ def test_an_offer_is_compared_figure_by_figure(ask: Ask) -> None:
 
 
 def test_a_price_far_from_the_regulated_one_is_an_alert(filled_url: str) -> None:
-    tariff = Tariff(
-        supplier="Cher",
-        offer="Très cher",
-        option="BASE",
-        power_kva=6,
-        applies_from=dt.date(2025, 8, 1),
-        applies_to=None,
-        subscription_eur_per_year_ht=None,
-        subscription_eur_per_year_ttc=Decimal("185.64"),
-        prices_eur_per_kwh_ht={},
-        prices_eur_per_kwh_ttc={"BASE": Decimal("0.2929")},  # 0.1952 × 1.5 = 0.2928
-    )
-    document = Document(reference="test", title="a sheet")
-    with psycopg.connect(filled_url) as connection:
-        publish(connection, [Observation(tariff, NOW, document, None, "test")])
+    publish_dear_tariff(filled_url)
     app = create_app(Settings(database_url=filled_url), clock=lambda: NOW)
     page: Any = app.test_client().get("/v1/guards/trve-diff?on=2025-09-01&option=BASE&power_kva=6").json
     close_app(app)

@@ -11,7 +11,7 @@ from openwatt.web.http.connections import (
     READ_WINDOW_S,
     SMALL_BODY_BYTES,
     Arrival,
-    Connection,
+    ClientConnection,
     counted_address,
 )
 
@@ -45,18 +45,18 @@ WHOLE = {
 
 
 @pytest.fixture
-def ends() -> Iterator[tuple[socket.socket, Connection]]:
+def ends() -> Iterator[tuple[socket.socket, ClientConnection]]:
     """A client's end of a connection and the worker's."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         client = socket.create_connection(listening.getsockname())
         accepted, address = listening.accept()
-    connection = Connection(Config(), accepted, address, ("127.0.0.1", 80), counted_address(address))
+    connection = ClientConnection(Config(), accepted, address, ("127.0.0.1", 80), counted_address(address))
     with client:
         yield client, connection
     connection.close()
 
 
-def receive(connection: Connection, most: int = 100) -> Arrival:
+def receive(connection: ClientConnection, most: int = 100) -> Arrival:
     """What has arrived once something has."""
     for _ in range(most):
         connection.wait_for_data(5)
@@ -67,7 +67,7 @@ def receive(connection: Connection, most: int = 100) -> Arrival:
 
 @pytest.mark.parametrize("sent", WHOLE, ids=lambda sent: sent[:60].decode())
 def test_a_request_that_comes_at_once_is_seen_at_once(
-    ends: tuple[socket.socket, Connection], sent: bytes
+    ends: tuple[socket.socket, ClientConnection], sent: bytes
 ) -> None:
     client, connection = ends
     client.sendall(sent)
@@ -79,7 +79,7 @@ def test_a_request_that_comes_at_once_is_seen_at_once(
     "sent", [one for one in WHOLE if len(one) < 200], ids=lambda sent: sent[:60].decode()
 )
 def test_a_request_that_comes_byte_by_byte_is_seen_with_its_last(
-    ends: tuple[socket.socket, Connection], sent: bytes
+    ends: tuple[socket.socket, ClientConnection], sent: bytes
 ) -> None:
     client, connection = ends
     if sent == GET + GET:
@@ -94,7 +94,7 @@ def test_a_request_that_comes_byte_by_byte_is_seen_with_its_last(
 
 
 def test_a_body_that_ends_too_soon_is_the_applications_matter(
-    ends: tuple[socket.socket, Connection],
+    ends: tuple[socket.socket, ClientConnection],
 ) -> None:
     client, connection = ends
     client.sendall(POST % 500 + b"{}")
@@ -105,14 +105,14 @@ def test_a_body_that_ends_too_soon_is_the_applications_matter(
     assert receive(connection) is Arrival.REQUEST
 
 
-def test_a_head_without_an_end_is_not_received_for_ever(ends: tuple[socket.socket, Connection]) -> None:
+def test_a_head_without_an_end_is_not_received_for_ever(ends: tuple[socket.socket, ClientConnection]) -> None:
     client, connection = ends
     client.sendall(b"GET / HTTP/1.1\r\nX-Long: " + b"a" * MOST_HEAD_BYTES)
     assert receive(connection) is Arrival.LONG_HEAD
     assert len(connection.received) < 3 * MOST_HEAD_BYTES
 
 
-def test_sending_never_waits_and_loses_nothing(ends: tuple[socket.socket, Connection]) -> None:
+def test_sending_never_waits_and_loses_nothing(ends: tuple[socket.socket, ClientConnection]) -> None:
     client, connection = ends
     answer = bytes(range(256)) * 64 * 1024  # 16 MB: more than any kernel takes
     connection.sock.setblocking(True)
@@ -132,7 +132,7 @@ def test_sending_never_waits_and_loses_nothing(ends: tuple[socket.socket, Connec
 
 
 def test_who_reads_nothing_reads_too_slowly_and_a_slow_telephone_does_not(
-    ends: tuple[socket.socket, Connection],
+    ends: tuple[socket.socket, ClientConnection],
 ) -> None:
     client, connection = ends
     connection.sock.sendall(bytes(16 << 20))

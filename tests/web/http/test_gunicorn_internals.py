@@ -20,7 +20,7 @@ from gunicorn.workers.workertmp import WorkerTmp
 from packaging.requirements import Requirement
 
 from openwatt.web.http import connections, worker
-from openwatt.web.http.connections import Connection
+from openwatt.web.http.connections import ClientConnection
 from openwatt.web.http.heartbeat import Heartbeat
 from openwatt.web.http.worker import Worker
 
@@ -48,7 +48,7 @@ OVERRIDDEN: list[tuple[type, type, set[str]]] = [
             "run",
         },
     ),
-    (Connection, TConn, {"__init__"}),
+    (ClientConnection, TConn, {"__init__"}),
     (Heartbeat, WorkerTmp, {"__init__"}),
 ]
 #: What Gunicorn's own classes set or define, and we read.
@@ -121,7 +121,7 @@ def test_each_method_that_is_overridden_is_there(ours: type, theirs: type, metho
 @pytest.mark.parametrize(("module", "theirs", "names"), READ)
 def test_each_attribute_that_is_read_is_there(module: ModuleType, theirs: type, names: set[str]) -> None:
     assert names - own_attributes(theirs) == set(), "Gunicorn has these no more"
-    ours = Worker if module is worker else Connection
+    ours = Worker if module is worker else ClientConnection
     inherited = read_of_self(module, ours) & own_attributes(theirs)
     overridden = {name for cls, _, methods in OVERRIDDEN if cls is ours for name in methods}
     assert inherited - overridden == names, "the list above is whole"

@@ -1,28 +1,24 @@
 """What every request leaves behind: its id, one record, its metrics, and nothing that a client can forge."""
 
-import datetime as dt
 import json
 import logging
 import uuid
 from collections.abc import Callable, Iterator
-from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote
 
-import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from openwatt.app import create_app
-from openwatt.domain.tariff import Tariff
 from openwatt.settings import Settings
-from openwatt.store.tariffs import Document, Observation, publish
 from openwatt.telemetry.logs.json_formatter import Identity, JsonFormatter
 from openwatt.web.http.app_state import state_of
 from openwatt.web.http.client_address import client_address
 from tests.conftest import NOW, Server, close_app
+from tests.web.conftest import publish_dear_tariff
 
 FIELDS = {
     "method", "route", "path", "status", "duration_ms", "cpu_ms", "db_ms", "db_queries", "response_bytes",
@@ -420,20 +416,7 @@ def test_tariffs_served_are_counted_by_option(visitor: FlaskClient, value: Calla
 
 
 def test_an_alert_of_a_guard_is_counted(filled_url: str) -> None:
-    tariff = Tariff(
-        supplier="Cher",
-        offer="Très cher",
-        option="BASE",
-        power_kva=6,
-        applies_from=dt.date(2025, 8, 1),
-        applies_to=None,
-        subscription_eur_per_year_ht=None,
-        subscription_eur_per_year_ttc=Decimal("185.64"),
-        prices_eur_per_kwh_ht={},
-        prices_eur_per_kwh_ttc={"BASE": Decimal("0.2929")},  # 0.1952 × 1.5 = 0.2928
-    )
-    with psycopg.connect(filled_url) as connection:
-        publish(connection, [Observation(tariff, NOW, Document(reference="test", title="a sheet"), None, "")])
+    publish_dear_tariff(filled_url)
     app = create_app(Settings(database_url=filled_url), clock=lambda: NOW)
     client = app.test_client()
     told = 'openwatt_guard_alerts_total{guard="trve-diff"} '

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import OpenAPIV31SpecValidator, validate
-from werkzeug.serving import make_server
+
+from tests.conftest import serve_app
 
 #: Served, but not part of the contract: for eyes, or the contract itself.
 PAGES = {"/", "/docs", "/history", "/status", "/tariffs"}
@@ -21,13 +21,8 @@ NOT_IN_CONTRACT = {*PAGES, "/metrics", "/openapi.json", "/static/<path:filename>
 @pytest.fixture
 def served(shared_app: Flask) -> Iterator[str]:
     """The address of the app on a real socket."""
-    server = make_server("127.0.0.1", 0, shared_app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serve_app(shared_app) as address:
+        yield address
 
 
 def test_schemathesis_finds_nothing_with_all_its_checks(served: str, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
 
-from openwatt.web.http.connections import Connection
+from openwatt.web.http.connections import ClientConnection
 from openwatt.web.http.thread_pools import ThreadPool
 from openwatt.web.http.worker import Worker
 
@@ -25,7 +25,7 @@ def test_a_lane_is_stuck_when_every_thread_is_busy_and_none_becomes_free() -> No
     ends = [socket.socketpair() for _ in range(3)]
     peers = ["192.0.2.1", "192.0.2.1", "192.0.2.9"]
     conns = [
-        Connection(Config(), ours, (peer, 1), ("", 1), "")  # behind a proxy of ours no address counts
+        ClientConnection(Config(), ours, (peer, 1), ("", 1), "")  # behind a proxy of ours no address counts
         for (ours, _), peer in zip(ends, peers, strict=True)
     ]
     long_ago = time.monotonic() - 100

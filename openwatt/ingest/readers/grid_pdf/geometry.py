@@ -213,7 +213,7 @@ def _next_row(run: list[PowerRow], candidates: list[PowerRow], used: set[int]) -
 
 
 @dataclass
-class Column:
+class AmountColumn:
     """Amounts that overlap from left to right: one column of a table."""
 
     x0: float
@@ -221,9 +221,9 @@ class Column:
     cells: list[tuple[Word, Amount]]
 
 
-def value_columns(words: Sequence[Word]) -> list[Column]:
+def value_columns(words: Sequence[Word]) -> list[AmountColumn]:
     """Groups the amounts of a table's body into columns, from left to right."""
-    columns: list[Column] = []
+    columns: list[AmountColumn] = []
     amounts = [(word, amount) for word in words if (amount := parse_amount(word.text))]
     for word, amount in sorted(amounts, key=lambda cell: cell[0].xc):
         for column in columns:
@@ -232,7 +232,7 @@ def value_columns(words: Sequence[Word]) -> list[Column]:
                 column.cells.append((word, amount))
                 break
         else:
-            columns.append(Column(word.x0, word.x1, [(word, amount)]))
+            columns.append(AmountColumn(word.x0, word.x1, [(word, amount)]))
     columns.sort(key=lambda column: column.x0 + column.x1)
     for column in columns:
         column.cells.sort(key=lambda cell: cell[0].yc)

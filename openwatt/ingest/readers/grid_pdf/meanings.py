@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from openwatt.domain.reading import Tax
-from openwatt.ingest.readers.grid_pdf.geometry import Column, overlap, share_out
-from openwatt.ingest.readers.grid_pdf.vocabulary import Anchor, Kind, leaves
+from openwatt.ingest.readers.grid_pdf.geometry import AmountColumn, overlap, share_out
+from openwatt.ingest.readers.grid_pdf.vocabulary import Anchor, AnchorKind, leaves
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Meaning:
 class HeaderReader:
     """Assigns the anchors of one header to its columns and collects what does not fit."""
 
-    def __init__(self, columns: Sequence[Column], anchors: Sequence[Anchor]) -> None:
+    def __init__(self, columns: Sequence[AmountColumn], anchors: Sequence[Anchor]) -> None:
         self.columns = columns
         self.anchors = anchors
         self.faults: list[str] = []
@@ -42,21 +42,21 @@ class HeaderReader:
     def meanings(self, default_tax: Tax | None) -> list[Meaning]:
         """Returns one meaning per column, with None for what the header does not say."""
         everything = list(range(len(self.columns)))
-        measure = self._shared(Kind.MEASURE, everything)
+        measure = self._shared(AnchorKind.MEASURE, everything)
         if not measure:
             self.faults.append("no header says which column is the subscription and which the price of a kWh")
         options = self._options(everything, measure)
         timed = [i for i in everything if measure.get(i) == "energy" and options.get(i) != "BASE"]
         tax = self._taxes(everything, default_tax)
-        season = self._shared(Kind.SEASON, timed)
-        period = self._shared(Kind.PERIOD, timed)
-        colour = self._shared(Kind.COLOUR, timed)
+        season = self._shared(AnchorKind.SEASON, timed)
+        period = self._shared(AnchorKind.PERIOD, timed)
+        colour = self._shared(AnchorKind.COLOUR, timed)
         return [
             Meaning(measure.get(i), tax.get(i), period.get(i), season.get(i), colour.get(i), options.get(i))
             for i in everything
         ]
 
-    def _shared(self, kind: Kind, among: Sequence[int]) -> dict[int, str]:
+    def _shared(self, kind: AnchorKind, among: Sequence[int]) -> dict[int, str]:
         """Each column's value of one kind; empty when the header does not speak of it."""
         if not among:
             return {}
@@ -69,13 +69,13 @@ class HeaderReader:
             texts = ", ".join(f"« {anchor.text} »" for anchor in found)
             self.faults.append(f"{len(found)} headers of {kind} ({texts}) for {len(among)} columns")
             return {}
-        if kind is Kind.MEASURE:
+        if kind is AnchorKind.MEASURE:
             self.measured = {i: found[share] for i, share in zip(among, shares, strict=True)}
         return {i: found[share].value for i, share in zip(among, shares, strict=True)}
 
     def _options(self, everything: Sequence[int], measure: dict[int, str]) -> dict[int, str]:
         """Which columns belong to Base and which to HP/HC, where both share one column of powers."""
-        names = [a for a in self.anchors if a.kind is Kind.OPTION and a.value in ("BASE", "HPHC")]
+        names = [a for a in self.anchors if a.kind is AnchorKind.OPTION and a.value in ("BASE", "HPHC")]
         inside = [a for a in names if self.columns[0].x0 - 60 < a.xc < self.columns[-1].x1 + 60]
         if {a.value for a in inside} != {"BASE", "HPHC"}:
             return {}
@@ -93,7 +93,7 @@ class HeaderReader:
 
     def _taxes(self, everything: Sequence[int], default_tax: Tax | None) -> dict[int, Tax]:
         """The tax side of each column: the one above it, or the header's only one."""
-        found = [a for a in self.anchors if a.kind is Kind.TAX]
+        found = [a for a in self.anchors if a.kind is AnchorKind.TAX]
         sides: set[Tax] = {_tax(a) for a in found}
         if not sides and default_tax is not None:
             sides = {default_tax}
@@ -105,12 +105,12 @@ class HeaderReader:
         above = {i: list(self._above(self.columns[i], found)) for i in everything}
         if all(above.values()):
             return {i: _tax(max(anchors, key=lambda a: a.yc)) for i, anchors in above.items()}
-        shared = self._shared(Kind.TAX, everything)
+        shared = self._shared(AnchorKind.TAX, everything)
         return {i: "TTC" if value == "TTC" else "HT" for i, value in shared.items()}
 
     @staticmethod
-    def _above(column: Column, anchors: Sequence[Anchor]) -> Iterator[Anchor]:
-        wide = Column(column.x0 - 4, column.x1 + 4, [])
+    def _above(column: AmountColumn, anchors: Sequence[Anchor]) -> Iterator[Anchor]:
+        wide = AmountColumn(column.x0 - 4, column.x1 + 4, [])
         return (anchor for anchor in anchors if overlap(wide, anchor) > 0)
 
 

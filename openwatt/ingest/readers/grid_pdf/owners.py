@@ -3,9 +3,22 @@
 from collections.abc import Sequence
 from itertools import groupby
 
-from openwatt.ingest.readers.grid_pdf.geometry import Column, PowerColumn, cut, overlap, phrases_of, share_out
+from openwatt.ingest.readers.grid_pdf.geometry import (
+    AmountColumn,
+    PowerColumn,
+    cut,
+    overlap,
+    phrases_of,
+    share_out,
+)
 from openwatt.ingest.readers.grid_pdf.meanings import HeaderReader
-from openwatt.ingest.readers.grid_pdf.vocabulary import MEASURE_WORDS, Anchor, Kind, Vocabulary, read_owners
+from openwatt.ingest.readers.grid_pdf.vocabulary import (
+    MEASURE_WORDS,
+    Anchor,
+    AnchorKind,
+    Vocabulary,
+    read_owners,
+)
 from openwatt.ingest.readers.grid_pdf.words import Word
 
 
@@ -23,7 +36,7 @@ def others_columns(
     columns, measured = reader.columns, reader.measured
     other = [False] * len(columns)
     levels = []
-    for anchor in (a for a in reader.anchors if a.kind is Kind.OWNER and a.value == "other"):
+    for anchor in (a for a in reader.anchors if a.kind is AnchorKind.OWNER and a.value == "other"):
         named = [
             i
             for i, leaf in measured.items()
@@ -62,19 +75,19 @@ def _line_of(
     for phrase in cut(words):
         owned = list(read_owners(phrase, vocabulary, phrases))
         height = max(word.height for word in phrase.words)
-        silent = Anchor(Kind.OWNER, "own", phrase.x0, phrase.x1, phrase.yc, height, phrase.text)
+        silent = Anchor(AnchorKind.OWNER, "own", phrase.x0, phrase.x1, phrase.yc, height, phrase.text)
         owners += owned or [silent]
     return owners
 
 
-def _over_others(anchor: Anchor, columns: Sequence[Column], other: Sequence[bool]) -> bool:
+def _over_others(anchor: Anchor, columns: Sequence[AmountColumn], other: Sequence[bool]) -> bool:
     """Whether a phrase stands over columns that are already known to be another tariff's."""
     nearest = min(range(len(columns)), key=lambda i: abs((columns[i].x0 + columns[i].x1) / 2 - anchor.xc))
     return other[nearest]
 
 
 def _reached(
-    line: Sequence[Anchor], columns: Sequence[Column], other: Sequence[bool], energy: Sequence[bool]
+    line: Sequence[Anchor], columns: Sequence[AmountColumn], other: Sequence[bool], energy: Sequence[bool]
 ) -> list[int]:
     """The columns that a line of owners speaks of: the prices alone when all of it stands above them."""
     remaining = [i for i in range(len(columns)) if not other[i]]

@@ -68,10 +68,10 @@ def read_sheet(pages: Sequence[Page], source: SourceDeclaration | None = None) -
     if sum(len(page.text) for page in pages) < _MIN_CHARACTERS_PER_PAGE * len(pages):
         message = "no text: manual entry (the words are drawn as shapes or images; type the grid as a CSV)"
         return Reading(lines=(), faults=(Doubt(rule="no-text", message=message, where="whole document"),))
-    return _Sheet(pages, source or _GENERAL).read()
+    return _SheetReader(pages, source or _GENERAL).read()
 
 
-class _Sheet:
+class _SheetReader:
     def __init__(self, pages: Sequence[Page], source: SourceDeclaration) -> None:
         self.pages = pages
         self.source = source

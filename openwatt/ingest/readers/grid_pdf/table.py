@@ -9,7 +9,7 @@ from openwatt.domain.reading import SUBSCRIPTION, Figure, Tax
 from openwatt.ingest.readers.figures import Amount, parse_amount
 from openwatt.ingest.readers.grid_pdf.geometry import (
     MIN_ROWS,
-    Column,
+    AmountColumn,
     PowerColumn,
     join_ranges,
     lines_of,
@@ -19,17 +19,17 @@ from openwatt.ingest.readers.grid_pdf.geometry import (
 from openwatt.ingest.readers.grid_pdf.header import header_words
 from openwatt.ingest.readers.grid_pdf.meanings import HeaderReader, Meaning
 from openwatt.ingest.readers.grid_pdf.owners import others_columns
-from openwatt.ingest.readers.grid_pdf.vocabulary import Anchor, Kind, Vocabulary, read_anchors
+from openwatt.ingest.readers.grid_pdf.vocabulary import Anchor, AnchorKind, Vocabulary, read_anchors
 from openwatt.ingest.readers.grid_pdf.words import Page, Word
 
 _POWER_WORDS = re.compile(r"puis-? ?s?ance|\bkva\b|\bps\b")
 _PER_YEAR = re.compile(r"/ ?an\b|\bannuel|par an\b")
 _PER_MONTH = re.compile(r"/ ?mois|mensuel|par mois")
 _CENTS = re.compile(r"\bcts?\b|\bc ?€|centimes?")
-_LABELS = (Kind.PERIOD, Kind.SEASON, Kind.COLOUR)
+_LABELS = (AnchorKind.PERIOD, AnchorKind.SEASON, AnchorKind.COLOUR)
 
 #: A row of the spine, a meaning (`subscription` or a register) and a tax side.
-Cell = tuple[int, str, str, Tax]
+CellKey = tuple[int, str, str, Tax]
 
 
 @dataclass
@@ -45,8 +45,8 @@ class Table:
     yearly: bool | None
     cents: bool
     titles: frozenset[str]
-    cells: dict[Cell, Figure] = field(default_factory=dict)
-    decoys: dict[Cell, Figure] = field(default_factory=dict)
+    cells: dict[CellKey, Figure] = field(default_factory=dict)
+    decoys: dict[CellKey, Figure] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     mistitled: str | None = None
 
@@ -96,7 +96,7 @@ class _Frame:
 
     page: int
     spine: PowerColumn
-    columns: Sequence[Column]
+    columns: Sequence[AmountColumn]
     body: Sequence[Word]
     heading: Sequence[Word]
 
@@ -106,7 +106,7 @@ def _read_table(frame: _Frame, vocabulary: Vocabulary, default_tax: Tax | None) 
     if not _POWER_WORDS.search(text):
         return _unread(frame, text)
     anchors = read_anchors(frame.heading, vocabulary)
-    titles = frozenset(a.value for a in anchors if a.kind is Kind.OPTION)
+    titles = frozenset(a.value for a in anchors if a.kind is AnchorKind.OPTION)
     anchors = [a for a in anchors if a.xc > frame.spine.x0 - 4]
     year, month = bool(_PER_YEAR.search(text)), bool(_PER_MONTH.search(text))
     table = Table(
@@ -174,7 +174,7 @@ def _option_of(meanings: Sequence[Meaning], header: str) -> str:
     return "BASE"
 
 
-def _check_measure(table: Table, column: Column, meaning: Meaning) -> None:
+def _check_measure(table: Table, column: AmountColumn, meaning: Meaning) -> None:
     """Checks headers: a subscription rises with the power, a price of a kWh hardly does."""
     values = [amount.value for _, amount in column.cells]
     if len(values) < 4 or meaning.measure is None:
@@ -186,12 +186,12 @@ def _check_measure(table: Table, column: Column, meaning: Meaning) -> None:
         table.faults.append(f"a column under « abonnement » holds {values[0]} to {values[-1]}")
 
 
-Row = tuple[int, Word, Amount]
+AmountRow = tuple[int, Word, Amount]
 
 
 def _rows(
-    table: Table, column: Column, meaning: Meaning, labels: Sequence[Anchor]
-) -> Iterator[tuple[Meaning, list[Row]]]:
+    table: Table, column: AmountColumn, meaning: Meaning, labels: Sequence[Anchor]
+) -> Iterator[tuple[Meaning, list[AmountRow]]]:
     """Reads the amounts of a column by row; labels stacked inside its cells win over the header."""
     rows = table.spine.rows
     groups: dict[Meaning, list[tuple[Word, Amount]]] = {}
@@ -200,9 +200,9 @@ def _rows(
         labelled = _label(table, column, word, labels) if merged else {}
         group = replace(
             meaning,
-            period=labelled.get(Kind.PERIOD, meaning.period),
-            season=labelled.get(Kind.SEASON, meaning.season),
-            colour=labelled.get(Kind.COLOUR, meaning.colour),
+            period=labelled.get(AnchorKind.PERIOD, meaning.period),
+            season=labelled.get(AnchorKind.SEASON, meaning.season),
+            colour=labelled.get(AnchorKind.COLOUR, meaning.colour),
         )
         groups.setdefault(group, []).append((word, amount))
     for group, cells in groups.items():
@@ -212,9 +212,9 @@ def _rows(
             yield group, list(_spread(table, cells, alone=len(groups) == 1))
 
 
-def _label(table: Table, column: Column, word: Word, labels: Sequence[Anchor]) -> dict[Kind, str]:
+def _label(table: Table, column: AmountColumn, word: Word, labels: Sequence[Anchor]) -> dict[AnchorKind, str]:
     """The labels in a cell that belong to an amount: of each kind the nearest above or beside it."""
-    values: dict[Kind, str] = {}
+    values: dict[AnchorKind, str] = {}
     reach = 1.9 * max(word.height, table.spine.pitch)
     for anchor in sorted(labels, key=lambda a: a.yc):
         beside = min(anchor.x1, column.x1 + 25) > max(anchor.x0, column.x0 - 45)
@@ -223,14 +223,14 @@ def _label(table: Table, column: Column, word: Word, labels: Sequence[Anchor]) -
     return values
 
 
-def _row_by_row(table: Table, cells: Sequence[tuple[Word, Amount]]) -> Iterator[Row]:
+def _row_by_row(table: Table, cells: Sequence[tuple[Word, Amount]]) -> Iterator[AmountRow]:
     for word, amount in cells:
         row = table.spine.nearest(word.yc)
         if abs(table.spine.rows[row].yc - word.yc) < 0.6 * table.spine.pitch:
             yield row, word, amount
 
 
-def _spread(table: Table, cells: Sequence[tuple[Word, Amount]], *, alone: bool) -> Iterator[Row]:
+def _spread(table: Table, cells: Sequence[tuple[Word, Amount]], *, alone: bool) -> Iterator[AmountRow]:
     """Copies a price that is printed once over many rows to all the rows that it is centred on."""
     rows, pitch = table.spine.rows, table.spine.pitch
     start = 0
@@ -249,7 +249,7 @@ def _spread(table: Table, cells: Sequence[tuple[Word, Amount]], *, alone: bool) 
         start = stop
 
 
-def _keep(table: Table, meaning: Meaning, option: str, rows: Sequence[Row], *, decoy: bool) -> None:
+def _keep(table: Table, meaning: Meaning, option: str, rows: Sequence[AmountRow], *, decoy: bool) -> None:
     """Stores figures in the field's units under their place; two different ones in one place are a fault."""
     name = SUBSCRIPTION if meaning.measure == "subscription" else _register(meaning, option)
     if meaning.measure == "subscription":

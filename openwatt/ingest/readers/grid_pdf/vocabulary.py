@@ -10,7 +10,7 @@ from openwatt.ingest.readers.grid_pdf.geometry import Phrase, overlap, phrases_o
 from openwatt.ingest.readers.grid_pdf.words import Word
 
 
-class Kind(StrEnum):
+class AnchorKind(StrEnum):
     """The kinds of meaning that a header word can have."""
 
     MEASURE = "measure"
@@ -26,7 +26,7 @@ class Kind(StrEnum):
 class Anchor:
     """A header word with a meaning, and the edges of the phrase in which it stands."""
 
-    kind: Kind
+    kind: AnchorKind
     value: str
     x0: float
     x1: float
@@ -79,24 +79,24 @@ _OPTIONS = {
 _PUNCTUATION = "()[].,;:*«»\"'"
 
 
-def _meanings(phrase: Phrase) -> Iterator[tuple[int, Kind, str]]:
+def _meanings(phrase: Phrase) -> Iterator[tuple[int, AnchorKind, str]]:
     """Yields every meaning of a phrase, with the place of its word."""
     texts = [word.plain.strip(_PUNCTUATION) for word in phrase.words]
     subscription = any(name in phrase.text for name in ("abonnement", "prime fixe", "part fixe"))
     for i, text in enumerate(texts):
         measure = _measure(texts, i, subscription=subscription)
         if measure:
-            yield i, Kind.MEASURE, measure
+            yield i, AnchorKind.MEASURE, measure
         if found := _TAX.search(phrase.words[i].plain):
-            yield i, Kind.TAX, "TTC" if found[1] == "ttc" else "HT"
+            yield i, AnchorKind.TAX, "TTC" if found[1] == "ttc" else "HT"
         if found := _SEASON.search(text):
-            yield i, Kind.SEASON, found[1].upper()
+            yield i, AnchorKind.SEASON, found[1].upper()
         elif period := _period(texts, i):
-            yield i, Kind.PERIOD, period
+            yield i, AnchorKind.PERIOD, period
         elif (found := _COLOUR.match(text)) and texts[i - 1 : i] not in (["tarif"], ["tarifs"]):
-            yield i, Kind.COLOUR, found[1].upper()
+            yield i, AnchorKind.COLOUR, found[1].upper()
         elif text in _OPTIONS:
-            yield i, Kind.OPTION, _OPTIONS[text]
+            yield i, AnchorKind.OPTION, _OPTIONS[text]
 
 
 def _measure(texts: Sequence[str], i: int, *, subscription: bool) -> str | None:
@@ -129,26 +129,30 @@ def read_anchors(words: Sequence[Word], vocabulary: Vocabulary) -> list[Anchor]:
     anchors = [anchor for phrase in phrases for anchor in _anchors_of(phrase)]
     anchors += [anchor for phrase in phrases for anchor in read_owners(phrase, vocabulary, phrases)]
     anchors = _drop_lone_colours(anchors)
-    if any(a.kind is Kind.SEASON for a in anchors):
-        anchors = [a for a in anchors if a.kind is not Kind.PERIOD]
+    if any(a.kind is AnchorKind.SEASON for a in anchors):
+        anchors = [a for a in anchors if a.kind is not AnchorKind.PERIOD]
     return anchors
 
 
 def _anchors_of(phrase: Phrase) -> Iterator[Anchor]:
-    by_kind: dict[Kind, list[tuple[int, str]]] = {}
+    by_kind: dict[AnchorKind, list[tuple[int, str]]] = {}
     for place, kind, value in _meanings(phrase):
         by_kind.setdefault(kind, []).append((place, value))
-    periods = by_kind.get(Kind.PERIOD, [])
+    periods = by_kind.get(AnchorKind.PERIOD, [])
     if _names_an_option(phrase, periods):
-        by_kind.pop(Kind.PERIOD)
-        by_kind.setdefault(Kind.OPTION, []).append((periods[0][0], "HPHC"))
+        by_kind.pop(AnchorKind.PERIOD)
+        by_kind.setdefault(AnchorKind.OPTION, []).append((periods[0][0], "HPHC"))
     for kind, places in by_kind.items():
         found = sorted(places)
         merged = [found[0]]
         for place, value in found[1:]:
             # "Heures Creuses (HC)" and "Prix du kWh" say one thing twice; two columns' words stand apart.
-            near = place - merged[-1][0] <= 2 and kind is Kind.MEASURE and phrase.words[place].plain != "prix"
-            again = value == merged[-1][1] and kind is not Kind.TAX
+            near = (
+                place - merged[-1][0] <= 2
+                and kind is AnchorKind.MEASURE
+                and phrase.words[place].plain != "prix"
+            )
+            again = value == merged[-1][1] and kind is not AnchorKind.TAX
             if again and (near or not _in_separate_cells(phrase, merged[-1][0], place)):
                 continue
             merged.append((place, value))
@@ -178,7 +182,7 @@ def _names_an_option(phrase: Phrase, periods: list[tuple[int, str]]) -> bool:
     return len(periods) == 2 and not _in_separate_cells(phrase, first, last) and first > 1
 
 
-def _spans(phrase: Phrase, kind: Kind, found: list[tuple[int, str]]) -> Iterator[Anchor]:
+def _spans(phrase: Phrase, kind: AnchorKind, found: list[tuple[int, str]]) -> Iterator[Anchor]:
     """Makes one anchor per value; where one kind stands twice, the phrase is cut at its widest gap."""
     words = phrase.words
     starts = [0]
@@ -208,14 +212,14 @@ def read_owners(phrase: Phrase, vocabulary: Vocabulary, phrases: Sequence[Phrase
         if not (found and found[-1][1] == owner and not _in_separate_cells(phrase, found[-1][0], i)):
             found.append((i, owner))
     if found:
-        yield from _spans(phrase, Kind.OWNER, found)
+        yield from _spans(phrase, AnchorKind.OWNER, found)
 
 
 def _drop_lone_colours(anchors: list[Anchor]) -> list[Anchor]:
     """Drops a colour that stands alone: it is a name ("Tarif Bleu"), not a Tempo day."""
-    if len({a.value for a in anchors if a.kind is Kind.COLOUR}) >= 2:
+    if len({a.value for a in anchors if a.kind is AnchorKind.COLOUR}) >= 2:
         return anchors
-    return [a for a in anchors if a.kind is not Kind.COLOUR]
+    return [a for a in anchors if a.kind is not AnchorKind.COLOUR]
 
 
 def leaves(anchors: Sequence[Anchor]) -> list[Anchor]:

@@ -48,10 +48,10 @@ left join lateral (
     from (select t.document_id
           union all
           (select f.document_id from confirmations f
-            where f.tariff_id = t.tariff_id order by f.confirmed_at desc limit 1)) said
+            where f.tariff_id = t.tariff_id order by f.confirmed_at desc limit 1)) stated_in
     cross join lateral (
         select g.seen_at from sightings g
-         where g.document_id = said.document_id order by g.seen_at desc limit 1
+         where g.document_id = stated_in.document_id order by g.seen_at desc limit 1
     ) g
 ) seen on true
 where coalesce(following.applies_from - 1, 'infinity') >= %(since)s

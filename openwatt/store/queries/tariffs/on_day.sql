@@ -53,10 +53,10 @@ left join lateral (
     from (select t.document_id
           union all
           (select f.document_id from confirmations f
-            where f.tariff_id = t.tariff_id and f.confirmed_at <= %(known_at)s order by f.confirmed_at desc limit 1)) said
+            where f.tariff_id = t.tariff_id and f.confirmed_at <= %(known_at)s order by f.confirmed_at desc limit 1)) stated_in
     cross join lateral (
         select g.seen_at from sightings g
-         where g.document_id = said.document_id and g.seen_at <= %(known_at)s order by g.seen_at desc limit 1
+         where g.document_id = stated_in.document_id and g.seen_at <= %(known_at)s order by g.seen_at desc limit 1
     ) g
 ) seen on true
 order by c.market, c.supplier, c.offer, c.option, c.power_kva
