@@ -78,7 +78,7 @@ def loop(measured: Sequence[LoadCurve | bytes]) -> Totals:
     totals = []
     for one in measured:
         curve = read_load_curve(one, NOW) if isinstance(one, bytes) else one
-        span = curve.whole_days()
+        span = curve.measured_days()
         terms = ComparisonTerms(span=span, prices=ASKED.prices, today=ASKED.today)
         ranking = compare(use_of_curve(curve, home, span), market, terms).ranking
         totals.append([to_cents(ranked.total_ttc) for ranked in ranking])

@@ -14,6 +14,7 @@ from openwatt.domain.reconciliation import Reconciliation
 from openwatt.domain.usage import RegisterTotals
 from openwatt.representations.advice import AdviceItem, PowerAdviceItem
 from openwatt.representations.bills import RankedContract
+from openwatt.sentences.catalogue import sentence
 
 
 def print_registers(totals: RegisterTotals) -> None:
@@ -119,4 +120,6 @@ def _power_verdict(power: PowerAdviceItem, prices: PriceBasis) -> str:
 def _print_findings(console: Console, findings: Sequence[Finding]) -> None:
     for finding in findings:
         since = f" (first {finding.first_at:%Y-%m-%d %H:%M})" if finding.first_at else ""
-        console.print(f"{finding.kind} × {finding.count}: {finding.message}{since}", highlight=False)
+        console.print(
+            f"{finding.kind} × {finding.count}: {sentence(finding.message)}{since}", highlight=False
+        )

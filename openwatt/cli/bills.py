@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from decimal import Decimal
 from functools import wraps
 from pathlib import Path
@@ -37,8 +38,9 @@ from openwatt.domain.profiles import PROFILES
 from openwatt.domain.reconciliation import reconcile
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
 from openwatt.domain.usage import register_totals
-from openwatt.meter.contents import MAX_BYTES
+from openwatt.meter.contents import MAX_BYTES, pack
 from openwatt.meter.indexes import read_indexes
+from openwatt.meter.options import DIRECTIONS, STAMPS, UNITS, Direction, FileOptions, StampIs, Unit
 from openwatt.meter.read import read_load_curve
 from openwatt.representations.advice import AdviceItem
 from openwatt.representations.bills import (
@@ -50,11 +52,40 @@ from openwatt.representations.bills import (
     RankedContract,
     RankedItem,
 )
+from openwatt.sentences.catalogue import sentence
 
 #: What an answer rests on, and by which option to say it better.
 _ASSUMPTIONS = {**ASSUMPTIONS, "off_peak": f"off-peak hours {ASSUMED_OFF_PEAK}: say yours with --off-peak"}
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILE = click.Path(exists=True, path_type=Path)
 _DAY = click.DateTime(["%Y-%m-%d"])
+
+
+def _of_a_file(command: Callable[..., None]) -> Callable[..., None]:
+    """Adds the options that say what a file leaves open, and hands them over as one value."""
+
+    @wraps(command)
+    def run(*, stamps: StampIs | None, unit: Unit | None, direction: Direction | None, **rest: Any) -> None:
+        command(file_options=FileOptions(stamps, unit, direction), **rest)
+
+    for option in (
+        click.option(
+            "--stamps",
+            type=click.Choice(STAMPS),
+            help="Where the file leaves it open: which end of a step.",
+        ),
+        click.option(
+            "--unit",
+            type=click.Choice(list(UNITS)),
+            help="Where the file leaves it open: the unit.",
+        ),
+        click.option(
+            "--direction",
+            type=click.Choice(DIRECTIONS),
+            help="Where the file leaves it open: which way energy went.",
+        ),
+    ):
+        run = option(run)
+    return run
 
 
 def _of_a_home(command: Callable[..., None]) -> Callable[..., None]:
@@ -97,16 +128,25 @@ def _of_a_home(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--from", "start", help="First instant, such as 2024-01-10 or 2024-01-10T00:00+01:00.")
 @click.option("--to", "end", help="First instant after the last.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@_of_a_file
 @_of_a_home
 @click.pass_context
 def registers_command(
-    context: click.Context, /, file: Path, home: Fields, option: str, *, as_json: bool, **span: str | None
+    context: click.Context,
+    /,
+    file: Path,
+    home: Fields,
+    file_options: FileOptions,
+    option: str,
+    *,
+    as_json: bool,
+    **span: str | None,
 ) -> None:
     """How much of a load curve ran in each register of an option.
 
     Tempo colours are those of the database, as the service has them.
     """
-    curve = _curve(file)
+    curve = _curve(file, file_options)
     start_min = _instant(span["start"]) if span["start"] else curve.start_min
     end_min = _instant(span["end"]) if span["end"] else curve.end_min
     calendar = calendar_for(option)
@@ -128,10 +168,18 @@ def registers_command(
 @click.argument("curve", type=_FILE)
 @click.argument("indexes", type=_FILE)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@_of_a_file
 @_of_a_home
 @click.pass_context
 def reconcile_command(
-    context: click.Context, /, curve: Path, indexes: Path, home: Fields, *, as_json: bool
+    context: click.Context,
+    /,
+    curve: Path,
+    indexes: Path,
+    home: Fields,
+    file_options: FileOptions,
+    *,
+    as_json: bool,
 ) -> None:
     """Compare a load curve with the meter's daily indexes; status 1 when a register differs.
 
@@ -139,7 +187,7 @@ def reconcile_command(
     """
     shown = read_indexes(_bytes(indexes))
     calendar = calendar_for(shown.option)
-    result = reconcile(_curve(curve), shown, calendar, _home(context, home, calendar))
+    result = reconcile(_curve(curve, file_options), shown, calendar, _home(context, home, calendar))
     if as_json:
         _print_json(
             {
@@ -190,16 +238,24 @@ def reconcile_command(
     "--details", is_flag=True, help="The bill of each contract, by month and register (with --json)."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@_of_a_file
 @_of_a_home
 @click.pass_context
 def compare_command(
-    context: click.Context, /, home: Fields, *, details: bool, as_json: bool, **options: Any
+    context: click.Context,
+    /,
+    home: Fields,
+    file_options: FileOptions,
+    *,
+    details: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """What every contract would have cost, from the cheapest, beside the regulated tariff.
 
     Contracts and Tempo colours are those of the database, as the service has them.
     """
-    fields = {**_question_fields(options), **home}
+    fields = {**_question_fields({**options, **asdict(file_options)}), **home}
     try:
         with (
             Console(stderr=True).status("costing every contract"),
@@ -230,10 +286,8 @@ def _question_fields(options: dict[str, Any]) -> dict[str, Any]:
 
 def _usage_error(error: QuestionError) -> click.ClickException:
     """Every fault of a question, one a line; where only the file is at fault the command line is not."""
-    lines = [
-        f"{'FILE' if fault.field == 'file' else '--' + fault.field.replace('_', '-')}: {fault.message}"
-        for fault in error.faults
-    ]
+    names = ("FILE" if one.field == "file" else f"--{one.field.replace('_', '-')}" for one in error.faults)
+    lines = [f"{name}: {sentence(one.message)}" for name, one in zip(names, error.faults, strict=True)]
     of_file = all(fault.field == "file" for fault in error.faults)
     return (click.ClickException if of_file else click.UsageError)("\n".join(lines))
 
@@ -272,12 +326,16 @@ def _print_json(answer: dict[str, Any]) -> None:
 
 
 def _bytes(file: Path) -> bytes:
-    with file.open("rb") as stream:
-        return stream.read(MAX_BYTES + 1)
+    """The bytes of a file; the files of a folder become one zip, as they may be uploaded."""
+    if not file.is_dir():
+        with file.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)
+    members = (one for one in sorted(file.iterdir()) if one.is_file() and not one.name.startswith("."))
+    return pack(_bytes(one) for one in members)
 
 
-def _curve(file: Path) -> LoadCurve:
-    return read_load_curve(_bytes(file), dt.datetime.now(dt.UTC))
+def _curve(file: Path, options: FileOptions) -> LoadCurve:
+    return read_load_curve(_bytes(file), dt.datetime.now(dt.UTC), options)
 
 
 def _instant(text: str) -> int:

@@ -15,11 +15,12 @@ from openwatt.domain.comparison import ComparisonTerms, ContractKey
 from openwatt.domain.errors import MeterFileError, OpenWattError, SpanError
 from openwatt.domain.legal_time import PARIS, Span
 from openwatt.domain.load_curve import LoadCurve
+from openwatt.domain.messages import Message
 from openwatt.domain.off_peak import parse_off_peak_hours
 from openwatt.domain.profiles import PROFILES, last_known_year, profile_curve
 from openwatt.domain.tariff import OPTIONS, REGISTERS
 from openwatt.domain.usage import Use, use_of_curve, use_of_registers
-from openwatt.meter.bounds import MeterBoundError, Reached
+from openwatt.meter.options import FileOptions
 
 #: The off-peak hours of a home that does not say its own; the answer says that they are assumed.
 ASSUMED_OFF_PEAK = "22:00-06:00"
@@ -36,22 +37,22 @@ ASSUMPTIONS: Mapping[str, str] = MappingProxyType(
 )
 #: KWh of one register, as they are written.
 REGISTER_KWH_PATTERN = rf"({'|'.join(REGISTERS)})=([0-9]{{1,6}}(?:\.[0-9]{{1,3}})?)"
+#: A file of a few hours has no day that can be billed.
+_NO_DAY = Message("file.no_day")
 _USES = ("file", "kwh", "register_kwh")
 
 #: The fields of a question by name. A field that is not given is absent; the value of a faulty one is None.
 Fields = Mapping[str, Any]
-ReadCurve = Callable[[bytes, dt.datetime], LoadCurve]
+ReadCurve = Callable[[bytes, dt.datetime, FileOptions], LoadCurve]
+#: What a customer says about a file that does not say it itself.
+FILE_OPTIONS = ("stamps", "unit", "direction")
 
 
 class QuestionFault(NamedTuple):
-    """One thing wrong with a question: the field and a sentence.
-
-    `reached` is the bound that a file is above, for who says it in another language.
-    """
+    """One thing wrong with a question: the field and what is wrong with it."""
 
     field: str
-    message: str
-    reached: Reached | None = None
+    message: Message | str
 
 
 class QuestionError(OpenWattError):
@@ -82,7 +83,7 @@ def read_question(
 ) -> CustomerQuestion:
     """The question that these fields ask together; `read_curve` reads the bytes of `file`.
 
-    The fields are `power_kva`, one of `file`, `kwh` (with `profile`) and `register_kwh`
+    The fields are `power_kva`, one of `file` (with `FILE_OPTIONS`), `kwh` (with `profile`) and `register_kwh`
     (pairs), `off_peak_hours`, `chosen_weekday` (from 0), `peak_days`, the present contract's
     `option`, `supplier` and `offer`, `prices`, and the days `from` and `to` (excluded).
 
@@ -101,6 +102,8 @@ def read_question(
     by_register = _by_register(fields, faults)
     if faults or span is None or None in fields.values() or "power_kva" not in fields:
         raise QuestionError(faults)
+    if curve is not None and not ("from" in fields or "to" in fields) and (cut := curve.cut_days(span)):
+        curve = replace(curve, findings=(*curve.findings, cut))
     assumptions: list[str] = []
     home = home_of(fields, colours)
     if not home.off_peak_hours:
@@ -132,6 +135,11 @@ def parse_register_kwh(text: str) -> tuple[str, Decimal]:
     return found.group(1), Decimal(found.group(2))
 
 
+def file_options_of(fields: Fields) -> FileOptions:
+    """What the fields say about the file."""
+    return FileOptions(*(fields.get(name) for name in FILE_OPTIONS))
+
+
 def home_of(fields: Fields, colours: Colours) -> Home:
     """What the home's meter is set to, as far as the fields say it."""
     if fields.get("peak_days"):
@@ -147,6 +155,11 @@ def _faults_of_use(fields: Fields) -> list[QuestionFault]:
     if not given:
         message = "is missing, and so are kwh and register_kwh; one of them is needed"
         faults.append(QuestionFault("file", message))
+    faults += [
+        QuestionFault(name, "says how a file is read, and no file is given")
+        for name in FILE_OPTIONS
+        if name in fields and "file" not in fields
+    ]
     if "profile" in fields and "kwh" not in fields:
         faults.append(QuestionFault("profile", "says how kwh spread over a year, and no kwh are given"))
     return faults
@@ -158,10 +171,9 @@ def _curve(
     if fields.get("file") is None:
         return None
     try:
-        return read_curve(fields["file"], now)
+        return read_curve(fields["file"], now, file_options_of(fields))
     except MeterFileError as error:
-        reached = error.reached if isinstance(error, MeterBoundError) else None
-        faults.append(QuestionFault("file", str(error), reached))
+        faults.append(QuestionFault("file", error.message))
         return None
 
 
@@ -175,7 +187,8 @@ def _span(fields: Fields, curve: LoadCurve | None, usual: Span, faults: list[Que
         try:
             span = curve.span(start, end)
         except SpanError as error:
-            faults.append(QuestionFault("to" if start or end else "file", str(error)))
+            given = start or end
+            faults.append(QuestionFault("to", str(error)) if given else QuestionFault("file", _NO_DAY))
             return None
         if span.end_min <= curve.start_min or span.start_min >= curve.end_min:
             message = f"no measurement lies from {span.start} to {span.end}"

@@ -2,9 +2,16 @@
 
 from collections.abc import Sequence
 
+from openwatt.domain.messages import Message
+
 
 class OpenWattError(Exception):
-    """Something OpenWatt was asked to do cannot be done."""
+    """Something OpenWatt was asked to do cannot be done.
+
+    `message` says it to customers, in their language, where they may meet the error.
+    """
+
+    message: Message | None = None
 
 
 class TariffError(OpenWattError):
@@ -35,6 +42,10 @@ class CalendarError(OpenWattError):
 class LoadCurveError(OpenWattError):
     """Measurements cannot make a load curve; the message says why."""
 
+    def __init__(self, message: Message | str) -> None:
+        self.message = message if isinstance(message, Message) else None
+        super().__init__(str(message))
+
 
 class BillError(OpenWattError):
     """A bill cannot be made of what was given."""
@@ -42,3 +53,9 @@ class BillError(OpenWattError):
 
 class MeterFileError(OpenWattError):
     """A customer's file is not what can be read; the message says what it is and what to bring instead."""
+
+    message: Message
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        super().__init__(str(message))

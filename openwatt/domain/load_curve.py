@@ -1,16 +1,16 @@
 """Load curves: exact energies over steps of time, and findings about the measurements."""
 
 import datetime as dt
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from openwatt.domain.errors import LoadCurveError
 from openwatt.domain.legal_time import Minutes, Span, day_start_min, instant_of, local_minutes
+from openwatt.domain.messages import Message
 
 #: The steps in which meters and operators record, in minutes.
 STEPS_MIN = (5, 10, 15, 20, 30, 60)
@@ -18,10 +18,13 @@ HALF_HOUR_MIN = 30
 #: 1 kWh in W × minutes, the unit of every energy here.
 PER_KWH = 60_000
 PER_WH = 60
+#: What a first or last day may lack and still be billed, in minutes: a quarter of it.
+EDGE_MIN = 360
 
 FindingKind = Literal[
     "gap", "mixed_step", "duplicate", "blank", "negative", "disorder", "overlap", "stray", "rounded", "split",
-    "above_power", "unknown_register", "ambiguous_hour", "decrease", "left_out",
+    "above_power", "unknown_register", "ambiguous_hour", "decrease", "left_out", "production", "assumed",
+    "cut_day",
 ]  # fmt: skip
 
 
@@ -31,7 +34,7 @@ class Finding:
 
     kind: FindingKind
     count: int
-    message: str
+    message: Message
     first_at: dt.datetime | None = None
 
 
@@ -107,27 +110,42 @@ class LoadCurve:
         """All that was measured, in W × minutes."""
         return int(self.energies.sum())
 
-    def whole_days(self) -> Span:
-        """The legal days that lie whole between the first and the last instant.
+    def measured_days(self) -> Span:
+        """The legal days from the first to the last instant, but for one at an end that is mostly missing.
+
+        An export that ends at 23:30 loses half an hour and not a day. Where a day at an end
+        lacks more than `EDGE_MIN`, its subscription would stand beside a part of its energy.
 
         Raises:
-            SpanError: when there is none.
+            SpanError: when no day is left.
         """
-        start, end = instant_of(self.start_min).date(), instant_of(self.end_min).date()
-        if day_start_min(start) < self.start_min:
-            start += dt.timedelta(days=1)
+        first, last = instant_of(self.start_min).date(), instant_of(self.end_min - 1).date()
+        after = last + dt.timedelta(days=1)
+        start = first + dt.timedelta(days=self.start_min - day_start_min(first) > EDGE_MIN)
+        end = after - dt.timedelta(days=day_start_min(after) - self.end_min > EDGE_MIN)
         return Span(start, end)
 
+    def cut_days(self, span: Span) -> Finding | None:
+        """The finding that energy was measured before or after the days of a span, if it was."""
+        before = self.energies_before(np.array([span.start_min, span.end_min], dtype=np.int64))
+        outside = self.energy - int(before[1] - before[0])
+        if outside <= 0:
+            return None
+        early = max(0, span.start_min - self.start_min) + max(0, self.end_min - span.end_min)
+        start, end = Message.day(span.start), Message.day(span.end)
+        message = Message.of("finding.cut_day", wh=outside // PER_WH, start=start, end=end)
+        return Finding("cut_day", early // HALF_HOUR_MIN, message)
+
     def span(self, start: dt.date | None = None, end: dt.date | None = None) -> Span:
-        """The days from one to another, the end excluded; where one is not given, that of the whole days.
+        """The days from one to another, the end excluded; where one is not given, that of `measured_days`.
 
         Raises:
             SpanError: when there is no day between them.
         """
         if start is not None and end is not None:
             return Span(start, end)
-        whole = self.whole_days()
-        return Span(start or whole.start, end or whole.end)
+        measured = self.measured_days()
+        return Span(start or measured.start, end or measured.end)
 
     def energies_before(self, bounds_min: Minutes) -> Minutes:
         """The energy from the first step to each instant; a step that an instant cuts is shared pro rata.
@@ -162,7 +180,7 @@ class LoadCurve:
         return Finding(
             "above_power",
             int(above.sum()),
-            f"above {power_kva} kVA for {hours:g} h: is this the right home, unit and subscribed power?",
+            Message.of("finding.above_power", power_kva=power_kva, hours=f"{hours:g}"),
             first,
         )
 
@@ -198,54 +216,109 @@ class Readings:
     homes: frozenset[str] = frozenset()
 
 
-def build_curve(readings: Readings, now: dt.datetime) -> LoadCurve:
-    """The load curve of a file's rows: in order, once each, every row over its own step.
+class Measured(NamedTuple):
+    """The steps of one file, in order and each once, and what was decided about them."""
+
+    starts_min: Minutes
+    steps_min: Minutes
+    energies: Minutes
+    findings: tuple[Finding, ...]
+
+
+def measure_readings(readings: Readings, now: dt.datetime) -> Measured:
+    """The steps of a file's rows: in order, once each, every row over its own step.
+
+    A negative power is of a home that exports more than it uses: it draws nothing.
 
     Raises:
         LoadCurveError: when no row holds a value, or the rows lie in the future.
     """
     if not readings.present.any():
-        raise LoadCurveError("no row holds a value")
+        raise LoadCurveError(Message.of("file.no_value"))
     findings = list(readings.findings)
     stamps, rows = _ordered(readings, findings)
-    steps = _steps(stamps, readings.steps_min[rows], readings.stamp_is)
+    own, milli, present = readings.steps_min, readings.milli, readings.present
+    if rows is not None:
+        own, milli, present = own[rows], milli[rows], present[rows]
+    steps = _steps(stamps, own, readings.stamp_is)
     starts = stamps - steps if readings.stamp_is == "end" else stamps
     if int(starts[0]) * 60 > now.timestamp():
-        raise LoadCurveError(
-            f"every row lies in the future: the first is of {instant_of(int(starts[0])):%Y-%m-%d}"
-        )
-    milli, present = readings.milli[rows], readings.present[rows]
-    _add_finding(findings, "blank", ~present, starts, "rows without a value are missing, not 0")
+        raise LoadCurveError(Message.of("file.future", first=Message.day(instant_of(int(starts[0])).date())))
+    _add_finding(findings, "blank", ~present, starts)
     negative = present & (milli < 0)
-    _add_finding(findings, "negative", negative, starts, "rows with a negative value are left out")
+    _add_finding(findings, "negative", negative, starts)
     late = (starts + steps) * 60 > now.timestamp()
-    _add_finding(findings, "stray", late, starts, "rows in the future are left out")
-    keep = present & ~negative & ~late
+    _add_finding(findings, "stray", late, starts, Message.of("finding.future"))
+    keep = present & ~late
     if not keep.any():
-        raise LoadCurveError("no row holds a value that can be used")
+        raise LoadCurveError(Message.of("file.no_usable_value"))
     overlaps = _overlaps(starts, steps, keep)
-    _add_finding(
-        findings, "overlap", overlaps, starts, "rows that begin before the one before ends are left out"
-    )
+    _add_finding(findings, "overlap", overlaps, starts)
     keep &= ~overlaps
-    starts, steps, milli = starts[keep], steps[keep], milli[keep]
-    scaled = milli * (PER_WH if readings.is_energy else steps)
-    energies = (scaled + 500) // 1000
-    _add_finding(
-        findings, "rounded", scaled % 1000 != 0, starts, "energies finer than 1 W × minute are rounded"
-    )
+    if not keep.all():
+        starts, steps, milli = starts[keep], steps[keep], milli[keep]
+    scaled: Minutes = np.maximum(milli, 0) * (PER_WH if readings.is_energy else steps)
+    energies: Minutes = scaled + 500
+    energies //= 1000
+    _add_finding(findings, "rounded", energies * 1000 != scaled, starts)
+    return Measured(starts, steps, energies, tuple(findings))
+
+
+def build_curve(files: Sequence[Measured]) -> LoadCurve:
+    """The load curve of one meter's files, which may follow each other or overlap.
+
+    Steps that several files hold count once; where they disagree, the file that begins
+    first counts, and a finding says so.
+    """
+    findings = list(_merged(finding for file in files for finding in file.findings))
+    if len(files) == 1:
+        starts, steps, energies, _ = files[0]
+    else:
+        several = sorted(files, key=lambda file: int(file.starts_min[0]))
+        starts, steps, energies = (np.concatenate([file[n] for file in several]) for n in range(3))
+        order = np.argsort(starts, kind="stable")
+        starts, steps, energies = starts[order], steps[order], energies[order]
+        again = np.concatenate([[False], (starts[1:] == starts[:-1]) & (steps[1:] == steps[:-1])])
+        first = np.flatnonzero(~again)[np.cumsum(~again) - 1]
+        _add_finding(
+            findings,
+            "duplicate",
+            again & (energies != energies[first]),
+            starts,
+            Message.of("finding.files_disagree"),
+        )
+        overlaps = _overlaps(starts, steps, ~again)
+        _add_finding(findings, "overlap", overlaps, starts)
+        keep = ~again & ~overlaps
+        starts, steps, energies = starts[keep], steps[keep], energies[keep]
     findings += _gaps_and_steps(starts, steps)
     return LoadCurve(starts, steps, energies, tuple(findings))
 
 
-def _ordered(readings: Readings, findings: list[Finding]) -> tuple[Minutes, Minutes]:
-    """The stamps in order and each once, with their rows in the file."""
+def _merged(findings: Iterable[Finding]) -> Iterable[Finding]:
+    """Findings of several files: those that say the same become one, with the sum of their counts."""
+    merged: dict[str, Finding] = {}
+    for finding in findings:
+        before = merged.setdefault(str(finding.message), finding)
+        if before is not finding:
+            firsts = [one.first_at for one in (before, finding) if one.first_at is not None]
+            merged[str(finding.message)] = replace(
+                before, count=before.count + finding.count, first_at=min(firsts, default=None)
+            )
+    return merged.values()
+
+
+def _ordered(readings: Readings, findings: list[Finding]) -> tuple[Minutes, Minutes | None]:
+    """The stamps in order and each once, with their rows in the file; None where those are all, in order."""
     differences = np.diff(readings.stamps_min)
-    if (differences < 0).any() and (differences > 0).any():
-        back = np.concatenate([[False], differences < 0])
-        if (differences > 0).sum() < (differences < 0).sum():
-            back = np.concatenate([[False], differences > 0])
-        _add_finding(findings, "disorder", back, readings.stamps_min, "rows out of order are sorted")
+    rising, falling = differences > 0, differences < 0
+    if rising.all():
+        return readings.stamps_min, None
+    if falling.any() and rising.any():
+        back = np.concatenate([[False], falling])
+        if rising.sum() < falling.sum():
+            back = np.concatenate([[False], rising])
+        _add_finding(findings, "disorder", back, readings.stamps_min)
     order = np.argsort(readings.stamps_min, kind="stable")
     # Of rows with one stamp, the first that holds a value is kept.
     order = order[np.lexsort((order, ~readings.present[order], readings.stamps_min[order]))]
@@ -254,9 +327,9 @@ def _ordered(readings: Readings, findings: list[Finding]) -> tuple[Minutes, Minu
     if again.any():
         first = order[~again][np.cumsum(~again) - 1]
         other = again & readings.present[order] & (readings.milli[order] != readings.milli[first])
-        message = "rows whose stamp came before are left out"
+        message = None
         if other.any():
-            message += f"; {int(other.sum())} of them held another value"
+            message = Message.of("finding.duplicate_other", other=int(other.sum()))
         _add_finding(findings, "duplicate", again, stamps, message)
     return stamps[~again], order[~again]
 
@@ -267,7 +340,11 @@ def _steps(stamps: Minutes, own: Minutes, stamp_is: Literal["start", "end"]) -> 
     A distance that no meter uses, or that stands alone between shorter steps which
     divide it, is a gap: the row then has the step of its neighbours.
     """
+    if (own > 0).all():
+        return own
     distances = np.diff(stamps)
+    if len(distances) and distances[0] in STEPS_MIN and not own.any() and (distances == distances[0]).all():
+        return np.full(len(stamps), distances[0], dtype=np.int64)
     if stamp_is == "start":  # Mirror: a start borders on the next row as an end borders on the one before.
         distances = distances[::-1]
         own = own[::-1]
@@ -294,14 +371,15 @@ def _filled(steps: Minutes) -> Minutes:
 def _overlaps(starts: Minutes, steps: Minutes, keep: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     overlaps = np.zeros(len(starts), dtype=np.bool_)
     rows = np.flatnonzero(keep)
-    if not (starts[rows][1:] < (starts + steps)[rows][:-1]).any():
+    ends = starts + steps
+    if not (starts[rows][1:] < ends[rows][:-1]).any():
         return overlaps
     end = starts[0] - 1440
     for row in rows:
         if starts[row] < end:
             overlaps[row] = True
         else:
-            end = starts[row] + steps[row]
+            end = ends[row]
     return overlaps
 
 
@@ -313,34 +391,43 @@ def _gaps_and_steps(starts: Minutes, steps: Minutes) -> Iterator[Finding]:
         yield Finding(
             "gap",
             int((gaps > 0).sum()),
-            f"{missing // HALF_HOUR_MIN} half hours were not measured; nothing is put in their place",
+            Message.of("finding.gap", half_hours=missing // HALF_HOUR_MIN),
             instant_of(int(ends[int((gaps > 0).argmax())])),
         )
-    counts = Counter(steps.tolist())
-    if len(counts) > 1:
+    if (steps != steps[0]).any():
+        lengths, counts = np.unique(steps, return_counts=True)
         changes = np.concatenate([[False], steps[1:] != steps[:-1]])
-        listed = ", ".join(f"{step} min × {count}" for step, count in sorted(counts.items()))
+        listed = ", ".join(
+            f"{step} min × {count}" for step, count in zip(lengths.tolist(), counts.tolist(), strict=True)
+        )
         yield Finding(
             "mixed_step",
             int(changes.sum()),
-            f"the step changes inside the file ({listed}); each row counts for its own",
+            Message.of("finding.mixed_step", listed=listed),
             instant_of(int(starts[changes.argmax()])),
         )
 
 
 def _add_finding(
-    findings: list[Finding], kind: FindingKind, rows: npt.NDArray[np.bool_], at_min: Minutes, message: str
+    findings: list[Finding],
+    kind: FindingKind,
+    rows: npt.NDArray[np.bool_],
+    at_min: Minutes,
+    message: Message | None = None,
 ) -> None:
+    """Adds the finding of some rows, whose sentence is that of its kind unless another one is given."""
     if rows.any():
-        findings.append(Finding(kind, int(rows.sum()), message, instant_of(int(at_min[int(rows.argmax())]))))
+        first = instant_of(int(at_min[int(rows.argmax())]))
+        findings.append(Finding(kind, int(rows.sum()), message or Message(f"finding.{kind}"), first))
 
 
 def utc_of_local(wall_min: Minutes) -> tuple[Minutes, Sequence[Finding]]:
     """Stamps of legal time without offset as minutes UTC, in the order of a file.
 
-    The hour that autumn repeats is told apart by order: the first time a reading
-    comes it is summer time, the next time winter time (the other way round in a
-    file that goes backwards). When the file holds it once, it is summer time.
+    The hour that spring skips becomes the hour after it. The hour that autumn repeats is
+    told apart by order: the first time a reading comes it is summer time, the next time
+    winter time (the other way round in a file that goes backwards). When the file holds
+    it once, it is summer time.
     """
     summer, winter = wall_min - 120, wall_min - 60
     is_summer, is_winter = local_minutes(summer) == wall_min, local_minutes(winter) == wall_min
@@ -350,16 +437,14 @@ def utc_of_local(wall_min: Minutes) -> tuple[Minutes, Sequence[Finding]]:
         return utc, ()
     backwards = wall_min[-1] < wall_min[0]
     rows = both[::-1] if backwards else both
-    seen: Counter[int] = Counter()
+    seen: dict[int, int] = {}
     for row in rows:
         reading = int(wall_min[row])
-        if seen[reading] == 1:
+        before = seen[reading] = seen.get(reading, 0) + 1
+        if before == 2:
             utc[row] = winter[row]
-        seen[reading] += 1
     once = sum(count == 1 for count in seen.values())
     if not once:
         return utc, ()
-    message = (
-        "stamps of the hour that autumn repeats come once and without offset; they are taken as summer time"
-    )
+    message = Message("finding.ambiguous_hour")
     return utc, (Finding("ambiguous_hour", once, message, instant_of(int(utc[both[0]]))),)

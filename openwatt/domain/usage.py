@@ -12,6 +12,7 @@ from openwatt.domain.calendar import UNKNOWN, Home, RegisterCalendar, Timeline, 
 from openwatt.domain.errors import CalendarError
 from openwatt.domain.legal_time import Minutes, Span, day_number, instant_of
 from openwatt.domain.load_curve import PER_KWH, PER_WH, Coverage, Finding, LoadCurve
+from openwatt.domain.messages import Message
 from openwatt.domain.tariff import OPTIONS
 
 
@@ -124,13 +125,12 @@ def findings_of_stretches(curve: LoadCurve, timeline: Timeline, stretches: Minut
     findings = []
     changes = timeline.bounds_min[1:-1][timeline.numbers[1:] != timeline.numbers[:-1]]
     if shared := curve.cut_steps(changes):
-        message = "steps in which the register changes are shared pro rata"
-        findings.append(Finding("split", shared, message))
+        findings.append(Finding("split", shared, Message("finding.split")))
     unknown = (timeline.numbers == UNKNOWN) & (stretches > 0)
     if unknown.any():
         wh = int(stretches[unknown].sum()) // PER_WH
         days = len(np.unique(timeline.day_numbers[unknown]))
-        message = f"{wh} Wh on {days} days belong to no known register (is a colour missing?)"
+        message = Message.of("finding.unknown_register", wh=wh, days=days)
         first = instant_of(int(timeline.bounds_min[:-1][unknown][0]))
         findings.append(Finding("unknown_register", days, message, first))
     return findings

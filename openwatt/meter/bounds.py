@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from openwatt.domain.errors import MeterFileError
+from openwatt.domain.messages import Message
 
 Bound = Literal["bytes", "lines", "line", "columns", "cells", "nodes", "members", "memory", "time", "crash"]
 
@@ -32,25 +33,10 @@ _MAXIMA: dict[Bound, int] = {
     "nodes": MAX_NODES,
     "members": MAX_MEMBERS,
 }
-_SHORTER = "bring a shorter period, or the CSV export"
-_SENTENCES: dict[Bound, str] = {
-    "bytes": "the file is larger than {limit} MB once unpacked, a year of a meter is about 1 MB; "
-    "bring a shorter period",
-    "lines": "the file has more than {limit:,} lines, ten years at 10 minutes have half of that; "
-    "bring a shorter period",
-    "line": "a line of the file has more than {limit:,} characters; bring the export as it was made",
-    "columns": "the sheet has more than {limit:,} columns; bring the export as it was made",
-    "cells": f"the file has more than {{limit:,}} cells; {_SHORTER}",
-    "nodes": f"the file has more than {{limit:,}} values or elements; {_SHORTER}",
-    "members": "the zip holds {found:,} files, {limit:,} at most are read; bring fewer",
-    "memory": f"reading the file needs more than {{limit:,}} MB of memory; {_SHORTER}",
-    "time": f"reading the file needs more than {{limit:,}} s of processor time; {_SHORTER}",
-    "crash": f"the process that read the file ended before it was read; {_SHORTER}",
-}
 
 
 class Reached(NamedTuple):
-    """A bound that a file reaches, for who says it in another language.
+    """A bound that a file reaches.
 
     `limit` and `found` are in the unit of the sentence: MB of bytes and memory, seconds, else a count.
     """
@@ -65,8 +51,7 @@ class MeterBoundError(MeterFileError):
 
     def __init__(self, reached: Reached) -> None:
         self.reached = reached
-        sentence = _SENTENCES[reached.bound]
-        super().__init__(sentence.format(limit=reached.limit, found=reached.found))
+        super().__init__(Message.of(f"bound.{reached.bound}", limit=reached.limit, found=reached.found))
 
 
 @dataclass(slots=True)

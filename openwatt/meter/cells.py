@@ -1,152 +1,172 @@
-"""The cells of meter files: instants, wall clocks and exact numbers in every maker's notation."""
+"""The cells of meter files, one by one: instants, wall clocks and exact numbers in every maker's notation.
+
+`columns` reads whole columns of what is regular, with the same result.
+"""
 
 import datetime as dt
 import re
-from array import array
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
-
-import numpy as np
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from openwatt.domain.errors import MeterFileError
-from openwatt.domain.legal_time import Minutes, minutes_of
-from openwatt.domain.load_curve import Finding, Readings, utc_of_local
+from openwatt.domain.legal_time import MINUTES_PER_DAY
+from openwatt.domain.messages import Message
 
 #: No residential meter of the grid recorded a curve before, and no file tells of days after.
-_FIRST_YEAR, _LAST_YEAR = 2000, 2100
-_MISSING = frozenset({"", "null", "na", "n/a", "nan", "none", "-", "--"})
+FIRST_YEAR, LAST_YEAR = 2000, 2100
+MISSING = frozenset({"", "null", "na", "n/a", "nan", "none", "-", "--", "nd", "unavailable", "unknown"})
 _NUMBER = re.compile(r"([+-]?)(\d{1,12})(?:[.,](\d{1,15}))?")
-_FRENCH = re.compile(r"(\d{1,2})/(\d{1,2})/(\d{4})[ T](\d{1,2}):(\d{2})(?::(\d{2}))?")
-_EPOCH = dt.datetime(1970, 1, 1)  # noqa: DTZ001 (wall clocks are counted from a wall clock)
+_FRENCH = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?:[ T]+(.+))?")
+_ISO = re.compile(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?:[ T]+(.+))?")
+_CLOCK = re.compile(r"(\d{1,2})[:hH](\d{2})(?::(\d{2})(?:[.,]\d{1,9})?)?\s*(Z|[+-]\d{2}:?\d{2})?")
+_SERIAL = re.compile(r"(\d{5})(?:[.,](\d{1,15}))?")
+#: Fourteen digits: the number of a delivery point.
+_HOME_NUMBER = re.compile(r"(?<!\d)\d{14}(?!\d)")
+_EPOCH = dt.date(1970, 1, 1)
+_SERIAL_EPOCH = (dt.date(1899, 12, 30) - _EPOCH).days
+#: Serial days of a spreadsheet that lie within the years of meters.
+_FIRST_SERIAL, _LAST_SERIAL = 36_526, 73_051
 #: 1 GW: above it a number is no power of a home, whatever the unit.
-_MAX_MILLI = 10**12
+MAX_MILLI = 10**12
 
 
-@dataclass(slots=True)
-class Column:
-    """Rows of a file as they are read, one array per column of `Readings`: lists take five times that."""
+class Stamp(NamedTuple):
+    """Minutes since 1970 (UTC when the stamp says its offset, else on the wall), and what else it says.
 
-    stamps: "array[int]" = field(default_factory=lambda: array("q"))
-    milli: "array[int]" = field(default_factory=lambda: array("q"))
-    present: "array[int]" = field(default_factory=lambda: array("b"))
-    steps: "array[int]" = field(default_factory=lambda: array("q"))
-    homes: set[str] = field(default_factory=set)
-    aware: int = 0
-    strays: int = 0
-
-    def add(self, stamp: object, value: object, milli_per_unit: int, step_min: int = 0) -> None:
-        """One row; a stamp between two minutes is counted as stray and left out.
-
-        Raises:
-            MeterFileError: when the stamp or the value cannot be read.
-        """
-        minute, aware = minute_of(stamp)
-        if minute is None:
-            self.strays += 1
-            return
-        number = milli_of(value, milli_per_unit)
-        self.stamps.append(minute)
-        self.milli.append(number or 0)
-        self.present.append(number is not None)
-        self.steps.append(step_min)
-        self.aware += aware
-
-    def readings(self, stamp_is: str, *, is_energy: bool = False) -> Readings:
-        """The rows as `Readings`.
-
-        Raises:
-            MeterFileError: when there is none, when they are of several homes, or when
-                only some stamps say their offset.
-        """
-        refuse_two_homes(self.homes)
-        if not self.stamps:
-            raise MeterFileError("the file holds no measurement")
-        if self.aware not in {0, len(self.stamps)}:
-            raise MeterFileError("some stamps say their offset from UTC and others do not")
-        stamps: Minutes = np.array(self.stamps, dtype=np.int64)
-        findings: list[Finding] = []
-        if not self.aware:
-            stamps, ambiguous = utc_of_local(stamps)
-            findings += ambiguous
-        if self.strays:
-            findings.append(
-                Finding("stray", self.strays, "rows whose stamp is between two minutes are left out")
-            )
-        return Readings(
-            stamps_min=stamps,
-            milli=np.array(self.milli, dtype=np.int64),
-            present=np.array(self.present, dtype=np.bool_),
-            steps_min=np.array(self.steps, dtype=np.int64),
-            stamp_is="start" if stamp_is == "start" else "end",
-            is_energy=is_energy,
-            findings=tuple(findings),
-            homes=frozenset(self.homes),
-        )
-
-
-def refuse_two_homes(homes: AbstractSet[str]) -> None:
-    """Refuses measurements of more than one meter, without naming any.
-
-    Raises:
-        MeterFileError: when there are several.
+    `seconds` is what it has beyond the minute; `has_time` is False for a day alone.
     """
-    if len(homes) > 1:
-        raise MeterFileError(f"the file mixes {len(homes)} meters; bring the measurements of one home")
+
+    minute: int
+    aware: bool = False
+    seconds: int = 0
+    has_time: bool = True
 
 
-def minute_of(cell: object) -> tuple[int | None, bool]:
-    """Minutes since 1970 of a stamp (UTC when it says its offset, else on the wall), and whether it does.
+def quoted(text: str) -> str:
+    """What of a file may stand in a refusal: a few signs, and of a meter's number the last four."""
+    return _HOME_NUMBER.sub(lambda found: f"…{found.group()[-4:]}", text)[:40]
 
-    None in place of the minutes when the stamp has seconds.
+
+def clean(cell: str) -> str:
+    """A cell's text without quotes and the spaces around them."""
+    return cell.strip().strip('"').strip()
+
+
+def stamp_of(cell: str) -> Stamp:
+    """The stamp in a cell: French, ISO, seconds since 1970, or the serial day of a spreadsheet.
 
     Raises:
         MeterFileError: when the cell is no stamp of this century.
     """
-    stamp = cell if isinstance(cell, dt.datetime) else _stamp(str(cell).strip().strip('"'))
-    if not _FIRST_YEAR <= stamp.year < _LAST_YEAR:
-        raise MeterFileError(f"{str(cell)[:40]!r} is not a time of this century")
-    if stamp.second or stamp.microsecond:
-        return None, stamp.tzinfo is not None
-    if stamp.tzinfo is not None:
-        return minutes_of(stamp), True
-    return int((stamp - _EPOCH).total_seconds()) // 60, False
+    text = clean(cell)
+    found = _day_and_clock(text)
+    if found is None:
+        raise MeterFileError(Message.of("cell.no_stamp", cell=quoted(text)))
+    return found
 
 
-def _stamp(text: str) -> dt.datetime:
+def clock_of(cell: str) -> Stamp:
+    """The time of day in a cell, as minutes after midnight; 24:00 is 1,440.
+
+    Raises:
+        MeterFileError: when the cell is no time of day.
+    """
+    text = clean(cell)
+    if re.fullmatch(r"0?[.,]\d{1,15}|[01]", text):  # the part of a day, as a spreadsheet has it
+        return Stamp(round(float(text.replace(",", ".")) * MINUTES_PER_DAY))
+    if not (found := _clock(text)):
+        raise MeterFileError(Message.of("cell.no_stamp", cell=quoted(text)))
+    return found
+
+
+def _day_and_clock(text: str) -> Stamp | None:
+    if french := _FRENCH.fullmatch(text):
+        day, _, month, year, clock = french.groups()
+    elif iso := _ISO.fullmatch(text):
+        year, _, month, day, clock = iso.groups()
+    else:
+        return _number_of_time(text)
+    if not FIRST_YEAR <= int(year) < LAST_YEAR:
+        raise MeterFileError(Message.of("cell.no_time_of_century", cell=quoted(text)))
     try:
-        if "/" in text and (french := _FRENCH.fullmatch(text)):
-            day, month, year, hour, minute, second = (int(group or 0) for group in french.groups())
-            return dt.datetime(year, month, day, hour, minute, second)  # noqa: DTZ001 (legal time, made UTC later)
-        if text.isascii() and text.isdecimal() and len(text) == 10:  # Seconds since 1970.
-            return dt.datetime.fromtimestamp(int(text), dt.UTC)
-        # A day alone has no time: parsing it as one would put a measurement at midnight.
-        return dt.datetime.fromisoformat(text if len(text) >= 16 else "")
-    except (ValueError, OverflowError):
-        raise MeterFileError(f"{text[:40]!r} is no time such as 2024-01-31T00:30:00+01:00") from None
+        minute = (dt.date(int(year), int(month), int(day)) - _EPOCH).days * MINUTES_PER_DAY
+    except ValueError:
+        return None
+    if clock is None:
+        return Stamp(minute, has_time=False)
+    return None if (time := _clock(clock)) is None else time._replace(minute=minute + time.minute)
 
 
-def milli_of(cell: object, milli_per_unit: int) -> int | None:
+def _clock(text: str) -> Stamp | None:
+    if not (found := _CLOCK.fullmatch(text)):
+        return None
+    hour, minute, second = (int(group or 0) for group in found.groups()[:3])
+    offset = found.group(4)
+    if hour > 24 or minute > 59 or second > 59 or (hour == 24 and (minute or second)):
+        return None
+    at = hour * 60 + minute
+    if offset and offset != "Z":
+        hours, minutes = int(offset[1:3]), int(offset[-2:])
+        if hours > 23 or minutes > 59:
+            return None
+        at -= (hours * 60 + minutes) * (-1 if offset[0] == "-" else 1)
+    return Stamp(at, aware=offset is not None, seconds=second)
+
+
+def _number_of_time(text: str) -> Stamp | None:
+    """Seconds since 1970, or the days of a spreadsheet, of which the part behind the point is the time."""
+    if text.isascii() and text.isdecimal() and len(text) == 10:
+        minute, seconds = divmod(int(text), 60)
+        return Stamp(minute, aware=True, seconds=seconds)
+    if not (found := _SERIAL.fullmatch(text)) or not _FIRST_SERIAL <= int(found.group(1)) < _LAST_SERIAL:
+        return None
+    day, part = int(found.group(1)), found.group(2) or ""
+    # The part is a binary fraction: it is the nearest second.
+    seconds = round(int(part or 0) * 86_400 / 10 ** len(part))
+    minute, seconds = divmod(seconds, 60)
+    return Stamp((day + _SERIAL_EPOCH) * MINUTES_PER_DAY + minute, seconds=seconds, has_time=bool(part))
+
+
+def milli_of(cell: str, milli_per_unit: int) -> int | None:
     """A number in thousandths, rounded half up where it is finer; None when the cell holds none.
 
     Raises:
         MeterFileError: when the cell holds something else than a number.
     """
-    if cell is None:
+    text = clean(cell)
+    if not (text.isascii() and text.isdecimal()):
+        text = re.sub(r"(?<=\d)[\s\u202f\xa0](?=\d{3}(?!\d))", "", text)
+    if text.lower() in MISSING:
         return None
-    text = f"{cell:.9f}" if isinstance(cell, float) else str(cell).strip().strip('"').strip()
-    text = text.replace("\u202f", "").replace("\xa0", "")
-    if text.isascii() and text.isdecimal() and len(text) <= 12:
-        milli = int(text) * milli_per_unit
-    elif text.lower() in _MISSING:
-        return None
-    else:
-        found = _NUMBER.fullmatch(text)
-        if not found:
-            raise MeterFileError(f"{text[:40]!r} is no number")
-        sign, whole, decimals = found.group(1), found.group(2), found.group(3) or ""
-        scale = 10 ** len(decimals)
-        milli = (int(whole + decimals) * milli_per_unit * 2 + scale) // (2 * scale)
-        milli = -milli if sign == "-" else milli
-    if abs(milli) > _MAX_MILLI:
-        raise MeterFileError(f"{text[:40]} is too large for the power of a home")
-    return milli
+    found = _NUMBER.fullmatch(text) if text.isascii() else None
+    if not found:
+        raise MeterFileError(Message.of("cell.no_number", cell=quoted(text)))
+    sign, whole, decimals = found.group(1), found.group(2), found.group(3) or ""
+    scale: int = 10 ** len(decimals)
+    milli = (int(whole + decimals) * milli_per_unit * 2 + scale) // (2 * scale)
+    if milli > MAX_MILLI:
+        raise MeterFileError(Message.of("cell.too_large", cell=quoted(text)))
+    return -milli if sign == "-" else milli
+
+
+def homes_in(texts: Iterable[str]) -> set[str]:
+    """The numbers of delivery points that stand in some texts."""
+    return {number for text in texts for number in _HOME_NUMBER.findall(text)}
+
+
+def text_of(cell: object) -> str:
+    """The text of a sheet's cell, in a notation that is read here."""
+    match cell:
+        case None | True | False:
+            return ""
+        case float():
+            return f"{cell:.9f}"
+        case dt.datetime():
+            return f"{cell:%Y-%m-%d %H:%M:%S}"
+        case dt.time():
+            return f"{cell:%H:%M:%S}"
+        case dt.timedelta():
+            minutes, seconds = divmod(round(cell.total_seconds()), 60)
+            return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
+        case _:
+            return str(cell)

@@ -1,17 +1,21 @@
 """The reader of the grid operator's daily indexes: what each register showed, day by day."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 
 from openwatt.domain.errors import MeterFileError
 from openwatt.domain.legal_time import MINUTES_PER_DAY, WINTER_OFFSET_MIN, day_of, day_start_min
 from openwatt.domain.load_curve import Finding
+from openwatt.domain.messages import Message
 from openwatt.domain.reconciliation import Indexes
 from openwatt.domain.tariff import OPTIONS
-from openwatt.meter.cells import minute_of, refuse_two_homes
-from openwatt.meter.contents import Contents, unpack
-from openwatt.meter.enedis import is_export
+from openwatt.meter.cells import homes_in, quoted, stamp_of
+from openwatt.meter.contents import unpack
+from openwatt.meter.grids import TextLines
+from openwatt.meter.refusals import refuse_two_homes
+from openwatt.meter.vocabulary import METADATA_LEAD
 
 #: The operator's codes of registers, where they are not ours already.
 _CODES = {
@@ -30,45 +34,45 @@ def read_indexes(data: bytes) -> Indexes:
     Raises:
         MeterFileError: when it is another kind of file, of several homes, or cannot be read.
     """
-    exports = [contents for contents in unpack(data) if is_export(contents)]
-    indexes = [
-        contents for contents in exports if contents.lines[1:2] and _kind(contents.lines[1]) == "index"
-    ]
+    texts = [contents.every() for contents in unpack(data) if isinstance(contents, TextLines)]
+    indexes = [lines for lines in texts if _are_indexes(lines)]
     if len(indexes) != 1:
-        raise MeterFileError("the file is not a daily index export of the grid operator's account")
+        raise MeterFileError(Message("indexes.other_file"))
     return _read(indexes[0])
 
 
-def _kind(metadata: str) -> str:
-    return [*metadata.split(";"), ""][1].strip().lower()
+def _are_indexes(lines: Sequence[str]) -> bool:
+    """Whether lines are the operator's export, and its second line says that it is of indexes."""
+    return (
+        lines[0].lower().startswith(f"{METADATA_LEAD};")
+        and len(lines) > 1
+        and [*lines[1].split(";"), ""][1].strip().lower() == "index"
+    )
 
 
-def _read(contents: Contents) -> Indexes:
+def _read(lines: Sequence[str]) -> Indexes:
     rows: list[tuple[int, list[str]]] = []
     header: list[str] = []
     homes: set[str] = set()
     footers: list[tuple[int, dict[str, str]]] = []
-    footer_header: list[str] = []
-    for n, line in enumerate(contents.lines):
+    for n, line in enumerate(lines):
         cells = [cell.strip() for cell in line.split(";")]
         lead = cells[0].lower()
-        if lead == "identifiant prm":
+        if lead in {METADATA_LEAD, "periode"}:
             continue
-        if n and contents.lines[n - 1].lower().startswith("identifiant prm;"):
-            homes.add(cells[0])
+        if n and lines[n - 1].lower().startswith(f"{METADATA_LEAD};"):
+            homes |= homes_in(cells[:1])
         elif lead == "horodate":
             header = cells
-        elif lead == "periode":
-            footer_header = cells
         elif period := _PERIOD.match(cells[0]):
-            minute, _ = minute_of(period.group(1))
-            footers.append((_midnight(minute or 0), _registers(cells, footer_header)))
+            minute = stamp_of(period.group(1)).minute
+            footers.append((_midnight(minute), _registers(cells)))
         else:
-            minute, aware = minute_of(cells[0])
-            if not aware:
-                raise MeterFileError(f"the stamp {cells[0][:40]!r} of an index says no offset from UTC")
-            if minute is not None:
-                rows.append((_midnight(minute), cells))
+            stamp = stamp_of(cells[0])
+            if not stamp.aware:
+                raise MeterFileError(Message.of("indexes.no_offset", cell=quoted(cells[0])))
+            if not stamp.seconds:
+                rows.append((_midnight(stamp.minute), cells))
     refuse_two_homes(homes)
     return _indexes(header, rows, footers)
 
@@ -83,14 +87,14 @@ def _midnight(minute: int) -> int:
     return minute if rest else day_start_min(day_of(day))
 
 
-def _registers(cells: list[str], header: list[str]) -> dict[str, str]:
+def _registers(cells: list[str]) -> dict[str, str]:
     """Column of the export (EAS F1 …) → register, from one line of the footer."""
     registers = {}
     for code, column in zip(cells, cells[2:], strict=False):
         if _SUPPLIER_COLUMN.fullmatch(column) and code:
             registers[column] = _CODES.get(code.upper(), code.upper())
     if not registers:
-        raise MeterFileError(f"the footer names no register, its header has {len(header)} columns")
+        raise MeterFileError(Message("indexes.no_registers"))
     return registers
 
 
@@ -98,27 +102,27 @@ def _indexes(
     header: list[str], rows: list[tuple[int, list[str]]], footers: list[tuple[int, dict[str, str]]]
 ) -> Indexes:
     if not header or not footers:
-        raise MeterFileError("the index export has no header or no footer that names its registers")
+        raise MeterFileError(Message("indexes.no_footer"))
     since, columns = max(footers, key=lambda footer: footer[0])
     option = next((option for option, names in OPTIONS.items() if set(names) == set(columns.values())), None)
     if option is None:
-        raise MeterFileError(f"the registers {', '.join(columns.values())} are those of no known option")
+        raise MeterFileError(
+            Message.of("indexes.unknown_option", registers=", ".join(columns.values())[:100])
+        )
     used = dict(sorted((minute, cells) for minute, cells in rows if minute >= since))
     if len(used) < 2:
-        raise MeterFileError("the index export holds fewer than two readings of the present contract")
+        raise MeterFileError(Message("indexes.too_few"))
     places = {columns[column]: place for place, column in enumerate(header) if column in columns}
     registers = OPTIONS[option]
     if missing := [register for register in registers if register not in places]:
-        raise MeterFileError(f"the index export has no column of {', '.join(missing)}")
+        raise MeterFileError(Message.of("indexes.no_column", registers=", ".join(missing)))
     wh = np.array([[_wh(cells, places[r]) for r in registers] for cells in used.values()], dtype=np.int64)
     findings = []
     if early := sum(minute < since for minute, _ in rows):
-        findings.append(Finding("left_out", early, "indexes before the present calendar are left out"))
+        findings.append(Finding("left_out", early, Message("finding.early_indexes")))
     if (np.diff(wh, axis=0) < 0).any():
         findings.append(
-            Finding(
-                "decrease", int((np.diff(wh, axis=0) < 0).sum()), "an index fell: was the meter replaced?"
-            )
+            Finding("decrease", int((np.diff(wh, axis=0) < 0).sum()), Message("finding.decrease"))
         )
     return Indexes(
         option=option,
@@ -132,5 +136,5 @@ def _indexes(
 def _wh(cells: list[str], place: int) -> int:
     text = cells[place] if place < len(cells) else ""
     if not (text.isascii() and text.isdecimal()) or len(text) > 12:
-        raise MeterFileError(f"{text[:40]!r} is no index in Wh")
+        raise MeterFileError(Message.of("indexes.no_index", cell=quoted(text)))
     return int(text)

@@ -1,89 +1,117 @@
-"""The choice of the reader of a customer's file by its content, never by its name."""
+"""The reading of a customer's file, whoever made it: it is recognised by what is in it, never by its name.
+
+1. `contents`: bytes, packed or not, become lines of text, sheets, or a JSON document, within `bounds`.
+2. `tables`: a grid of cells (`grids`) has its header somewhere in its first rows, and its columns are known
+   by the words of the `vocabulary`: stamps, values, units, steps, direction. What two meanings fit is refused
+   with both, unless the customer's `options` say which. Layouts that are no table have readers of their own:
+   `day_blocks`, `documents`, `indexes`, `home_assistant`.
+3. `measurements`: whole columns become arrays (`columns`); a cell that is not regular is read by
+   itself (`cells`), with the same result.
+4. `openwatt.domain.load_curve`: the rows become one curve, with findings about what was odd.
+"""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
-
-import numpy as np
 
 from openwatt.domain.errors import LoadCurveError, MeterFileError
-from openwatt.domain.load_curve import Finding, LoadCurve, Readings, build_curve
-from openwatt.meter import documents, enedis, tables
-from openwatt.meter.cells import refuse_two_homes
-from openwatt.meter.contents import Contents, unpack
+from openwatt.domain.load_curve import Finding, LoadCurve, Measured, Readings, build_curve, measure_readings
+from openwatt.domain.messages import Message
+from openwatt.meter.cells import quoted
+from openwatt.meter.contents import Contents, Document, unpack
+from openwatt.meter.day_blocks import are_day_blocks, read_day_blocks
+from openwatt.meter.documents import read_document
+from openwatt.meter.grids import Grid, SheetGrid, TextGrid, TextLines
+from openwatt.meter.home_assistant import is_energy_export, read_energy_export
+from openwatt.meter.options import NO_OPTIONS, FileOptions
+from openwatt.meter.refusals import reason_of, refuse_two_homes, refused, refused_kind
+from openwatt.meter.tables import find_header, read_table
+from openwatt.meter.vocabulary import PERIOD, kind_of
+
+_DELIMITERS = ";\t,"
+#: Lines by which a file is recognised.
+_FIRST_LINES = 30
 
 
-class Reader(NamedTuple):
-    """One maker's form: how it is told from the others, and how it is read."""
-
-    maker: str
-    recognises: Callable[[Contents], bool]
-    read: Callable[[Contents], Readings]
-
-
-#: The first that recognises a file reads it.
-READERS = (
-    Reader("Enedis hourly export", enedis.is_export, enedis.read_export),
-    Reader("Enedis XLSX export", enedis.is_sheet, enedis.read_sheet),
-    Reader("Data Connect", documents.is_interface, documents.read_interface),
-    Reader("Enedis page", documents.is_browser, documents.read_browser),
-    Reader("script", tables.is_script, tables.read_script),
-    Reader("EDF", tables.is_edf, tables.read_edf),
-    Reader("stamps with watts", tables.is_bare, tables.read_bare),
-)
-
-
-def read_load_curve(data: bytes, now: dt.datetime) -> LoadCurve:
+def read_load_curve(data: bytes, now: dt.datetime, options: FileOptions = NO_OPTIONS) -> LoadCurve:
     """The load curve in a file, or in the several files of one home in a zip.
 
     Raises:
         MeterFileError: with the reason and, where there is one, what to bring instead.
     """
-    curves: list[tuple[str, Readings]] = []
+    measured: list[Measured] = []
+    homes: set[str] = set()
     refusals: list[MeterFileError] = []
-    for contents in unpack(data):
+    for part in _parts(unpack(data)):
         try:
-            curves.append(_read(contents))
+            readings = _read(part, options)
+            measured.append(measure_readings(readings, now))
+            homes |= readings.homes
         except MeterFileError as error:
             refusals.append(error)
-    if not curves:
-        raise refusals[0]
-    if len({(readings.stamp_is, readings.is_energy) for _, readings in curves}) > 1:
-        makers = ", ".join(sorted({maker for maker, _ in curves}))
-        raise MeterFileError(f"the files of the zip are of several forms ({makers}); bring those of one")
-    readings = _joined([readings for _, readings in curves])
-    left_out = tuple(
-        Finding("left_out", 1, f"a file of the zip was left out: {refusal}") for refusal in refusals
-    )
-    try:
-        return build_curve(replace(readings, findings=readings.findings + left_out), now)
-    except LoadCurveError as error:
-        raise MeterFileError(str(error)) from None
+        except LoadCurveError as error:
+            refusals.append(MeterFileError(error.message or Message("file.no_value")))
+    if not measured:
+        raise min(refusals, key=_is_of_titles)
+    refuse_two_homes(homes)
+    curve = build_curve(measured)
+    left_out = [
+        Finding("left_out", 1, Message.of("finding.left_out_file", reason=reason_of(one)))
+        for one in refusals
+        if not _is_of_titles(one)
+    ]
+    return replace(curve, findings=(*curve.findings, *left_out))
 
 
-def _read(contents: Contents) -> tuple[str, Readings]:
-    for reader in READERS:
-        if reader.recognises(contents):
-            return reader.maker, reader.read(contents)
-    first = contents.lines[0][:40] if contents.lines else "no header that is known"
-    raise MeterFileError(
-        f"the file is of no known maker (it begins with {first!r}); "
-        "bring the hourly export of the grid operator's account, as CSV, XLSX or JSON"
-    )
+def _is_of_titles(refusal: MeterFileError) -> bool:
+    """Whether a refusal is of a sheet without a table, such as one of titles beside that of the values."""
+    return reason_of(refusal).key == "refused.no_table"
 
 
-def _joined(several: list[Readings]) -> Readings:
-    if len(several) == 1:
-        return several[0]
-    refuse_two_homes(frozenset().union(*(readings.homes for readings in several)))
-    several.sort(key=lambda readings: int(readings.stamps_min.min()))
-    return Readings(
-        stamps_min=np.concatenate([one.stamps_min for one in several]),
-        milli=np.concatenate([one.milli for one in several]),
-        present=np.concatenate([one.present for one in several]),
-        steps_min=np.concatenate([one.steps_min for one in several]),
-        stamp_is=several[0].stamp_is,
-        is_energy=several[0].is_energy,
-        findings=tuple(finding for one in several for finding in one.findings),
-    )
+_Part = TextLines | SheetGrid | Document
+
+
+def _parts(files: tuple[Contents, ...]) -> Iterator[_Part]:
+    for contents in files:
+        if isinstance(contents, tuple):
+            yield from contents
+        else:
+            yield contents
+
+
+def _read(part: _Part, options: FileOptions) -> Readings:
+    if isinstance(part, Document):
+        if (readings := read_document(part.value, options)) is None:
+            raise refused("document")
+        return readings
+    if isinstance(part, TextLines):
+        return _read_text(part, options)
+    first = [" ".join(part.row(number)) for number in range(min(len(part), _FIRST_LINES))]
+    readings = _read_grids([part], first, options)
+    if readings is None:
+        raise refused("no_table")
+    return readings
+
+
+def _read_text(lines: TextLines, options: FileOptions) -> Readings:
+    first = [lines[number] for number in range(min(len(lines), _FIRST_LINES))]
+    if are_day_blocks(first):
+        return read_day_blocks(lines.every())
+    if is_energy_export(first[0]):
+        return read_energy_export(first)
+    readings = _read_grids([TextGrid(lines, delimiter) for delimiter in _DELIMITERS], first, options)
+    if readings is None:
+        raise refused("unknown", first=quoted(first[0].strip()))
+    return readings
+
+
+def _read_grids(grids: Sequence[Grid], first: Sequence[str], options: FileOptions) -> Readings | None:
+    """The measurements of the first of some grids that has a header, None where none has."""
+    if kind := kind_of(first):
+        raise refused_kind(kind)
+    for grid in grids:
+        if header := find_header(grid):
+            return read_table(grid, header, options)
+    if any(PERIOD.search(line) for line in first):
+        raise refused("monthly", "registers")
+    return None

@@ -28,18 +28,18 @@ import numpy as np
 from openwatt.domain.errors import MeterFileError
 from openwatt.domain.legal_time import Minutes
 from openwatt.domain.load_curve import Finding, LoadCurve
+from openwatt.domain.messages import Message
 from openwatt.meter import read
 from openwatt.meter.bounds import MeterBoundError, Reached
+from openwatt.meter.options import NO_OPTIONS, FileOptions
 from openwatt.sandbox import SandboxProcess, limit_resources, read_exactly
 
-#: A question: the length of the file, and the instant that counts as now. An answer: the length of its head.
-_QUESTION, _HEAD = struct.Struct(">Qd"), struct.Struct(">I")
+#: A question: the lengths of its head and of the file. An answer: the length of its head.
+_QUESTION, _HEAD = struct.Struct(">IQ"), struct.Struct(">I")
 _LONGEST_HEAD = 1_000_000
 #: Arrays of a load curve, of 8 bytes a row each.
 _ARRAYS = 3
 _MOST_ROWS = 10_000_000
-#: No sentence of ours is longer; what a file holds may stand in one.
-_LONGEST_REASON = 500
 _IDLE_SECONDS = 300.0
 
 
@@ -77,17 +77,25 @@ class ReaderFaultError(Exception):
     """A reader failed on a file: a fault of ours. The message says where, and nothing of the file."""
 
 
+class Question(NamedTuple):
+    """What is asked beside the file: the instant that counts as now, and what the customer says of it."""
+
+    now: float
+    options: FileOptions
+
+
 class _Answer(msgspec.Struct, kw_only=True):
     """What comes back before the arrays: plain values, decoded by type, for a reader may be subverted."""
 
     rows: int = 0
     findings: tuple[Finding, ...] = ()
-    reason: str | None = None
+    reason: Message | None = None
     reached: Reached | None = None
     fault: str | None = None
     cost: Cost = Cost()
 
 
+_QUESTIONS = msgspec.msgpack.Decoder(Question)
 _ANSWERS = msgspec.msgpack.Decoder(_Answer)
 
 
@@ -100,7 +108,12 @@ class MeterSandbox:
         self._process: _Process | None = None
 
     def read_load_curve(
-        self, data: bytes, now: dt.datetime, on_cost: Callable[[Cost], None] | None = None
+        self,
+        data: bytes,
+        now: dt.datetime,
+        options: FileOptions = NO_OPTIONS,
+        *,
+        on_cost: Callable[[Cost], None] | None = None,
     ) -> LoadCurve:
         """As the function of this name in `openwatt.meter.read`; `on_cost` takes what it has cost.
 
@@ -111,7 +124,7 @@ class MeterSandbox:
             ReaderFaultError: when a reader failed.
         """
         with self.turn():
-            answer, arrays = self._ask(data, now)
+            answer, arrays = self._ask(data, Question(now.timestamp(), options))
         if on_cost is not None:
             on_cost(answer.cost)
         if answer.fault is not None:
@@ -144,14 +157,14 @@ class MeterSandbox:
             self._process.close()
             self._process = None
 
-    def _ask(self, data: bytes, now: dt.datetime) -> tuple[_Answer, list[Minutes]]:
+    def _ask(self, data: bytes, question: "Question") -> tuple[_Answer, list[Minutes]]:
         if self._process is not None and not self._process.is_usable():
             self.close()
         for _ in range(2):  # a process may end by itself just when it is asked
             if self._process is None:
                 self._process = _Process(self._limits)
             try:
-                return self._process.ask(data, now)
+                return self._process.ask(data, question)
             except _EndedError as ended:
                 self.close()
                 if not ended.idle:
@@ -182,7 +195,7 @@ class _Process(SandboxProcess):
         except OSError as error:
             raise SandboxBusyError(f"no process to read files can be started: {error.strerror}") from error
 
-    def ask(self, data: bytes, now: dt.datetime) -> tuple[_Answer, list[Minutes]]:
+    def ask(self, data: bytes, question: "Question") -> tuple[_Answer, list[Minutes]]:
         """What it makes of a file.
 
         Raises:
@@ -193,7 +206,9 @@ class _Process(SandboxProcess):
         taken = False
         with self.deadline(self._limits.seconds) as late:
             try:
-                to_it.write(_QUESTION.pack(len(data), now.timestamp()))
+                head = msgspec.msgpack.encode(question)
+                to_it.write(_QUESTION.pack(len(head), len(data)))
+                to_it.write(head)
                 to_it.write(data)
                 to_it.flush()
                 taken = True
@@ -273,12 +288,13 @@ def _read_one(memory_mb: int, cpu_seconds: float) -> NoReturn:
         with contextlib.suppress(OSError):  # the kernel takes it first when the machine has no memory left
             Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
         with open(0, "rb", closefd=False) as pipe:
-            length, now = _QUESTION.unpack(read_exactly(pipe, _QUESTION.size))
+            head, length = _QUESTION.unpack(read_exactly(pipe, _QUESTION.size))
+            question = _QUESTIONS.decode(read_exactly(pipe, head))
             data = read_exactly(pipe, length)
         most = _address_space() - length + memory_mb * 1024 * 1024
         limit_resources(most, hard=False)
         signal.setitimer(signal.ITIMER_PROF, cpu_seconds)
-        answer, arrays = outcome_of(data, dt.datetime.fromtimestamp(now, dt.UTC), memory_mb)
+        answer, arrays = outcome_of(data, question, memory_mb)
         signal.setitimer(signal.ITIMER_PROF, 0)
         answer.cost = Cost.of(resource.getrusage(resource.RUSAGE_SELF))
         _write(answer, arrays)
@@ -293,14 +309,15 @@ def _address_space() -> int:
     return int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
 
 
-def outcome_of(data: bytes, now: dt.datetime, memory_mb: int) -> tuple[_Answer, list[Minutes]]:
+def outcome_of(data: bytes, question: Question, memory_mb: int) -> tuple[_Answer, list[Minutes]]:
     """What reading a file comes to, as it is answered."""
     try:
-        curve = read.read_load_curve(data, now)
+        now = dt.datetime.fromtimestamp(question.now, dt.UTC)
+        curve = read.read_load_curve(data, now, question.options)
     except MeterBoundError as error:
         return _Answer(reached=error.reached), []
     except MeterFileError as error:
-        return _Answer(reason=str(error)[:_LONGEST_REASON]), []
+        return _Answer(reason=error.message), []
     except MemoryError:
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         return _Answer(reached=Reached("memory", memory_mb)), []

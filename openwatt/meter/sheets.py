@@ -10,6 +10,7 @@ from typing import Literal
 from xml.parsers import expat
 
 from openwatt.domain.errors import MeterFileError
+from openwatt.domain.messages import Message
 from openwatt.meter.bounds import MAX_COLUMNS, Budget, refuse_above
 
 Row = tuple[object, ...]
@@ -32,8 +33,8 @@ _DATE_SIGN = re.compile(r"[dmhys]", re.IGNORECASE)
 _EPOCH, _EPOCH_1904 = dt.datetime(1899, 12, 30), dt.datetime(1904, 1, 1)  # noqa: DTZ001 (a sheet's instants have no offset)
 
 
-def read_rows(data: bytes, budget: Budget) -> tuple[Row, ...]:
-    """The rows of every sheet that hold anything, in order: texts, numbers and instants as Excel shows them.
+def read_sheets(data: bytes, budget: Budget) -> tuple[tuple[str, tuple[Row, ...]], ...]:
+    """The name and the rows of every sheet: those that hold texts, numbers or instants, as Excel shows them.
 
     Raises:
         MeterFileError: when it is no workbook or a damaged one.
@@ -42,15 +43,19 @@ def read_rows(data: bytes, budget: Budget) -> tuple[Row, ...]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             _count(archive, budget)
-            return tuple(_Workbook(archive, budget).rows())
+            return tuple(_Workbook(archive, budget).sheets())
     except MeterFileError:
         raise
     except expat.ExpatError as error:
-        raise MeterFileError(f"the XLSX file cannot be read: {expat.ErrorString(error.code)}") from None
+        raise _unreadable(expat.ErrorString(error.code)) from None
     except (zipfile.BadZipFile, KeyError, ValueError, IndexError, OSError, EOFError, OverflowError) as error:
-        raise MeterFileError(f"the XLSX file cannot be read: {type(error).__name__}") from None
+        raise _unreadable(type(error).__name__) from None
     except (NotImplementedError, RuntimeError) as error:  # an unknown compression, an encrypted part
-        raise MeterFileError(f"the XLSX file cannot be read: {type(error).__name__}") from None
+        raise _unreadable(type(error).__name__) from None
+
+
+def _unreadable(error: str) -> MeterFileError:
+    return MeterFileError(Message.of("file.unreadable_workbook", error=error))
 
 
 class _Handler:
@@ -80,7 +85,7 @@ def _parse(archive: zipfile.ZipFile, path: str, handler: _Handler) -> None:
         nonlocal depth
         depth += 1
         if depth > _DEPTH:
-            raise MeterFileError("the XLSX file cannot be read: its elements are nested too deep")
+            raise _unreadable("its elements are nested too deep")
         start(name if ":" not in name else name.rpartition(":")[2], attributes)
 
     def _end(name: str) -> None:
@@ -108,7 +113,7 @@ def _count(archive: zipfile.ZipFile, budget: Budget) -> None:
 
 
 def _refuse_doctype(*_: object) -> None:
-    raise MeterFileError("the XLSX file cannot be read: it declares entities, which no export does")
+    raise _unreadable("it declares entities, which no export does")
 
 
 class _Workbook(_Handler):
@@ -119,7 +124,8 @@ class _Workbook(_Handler):
         self._archive = archive
         self._budget = budget
         self._epoch = _EPOCH
-        self._sheets: list[str] = []
+        self._sheets: dict[str, str] = {}
+        """Name by relation."""
         self._parts: dict[str, tuple[str, str]] = {}
         """Kind and path by relation."""
         _parse(archive, _WORKBOOK, self)
@@ -132,27 +138,31 @@ class _Workbook(_Handler):
         elif name == "sheet":
             relation = next((value for key, value in attributes.items() if key.endswith(":id")), "")
             if relation in self._sheets:
-                raise MeterFileError("the XLSX file cannot be read: it names one sheet twice")
-            self._sheets.append(relation)
+                raise _unreadable("it names one sheet twice")
+            self._sheets[relation] = attributes.get("name", "")
             refuse_above("members", len(self._sheets))
         elif name == "Relationship":
             target = attributes["Target"]
             path = target[1:] if target.startswith("/") else posixpath.normpath(f"xl/{target}")
             self._parts[attributes["Id"]] = attributes.get("Type", "").rpartition("/")[2], path
 
-    def rows(self) -> Iterator[Row]:
-        """The rows of every sheet that hold anything."""
+    def sheets(self) -> Iterator[tuple[str, tuple[Row, ...]]]:
+        """The name and the rows of every sheet."""
         texts, styles = _Texts(), _Styles()
         for kind, handler in (("sharedStrings", texts), ("styles", styles)):
             if path := next((path for found, path in self._parts.values() if found == kind), None):
                 _parse(self._archive, path, handler)
-        paths = [self._parts[one][1] for one in self._sheets if self._parts[one][0] == "worksheet"]
-        if len(set(paths)) < len(paths):
-            raise MeterFileError("the XLSX file cannot be read: it names one sheet twice")
-        for path in paths:
+        paths = {
+            self._parts[one][1]: name
+            for one, name in self._sheets.items()
+            if self._parts[one][0] == "worksheet"
+        }
+        if len(paths) < sum(self._parts[one][0] == "worksheet" for one in self._sheets):
+            raise _unreadable("it names one sheet twice")
+        for path, name in paths.items():
             sheet = _Sheet(self._budget, texts.texts, styles.kinds, self._epoch)
             _parse(self._archive, path, sheet)
-            yield from sheet.rows
+            yield name, tuple(sheet.rows)
 
 
 class _Texts(_Handler):
@@ -264,7 +274,7 @@ class _Sheet(_Handler):
     def _put(self, cell: object) -> None:
         missing = self._column - 1 - len(self._row)
         if missing < 0:
-            raise MeterFileError("the XLSX file cannot be read: the cells of a row are out of order")
+            raise _unreadable("the cells of a row are out of order")
         if missing:
             self._row += [None] * missing
         self._row.append(cell)
@@ -274,7 +284,7 @@ class _Sheet(_Handler):
         column = self._columns.get(letters)
         if column is None:
             if not re.fullmatch(r"[A-Z]{1,3}", letters):
-                raise MeterFileError("the XLSX file cannot be read: a cell is nowhere in its row")
+                raise _unreadable("a cell is nowhere in its row")
             column = 0
             for letter in letters:
                 column = column * 26 + ord(letter) - 64
@@ -318,11 +328,11 @@ class _Sheet(_Handler):
 
 def _whole(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST_NUMBER):
-        raise MeterFileError("the XLSX file cannot be read: a cell names no text")
+        raise _unreadable("a cell names no text")
     return int(text)
 
 
 def _number(text: str) -> float:
     if len(text) > _LONGEST_NUMBER:
-        raise MeterFileError(f"{text[:40]!r} is no number")
+        raise MeterFileError(Message.of("cell.no_number", cell=text[:40]))
     return float(text) if set(text) & set(".eE") else int(text)

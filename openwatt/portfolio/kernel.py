@@ -26,6 +26,7 @@ from openwatt.domain.usage import Usage, energies_of_stretches, whole_wh
 from openwatt.meter.read import read_load_curve
 from openwatt.portfolio.market import PortfolioMarket
 from openwatt.portfolio.prepared import laid_out, priced_span
+from openwatt.sentences.catalogue import sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +128,7 @@ def bill_homes(batch: Iterable[MeteredHome], terms: PortfolioTerms) -> list[Home
         try:
             curve, span = _curve_and_span(home, terms)
         except OpenWattError as error:
-            rows[place] = [HomeRow(home.home, reason=str(error))]
+            rows[place] = [HomeRow(home.home, reason=sentence(error))]
             continue
         except Exception as fault:  # noqa: BLE001 (a fault of a reader is one home's, not the portfolio's)
             rows[place] = [HomeRow(home.home, reason=f"a fault of the reader: {type(fault).__name__}")]

@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from openwatt.domain.errors import OpenWattError
-from openwatt.domain.load_curve import LoadCurve, Readings, build_curve
+from openwatt.domain.load_curve import LoadCurve, Readings, build_curve, measure_readings
 from openwatt.portfolio.errors import PortfolioError
 from openwatt.portfolio.folder import Entry
 from openwatt.portfolio.kernel import Unreadable
+from openwatt.sentences.catalogue import sentence
 
 #: What the table holds; docs/use.md has the same words.
 SCHEMA = {
@@ -114,9 +115,9 @@ class ParquetTable:
             is_energy=True,
         )
         try:
-            return build_curve(readings, self.now)
+            return build_curve([measure_readings(readings, self.now)])
         except OpenWattError as error:
-            return Unreadable(str(error))
+            return Unreadable(sentence(error))
 
 
 def _add(entries: list[Entry], places: dict[str, int], entry: Entry) -> None:

@@ -21,6 +21,7 @@ from openwatt.domain.usage import RegisterTotals
 from openwatt.representations.advice import AdviceItem
 from openwatt.representations.figures import Eur, Percent, cents, percent
 from openwatt.representations.tariffs import Sha256
+from openwatt.sentences.catalogue import sentence
 
 Privacy = Annotated[str, Meta(description="What becomes of what was sent.")]
 
@@ -75,9 +76,14 @@ class FindingItem(Struct, frozen=True, kw_only=True):
     message: str
 
     @classmethod
-    def of(cls, finding: Finding) -> Self:
-        """The item of a finding."""
-        return cls(kind=finding.kind, count=finding.count, first_at=finding.first_at, message=finding.message)
+    def of(cls, finding: Finding, language: str = "en") -> Self:
+        """The item of a finding, its sentence in a language."""
+        return cls(
+            kind=finding.kind,
+            count=finding.count,
+            first_at=finding.first_at,
+            message=sentence(finding.message, language),
+        )
 
 
 class RegistersPage(Struct, frozen=True, kw_only=True):
@@ -92,7 +98,7 @@ class RegistersPage(Struct, frozen=True, kw_only=True):
     privacy: Privacy
 
     @classmethod
-    def of(cls, totals: RegisterTotals, *, privacy: str) -> Self:
+    def of(cls, totals: RegisterTotals, *, privacy: str, language: str) -> Self:
         """The page of a curve's totals by register."""
         return cls(
             option=totals.option,
@@ -100,7 +106,7 @@ class RegistersPage(Struct, frozen=True, kw_only=True):
             unknown_wh=totals.unknown_wh,
             span=Instants.of(totals.start_min, totals.end_min),
             coverage=CoverageItem.of(totals.coverage),
-            findings=[FindingItem.of(finding) for finding in totals.findings],
+            findings=[FindingItem.of(finding, language) for finding in totals.findings],
             privacy=privacy,
         )
 
@@ -333,6 +339,7 @@ class BillsPage(Struct, frozen=True, kw_only=True):
         details: bool,
         address: str | None,
         privacy: str,
+        language: str,
     ) -> Self:
         """The page of an answer; the present contract has its bill, with `details` each has."""
         comparison = answer.comparison
@@ -346,7 +353,7 @@ class BillsPage(Struct, frozen=True, kw_only=True):
             ],
             left_out=[LeftOut.of(contract, reason) for contract, reason in comparison.left_out],
             coverage=CoverageItem.of(comparison.coverage),
-            findings=[FindingItem.of(finding) for finding in comparison.findings],
+            findings=[FindingItem.of(finding, language) for finding in comparison.findings],
             advice=AdviceItem.of(answer.advice),
             assumptions=[ASSUMPTIONS[key] for key in question.assumptions],
             address=address,

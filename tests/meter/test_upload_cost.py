@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 
 from openwatt.domain.errors import MeterFileError
 from openwatt.meter.sandbox import Cost, MeterSandbox
+from openwatt.sentences.catalogue import sentence
 from tests.meter.bombs import CELLS, Upload, uploads, workbook
 from tests.meter.test_makers import NOW
 
@@ -35,9 +36,9 @@ def cost_of(upload: Upload) -> tuple[Cost, str]:
     """What reading a file has cost, and what came of it."""
     costs: list[Cost] = []
     try:
-        outcome = f"{len(_sandbox.read_load_curve(upload.data, NOW, costs.append).starts_min):,} rows"
+        outcome = f"{len(_sandbox.read_load_curve(upload.data, NOW, on_cost=costs.append).starts_min):,} rows"
     except MeterFileError as refusal:
-        outcome = str(refusal)
+        outcome = sentence(refusal)
     assert costs, f"{upload} ended its process: {outcome}"
     _seen.append((costs[0], f"{upload} → {outcome[:60]}"))
     return costs[0], outcome

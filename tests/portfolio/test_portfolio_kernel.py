@@ -46,7 +46,7 @@ SPANS = (
 
 def compared(home: LoadCurve, setting: HomeSetting, terms: PortfolioTerms) -> Comparison:
     """What the comparison of this one home says."""
-    market, whole = shipped_market(), home.whole_days()
+    market, whole = shipped_market(), home.measured_days()
     span = Span(terms.start or whole.start, terms.end or whole.end)
     contracts = [one for one in market.contracts if one.power_kva == setting.power_kva]
     use = use_of_curve(home, Home(setting.off_peak_hours, colours=shipped_colours()), span)

@@ -24,6 +24,7 @@ from openwatt.domain.legal_time import PARIS, minutes_of
 from openwatt.domain.off_peak import SUMMER_MONTHS, WINTER_MONTHS, OffPeakHours, parse_off_peak_hours
 from openwatt.domain.profiles import PROFILES
 from openwatt.domain.tariff import OPTIONS
+from openwatt.meter.options import DIRECTIONS, STAMPS, UNITS
 from openwatt.web.api.tariff_params import OFFER, OPTION, POWER_KVA, SUPPLIER
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.parameter_types import (
@@ -103,6 +104,19 @@ FILE = Parameter(
     ParameterType({"type": "string", "contentEncoding": "base64", "pattern": _BASE64}, _file),
     _EXAMPLE,
 )
+FILE_OPTIONS = (
+    Parameter(
+        "stamps",
+        "Where the file does not say it: whether its times are the starts or the ends of steps.",
+        choice(*STAMPS),
+    ),
+    Parameter("unit", "Where the file does not say it: the unit of its values.", choice(*UNITS)),
+    Parameter(
+        "direction",
+        "Where the file does not say it: whether it is of consumption or of production, which is refused.",
+        choice(*DIRECTIONS),
+    ),
+)
 OFF_PEAK_HOURS = Parameter(
     "off_peak_hours",
     "Off-peak hours of the home as the grid operator prints them, such as `22:00-06:00`, `HC (22H30-6H30)` "
@@ -139,7 +153,7 @@ FROM_INSTANT, TO_INSTANT = (
         ("to", "First instant after the last; the file's end when left out.", "2024-01-11"),
     )
 )
-REGISTER_FIELDS = (replace(FILE, required=True), REGISTERS_OF, *HOME, FROM_INSTANT, TO_INSTANT)
+REGISTER_FIELDS = (replace(FILE, required=True), *FILE_OPTIONS, REGISTERS_OF, *HOME, FROM_INSTANT, TO_INSTANT)
 
 KWH = Parameter(
     "kwh",
@@ -177,6 +191,7 @@ DETAILS = Parameter(
 )
 BILL_FIELDS = (
     replace(FILE, example=None),
+    *FILE_OPTIONS,
     replace(POWER_KVA, required=True),
     KWH,
     PROFILE,
@@ -192,7 +207,9 @@ BILL_FIELDS = (
 )
 #: An address asks for one year, and holds 50 parameters at most.
 BILL_PARAMETERS = tuple(
-    replace(field, most=25) if field is PEAK_DAYS else field for field in BILL_FIELDS if field.name != "file"
+    replace(field, most=25) if field is PEAK_DAYS else field
+    for field in BILL_FIELDS
+    if field.name != "file" and field not in FILE_OPTIONS
 )
 
 
@@ -215,7 +232,7 @@ def read_bill_question(values: Fields, faults: Sequence[Fault], now: dt.datetime
 
 def faults_of(error: QuestionError) -> list[Fault]:
     """What is wrong with a question whose values are each right by themselves."""
-    return [Fault(one.field, one.message, of_form=False, reached=one.reached) for one in error.faults]
+    return [Fault(one.field, one.message, of_form=False) for one in error.faults]
 
 
 def address_of(values: Fields, question: CustomerQuestion) -> str | None:

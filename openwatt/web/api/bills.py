@@ -3,7 +3,14 @@
 from flask import Blueprint
 
 from openwatt.comparison.answer import CustomerAnswer, answer_question
-from openwatt.comparison.question import MOST_DAYS, CustomerQuestion, Fields, QuestionError, home_of
+from openwatt.comparison.question import (
+    MOST_DAYS,
+    CustomerQuestion,
+    Fields,
+    QuestionError,
+    file_options_of,
+    home_of,
+)
 from openwatt.domain.errors import OpenWattError
 from openwatt.domain.usage import register_totals
 from openwatt.representations.bills import BillsPage, RankedItem, RankedRow, RegistersPage
@@ -16,7 +23,7 @@ from openwatt.web.api.bill_params import (
     read_bill_question,
 )
 from openwatt.web.http.app_state import app_state
-from openwatt.web.http.problems import BadRequestError, Fault
+from openwatt.web.http.problems import BadRequestError, Fault, reader_language
 from openwatt.web.http.request_params import RequestParams
 from openwatt.web.http.responses import Collection
 from openwatt.web.http.security_headers import forbid_caching
@@ -45,9 +52,9 @@ def registers(params: RequestParams) -> RegistersPage:
     curve, start_min, end_min = None, values.get("from"), values.get("to")
     if values.get("file") is not None:
         try:
-            curve = read_load_curve(values["file"], params.now)
+            curve = read_load_curve(values["file"], params.now, file_options_of(values))
         except OpenWattError as error:
-            faults.append(Fault("file", str(error), of_form=False))
+            faults.append(Fault("file", error.message or str(error), of_form=False))
     if curve is not None:
         start_min = curve.start_min if start_min is None else start_min
         end_min = curve.end_min if end_min is None else end_min
@@ -61,7 +68,7 @@ def registers(params: RequestParams) -> RegistersPage:
     if faults or curve is None or calendar is None or start_min is None or end_min is None:
         raise BadRequestError(faults)
     totals = register_totals(curve, calendar, home_of(values, market.colours()), start_min, end_min)
-    return RegistersPage.of(totals, privacy=PRIVACY)
+    return RegistersPage.of(totals, privacy=PRIVACY, language=reader_language())
 
 
 def answer_of(question: CustomerQuestion) -> CustomerAnswer:
@@ -87,6 +94,7 @@ def bills_collection(
         details=values.get("details", False),
         address=address_of(values, question),
         privacy=privacy,
+        language=reader_language(),
     )
     return Collection(page, page.ranking, RankedRow)
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 
-from openwatt.meter.bounds import Reached
+from openwatt.domain.messages import Message
+from openwatt.sentences.catalogue import CODES, sentence
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.telemetry import context as contexts
 from openwatt.telemetry.context import RequestContext, request_id_from
@@ -25,17 +26,15 @@ _MOST_FAULTS = 100
 
 
 class Fault(NamedTuple):
-    """One thing wrong with a request: the parameter's name and a sentence.
+    """One thing wrong with a request: the parameter's name and what is wrong with it.
 
     `of_form` is False where the value is what the contract asks for and still
-    cannot be used: a file that no reader knows, a span without a day. `reached` is
-    the bound that a file is above, for who says it in another language.
+    cannot be used: a file that no reader knows, a span without a day.
     """
 
     parameter: str
-    message: str
+    message: Message | str
     of_form: bool = True
-    reached: Reached | None = None
 
 
 class BadRequestError(Exception):
@@ -73,7 +72,9 @@ _FAULTY = {
 }
 
 
-def problem_body(status: int, detail: str | None = None, faults: Sequence[Fault] = ()) -> bytes:
+def problem_body(
+    status: int, detail: str | None = None, faults: Sequence[Fault] = (), language: str = CODES[0]
+) -> bytes:
     """A problem document as bytes; for use where there is no Flask."""
     title = HTTP_STATUS_CODES[status]
     context = contexts.current()
@@ -85,16 +86,22 @@ def problem_body(status: int, detail: str | None = None, faults: Sequence[Fault]
             status=status,
             detail=detail or _DETAILS.get(status, title),
             faults=[
-                {"parameter": fault.parameter, "message": fault.message} for fault in faults[:_MOST_FAULTS]
+                {"parameter": fault.parameter, "message": sentence(fault.message, language)}
+                for fault in faults[:_MOST_FAULTS]
             ],
         )
     )
 
 
+def reader_language() -> str:
+    """The language of an answer's sentences: the one that the request prefers, else English."""
+    return request.accept_languages.best_match(CODES, CODES[0])
+
+
 def problem(status: int, detail: str | None = None, faults: Sequence[Fault] = ()) -> Response:
     """The answer to a request that failed. It is never cached."""
     return Response(
-        problem_body(status, detail, faults),
+        problem_body(status, detail, faults, reader_language()),
         status,
         {"Cache-Control": "no-store"},
         content_type=MEDIA_TYPE,

@@ -12,6 +12,7 @@ from werkzeug.exceptions import ServiceUnavailable
 
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.meter.bounds import MeterBoundError
+from openwatt.meter.options import NO_OPTIONS, FileOptions
 from openwatt.meter.sandbox import Cost, SandboxBusyError, sandbox
 from openwatt.web.http.app_state import app_state
 
@@ -148,7 +149,7 @@ def return_large_blocks() -> None:
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BLOCK)
 
 
-def read_load_curve(data: bytes, now: dt.datetime) -> LoadCurve:
+def read_load_curve(data: bytes, now: dt.datetime, options: FileOptions = NO_OPTIONS) -> LoadCurve:
     """The load curve in a customer's file, read in a process apart within bounds.
 
     Raises:
@@ -157,7 +158,7 @@ def read_load_curve(data: bytes, now: dt.datetime) -> LoadCurve:
     """
     try:
         with upload_slots.reserve():
-            return sandbox().read_load_curve(data, now, _count_cost)
+            return sandbox().read_load_curve(data, now, options, on_cost=_count_cost)
     except MeterBoundError as error:
         count_refusal(error.reached.bound)
         _logger.warning("upload refused by a bound", extra={"reason": error.reached.bound})

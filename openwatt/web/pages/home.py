@@ -24,6 +24,7 @@ from openwatt.domain.profiles import PROFILES
 from openwatt.domain.tariff import OPTIONS
 from openwatt.representations.advice import AdviceItem
 from openwatt.representations.bills import RankedItem
+from openwatt.sentences.catalogue import sentence
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.store.offers import StoredOffer, stored_offers
 from openwatt.store.tariffs import TariffFilter, tariffs_on
@@ -149,7 +150,7 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
     except BadRequestError as error:
         return _page(texts, error.faults, None, status=error.status)
     except OpenWattError as error:
-        return _page(texts, [Fault("file", str(error))], None, status=422)
+        return _page(texts, [Fault("file", error.message or str(error))], None, status=422)
     return _page(texts, [], view)
 
 
@@ -264,11 +265,11 @@ def _page(
 
 
 def _detail(fault: Fault, ours: Language) -> tuple[str, str]:
-    """A fault's sentence and the language it is in: the customer's where it is of a bound."""
-    if fault.reached is not None:
-        limit, found = ours.number(fault.reached.limit), ours.number(fault.reached.found)
-        return ours.code, ours.text(f"bound.{fault.reached.bound}", limit=limit, found=found)
-    return "en", fault.message
+    """A fault's sentence and the language it is in: the customer's where it is a message."""
+    if isinstance(fault.message, str):
+        return "en", fault.message
+    text = sentence(fault.message, ours.code)
+    return ours.code, f"{text[:1].upper()}{text[1:]}."
 
 
 def _powers(offers: list[StoredOffer]) -> list[int]:

@@ -1,16 +1,15 @@
 """The languages of the pages: their texts, from one file each, and their way to write figures."""
 
 import datetime as dt
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any
 
 from openwatt.domain.legal_time import PARIS
+from openwatt.sentences.catalogue import flat, no_break
 
 #: The first is spoken to whoever asks for none of them.
 CODES = ("fr", "en")
@@ -74,18 +73,10 @@ class Language:
         return f"{self.day(local.date())}, {local:%H:%M}"
 
 
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
-    flat: dict[str, str] = {}
-    for key, value in table.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
-    return flat
-
-
 def _read(code: str) -> Language:
     text = (files(__package__) / "texts" / f"{code}.toml").read_text("utf-8")
-    if code == "fr":  # a French sign of two parts stays on the line of its word
-        text = re.sub(r"(?<=\S) (?=[:;?!%€»])|(?<=«) ", _NO_BREAK, text)
-    return Language(code, MappingProxyType(_flat(tomllib.loads(text))))
+    text = no_break(text) if code == "fr" else text
+    return Language(code, MappingProxyType(flat(tomllib.loads(text))))
 
 
 LANGUAGES: Mapping[str, Language] = MappingProxyType({code: _read(code) for code in CODES})

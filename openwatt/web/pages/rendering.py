@@ -11,6 +11,7 @@ from werkzeug.exceptions import HTTPException, RequestURITooLarge
 
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import OPTIONS
+from openwatt.sentences.catalogue import sentence
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.store.offers import StoredOffer
 from openwatt.web.http.app_state import app_state
@@ -109,6 +110,7 @@ def show(template: str, *, status: int = 200, keep: bool = True, **facts: object
         template,
         lang=ours,
         t=ours.text,
+        sentence=lambda message: sentence(message, ours.code),
         link=link,
         address=address,
         in_language=in_language,

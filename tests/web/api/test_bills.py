@@ -73,7 +73,7 @@ def test_a_real_meter_costs_what_the_domain_says_of_the_shipped_catalogue(
 ) -> None:
     curve = read_load_curve(REAL.read_bytes(), NOW)
     home = Home((parse_off_peak_hours("22:30-06:30"),), None, shipped_colours())
-    market, span = shipped_market(), curve.whole_days()
+    market, span = shipped_market(), curve.measured_days()
     market = replace(market, contracts=[one for one in market.contracts if one.power_kva == 6])
     question = ComparisonTerms(
         span=span, prices=prices, today=NOW.date(), present=("EDF", "Tarif Bleu", "BASE", 6)

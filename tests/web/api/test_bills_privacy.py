@@ -64,7 +64,7 @@ def test_an_answer_does_not_repeat_the_meters_number(client: FlaskClient) -> Non
 def test_not_even_a_fault_of_ours_tells_what_was_in_the_file(
     shared_app: Flask, everything_said: Callable[[], str], monkeypatch: pytest.MonkeyPatch, path: str
 ) -> None:
-    def fails(data: bytes, _now: dt.datetime) -> None:
+    def fails(data: bytes, *_: object) -> None:
         raise RuntimeError(data.decode())
 
     for module in (bills, bill_params):

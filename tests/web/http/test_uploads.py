@@ -6,16 +6,18 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import get_args
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from openwatt.meter.bounds import _SENTENCES
+from openwatt.domain.messages import Message
+from openwatt.meter.bounds import Bound
+from openwatt.sentences.catalogue import CODES, sentence
 from openwatt.telemetry.metrics.registry import UPLOAD_REFUSALS
 from openwatt.web.http import uploads
 from openwatt.web.http.uploads import BodyMemory, HeldBytes, UploadsBusyError
-from openwatt.web.pages.i18n import LANGUAGES
 from tests.meter.bombs import workbook
 from tests.meter.test_makers import HOURLY
 from tests.web.api.test_bills import TWO_DAYS, send, told
@@ -53,8 +55,8 @@ def test_the_api_names_the_bound_and_the_remedy_and_counts(client: FlaskClient, 
 @pytest.mark.parametrize(
     ("language", "said"),
     [
-        ("fr", "La feuille a plus de 256 colonnes. Déposez"),
-        ("en", "The sheet has more than 256 columns. Bring"),
+        ("fr", "La feuille a plus de 256 colonnes ; apportez"),
+        ("en", "The sheet has more than 256 columns; bring"),
     ],
 )
 def test_the_page_names_the_bound_in_the_customers_language(
@@ -67,11 +69,11 @@ def test_the_page_names_the_bound_in_the_customers_language(
 
 
 def test_every_bound_has_its_sentence_in_each_language_and_its_series(client: FlaskClient) -> None:
-    assert {*_SENTENCES, "busy"} == {*UPLOAD_REFUSALS}
-    for language in LANGUAGES.values():
-        for bound in _SENTENCES:
-            said = language.text(f"bound.{bound}", limit="17", found="18")
-            assert ("17" in said) == ("{limit" in _SENTENCES[bound])
+    bounds = get_args(Bound)
+    assert {*bounds, "busy"} == {*UPLOAD_REFUSALS}
+    for language in CODES:
+        for bound in bounds:
+            assert sentence(Message.of(f"bound.{bound}", limit=17, found=18), language)
     for reason in UPLOAD_REFUSALS:
         assert refused(client, reason) >= 0
 

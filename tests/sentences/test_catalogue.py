@@ -1,0 +1,52 @@
+"""Every message has its sentence in every language, with the same places."""
+
+import datetime as dt
+import re
+from string import Formatter
+
+import pytest
+
+from openwatt.domain.messages import Message
+from openwatt.sentences.catalogue import CODES, sentence, texts
+from tests.test_architecture import PACKAGE
+
+D = dt.date(2026, 2, 1)
+NAMED = re.compile(r'Message(?:\.of)?\(\s*"([a-z_.]+)"')
+#: Keys whose last word stands apart from the first where a message is made.
+FAMILIES = re.compile(
+    r'(refused|ambiguous)\("(\w+)"|"(?:bring)?",?\s*bring="(\w+)"|Kind\("(\w+)"|b"[^"]+": "(\w+)"'
+)
+
+
+def places(text: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(text) if name}
+
+
+def test_every_language_has_the_same_sentences_with_the_same_places() -> None:
+    first, *others = (texts(code) for code in CODES)
+    assert len(first) > 80
+    for other in others:
+        assert set(first) == set(other)
+        for key, text in first.items():
+            assert places(text) == places(other[key]), key
+            assert other[key].strip()
+
+
+def test_every_message_that_is_made_has_a_sentence() -> None:
+    source = "\n".join(path.read_text("utf-8") for path in PACKAGE.rglob("*.py"))
+    named = set(NAMED.findall(source))
+    named |= {f"{family}.{key}" for family, key, *_ in FAMILIES.findall(source) if key}
+    assert len(named) > 50
+    assert sorted(key for key in named if key not in texts("en")) == []
+
+
+def test_numbers_and_days_and_messages_within_are_of_the_language() -> None:
+    said = Message.of("finding.cut_day", wh=1234, start=Message.day(D), end=Message.day(D))
+    assert sentence(said, "en").startswith("1,234 Wh were measured outside the days from 2026-02-01")
+    assert sentence(said, "fr").startswith("1\N{NARROW NO-BREAK SPACE}234 Wh")
+    assert "01/02/2026" in sentence(said, "fr")
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_text_that_is_no_message_stays_as_it_is(code: str) -> None:
+    assert sentence("is missing", code) == "is missing"
