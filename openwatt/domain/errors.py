@@ -6,9 +6,9 @@ from openwatt.domain.messages import Message
 
 
 class OpenWattError(Exception):
-    """OpenWatt cannot do what a caller wants.
+    """Something OpenWatt was asked to do cannot be done.
 
-    `message` is for customers, in their language, where they may meet the error.
+    `message` says it to customers, in their language, where they may meet the error.
     """
 
     message: Message | None = None

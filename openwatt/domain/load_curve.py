@@ -257,9 +257,10 @@ def measure_readings(readings: Readings, now: dt.datetime) -> Measured:
     keep &= ~overlaps
     if not keep.all():
         starts, steps, milli = starts[keep], steps[keep], milli[keep]
-    drawn = np.maximum(milli, 0).astype(np.int64)
-    scaled: Minutes = drawn * PER_WH if readings.is_energy else drawn * steps
-    energies: Minutes = np.asarray((scaled + 500) // 1000, dtype=np.int64)
+    drawn = milli.copy()
+    drawn[drawn < 0] = 0
+    scaled = drawn * (PER_WH if readings.is_energy else steps)
+    energies = (scaled + 500) // 1000
     _add_finding(findings, "rounded", energies * 1000 != scaled, starts)
     return Measured(starts, steps, energies, tuple(findings))
 

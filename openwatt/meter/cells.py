@@ -156,6 +156,8 @@ def homes_in(texts: Iterable[str]) -> set[str]:
 
 def text_of(cell: object) -> str:
     """The text of a sheet's cell, in a notation that is read here."""
+    if isinstance(cell, str):
+        return cell
     match cell:
         case None | True | False:
             return ""

@@ -41,7 +41,7 @@ class TextLines:
         # A line that begins with a space may be blank; the others are not.
         filled = begins < ends
         for number in np.flatnonzero(filled & (first <= 32)).tolist():
-            filled[number] = bool(data[begins[number] - PAD : ends[number] - PAD].strip())
+            filled[number] = bool(data[begins[number] - PAD : ends[number] - PAD].strip(b" "))
         self.begins: Minutes = begins if filled.all() else begins[filled]
         self.ends: Minutes = ends if filled.all() else ends[filled]
 
@@ -75,15 +75,19 @@ class TextGrid:
     def column(self, number: int, first: int) -> Spans:
         """One cell of every line from a first one on."""
         begins, ends = self._lines.begins[first:], self._lines.ends[first:]
-        cuts = self._cuts
-        before = np.searchsorted(cuts, begins)
-        counts = np.searchsorted(cuts, ends) - before
+        cuts, before = self._cuts, self._cuts_before[first:-1]
+        counts = np.diff(self._cuts_before[first:])
         buffer = self._lines.buffer
         reach = np.append(cuts, len(buffer) - 1)
         begin = begins if number == 0 else reach[np.minimum(before + number - 1, len(cuts))] + 1
         end = reach[np.minimum(before + number, len(cuts))]
         begin = np.where(counts >= number, begin, ends)
         return Spans(buffer, begin, np.where(counts > number, end, ends)).trimmed()
+
+    @cached_property
+    def _cuts_before(self) -> Minutes:
+        """How many cuts lie before each line, and in all; a blank line, which was left out, holds none."""
+        return np.append(np.searchsorted(self._cuts, self._lines.begins), len(self._cuts))
 
     @cached_property
     def _cuts(self) -> Minutes:

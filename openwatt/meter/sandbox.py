@@ -78,7 +78,7 @@ class ReaderFaultError(Exception):
 
 
 class Question(NamedTuple):
-    """What goes with the file: the instant that counts as now, and what the customer says of it."""
+    """What is asked beside the file: the instant that counts as now, and what the customer says of it."""
 
     now: float
     options: FileOptions

@@ -66,6 +66,19 @@ class _Handler:
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
+        self.depth = 0
+
+    def open(self, name: str, attributes: Mapping[str, str]) -> None:
+        """An element of any name begins."""
+        self.depth += 1
+        if self.depth > _DEPTH:
+            raise _unreadable("its elements are nested too deep")
+        self.start(name if ":" not in name else name.rpartition(":")[2], attributes)
+
+    def close(self, name: str) -> None:
+        """An element of any name ends."""
+        self.depth -= 1
+        self.end(name if ":" not in name else name.rpartition(":")[2])
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         """An element begins."""
@@ -78,23 +91,8 @@ def _parse(archive: zipfile.ZipFile, path: str, handler: _Handler) -> None:
     """Reads one XML part, a million bytes at a time, with a handler."""
     parser = expat.ParserCreate()
     parser.buffer_text = True
-    depth = 0
-    start, end = handler.start, handler.end
-
-    def _start(name: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
-        depth += 1
-        if depth > _DEPTH:
-            raise _unreadable("its elements are nested too deep")
-        start(name if ":" not in name else name.rpartition(":")[2], attributes)
-
-    def _end(name: str) -> None:
-        nonlocal depth
-        depth -= 1
-        end(name if ":" not in name else name.rpartition(":")[2])
-
-    parser.StartElementHandler = _start
-    parser.EndElementHandler = _end
+    parser.StartElementHandler = handler.open
+    parser.EndElementHandler = handler.close
     parser.CharacterDataHandler = handler.pieces.append
     parser.StartDoctypeDeclHandler = _refuse_doctype
     with archive.open(path) as part:
@@ -236,40 +234,58 @@ class _Sheet(_Handler):
         self._epoch = epoch
         self._row: list[object] = []
         self._column = 0
-        self._type = "n"
+        self._attributes: Mapping[str, str] = {}
         self._style = 0
         self._value: str | None = None
         self._columns: dict[str, int] = {}
 
-    def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        """An element begins."""
+    def open(self, name: str, attributes: Mapping[str, str]) -> None:
+        """An element begins; a year has 200,000 of them, so that no further call is made for most."""
+        self.depth += 1
+        if self.depth > _DEPTH:
+            raise _unreadable("its elements are nested too deep")
+        if ":" in name:
+            name = name.rpartition(":")[2]
         if name == "c":
-            reference = attributes.get("r")
-            self._column = self._column + 1 if reference is None else self._column_of(reference)
-            if self._column > MAX_COLUMNS:
-                refuse_above("columns", self._column)
-            self._type = attributes.get("t", "n")
-            self._style = int(attributes.get("s", "0"))
+            self._attributes = attributes
             self._value = None
         elif name == "row":
             self._row = []
             self._column = 0
-        self.pieces.clear()
+        if self.pieces:
+            self.pieces.clear()
 
-    def end(self, name: str) -> None:
+    def close(self, name: str) -> None:
         """An element ends."""
+        self.depth -= 1
+        if ":" in name:
+            name = name.rpartition(":")[2]
         if name == "v":
             self._value = "".join(self.pieces)
         elif name == "c":
-            if (cell := self._cell()) is not None:
-                self._put(cell)
+            self._end_cell()
         elif name == "t":
             self._value = (self._value or "") + "".join(self.pieces)
         elif name == "row" and self._row:
             self._budget.take("lines", 1)
             self._budget.take("cells", len(self._row))
             self.rows.append(tuple(self._row))
-        self.pieces.clear()
+        if self.pieces:
+            self.pieces.clear()
+
+    def _end_cell(self) -> None:
+        attributes = self._attributes
+        reference = attributes.get("r")
+        if reference is None:
+            self._column += 1
+        else:
+            letters = reference.rstrip("0123456789")
+            self._column = self._columns.get(letters) or self._column_of(letters)
+        if self._column > MAX_COLUMNS:
+            refuse_above("columns", self._column)
+        self._style = int(attributes.get("s", 0))
+        if self._value and (cell := self._cell(attributes.get("t", "n"), self._value)) is not None:
+            self._put(cell)
 
     def _put(self, cell: object) -> None:
         missing = self._column - 1 - len(self._row)
@@ -279,23 +295,17 @@ class _Sheet(_Handler):
             self._row += [None] * missing
         self._row.append(cell)
 
-    def _column_of(self, reference: str) -> int:
-        letters = reference.rstrip("0123456789")
-        column = self._columns.get(letters)
-        if column is None:
-            if not re.fullmatch(r"[A-Z]{1,3}", letters):
-                raise _unreadable("a cell is nowhere in its row")
-            column = 0
-            for letter in letters:
-                column = column * 26 + ord(letter) - 64
-            self._columns[letters] = column
+    def _column_of(self, letters: str) -> int:
+        if not re.fullmatch(r"[A-Z]{1,3}", letters):
+            raise _unreadable("a cell is nowhere in its row")
+        column = 0
+        for letter in letters:
+            column = column * 26 + ord(letter) - 64
+        self._columns[letters] = column
         return column
 
-    def _cell(self) -> object:
-        value = self._value
-        if not value:
-            return None
-        match self._type:
+    def _cell(self, kind: str, value: str) -> object:
+        match kind:
             case "n":
                 return self._shown(_number(value))
             case "s":
