@@ -426,7 +426,7 @@ def utc_of_local(wall_min: Minutes) -> tuple[Minutes, Sequence[Finding]]:
     """Stamps of legal time without offset as minutes UTC, in the order of a file.
 
     The hour that spring skips becomes the hour after it. The hour that autumn repeats is
-    told apart by order: the first time a reading comes it is summer time, the next time
+    distinguished by order: the first time a reading comes it is summer time, the next time
     winter time (the other way round in a file that goes backwards). When the file holds
     it once, it is summer time.
     """
