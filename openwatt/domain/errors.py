@@ -6,7 +6,7 @@ from openwatt.domain.messages import Message
 
 
 class OpenWattError(Exception):
-    """Something OpenWatt was asked to do cannot be done.
+    """OpenWatt cannot do what a caller wants.
 
     `message` says it to customers, in their language, where they may meet the error.
     """
