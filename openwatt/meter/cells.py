@@ -5,8 +5,8 @@
 
 import datetime as dt
 import re
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 from openwatt.domain.errors import MeterFileError
 from openwatt.domain.legal_time import MINUTES_PER_DAY
@@ -19,6 +19,7 @@ _NUMBER = re.compile(r"([+-]?)(\d{1,12})(?:[.,](\d{1,15}))?")
 _FRENCH = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?:[ T]+(.+))?")
 _ISO = re.compile(r"(\d{4})([-/])(\d{1,2})\2(\d{1,2})(?:[ T]+(.+))?")
 _CLOCK = re.compile(r"(\d{1,2})[:hH](\d{2})(?::(\d{2})(?:[.,]\d{1,9})?)?\s*(Z|[+-]\d{2}:?\d{2})?")
+_OUTER = '" \t\r\xa0\u202f\ufeff'
 _SERIAL = re.compile(r"(\d{5})(?:[.,](\d{1,15}))?")
 #: Fourteen digits: the number of a delivery point.
 _HOME_NUMBER = re.compile(r"(?<!\d)\d{14}(?!\d)")
@@ -48,8 +49,8 @@ def quoted(text: str) -> str:
 
 
 def clean(cell: str) -> str:
-    """A cell's text without quotes and the spaces around them."""
-    return cell.strip().strip('"').strip()
+    """A cell's text without the quotes and spaces around it."""
+    return cell.strip(_OUTER)
 
 
 def stamp_of(cell: str) -> Stamp:
@@ -156,19 +157,19 @@ def homes_in(texts: Iterable[str]) -> set[str]:
 
 def text_of(cell: object) -> str:
     """The text of a sheet's cell, in a notation that is read here."""
-    if isinstance(cell, str):
-        return cell
-    match cell:
-        case None | True | False:
-            return ""
-        case float():
-            return f"{cell:.9f}"
-        case dt.datetime():
-            return f"{cell:%Y-%m-%d %H:%M:%S}"
-        case dt.time():
-            return f"{cell:%H:%M:%S}"
-        case dt.timedelta():
-            minutes, seconds = divmod(round(cell.total_seconds()), 60)
-            return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
-        case _:
-            return str(cell)
+    return _TEXTS.get(type(cell), str)(cell)
+
+
+def _text_of_duration(cell: dt.timedelta) -> str:
+    minutes, seconds = divmod(round(cell.total_seconds()), 60)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02}"
+
+
+_TEXTS: dict[type, Callable[[Any], str]] = {
+    type(None): lambda _: "",
+    bool: lambda _: "",
+    float: "{:.9f}".format,
+    dt.datetime: "{:%Y-%m-%d %H:%M:%S}".format,
+    dt.time: "{:%H:%M:%S}".format,
+    dt.timedelta: _text_of_duration,
+}

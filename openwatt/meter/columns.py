@@ -11,14 +11,16 @@ import numpy as np
 import numpy.typing as npt
 
 from openwatt.domain.legal_time import MINUTES_PER_DAY, Minutes
-from openwatt.meter.cells import FIRST_YEAR, LAST_YEAR, MAX_MILLI
+from openwatt.meter.cells import FIRST_YEAR, LAST_YEAR, MAX_MILLI, clean
 
 Bytes = npt.NDArray[np.uint8]
 Mask = npt.NDArray[np.bool_]
 
 #: Bytes before and after those of a file, so that a window at its edge stays inside the array.
 PAD = 32
-_QUOTE, _SPACE, _COMMA, _MINUS, _POINT, _ZERO = b'" ,-.0'
+_COMMA, _MINUS, _POINT, _ZERO = b",-.0"
+#: Which signs stand around a cell without being of it.
+_OUTER: Mask = np.isin(np.arange(256), np.frombuffer(b'" \t\r', dtype=np.uint8))
 #: Digits whose product with any unit stays within 64 bits; a cell of more is read by itself.
 _MOST_DIGITS = 11
 _MOST_DECIMALS = 9
@@ -52,13 +54,13 @@ class Spans(NamedTuple):
         begin, end = self.begin, self.end
         for _ in range(4):  # spaces, a quote, spaces: what has more is read by itself
             first = self.buffer[begin]
-            outer = ((first == _QUOTE) | (first == _SPACE)) & (begin < end)
+            outer = _OUTER[first] & (begin < end)
             if not outer.any():
                 break
             begin = begin + outer
         for _ in range(4):
             last = self.buffer[end - 1]
-            outer = ((last == _QUOTE) | (last == _SPACE) | (last == 13)) & (begin < end)
+            outer = _OUTER[last] & (begin < end)
             if not outer.any():
                 break
             end = end - outer
@@ -97,7 +99,7 @@ class Spans(NamedTuple):
 
     def text(self, row: int) -> str:
         """That of one row."""
-        return bytes(self.buffer[self.begin[row] : self.end[row]]).decode("utf-8", "replace")
+        return clean(bytes(self.buffer[self.begin[row] : self.end[row]]).decode("utf-8", "replace"))
 
 
 class RegularStamps(NamedTuple):

@@ -50,7 +50,7 @@ def read_day_blocks(lines: Sequence[str]) -> Readings:
             stamp_day = day + dt.timedelta(days=1) if closes else day
             stamps.append(f"{stamp_day}T{row.group(1)}:{row.group(2)}:{row.group(3) or '00'}")
             values.append(row.group(4))
-        elif day is not None:
+        elif day is not None and text:
             raise MeterFileError(Message.of("row.no_day_or_hour", row=quoted(text)))
     read = read_stamps(Spans.of(stamps).trimmed())
     milli, present = read_numbers(Spans.of(values).trimmed(), 1000, read.valid)

@@ -53,7 +53,7 @@ class TextLines:
 
     def every(self) -> list[str]:
         """All of them."""
-        return [line for line in self.data.decode("utf-8", "replace").split("\n") if line.strip()]
+        return [line for line in self.data.decode("utf-8", "replace").split("\n") if line.strip(" ")]
 
 
 class TextGrid:

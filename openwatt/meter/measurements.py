@@ -59,7 +59,7 @@ def read_numbers(spans: Spans, milli_per_unit: int, valid: Mask) -> tuple[Minute
     """The numbers of a column in thousandths, and which rows have one.
 
     Raises:
-        MeterFileError: when a cell of a kept row holds something else than a number.
+        MeterFileError: when a cell of a measurement holds something else than a number.
     """
     milli, found = columns.regular_numbers(spans, milli_per_unit)
     if not found.all():

@@ -22,13 +22,15 @@ from openwatt.domain.heat_map import heat_map
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.profiles import PROFILES
 from openwatt.domain.tariff import OPTIONS
+from openwatt.meter.contents import pack
+from openwatt.meter.options import DIRECTIONS, STAMPS, UNITS
 from openwatt.representations.advice import AdviceItem
 from openwatt.representations.bills import RankedItem
 from openwatt.sentences.catalogue import sentence
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.store.offers import StoredOffer, stored_offers
 from openwatt.store.tariffs import TariffFilter, tariffs_on
-from openwatt.web.api.bill_params import BILL_PARAMETERS, read_bill_question
+from openwatt.web.api.bill_params import BILL_PARAMETERS, FILE_OPTIONS, read_bill_question
 from openwatt.web.api.bills import PRIVACY, answer_of, bills_collection
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.bodies import LONGEST_FILE_BODY, CustomerDataError, file_bytes
@@ -49,6 +51,9 @@ from openwatt.web.pages.i18n import Language
 from openwatt.web.pages.rendering import FormValues, language, link, now, register_error_pages, show
 
 _FIELDS = ("kwh", "profile", "power_kva", "off_peak_hours", "present", "prices")
+_SENT_AS_THEY_ARE = frozenset(_FIELDS) - {"present", "profile"}
+#: What is said about a file that leaves it open; it counts with a file alone.
+_FILE_FIELDS = tuple(field.name for field in FILE_OPTIONS)
 _USUAL = {"power_kva": "6", "profile": USUAL_PROFILE, "prices": "now"}
 #: A fault of a field that the form has not is shown beside the one it came from.
 _FIELD_OF = {"option": "present", "supplier": "present", "offer": "present"}
@@ -109,7 +114,7 @@ def home_page() -> Response:
     """The question, and its answer when there is one: by a form with a file, or by kWh in the address."""
     request.max_content_length = LONGEST_FILE_BODY
     given = request.form if request.method == "POST" else request.args
-    texts = {name: given.get(name, "").strip() for name in _FIELDS}
+    texts = {name: given.get(name, "").strip() for name in (*_FIELDS, *_FILE_FIELDS)}
     texts["kwh"] = re.sub(r"\s", "", texts["kwh"])
     texts = {name: text for name, text in texts.items() if text}
     if request.method == "GET" and "kwh" not in texts:
@@ -124,7 +129,7 @@ def home_page() -> Response:
 
 def _answer_page(texts: dict[str, str], download: str) -> Response:
     texts = {"power_kva": _USUAL["power_kva"], **texts}  # what the form shows without a choice
-    pairs = [(name, text) for name, text in texts.items() if name not in {"present", "profile"}]
+    pairs = [(name, text) for name, text in texts.items() if name in _SENT_AS_THEY_ARE]
     if "kwh" in texts:
         pairs += [(name, text) for name, text in texts.items() if name == "profile"]
     faults: list[Fault] = []
@@ -134,11 +139,13 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
             pairs += list(zip(("supplier", "offer", "option"), names, strict=True))
         else:
             faults.append(Fault("present", "is not a contract of the list"))
-    values, of_texts = gather(pairs, BILL_PARAMETERS)
-    sent = request.files.get("file")
-    if sent is not None and sent.filename:
-        values["file"] = file_bytes(sent)
+    sent = [one for one in request.files.getlist("file") if one.filename]
+    if sent:
+        pairs += [(name, text) for name, text in texts.items() if name in _FILE_FIELDS]
+    values, of_texts = gather(pairs, (*BILL_PARAMETERS, *FILE_OPTIONS))
     try:
+        if sent:
+            values["file"] = file_bytes(sent[0]) if len(sent) == 1 else pack(map(file_bytes, sent))
         question = read_bill_question(values, [*faults, *of_texts], app_state().clock())
         answer = answer_of(question)
         if download in _FORMS:
@@ -249,7 +256,9 @@ def _page(
     ours = language()
     for fault in faults:
         name = _FIELD_OF.get(fault.parameter, fault.parameter)
-        details.setdefault(name if name in {*_FIELDS, "file"} else "file", []).append(_detail(fault, ours))
+        details.setdefault(name if name in {*_FIELDS, *_FILE_FIELDS, "file"} else "file", []).append(
+            _detail(fault, ours)
+        )
     offers = stored_offers(app_state().database, None)
     return show(
         "home.html",
@@ -259,9 +268,19 @@ def _page(
         details=details,
         view=view,
         powers=[(power, ours.text("tariffs.kva", kva=power)) for power in _powers(offers)],
+        file_choices=_file_choices(ours),
         profiles=[(name, ours.text(f"profile.{name}")) for name in PROFILES],
         contracts=_contracts(offers, ours),
     )
+
+
+def _file_choices(ours: Language) -> list[tuple[str, list[tuple[str, str]]]]:
+    """What may be said about a file, by field: each choice as the form sends it and as it is shown."""
+    choices = {"stamps": STAMPS, "unit": tuple(UNITS), "direction": DIRECTIONS}
+    return [
+        (name, [(value, ours.text(f"file_option.{name}_{value}")) for value in choices[name]])
+        for name in _FILE_FIELDS
+    ]
 
 
 def _detail(fault: Fault, ours: Language) -> tuple[str, str]:

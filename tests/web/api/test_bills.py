@@ -276,3 +276,36 @@ def test_what_is_published_is_in_the_next_answer(filled_url: str, monkeypatch: p
     assert new["sources"] == [
         {"title": SHEET.title, "url": SHEET.url, "document_sha256": SHEET.sha256, "page": None}
     ]
+
+
+DOUBTFUL = "\n".join(
+    ["timestamp;Valeur", *(f"2025-11-10 {n // 2:02}:{n % 2 * 30:02};400" for n in range(48))]
+).encode()
+
+
+def test_what_a_file_leaves_open_is_asked_and_said_in_a_field(client: FlaskClient) -> None:
+    answer = send(client, "/v1/registers", DOUBTFUL, option="BASE")
+    assert answer.status_code == 422
+    (fault,) = (answer.json or {})["faults"]
+    assert "may be the starts or the ends of steps" in fault["message"]
+    registers = told(send(client, "/v1/registers", DOUBTFUL, option="BASE", stamps="start", unit="W"))
+    assert registers["wh"] == {"BASE": 9600}
+    assert send(client, "/v1/bills", DOUBTFUL, power_kva=6, stamps="end", unit="W").status_code == 200
+    assert send(client, "/v1/bills", DOUBTFUL, power_kva=6, stamps="middle").status_code == 400
+
+
+def test_a_reader_of_french_gets_the_file_s_faults_and_findings_in_french(client: FlaskClient) -> None:
+    def ask(file: bytes, **fields: object) -> Any:
+        body = {"file": b64encode(file).decode(), "power_kva": 6, **fields}
+        return client.post("/v1/bills", json=body, headers={"Accept-Language": "fr-FR,fr;q=0.9"}).json
+
+    assert "peuvent être les débuts ou les fins des pas" in ask(DOUBTFUL)["faults"][0]["message"]
+    bare = DOUBTFUL.partition(b"\n")[2]
+    assert "le fichier n’a pas d’en-tête" in ask(bare)["findings"][0]["message"]
+
+
+def test_options_of_a_file_without_a_file_are_a_fault(client: FlaskClient) -> None:
+    answer = client.post("/v1/bills", json={"kwh": 4500, "power_kva": 6, "unit": "kWh"})
+    assert (answer.json or {})["faults"] == [
+        {"parameter": "unit", "message": "says how a file is read, and no file is given"}
+    ]

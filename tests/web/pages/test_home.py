@@ -171,3 +171,34 @@ def test_too_large_a_file_is_refused_in_words(client: FlaskClient) -> None:
     answer = client.post("/?lang=en", data=body, content_type="multipart/form-data; boundary=x")
     assert answer.status_code == 413
     assert LANGUAGES["en"].texts["problem.413"] in answer.text
+
+
+AMBIGUOUS = "\n".join(
+    ["timestamp;Valeur", *(f"2025-11-{10 + n // 48} {n % 48 // 2:02}:{n % 2 * 30:02};0.4" for n in range(96))]
+).encode()
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [("fr", "peuvent être les débuts ou les fins des pas"), ("en", "may be the starts or the ends of steps")],
+)
+def test_an_ambiguous_file_is_asked_about_in_the_customer_s_language(
+    client: FlaskClient, code: str, said: str
+) -> None:
+    answer = ask(client, AMBIGUOUS, code)
+    assert answer.status_code == 422
+    assert said in answer.text
+    assert '<details class="file-options" open>' in answer.text
+    told = ask(client, AMBIGUOUS, code, stamps="start", unit="kW")
+    assert told.status_code == 200
+    assert re.search(r'<option value="start" selected>', told.text)
+    assert ask(client, kwh="4500", stamps="start").status_code == 200, "without a file it does not matter"
+
+
+def test_several_files_of_one_meter_are_dropped_together(client: FlaskClient) -> None:
+    parts = [AMBIGUOUS.replace(b"timestamp;Valeur", b"debut;kW"), b"debut;kW\n2025-11-12 00:00;0.4\n"]
+    sent = {**PLAIN, "file": [(io.BytesIO(part), f"{n}.csv") for n, part in enumerate(parts)]}
+    answer = client.post("/?lang=en", data=sent, content_type="multipart/form-data")
+    assert answer.status_code == 200
+    assert re.search(r"For 19 kWh from 10 Nov\w* 2025 to 11 Nov", answer.text)
+    assert "were measured outside the days" in answer.text

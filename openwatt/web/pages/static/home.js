@@ -8,7 +8,7 @@ addEventListener("DOMContentLoaded", () => {
   const says = drop.querySelector(".says");
   const show = () => {
     const chosen = file.files[0];
-    says.textContent = chosen ? chosen.name : says.dataset.empty;
+    says.textContent = chosen ? Array.from(file.files, (one) => one.name).join(", ") : says.dataset.empty;
     drop.classList.toggle("chosen", Boolean(chosen));
     if (chosen) kwh.value = "";
   };
