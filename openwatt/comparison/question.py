@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from openwatt.domain.errors import MeterFileError, OpenWattError, SpanError
 from openwatt.domain.legal_time import PARIS, Span
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.messages import Message
-from openwatt.domain.off_peak import parse_off_peak_hours
+from openwatt.domain.off_peak import SUMMER_MONTHS, parse_off_peak_hours, unsaid_day
 from openwatt.domain.profiles import PROFILES, last_known_year, profile_curve
 from openwatt.domain.tariff import OPTIONS, REGISTERS
 from openwatt.domain.usage import Use, use_of_curve, use_of_registers
@@ -68,7 +69,8 @@ class CustomerQuestion:
     """What a home used and how its contracts are compared, with all that had to be assumed.
 
     `curve` is the measured one, None where yearly kWh were given in its place;
-    `assumptions` are keys of `ASSUMPTIONS`.
+    `assumptions` are keys of `ASSUMPTIONS`, and an answer has those of them that it uses.
+    `off_peak_spreads_kwh` where the profile of yearly kWh runs a use in the off-peak hours.
     """
 
     power_kva: int
@@ -76,6 +78,7 @@ class CustomerQuestion:
     use: Use
     terms: ComparisonTerms
     assumptions: tuple[str, ...]
+    off_peak_spreads_kwh: bool = False
 
 
 def read_question(
@@ -83,9 +86,10 @@ def read_question(
 ) -> CustomerQuestion:
     """The question that these fields ask together; `read_curve` reads the bytes of `file`.
 
-    The fields are `power_kva`, one of `file` (with `FILE_OPTIONS`), `kwh` (with `profile`) and `register_kwh`
-    (pairs), `off_peak_hours`, `chosen_weekday` (from 0), `peak_days`, the present contract's
-    `option`, `supplier` and `offer`, `prices`, and the days `from` and `to` (excluded).
+    The fields are `power_kva`, one of `file` (with `FILE_OPTIONS`), `kwh` (with `profile`)
+    and `register_kwh` (pairs), `off_peak_hours` (the entries of each text), `chosen_weekday`
+    (from 0), `peak_days`, the present contract's `option`, `supplier` and `offer`, `prices`,
+    and the days `from` and `to` (excluded).
 
     Raises:
         QuestionError: with every fault that the fields have together. Where a field is None or
@@ -100,11 +104,13 @@ def read_question(
     span = _span(fields, curve, last_known_year(colours["TEMPO"], today), faults)
     present = _present(fields, market, faults)
     by_register = _by_register(fields, faults)
+    faults += _faults_of_hours(fields, span)
     if faults or span is None or None in fields.values() or "power_kva" not in fields:
         raise QuestionError(faults)
     if curve is not None and not ("from" in fields or "to" in fields) and (cut := curve.cut_days(span)):
         curve = replace(curve, findings=(*curve.findings, cut))
     assumptions: list[str] = []
+    off_peak_spreads_kwh = False
     home = home_of(fields, colours)
     if not home.off_peak_hours:
         home = replace(home, off_peak_hours=(parse_off_peak_hours(ASSUMED_OFF_PEAK),))
@@ -116,15 +122,17 @@ def read_question(
         assumptions.append("register_kwh")
     else:
         profile = fields.get("profile", USUAL_PROFILE)
-        spread = profile_curve(profile, fields["kwh"], span, home.off_peak_hours[-1].ranges)
+        spread = profile_curve(profile, fields["kwh"], span, home.off_peak_hours)
         use = use_of_curve(spread, home, span)
         assumptions.append(profile)
+        off_peak_spreads_kwh = PROFILES[profile].runs_off_peak
     return CustomerQuestion(
         power_kva=fields["power_kva"],
         curve=curve,
         use=use,
         terms=ComparisonTerms(span=span, prices=fields.get("prices", "now"), today=today, present=present),
         assumptions=tuple(assumptions),
+        off_peak_spreads_kwh=off_peak_spreads_kwh,
     )
 
 
@@ -144,7 +152,8 @@ def home_of(fields: Fields, colours: Colours) -> Home:
     """What the home's meter is set to, as far as the fields say it."""
     if fields.get("peak_days"):
         colours = {**colours, "EJP": dict.fromkeys(fields["peak_days"], "PM")}
-    return Home(fields.get("off_peak_hours") or (), fields.get("chosen_weekday"), colours)
+    hours = chain.from_iterable(fields.get("off_peak_hours") or ())
+    return Home(tuple(hours), fields.get("chosen_weekday"), colours)
 
 
 def _faults_of_use(fields: Fields) -> list[QuestionFault]:
@@ -163,6 +172,19 @@ def _faults_of_use(fields: Fields) -> list[QuestionFault]:
     if "profile" in fields and "kwh" not in fields:
         faults.append(QuestionFault("profile", "says how kwh spread over a year, and no kwh are given"))
     return faults
+
+
+def _faults_of_hours(fields: Fields, span: Span | None) -> list[QuestionFault]:
+    """Off-peak hours that leave days of the span without any: of the other season, or before a change."""
+    hours = home_of(fields, {}).off_peak_hours
+    day = unsaid_day(hours, span) if hours and span else None
+    if day is None:
+        return []
+    message = f"says no hours for {day}"
+    if all(entry.months for entry in hours):
+        season = "summer" if day.month in SUMMER_MONTHS else "winter"
+        message += f": those of {season} (from 1 {'April' if season == 'summer' else 'November'}) are missing"
+    return [QuestionFault("off_peak_hours", message)]
 
 
 def _curve(

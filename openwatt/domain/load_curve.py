@@ -24,7 +24,7 @@ EDGE_MIN = 360
 FindingKind = Literal[
     "gap", "mixed_step", "duplicate", "blank", "negative", "disorder", "overlap", "stray", "rounded", "split",
     "above_power", "unknown_register", "ambiguous_hour", "decrease", "left_out", "production", "assumed",
-    "cut_day",
+    "cut_day", "off_peak_hours",
 ]  # fmt: skip
 
 
@@ -153,6 +153,10 @@ class LoadCurve:
         Shares are whole W × minutes and add up to the step.
         """
         return self._before(bounds_min, self.energies)
+
+    def minutes_before(self, bounds_min: Minutes) -> Minutes:
+        """How many minutes were measured before each instant."""
+        return self._before(bounds_min, self.steps_min)
 
     def coverage(self, start_min: int, end_min: int) -> Coverage:
         """How much of a span (minutes UTC, the end excluded) was measured."""

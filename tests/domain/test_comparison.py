@@ -97,7 +97,7 @@ def test_contracts_are_ranked_from_the_cheapest_beside_the_regulated_tariff_of_t
     assert state.saving_against_present == 0
     item = RankedItem.of(result.ranking[1], result)
     assert item.saving_against_regulated_percent == Decimal("2.6")  # 1.40 / 53
-    assert item.total_ttc_eur_per_year == Decimal("1883.40")  # 51.60 x 36.5
+    assert item.total_ttc_eur_per_year is None  # ten days are no year
 
 
 def test_the_bill_of_a_ranked_contract_is_its_total() -> None:
@@ -123,6 +123,24 @@ def test_what_leaves_energy_out_for_want_of_a_colour_comes_last_too() -> None:
     assert [one.contract.option for one in result.ranking] == ["BASE", "TEMPO"]
     assert "240.000 kWh belong to no known register and are not costed" in result.ranking[1].partial
     assert [finding.kind for finding in result.findings] == ["unknown_register"]
+
+
+def test_what_never_ran_its_dear_registers_comes_after_what_ran_all() -> None:
+    prices = dict.fromkeys(("BLEU_HC", "BLEU_HP", "BLANC_HC", "BLANC_HP", "ROUGE_HC", "ROUGE_HP"), "0.01")
+    result = compare(kilowatt(), market(STATE, contract("State", prices)), terms())
+    assert [(one.contract.option, one.whole) for one in result.ranking] == [("BASE", True), ("TEMPO", True)]
+    assert result.ranking[1].total_ttc < result.ranking[0].total_ttc
+    assert result.ranking[1].unseen == ("BLANC_HC", "BLANC_HP", "ROUGE_HC", "ROUGE_HP")
+    assert result.part_of_year is not None
+    assert result.part_of_year.unseen == {"TEMPO": result.ranking[1].unseen}
+
+
+def test_a_register_that_ran_while_nothing_was_used_was_seen() -> None:
+    week = Span(dt.date(2025, 1, 10), dt.date(2025, 1, 21))  # red, white and blue days
+    idle = use_of_curve(constant(0, week), HOME, week)
+    prices = dict.fromkeys(("BLEU_HC", "BLEU_HP", "BLANC_HC", "BLANC_HP", "ROUGE_HC", "ROUGE_HP"), "0.01")
+    result = compare(idle, market(contract("State", prices)), terms(week))
+    assert result.ranking[0].unseen == ()
 
 
 def test_contracts_that_cannot_be_costed_are_left_out_with_the_reason() -> None:
@@ -237,7 +255,7 @@ def test_a_day_s_energies_cost_what_each_register_s_price_says() -> None:
 @pytest.mark.parametrize("name", PROFILES)
 def test_a_profile_spreads_exactly_the_kwh_it_is_given_and_says_what_it_assumes(name: str) -> None:
     year = Span(dt.date(2025, 10, 1), dt.date(2026, 10, 1))
-    curve = profile_curve(name, 4321, year, NIGHT.ranges)
+    curve = profile_curve(name, 4321, year, (NIGHT,))
     assert curve.energy == 4321 * 60_000
     assert curve.coverage(year.start_min, year.end_min).is_complete
     assert name in PROFILES[name].assumption
@@ -247,7 +265,7 @@ def test_a_profile_spreads_exactly_the_kwh_it_is_given_and_says_what_it_assumes(
 def share(name: str, start: dt.date, end: dt.date) -> Fraction:
     """The share of a year's HC, or of its kWh in some days, under a profile."""
     year = Span(dt.date(2025, 10, 1), dt.date(2026, 10, 1))
-    curve = profile_curve(name, 10_000, year, NIGHT.ranges)
+    curve = profile_curve(name, 10_000, year, (NIGHT,))
     days = Span(start, end)
     before = curve.energies_before(np.array([days.start_min, days.end_min], dtype=np.int64))
     return Fraction(int(before[1] - before[0]), curve.energy)
@@ -264,7 +282,7 @@ def test_profiles_differ_as_their_names_say() -> None:
     year = Span(dt.date(2025, 10, 1), dt.date(2026, 10, 1))
     night = {}
     for name in PROFILES:
-        use = use_of_curve(profile_curve(name, 10_000, year, NIGHT.ranges), HOME, year)
+        use = use_of_curve(profile_curve(name, 10_000, year, (NIGHT,)), HOME, year)
         usage = use(calendar_of(NIGHTLY))
         night[name] = Fraction(int(usage.energies[:, 1].sum()), 10_000 * 60_000)
     assert night["electric_car"] > night["night_heater"] > Fraction("0.4") > night["base"] > Fraction("0.15")
@@ -276,7 +294,7 @@ def test_profiles_differ_as_their_names_say() -> None:
 )
 def test_a_wrong_profile_is_refused(name: str, kwh: int, reason: str) -> None:
     with pytest.raises(BillError, match=reason):
-        profile_curve(name, kwh, TEN_DAYS, NIGHT.ranges)
+        profile_curve(name, kwh, TEN_DAYS, (NIGHT,))
     with pytest.raises(BillError, match="needs the off-peak hours"):
         profile_curve("electric_car", 1, TEN_DAYS, ())
 

@@ -3,9 +3,10 @@
 import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
@@ -16,21 +17,24 @@ from openwatt.comparison.source_incidents import incident_of_offer
 from openwatt.domain.bill import to_cents, to_kwh
 from openwatt.domain.comparison import Comparison, ContractKey
 from openwatt.domain.contract import Contract
-from openwatt.domain.errors import OpenWattError
+from openwatt.domain.errors import OffPeakError, OpenWattError
 from openwatt.domain.freshness import DataStatus, data_status
 from openwatt.domain.heat_map import heat_map
 from openwatt.domain.legal_time import PARIS
+from openwatt.domain.off_peak import SUMMER_MONTHS, WINTER_MONTHS, parse_off_peak_text
+from openwatt.domain.part_of_year import PartOfYear
 from openwatt.domain.profiles import PROFILES
 from openwatt.domain.tariff import OPTIONS
 from openwatt.meter.contents import pack
 from openwatt.meter.options import DIRECTIONS, STAMPS, UNITS
 from openwatt.representations.advice import AdviceItem
 from openwatt.representations.bills import RankedItem
+from openwatt.representations.figures import cents
 from openwatt.sentences.catalogue import sentence
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.store.offers import StoredOffer, stored_offers
 from openwatt.store.tariffs import TariffFilter, tariffs_on
-from openwatt.web.api.bill_params import BILL_PARAMETERS, FILE_OPTIONS, read_bill_question
+from openwatt.web.api.bill_params import BILL_PARAMETERS, FILE_OPTIONS, LONGEST_HOURS, read_bill_question
 from openwatt.web.api.bills import PRIVACY, answer_of, bills_collection
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.bodies import LONGEST_FILE_BODY, CustomerDataError, file_bytes
@@ -50,8 +54,10 @@ from openwatt.web.pages.charts import (
 from openwatt.web.pages.i18n import Language
 from openwatt.web.pages.rendering import FormValues, language, link, now, register_error_pages, show
 
-_FIELDS = ("kwh", "profile", "power_kva", "off_peak_hours", "present", "prices")
-_SENT_AS_THEY_ARE = frozenset(_FIELDS) - {"present", "profile"}
+#: Off-peak hours that differ with the season have a field for each.
+_SEASONS = {"off_peak_summer": SUMMER_MONTHS, "off_peak_winter": WINTER_MONTHS}
+_FIELDS = ("kwh", "profile", "power_kva", "off_peak_hours", *_SEASONS, "present", "prices")
+_SENT_AS_THEY_ARE = frozenset(_FIELDS) - {"present", "profile", *_SEASONS}
 #: What is said about a file that leaves it open; it counts with a file alone.
 _FILE_FIELDS = tuple(field.name for field in FILE_OPTIONS)
 _USUAL = {"power_kva": "6", "profile": USUAL_PROFILE, "prices": "now"}
@@ -66,7 +72,10 @@ _ALL = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankingLine:
-    """One contract of the ranking; amounts in EUR for 365 days, `width` in hundredths of the dearest."""
+    """One contract of the ranking; `width` is in hundredths of the dearest.
+
+    Amounts are in EUR for 365 days, or for the span alone where that cannot stand for a year.
+    """
 
     place: int
     contract: Contract
@@ -78,7 +87,7 @@ class RankingLine:
     present: bool
     closed: bool
     whole: bool
-    partial: tuple[str, ...]
+    unseen: tuple[str, ...]
     status: DataStatus | None
     last_seen: dt.date | None
     """How far today's price can be trusted, and when it was last seen; None at the prices of each day."""
@@ -91,6 +100,10 @@ class HomeView:
     kwh: Decimal
     last: dt.date
     comparison: Comparison
+    part: PartOfYear | None
+    """What the span lacks of a year."""
+    measured: bool
+    """Whether the use is of a file."""
     shown: list[RankingLine]
     rest: list[RankingLine]
     best: RankingLine | None
@@ -143,6 +156,7 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
     if sent:
         pairs += [(name, text) for name, text in texts.items() if name in _FILE_FIELDS]
     values, of_texts = gather(pairs, (*BILL_PARAMETERS, *FILE_OPTIONS))
+    _add_hours_of_seasons(texts, values, faults)
     try:
         if sent:
             values["file"] = file_bytes(sent[0]) if len(sent) == 1 else pack(map(file_bytes, sent))
@@ -155,35 +169,66 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
             return response
         view = _home_view(question, answer, texts)
     except BadRequestError as error:
-        return _page(texts, error.faults, None, status=error.status)
+        faults = [_of_missing_season(fault, texts) for fault in error.faults]
+        return _page(texts, faults, None, status=error.status)
     except OpenWattError as error:
         return _page(texts, [Fault("file", error.message or str(error))], None, status=422)
     return _page(texts, [], view)
+
+
+def _add_hours_of_seasons(texts: Mapping[str, str], values: dict[str, Any], faults: list[Fault]) -> None:
+    """The hours of each season beside those of the whole year, which they replace in their months."""
+    for name, months in _SEASONS.items():
+        if name not in texts:
+            continue
+        try:
+            entries = parse_off_peak_text(texts[name][:LONGEST_HOURS])
+        except OffPeakError as error:
+            faults.append(Fault(name, str(error), of_form=False))
+            values["off_peak_hours"] = None
+            return
+        if any(entry.months not in {frozenset(), months} for entry in entries):
+            faults.append(Fault(name, "names the other season", of_form=False))
+        of_season = tuple(replace(entry, months=months) for entry in entries)
+        of_year = values.get("off_peak_hours", ())
+        values["off_peak_hours"] = None if of_year is None else (*of_year, of_season)
+
+
+def _of_missing_season(fault: Fault, texts: Mapping[str, str]) -> Fault:
+    """The fault beside the field that is empty, where the hours of one season only were given."""
+    empty = [name for name in _SEASONS if name not in texts]
+    alone = fault.parameter == "off_peak_hours" and "off_peak_hours" not in texts and len(empty) == 1
+    return fault._replace(parameter=empty[0]) if alone else fault
 
 
 def _home_view(question: CustomerQuestion, answer: CustomerAnswer, texts: Mapping[str, str]) -> HomeView:
     comparison = answer.comparison
     dearest = max(one.total_ttc for one in comparison.ranking) or 1
     seen = _freshness(question) if comparison.prices == "now" else {}
+    part = comparison.part_of_year
+
+    def shown_amount(amount: Fraction | None) -> Decimal | None:
+        return cents(amount if part else comparison.per_year(amount))
+
     lines = [
         RankingLine(
             place=place,
             contract=one.contract,
-            total=to_cents(comparison.per_year(one.total_ttc)),
+            total=shown_amount(one.total_ttc) or Decimal(0),
             width=to_cents(100 * one.total_ttc / dearest),
-            saving=_per_year(comparison, one.saving_against_regulated),
-            saving_against_present=_per_year(comparison, one.saving_against_present),
+            saving=shown_amount(one.saving_against_regulated),
+            saving_against_present=shown_amount(one.saving_against_present),
             regulated=one.is_regulated,
             present=one.contract.key == question.terms.present,
             closed=one.closed_to_new_customers,
             whole=one.whole,
-            partial=one.partial,
+            unseen=one.unseen,
             status=seen.get(one.contract.key, _UNSEEN)[0],
             last_seen=seen.get(one.contract.key, _UNSEEN)[1],
         )
         for place, one in enumerate(comparison.ranking, start=1)
     ]
-    best = next((one for one in lines if one.whole and not one.closed), None)
+    best = next((one for one in lines if one.whole and not one.closed and not one.unseen), None)
     shown = [best] if best else []
     beside = next((one for one in lines if one.present), None) or next(
         (one for one in lines if one.regulated and one.contract.option == "BASE"), None
@@ -197,6 +242,8 @@ def _home_view(question: CustomerQuestion, answer: CustomerAnswer, texts: Mappin
         kwh=max((to_kwh(bill.energy, 0) for _, bill in bills), default=Decimal(0)),
         last=comparison.span.end - dt.timedelta(days=1),
         comparison=comparison,
+        part=part,
+        measured=question.curve is not None,
         shown=[one for one in lines if _stands_out(one)],
         rest=[one for one in lines if not _stands_out(one)],
         best=best,
@@ -205,7 +252,7 @@ def _home_view(question: CustomerQuestion, answer: CustomerAnswer, texts: Mappin
         calendar=calendar,
         days_by_colour=counts_of(calendar),
         advice=AdviceItem.of(answer.advice),
-        assumptions=question.assumptions,
+        assumptions=answer.assumptions,
         notes=list(dict.fromkeys(note for one in comparison.ranking for note in one.notes)),
         download=_own_address(texts) if question.curve is None else None,
     )
@@ -237,10 +284,6 @@ def _freshness(question: CustomerQuestion) -> dict[ContractKey, tuple[DataStatus
 def _stands_out(line: RankingLine) -> bool:
     """Whether a contract is shown at once: the cheapest, the regulated and the present one."""
     return line.place <= _FIRST or line.regulated or line.present
-
-
-def _per_year(comparison: Comparison, saving: Fraction | None) -> Decimal | None:
-    return None if saving is None else to_cents(comparison.per_year(saving))
 
 
 def _own_address(texts: Mapping[str, str]) -> str:

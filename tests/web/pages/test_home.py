@@ -2,6 +2,7 @@
 
 import io
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -15,9 +16,19 @@ from openwatt.web.pages import home as home_page
 from openwatt.web.pages.i18n import LANGUAGES
 from tests.conftest import NOW, close_app
 from tests.shared_data import SHARED, needs_shared_data
+from tests.web.api.test_bills import TWO_DAYS
 
 CURVE = SHARED / "load_curves" / "Enedis_Conso_Heure_20230809-20240725_1429xxxxxxxxxx.csv"
-PLAIN = {"power_kva": "6", "profile": "base", "prices": "now", "off_peak_hours": "", "present": "", "kwh": ""}
+PLAIN = {
+    "power_kva": "6",
+    "profile": "base",
+    "prices": "now",
+    "present": "",
+    "kwh": "",
+    "off_peak_hours": "",
+    "off_peak_summer": "",
+    "off_peak_winter": "",
+}
 
 
 def ask(client: FlaskClient, file: bytes | None = None, language: str = "en", **fields: str) -> TestResponse:
@@ -40,6 +51,15 @@ def test_typed_kwh_are_answered_with_the_ranking_of_the_api(client: FlaskClient)
     costs = cells(answer.text, "cost")
     assert len(costs) == len(ranking) > 20
     assert costs[:10] == [f"€{line['total_ttc_eur_per_year']:,.2f}" for line in ranking[:10]]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_without_a_file_nothing_is_said_to_be_measured(client: FlaskClient, language: str) -> None:
+    texts = LANGUAGES[language].texts
+    without = ask(client, None, language, kwh="4500")
+    assert texts["home.complete"] not in without.text
+    assert texts["home.assumed_off_peak"] in without.text
+    assert texts["home.complete"] in ask(client, TWO_DAYS, language).text
 
 
 def test_an_answer_in_the_address_can_be_shared_and_downloaded(client: FlaskClient) -> None:
@@ -120,6 +140,11 @@ def test_the_columns_of_a_file_add_up_to_its_bill(client: FlaskClient) -> None:
         ({"kwh": "4500", "power_kva": "99"}, "power_kva"),
         ({"kwh": "4500", "profile": "castle"}, "profile"),
         ({"kwh": "4500", "off_peak_hours": "at night"}, "off_peak_hours"),
+        ({"kwh": "4500", "off_peak_hours": "été 2h-10h"}, "off_peak_hours"),
+        ({"kwh": "4500", "off_peak_summer": "2h-10h"}, "off_peak_winter"),
+        ({"kwh": "4500", "off_peak_winter": "22h-6h"}, "off_peak_summer"),
+        ({"kwh": "4500", "off_peak_winter": "la nuit", "off_peak_summer": "2h-10h"}, "off_peak_winter"),
+        ({"kwh": "4500", "off_peak_winter": "été 2h-10h", "off_peak_summer": "2h-10h"}, "off_peak_winter"),
         ({"kwh": "4500", "present": "EDF"}, "present"),
         ({"kwh": "4500", "present": "EDF~Tarif Bleu~NONE"}, "present"),
         ({"kwh": "4500", "present": "Nobody~Nothing~BASE"}, "present"),
@@ -137,6 +162,41 @@ def test_a_fault_stands_beside_its_field(
     assert f'id="{field}-fault">{LANGUAGES[language].texts[f"fault.{field}"]}' in answer.text
     assert re.search(rf'id="{field}"[^>]*aria-invalid="true"', answer.text)
     assert 'id="answer"' not in answer.text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"off_peak_summer": "2h-6h et 11h-15h", "off_peak_winter": "22h30-6h30"},
+        {"off_peak_hours": "Été : 02h00 à 06h00 et 11h00 à 15h00. Hiver : 22h30 à 06h30"},
+        {"off_peak_hours": "22h30-6h30", "off_peak_summer": "de 2h à 6h, de 11h à 15h"},
+    ],
+)
+def test_hours_of_two_seasons_are_taken_as_the_api_takes_them(
+    client: FlaskClient, fields: dict[str, str]
+) -> None:
+    seasons = ["summer 02:00-06:00;11:00-15:00", "winter 22:30-06:30"]
+    query = {"kwh": "4500", "profile": "night_heater", "power_kva": "6", "off_peak_hours": seasons}
+    told: Any = client.get("/v1/bills", query_string=query).json
+    answer = ask(client, None, kwh="4500", profile="night_heater", **fields)
+    costs = [f"€{line['total_ttc_eur_per_year']:,.2f}" for line in told["ranking"]]
+    assert cells(answer.text, "cost")[:10] == costs[:10]
+    (shared,) = re.findall(r'<a href="(/\?[^"]+)">Share', answer.text)
+    assert cells(client.get(unescape(shared)).text, "cost") == cells(answer.text, "cost")
+    assert ('<details class="seasons" open>' in answer.text) == ("off_peak_summer" in fields)
+
+
+def test_a_day_of_change_before_which_other_hours_hold_is_taken(client: FlaskClient) -> None:
+    then = "à partir du 1er février 2026 : 22h30-6h30"
+    hours = ["to 2026-01-31 02:00-10:00", "from 2026-02-01 22:30-06:30"]
+    query = {"kwh": "4500", "power_kva": "6", "off_peak_hours": hours}
+    told: Any = client.get("/v1/bills", query_string=query).json
+    pasted = f"jusqu’au 31/01/2026 : 2h-10h puis {then}"
+    costs = cells(ask(client, kwh="4500", off_peak_hours=pasted).text, "cost")
+    expected = [f"€{line['total_ttc_eur_per_year']:,.2f}" for line in told["ranking"]]
+    assert costs[:10] == expected[:10]
+    # Without the hours before the change they are asked for.
+    assert 'id="off_peak_hours-fault"' in ask(client, kwh="4500", off_peak_hours=then).text
 
 
 def test_what_was_typed_is_not_lost_with_a_fault(client: FlaskClient) -> None:
