@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from openpyxl.utils.datetime import CALENDAR_MAC_1904
 
+from openwatt.domain.errors import MeterFileError
+from openwatt.meter import sheets
 from openwatt.meter.bounds import Budget, MeterBoundError
 from openwatt.meter.sheets import Row, read_sheets
 from tests.meter.bombs import workbook, zip_of
@@ -141,3 +143,39 @@ def test_bounds_count_all_files_of_an_upload() -> None:
     read_rows(data, budget)
     with refused("values or elements", MeterBoundError):
         read_rows(data, budget)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.lists(cells, max_size=4), max_size=6), st.integers(0, 10**6), st.sampled_from(b'<>/"r=cv'))
+def test_a_plain_part_read_at_once_has_the_rows_of_its_events(
+    rows: list[list[object]], place: int, sign: int
+) -> None:
+    book = openpyxl.Workbook()
+    assert book.active is not None
+    for row in rows:
+        book.active.append(row)
+    stream = io.BytesIO()
+    book.save(stream)
+    with zipfile.ZipFile(stream) as archive:
+        parts = [(name, archive.read(name)) for name in archive.namelist()]
+    damaged = [(name, part) for name, part in parts]
+    for number, (name, part) in enumerate(parts):
+        if name.endswith("sheet1.xml"):
+            cut = place % len(part)
+            damaged[number] = (name, part[:cut] + bytes([sign]) + part[cut + 1 :])
+    assert by_events(zip_of(parts)) == outcome(zip_of(parts))
+    changed, found = by_events(zip_of(damaged)), outcome(zip_of(damaged))
+    assert found == changed or isinstance(changed, str), "only what surrounds the cells may be damaged unseen"
+
+
+def outcome(data: bytes) -> tuple[Row, ...] | str:
+    try:
+        return read_rows(data, Budget())
+    except MeterFileError as refusal:
+        return str(refusal)
+
+
+def by_events(data: bytes) -> tuple[Row, ...] | str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sheets, "_LARGEST_PLAIN", -1)
+        return outcome(data)
