@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--pysam", type=Path, help="an interpreter that has NREL-PySAM")
     parser.add_argument("--rounds", type=int, default=15)
     options = parser.parse_args()
-    curve = profile_curve("night_heater", 7000, YEAR, NIGHT.ranges)
+    curve = profile_curve("night_heater", 7000, YEAR, (NIGHT,))
     groups = priced_groups()
     matrices = [price_matrix(group, calendar_of(group[0][0]).registers) for group in groups]
     ready = lay(groups)

@@ -33,7 +33,7 @@ from openwatt.domain.calendar import WEEKDAYS, Home, RegisterCalendar
 from openwatt.domain.errors import BillError
 from openwatt.domain.legal_time import PARIS, minutes_of
 from openwatt.domain.load_curve import LoadCurve
-from openwatt.domain.off_peak import parse_off_peak_hours
+from openwatt.domain.off_peak import parse_off_peak_text
 from openwatt.domain.profiles import PROFILES
 from openwatt.domain.reconciliation import reconcile
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
@@ -97,7 +97,7 @@ def _of_a_home(command: Callable[..., None]) -> Callable[..., None]:
     ) -> None:
         home: dict[str, Any] = {}
         if off_peak:
-            home["off_peak_hours"] = tuple(parse_off_peak_hours(text) for text in off_peak)
+            home["off_peak_hours"] = tuple(parse_off_peak_text(text) for text in off_peak)
         if chosen_weekday:
             home["chosen_weekday"] = WEEKDAYS.index(chosen_weekday)
         if peak_day:
@@ -109,7 +109,7 @@ def _of_a_home(command: Callable[..., None]) -> Callable[..., None]:
             "--off-peak",
             multiple=True,
             help='Off-peak hours such as "22:00-06:00", "HC (22H30-6H30)" or "winter from 2026-12-01 '
-            '01:00-07:00;14:00-16:00"; the last that applies on a day holds.',
+            '01:00-07:00;14:00-16:00", as the bill prints them; the last that applies on a day holds.',
         ),
         click.option(
             "--chosen-weekday", type=click.Choice(WEEKDAYS), help="The weekday chosen with a week-end offer."

@@ -23,7 +23,7 @@ from openwatt.cli.market import stored_market
 from openwatt.cli.settings import settings_of
 from openwatt.comparison.question import ASSUMED_OFF_PEAK
 from openwatt.domain.legal_time import PARIS
-from openwatt.domain.off_peak import parse_off_peak_hours
+from openwatt.domain.off_peak import parse_off_peak_text
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA
 from openwatt.portfolio.errors import PortfolioError, need_pyarrow
 from openwatt.portfolio.folder import Folder, HomeSource
@@ -103,7 +103,9 @@ def portfolio_command(
     Contracts and Tempo colours are those of the database, read once at the start.
     """
     now = dt.datetime.now(PARIS)
-    default = HomeSetting(options["power_kva"], tuple(parse_off_peak_hours(text) for text in off_peak))
+    default = HomeSetting(
+        options["power_kva"], tuple(entry for text in off_peak for entry in parse_off_peak_text(text))
+    )
     settings = read_homes_file(options["settings"], default) if options["settings"] else {}
     if default.power_kva is None and not settings:
         raise PortfolioError("give --power-kva, or each home's power with --settings")

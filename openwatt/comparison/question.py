@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -16,7 +17,7 @@ from openwatt.domain.errors import MeterFileError, OpenWattError, SpanError
 from openwatt.domain.legal_time import PARIS, Span
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.messages import Message
-from openwatt.domain.off_peak import parse_off_peak_hours
+from openwatt.domain.off_peak import SUMMER_MONTHS, parse_off_peak_hours, unsaid_day
 from openwatt.domain.profiles import PROFILES, last_known_year, profile_curve
 from openwatt.domain.tariff import OPTIONS, REGISTERS
 from openwatt.domain.usage import Use, use_of_curve, use_of_registers
@@ -83,9 +84,10 @@ def read_question(
 ) -> CustomerQuestion:
     """The question that these fields ask together; `read_curve` reads the bytes of `file`.
 
-    The fields are `power_kva`, one of `file` (with `FILE_OPTIONS`), `kwh` (with `profile`) and `register_kwh`
-    (pairs), `off_peak_hours`, `chosen_weekday` (from 0), `peak_days`, the present contract's
-    `option`, `supplier` and `offer`, `prices`, and the days `from` and `to` (excluded).
+    The fields are `power_kva`, one of `file` (with `FILE_OPTIONS`), `kwh` (with `profile`)
+    and `register_kwh` (pairs), `off_peak_hours` (the entries of each text), `chosen_weekday`
+    (from 0), `peak_days`, the present contract's `option`, `supplier` and `offer`, `prices`,
+    and the days `from` and `to` (excluded).
 
     Raises:
         QuestionError: with every fault that the fields have together. Where a field is None or
@@ -100,6 +102,7 @@ def read_question(
     span = _span(fields, curve, last_known_year(colours["TEMPO"], today), faults)
     present = _present(fields, market, faults)
     by_register = _by_register(fields, faults)
+    faults += _faults_of_hours(fields, span)
     if faults or span is None or None in fields.values() or "power_kva" not in fields:
         raise QuestionError(faults)
     if curve is not None and not ("from" in fields or "to" in fields) and (cut := curve.cut_days(span)):
@@ -116,7 +119,7 @@ def read_question(
         assumptions.append("register_kwh")
     else:
         profile = fields.get("profile", USUAL_PROFILE)
-        spread = profile_curve(profile, fields["kwh"], span, home.off_peak_hours[-1].ranges)
+        spread = profile_curve(profile, fields["kwh"], span, home.off_peak_hours)
         use = use_of_curve(spread, home, span)
         assumptions.append(profile)
     return CustomerQuestion(
@@ -144,7 +147,8 @@ def home_of(fields: Fields, colours: Colours) -> Home:
     """What the home's meter is set to, as far as the fields say it."""
     if fields.get("peak_days"):
         colours = {**colours, "EJP": dict.fromkeys(fields["peak_days"], "PM")}
-    return Home(fields.get("off_peak_hours") or (), fields.get("chosen_weekday"), colours)
+    hours = chain.from_iterable(fields.get("off_peak_hours") or ())
+    return Home(tuple(hours), fields.get("chosen_weekday"), colours)
 
 
 def _faults_of_use(fields: Fields) -> list[QuestionFault]:
@@ -163,6 +167,19 @@ def _faults_of_use(fields: Fields) -> list[QuestionFault]:
     if "profile" in fields and "kwh" not in fields:
         faults.append(QuestionFault("profile", "says how kwh spread over a year, and no kwh are given"))
     return faults
+
+
+def _faults_of_hours(fields: Fields, span: Span | None) -> list[QuestionFault]:
+    """Off-peak hours that leave days of the span without any: of the other season, or before a change."""
+    hours = home_of(fields, {}).off_peak_hours
+    day = unsaid_day(hours, span) if hours and span else None
+    if day is None:
+        return []
+    message = f"says no hours for {day}"
+    if all(entry.months for entry in hours):
+        season = "summer" if day.month in SUMMER_MONTHS else "winter"
+        message += f": those of {season} (from 1 {'April' if season == 'summer' else 'November'}) are missing"
+    return [QuestionFault("off_peak_hours", message)]
 
 
 def _curve(

@@ -12,6 +12,7 @@ from openwatt.domain.errors import CalendarError
 from openwatt.domain.legal_time import (
     MINUTES_PER_DAY,
     Minutes,
+    Span,
     clock_changes,
     day_number,
     day_of,
@@ -19,7 +20,7 @@ from openwatt.domain.legal_time import (
     local_minutes,
     utc_candidates,
 )
-from openwatt.domain.off_peak import HourRange, OffPeakHours
+from openwatt.domain.off_peak import HourRange, OffPeakHours, unsaid_day
 from openwatt.domain.tariff import OPTIONS
 
 #: Register number of a moment whose register is not known (a Tempo day without a colour, say).
@@ -166,6 +167,19 @@ def lay_out(calendar: RegisterCalendar, home: Home, start_min: int, end_min: int
     return Timeline(calendar.registers, bounds, numbers, wall // MINUTES_PER_DAY)
 
 
+def refuse_days_without_hours(calendar: RegisterCalendar, home: Home, start_min: int, end_min: int) -> None:
+    """Refuses a span with days on which no off-peak hours of the home apply, where they decide.
+
+    Raises:
+        CalendarError: naming the first such day.
+    """
+    if calendar.needs_off_peak_hours and home.off_peak_hours and start_min < end_min:
+        after = instant_of(end_min - 1).date() + dt.timedelta(days=1)
+        day = unsaid_day(home.off_peak_hours, Span(instant_of(start_min).date(), after))
+        if day is not None:
+            raise CalendarError(f"option {calendar.option} needs the home's off-peak hours of {day} too")
+
+
 def _refuse_unsaid(calendar: RegisterCalendar, home: Home) -> None:
     if calendar.needs_off_peak_hours and not home.off_peak_hours:
         raise CalendarError(f"option {calendar.option} needs the home's off-peak hours, such as 22:30-06:30")
@@ -219,7 +233,7 @@ def _table(
     weekdays = (days + 3) % 7  # 1970-01-01 was a Thursday.
     names, colours = _colours(calendar, home, dates)
     table = np.full((len(days), len(cuts)), UNKNOWN, dtype=np.int64)
-    entries = _entries(home.off_peak_hours, days, months)
+    entries = off_peak_entries(home.off_peak_hours, days, months)
     for rule, place in reversed(rules):
         fits = _dated(days, calendar.applies_from, calendar.applies_to)
         fits &= _dated(days, rule.applies_from, rule.applies_to)
@@ -247,7 +261,7 @@ def _colours(
     return names, np.array([places[announced.get(date, "")] for date in dates.tolist()], dtype=np.int64)
 
 
-def _entries(off_peak_hours: Sequence[OffPeakHours], days: Minutes, months: Minutes) -> Minutes:
+def off_peak_entries(off_peak_hours: Sequence[OffPeakHours], days: Minutes, months: Minutes) -> Minutes:
     """Per day, the place of the last entry that applies on it, -1 when none does."""
     entries = np.full(len(days), -1, dtype=np.int64)
     for place, hours in enumerate(off_peak_hours):

@@ -24,7 +24,7 @@ EDGE_MIN = 360
 FindingKind = Literal[
     "gap", "mixed_step", "duplicate", "blank", "negative", "disorder", "overlap", "stray", "rounded", "split",
     "above_power", "unknown_register", "ambiguous_hour", "decrease", "left_out", "production", "assumed",
-    "cut_day",
+    "cut_day", "off_peak_hours",
 ]  # fmt: skip
 
 

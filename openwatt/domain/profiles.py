@@ -7,10 +7,11 @@ from types import MappingProxyType
 
 import numpy as np
 
+from openwatt.domain.calendar import off_peak_entries
 from openwatt.domain.errors import BillError
 from openwatt.domain.legal_time import MINUTES_PER_DAY, Minutes, Span, local_minutes
 from openwatt.domain.load_curve import HALF_HOUR_MIN, PER_KWH, LoadCurve
-from openwatt.domain.off_peak import HourRange
+from openwatt.domain.off_peak import OffPeakHours
 
 #: Where the weights come from, said with every answer that rests on them.
 SHAPE_SOURCE = (
@@ -75,7 +76,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
 )
 
 
-def profile_curve(name: str, kwh: int, span: Span, off_peak: Sequence[HourRange]) -> LoadCurve:
+def profile_curve(name: str, kwh: int, span: Span, off_peak: Sequence[OffPeakHours]) -> LoadCurve:
     """Half hours over a span whose energies follow a profile and add up to exactly `kwh`.
 
     The weights of every half hour are whole numbers; each energy is its share of
@@ -111,16 +112,16 @@ def last_known_year(colours: Mapping[dt.date, str], today: dt.date) -> Span:
     return Span(end.replace(year=end.year - 1), end)
 
 
-def _weights(profile: Profile, starts: Minutes, off_peak: Sequence[HourRange]) -> Minutes:
+def _weights(profile: Profile, starts: Minutes, off_peak: Sequence[OffPeakHours]) -> Minutes:
     """Each half hour's weight: the parts' shapes, each scaled to its share of the whole."""
     wall = local_minutes(starts)
     minute, days = wall % MINUTES_PER_DAY, wall // MINUTES_PER_DAY
     hour, month = minute // 60, days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
     week_end = np.where((days + 3) % 7 >= 5, _WEEK_END, 100)
-    in_off_peak = np.array(
-        [any(m in one for one in off_peak) for m in range(MINUTES_PER_DAY)], dtype=np.int64
-    )
-    night = in_off_peak[minute]
+    in_hours = [[any(m in one for one in entry.ranges) for m in range(MINUTES_PER_DAY)] for entry in off_peak]
+    # A day without an entry has the last row, in which no minute is off-peak.
+    in_off_peak = np.array([*in_hours, [False] * MINUTES_PER_DAY], dtype=np.int64)
+    night = in_off_peak[off_peak_entries(off_peak, days, month + 1), minute]
     parts = (
         (profile.appliances, np.array(_APPLIANCES)[hour] * np.array(_APPLIANCES_BY_MONTH)[month] * week_end),
         (profile.heating, np.array(_HEATING)[hour] * np.array(_HEATING_BY_MONTH)[month]),

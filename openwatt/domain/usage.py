@@ -2,17 +2,25 @@
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import cached_property
 
 import numpy as np
 
-from openwatt.domain.calendar import UNKNOWN, Home, RegisterCalendar, Timeline, lay_out
+from openwatt.domain.calendar import (
+    UNKNOWN,
+    Home,
+    RegisterCalendar,
+    Timeline,
+    lay_out,
+    refuse_days_without_hours,
+)
 from openwatt.domain.errors import CalendarError
 from openwatt.domain.legal_time import Minutes, Span, day_number, instant_of
 from openwatt.domain.load_curve import PER_KWH, PER_WH, Coverage, Finding, LoadCurve
 from openwatt.domain.messages import Message
+from openwatt.domain.off_peak import USUAL_LENGTH_MIN, describe_off_peak
 from openwatt.domain.tariff import OPTIONS
 
 
@@ -78,7 +86,8 @@ def use_of_curve(curve: LoadCurve, home: Home, span: Span) -> Use:
     """What a curve used over a span, for any calendar."""
 
     def use(calendar: RegisterCalendar) -> Usage:
-        return measure(curve, lay_out(calendar, home, span.start_min, span.end_min), span)
+        usage = measure(curve, lay_out(calendar, home, span.start_min, span.end_min), span)
+        return replace(usage, findings=(*usage.findings, *findings_of_hours(calendar, home)))
 
     return use
 
@@ -136,6 +145,20 @@ def findings_of_stretches(curve: LoadCurve, timeline: Timeline, stretches: Minut
     return findings
 
 
+def findings_of_hours(calendar: RegisterCalendar, home: Home) -> list[Finding]:
+    """A finding for each entry of a home's off-peak hours that are not eight a day, where they decide."""
+    if not calendar.needs_off_peak_hours:
+        return []
+    findings = []
+    for entry in home.off_peak_hours:
+        if entry.length_min != USUAL_LENGTH_MIN:
+            hours, minutes = divmod(entry.length_min, 60)
+            length = f"{hours} h {minutes:02}" if minutes else f"{hours} h"
+            message = Message.of("finding.off_peak_hours", hours=describe_off_peak(entry), length=length)
+            findings.append(Finding("off_peak_hours", 1, message))
+    return findings
+
+
 def energies_by_register(curve: LoadCurve, timeline: Timeline) -> Mapping[str | None, int]:
     """The energy in each register of a timeline, in W × minutes; under None what no register is known for."""
     totals = np.zeros(len(timeline.registers) + 1, dtype=np.int64)
@@ -175,6 +198,7 @@ def register_totals(
     Raises:
         CalendarError: when the calendar needs what the home does not say, or the span is empty.
     """
+    refuse_days_without_hours(calendar, home, start_min, end_min)
     timeline = lay_out(calendar, home, start_min, end_min)
     energies = energies_by_register(curve, timeline)
     odd = findings_of_stretches(curve, timeline, energies_of_stretches(curve, timeline))
@@ -185,5 +209,5 @@ def register_totals(
         wh={register: whole_wh(energies[register]) for register in timeline.registers},
         unknown_wh=whole_wh(energies.get(None, 0)),
         coverage=curve.coverage(start_min, end_min),
-        findings=(*curve.findings, *odd),
+        findings=(*curve.findings, *odd, *findings_of_hours(calendar, home)),
     )

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from openwatt.domain.errors import OffPeakError
-from openwatt.domain.off_peak import OffPeakHours, parse_off_peak_hours
+from openwatt.domain.off_peak import OffPeakHours, parse_off_peak_text
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA
 from openwatt.portfolio.errors import PortfolioError
 from openwatt.portfolio.kernel import HomeSetting
@@ -75,7 +75,7 @@ def _line(
     if None in line:
         raise PortfolioError("it has more cells than there are columns")
     if hours and hours not in known:
-        known[hours] = tuple(parse_off_peak_hours(one) for one in hours.split(_BETWEEN))
+        known[hours] = tuple(entry for text in hours.split(_BETWEEN) for entry in parse_off_peak_text(text))
     return home, HomeSetting(
         _power_kva(power) if power else default.power_kva, known[hours] if hours else default.off_peak_hours
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import lcm
 
-from openwatt.domain.calendar import Home, Timeline, lay_out
+from openwatt.domain.calendar import Home, Timeline, lay_out, refuse_days_without_hours
 from openwatt.domain.comparison import ComparisonTerms, PricedCalendar, price_contracts
 from openwatt.domain.contract import Contract, PriceBasis, PricePeriod
 from openwatt.domain.errors import CalendarError
@@ -51,6 +51,7 @@ def laid_out(
     timelines: list[Timeline | CalendarError] = []
     for one, _ in priced.calendars:
         try:
+            refuse_days_without_hours(one.calendar, home, span.start_min, span.end_min)
             timelines.append(lay_out(one.calendar, home, span.start_min, span.end_min))
         except CalendarError as error:
             timelines.append(error)

@@ -237,7 +237,7 @@ def test_a_day_s_energies_cost_what_each_register_s_price_says() -> None:
 @pytest.mark.parametrize("name", PROFILES)
 def test_a_profile_spreads_exactly_the_kwh_it_is_given_and_says_what_it_assumes(name: str) -> None:
     year = Span(dt.date(2025, 10, 1), dt.date(2026, 10, 1))
-    curve = profile_curve(name, 4321, year, NIGHT.ranges)
+    curve = profile_curve(name, 4321, year, (NIGHT,))
     assert curve.energy == 4321 * 60_000
     assert curve.coverage(year.start_min, year.end_min).is_complete
     assert name in PROFILES[name].assumption
@@ -247,7 +247,7 @@ def test_a_profile_spreads_exactly_the_kwh_it_is_given_and_says_what_it_assumes(
 def share(name: str, start: dt.date, end: dt.date) -> Fraction:
     """The share of a year's HC, or of its kWh in some days, under a profile."""
     year = Span(dt.date(2025, 10, 1), dt.date(2026, 10, 1))
-    curve = profile_curve(name, 10_000, year, NIGHT.ranges)
+    curve = profile_curve(name, 10_000, year, (NIGHT,))
     days = Span(start, end)
     before = curve.energies_before(np.array([days.start_min, days.end_min], dtype=np.int64))
     return Fraction(int(before[1] - before[0]), curve.energy)
@@ -264,7 +264,7 @@ def test_profiles_differ_as_their_names_say() -> None:
     year = Span(dt.date(2025, 10, 1), dt.date(2026, 10, 1))
     night = {}
     for name in PROFILES:
-        use = use_of_curve(profile_curve(name, 10_000, year, NIGHT.ranges), HOME, year)
+        use = use_of_curve(profile_curve(name, 10_000, year, (NIGHT,)), HOME, year)
         usage = use(calendar_of(NIGHTLY))
         night[name] = Fraction(int(usage.energies[:, 1].sum()), 10_000 * 60_000)
     assert night["electric_car"] > night["night_heater"] > Fraction("0.4") > night["base"] > Fraction("0.15")
@@ -276,7 +276,7 @@ def test_profiles_differ_as_their_names_say() -> None:
 )
 def test_a_wrong_profile_is_refused(name: str, kwh: int, reason: str) -> None:
     with pytest.raises(BillError, match=reason):
-        profile_curve(name, kwh, TEN_DAYS, NIGHT.ranges)
+        profile_curve(name, kwh, TEN_DAYS, (NIGHT,))
     with pytest.raises(BillError, match="needs the off-peak hours"):
         profile_curve("electric_car", 1, TEN_DAYS, ())
 

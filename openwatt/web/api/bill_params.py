@@ -6,6 +6,7 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,7 +22,7 @@ from openwatt.comparison.question import (
 from openwatt.domain.calendar import WEEKDAYS
 from openwatt.domain.errors import OffPeakError
 from openwatt.domain.legal_time import PARIS, minutes_of
-from openwatt.domain.off_peak import SUMMER_MONTHS, WINTER_MONTHS, OffPeakHours, parse_off_peak_hours
+from openwatt.domain.off_peak import OffPeakHours, describe_off_peak, parse_off_peak_text
 from openwatt.domain.profiles import PROFILES
 from openwatt.domain.tariff import OPTIONS
 from openwatt.meter.options import DIRECTIONS, STAMPS, UNITS
@@ -43,8 +44,10 @@ from openwatt.web.http.sub_path import address
 from openwatt.web.http.uploads import read_load_curve
 
 _BASE64 = r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$"
-#: The signs that off-peak hours are written with, in English and in French.
-_HOURS = r"[ -~éÉà–]{1,100}"
+#: A text of a bill that names both seasons with their days has some 150 signs.
+LONGEST_HOURS = 300
+#: The signs that off-peak hours are written with, in English and French, and as a bill is copied.
+_HOURS = rf"[ -~\u00a0-\u00ff\u0300-\u036f\u2009\u2010-\u2015\u2019\u202f\u2192]{{1,{LONGEST_HOURS}}}"
 _INSTANT = re.compile(
     r"(\d{4}-\d{2}-\d{2})(?:[Tt ](\d{2}:\d{2})(?::\d{2}(?:\.\d+)?)?([Zz]|[+-]\d{2}:\d{2})?)?"
 )
@@ -59,9 +62,9 @@ def _file(text: str) -> bytes:
         raise ValueError("must be the file's bytes in base64") from None
 
 
-def _off_peak(text: str) -> OffPeakHours:
+def _off_peak(text: str) -> tuple[OffPeakHours, ...]:
     try:
-        return parse_off_peak_hours(text)
+        return parse_off_peak_text(text)
     except OffPeakError as error:
         raise MeaningError(str(error)) from None
 
@@ -119,9 +122,10 @@ FILE_OPTIONS = (
 )
 OFF_PEAK_HOURS = Parameter(
     "off_peak_hours",
-    "Off-peak hours of the home as the grid operator prints them, such as `22:00-06:00`, `HC (22H30-6H30)` "
-    "or `winter from 2026-12-01 01:00-07:00;14:00-16:00`; of several, the last that applies on a day holds.",
-    string(_HOURS, "holds other signs than hours are written with, or more than 100", _off_peak),
+    "Off-peak hours of the home as bills and the grid operator print them, such as `22:00-06:00`, "
+    "`HC (22H30-6H30)`, `winter from 2026-12-01 01:00-07:00;14:00-16:00` or, both seasons in one text, "
+    "`été : 2h-6h et 11h-15h ; hiver : 22h30-6h30`; of several, the last that applies on a day holds.",
+    string(_HOURS, f"holds other signs than hours are written with, or more than {LONGEST_HOURS}", _off_peak),
     "22:30-06:30",
     most=6,
 )
@@ -246,6 +250,8 @@ def address_of(values: Fields, question: CustomerQuestion) -> str | None:
     fields = {**values, "from": span.start, "to": span.end}
     if present:
         fields["supplier"], fields["offer"] = present[:2]
+    if "off_peak_hours" in fields:  # one text may hold several entries, an address has one for each
+        fields["off_peak_hours"] = tuple(chain.from_iterable(fields["off_peak_hours"]))
     pairs = [
         (parameter.name, _text(parameter.name, value))
         for parameter in BILL_PARAMETERS
@@ -267,12 +273,6 @@ def _text(name: str, value: Any) -> str:
         case "details", bool():
             return str(value).lower()
         case "off_peak_hours", OffPeakHours():
-            season = {SUMMER_MONTHS: ["summer"], WINTER_MONTHS: ["winter"]}.get(value.months, [])
-            days = [
-                f"{word} {day}"
-                for word, day in (("from", value.applies_from), ("to", value.applies_to))
-                if day
-            ]
-            return " ".join([*season, *days, str(value)])
+            return describe_off_peak(value)
         case _:
             return str(value)

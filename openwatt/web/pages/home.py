@@ -3,9 +3,10 @@
 import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
@@ -16,10 +17,11 @@ from openwatt.comparison.source_incidents import incident_of_offer
 from openwatt.domain.bill import to_cents, to_kwh
 from openwatt.domain.comparison import Comparison, ContractKey
 from openwatt.domain.contract import Contract
-from openwatt.domain.errors import OpenWattError
+from openwatt.domain.errors import OffPeakError, OpenWattError
 from openwatt.domain.freshness import DataStatus, data_status
 from openwatt.domain.heat_map import heat_map
 from openwatt.domain.legal_time import PARIS
+from openwatt.domain.off_peak import SUMMER_MONTHS, WINTER_MONTHS, parse_off_peak_text
 from openwatt.domain.profiles import PROFILES
 from openwatt.domain.tariff import OPTIONS
 from openwatt.meter.contents import pack
@@ -30,7 +32,7 @@ from openwatt.sentences.catalogue import sentence
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.store.offers import StoredOffer, stored_offers
 from openwatt.store.tariffs import TariffFilter, tariffs_on
-from openwatt.web.api.bill_params import BILL_PARAMETERS, FILE_OPTIONS, read_bill_question
+from openwatt.web.api.bill_params import BILL_PARAMETERS, FILE_OPTIONS, LONGEST_HOURS, read_bill_question
 from openwatt.web.api.bills import PRIVACY, answer_of, bills_collection
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.bodies import LONGEST_FILE_BODY, CustomerDataError, file_bytes
@@ -50,8 +52,10 @@ from openwatt.web.pages.charts import (
 from openwatt.web.pages.i18n import Language
 from openwatt.web.pages.rendering import FormValues, language, link, now, register_error_pages, show
 
-_FIELDS = ("kwh", "profile", "power_kva", "off_peak_hours", "present", "prices")
-_SENT_AS_THEY_ARE = frozenset(_FIELDS) - {"present", "profile"}
+#: Off-peak hours that differ with the season have a field for each.
+_SEASONS = {"off_peak_summer": SUMMER_MONTHS, "off_peak_winter": WINTER_MONTHS}
+_FIELDS = ("kwh", "profile", "power_kva", "off_peak_hours", *_SEASONS, "present", "prices")
+_SENT_AS_THEY_ARE = frozenset(_FIELDS) - {"present", "profile", *_SEASONS}
 #: What is said about a file that leaves it open; it counts with a file alone.
 _FILE_FIELDS = tuple(field.name for field in FILE_OPTIONS)
 _USUAL = {"power_kva": "6", "profile": USUAL_PROFILE, "prices": "now"}
@@ -143,6 +147,7 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
     if sent:
         pairs += [(name, text) for name, text in texts.items() if name in _FILE_FIELDS]
     values, of_texts = gather(pairs, (*BILL_PARAMETERS, *FILE_OPTIONS))
+    _add_hours_of_seasons(texts, values, faults)
     try:
         if sent:
             values["file"] = file_bytes(sent[0]) if len(sent) == 1 else pack(map(file_bytes, sent))
@@ -155,10 +160,36 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
             return response
         view = _home_view(question, answer, texts)
     except BadRequestError as error:
-        return _page(texts, error.faults, None, status=error.status)
+        faults = [_of_missing_season(fault, texts) for fault in error.faults]
+        return _page(texts, faults, None, status=error.status)
     except OpenWattError as error:
         return _page(texts, [Fault("file", error.message or str(error))], None, status=422)
     return _page(texts, [], view)
+
+
+def _add_hours_of_seasons(texts: Mapping[str, str], values: dict[str, Any], faults: list[Fault]) -> None:
+    """The hours of each season beside those of the whole year, which they replace in their months."""
+    for name, months in _SEASONS.items():
+        if name not in texts:
+            continue
+        try:
+            entries = parse_off_peak_text(texts[name][:LONGEST_HOURS])
+        except OffPeakError as error:
+            faults.append(Fault(name, str(error), of_form=False))
+            values["off_peak_hours"] = None
+            return
+        if any(entry.months not in {frozenset(), months} for entry in entries):
+            faults.append(Fault(name, "names the other season", of_form=False))
+        of_season = tuple(replace(entry, months=months) for entry in entries)
+        of_year = values.get("off_peak_hours", ())
+        values["off_peak_hours"] = None if of_year is None else (*of_year, of_season)
+
+
+def _of_missing_season(fault: Fault, texts: Mapping[str, str]) -> Fault:
+    """The fault beside the field that is empty, where the hours of one season only were given."""
+    empty = [name for name in _SEASONS if name not in texts]
+    alone = fault.parameter == "off_peak_hours" and "off_peak_hours" not in texts and len(empty) == 1
+    return fault._replace(parameter=empty[0]) if alone else fault
 
 
 def _home_view(question: CustomerQuestion, answer: CustomerAnswer, texts: Mapping[str, str]) -> HomeView:

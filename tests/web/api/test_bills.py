@@ -233,7 +233,8 @@ def test_a_home_that_used_nothing_pays_its_subscription(client: FlaskClient) -> 
     [
         KWH,
         {"power_kva": 9, "register_kwh": ["HP=3000", "HC=2000.5"], "option": "HPHC"},
-        {"power_kva": 6, "kwh": 1, "off_peak_hours": ["winter from 2026-12-01 01:00-07:00;14:00-16:00"]},
+        {"power_kva": 6, "kwh": 1, "off_peak_hours": ["22h-6h", "winter from 2026-12-01 1h-7h;14h-16h"]},
+        {"power_kva": 6, "kwh": 1, "off_peak_hours": ["été : 2h-6h et 11h-15h ; hiver : 22h30-6h30"]},
         {"power_kva": 6, "kwh": 900, "from": "2024-02-29", "prices": "then", "chosen_weekday": "friday"},
     ],
 )
@@ -309,3 +310,39 @@ def test_options_of_a_file_without_a_file_are_a_fault(client: FlaskClient) -> No
     assert (answer.json or {})["faults"] == [
         {"parameter": "unit", "message": "says how a file is read, and no file is given"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [
+        ("2h30-7h30", ["the off-peak hours 02:30-07:30 are 5 h a day; a meter's are 8 h"]),
+        (
+            "été 2h-10h ; hiver 22h-6h20",
+            ["the off-peak hours winter 22:00-06:20 are 8 h 20 a day; a meter's are 8 h"],
+        ),
+        ("22h00-23h59, 00h00-06h00", []),
+        ("22h-6h", []),
+    ],
+)
+def test_off_peak_hours_that_are_not_eight_are_taken_and_said(
+    client: FlaskClient, hours: str, said: list[str]
+) -> None:
+    def found(answer: Any) -> list[str]:
+        return [one["message"] for one in answer["findings"] if one["kind"] == "off_peak_hours"]
+
+    fields = {"file": b64encode(TWO_DAYS).decode(), "off_peak_hours": [hours]}
+    answer = told(client.post("/v1/bills", json={**fields, "power_kva": 6}))
+    assert found(answer) == said
+    (hphc,) = [one for one in answer["ranking"] if one["option"] == "HPHC" and is_trve(one)]
+    assert hphc["whole"]
+    registers = told(client.post("/v1/registers", json={**fields, "option": "HPHC"}))
+    assert found(registers) == said
+    assert registers["wh"]["HC"] > 0
+
+
+def test_registers_of_a_season_whose_hours_are_not_said_are_asked_for(client: FlaskClient) -> None:
+    fields = {"file": b64encode(TWO_DAYS).decode(), "option": "HPHC", "off_peak_hours": ["été 2h-10h"]}
+    answer = client.post("/v1/registers", json=fields)
+    assert answer.status_code == 422
+    assert "off-peak hours of 2024-01-10" in answer.text
+    assert client.post("/v1/registers", json={**fields, "option": "BASE"}).status_code == 200

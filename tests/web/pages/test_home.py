@@ -2,6 +2,7 @@
 
 import io
 import re
+from html import unescape
 from typing import Any
 
 import pytest
@@ -17,7 +18,16 @@ from tests.conftest import NOW, close_app
 from tests.shared_data import SHARED, needs_shared_data
 
 CURVE = SHARED / "load_curves" / "Enedis_Conso_Heure_20230809-20240725_1429xxxxxxxxxx.csv"
-PLAIN = {"power_kva": "6", "profile": "base", "prices": "now", "off_peak_hours": "", "present": "", "kwh": ""}
+PLAIN = {
+    "power_kva": "6",
+    "profile": "base",
+    "prices": "now",
+    "present": "",
+    "kwh": "",
+    "off_peak_hours": "",
+    "off_peak_summer": "",
+    "off_peak_winter": "",
+}
 
 
 def ask(client: FlaskClient, file: bytes | None = None, language: str = "en", **fields: str) -> TestResponse:
@@ -120,6 +130,11 @@ def test_the_columns_of_a_file_add_up_to_its_bill(client: FlaskClient) -> None:
         ({"kwh": "4500", "power_kva": "99"}, "power_kva"),
         ({"kwh": "4500", "profile": "castle"}, "profile"),
         ({"kwh": "4500", "off_peak_hours": "at night"}, "off_peak_hours"),
+        ({"kwh": "4500", "off_peak_hours": "été 2h-10h"}, "off_peak_hours"),
+        ({"kwh": "4500", "off_peak_summer": "2h-10h"}, "off_peak_winter"),
+        ({"kwh": "4500", "off_peak_winter": "22h-6h"}, "off_peak_summer"),
+        ({"kwh": "4500", "off_peak_winter": "la nuit", "off_peak_summer": "2h-10h"}, "off_peak_winter"),
+        ({"kwh": "4500", "off_peak_winter": "été 2h-10h", "off_peak_summer": "2h-10h"}, "off_peak_winter"),
         ({"kwh": "4500", "present": "EDF"}, "present"),
         ({"kwh": "4500", "present": "EDF~Tarif Bleu~NONE"}, "present"),
         ({"kwh": "4500", "present": "Nobody~Nothing~BASE"}, "present"),
@@ -137,6 +152,41 @@ def test_a_fault_stands_beside_its_field(
     assert f'id="{field}-fault">{LANGUAGES[language].texts[f"fault.{field}"]}' in answer.text
     assert re.search(rf'id="{field}"[^>]*aria-invalid="true"', answer.text)
     assert 'id="answer"' not in answer.text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"off_peak_summer": "2h-6h et 11h-15h", "off_peak_winter": "22h30-6h30"},
+        {"off_peak_hours": "Été : 02h00 à 06h00 et 11h00 à 15h00. Hiver : 22h30 à 06h30"},
+        {"off_peak_hours": "22h30-6h30", "off_peak_summer": "de 2h à 6h, de 11h à 15h"},
+    ],
+)
+def test_hours_of_two_seasons_are_taken_as_the_api_takes_them(
+    client: FlaskClient, fields: dict[str, str]
+) -> None:
+    seasons = ["summer 02:00-06:00;11:00-15:00", "winter 22:30-06:30"]
+    query = {"kwh": "4500", "profile": "night_heater", "power_kva": "6", "off_peak_hours": seasons}
+    told: Any = client.get("/v1/bills", query_string=query).json
+    answer = ask(client, None, kwh="4500", profile="night_heater", **fields)
+    costs = [f"€{line['total_ttc_eur_per_year']:,.2f}" for line in told["ranking"]]
+    assert cells(answer.text, "cost")[:10] == costs[:10]
+    (shared,) = re.findall(r'<a href="(/\?[^"]+)">Share', answer.text)
+    assert cells(client.get(unescape(shared)).text, "cost") == cells(answer.text, "cost")
+    assert ('<details class="seasons" open>' in answer.text) == ("off_peak_summer" in fields)
+
+
+def test_a_day_of_change_before_which_other_hours_hold_is_taken(client: FlaskClient) -> None:
+    then = "à partir du 1er février 2026 : 22h30-6h30"
+    hours = ["to 2026-01-31 02:00-10:00", "from 2026-02-01 22:30-06:30"]
+    query = {"kwh": "4500", "power_kva": "6", "off_peak_hours": hours}
+    told: Any = client.get("/v1/bills", query_string=query).json
+    pasted = f"jusqu’au 31/01/2026 : 2h-10h puis {then}"
+    costs = cells(ask(client, kwh="4500", off_peak_hours=pasted).text, "cost")
+    expected = [f"€{line['total_ttc_eur_per_year']:,.2f}" for line in told["ranking"]]
+    assert costs[:10] == expected[:10]
+    # Without the hours before the change they are asked for.
+    assert 'id="off_peak_hours-fault"' in ask(client, kwh="4500", off_peak_hours=then).text
 
 
 def test_what_was_typed_is_not_lost_with_a_fault(client: FlaskClient) -> None:
