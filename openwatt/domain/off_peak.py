@@ -179,7 +179,7 @@ def parse_off_peak_text(text: str) -> tuple[OffPeakHours, ...]:
             if entry.times and not follows:
                 entry = _Entry(dates={} if token.kind == "date" else dict(entry.shared))
                 entries.append(entry)
-            entry.say(token, words, text)
+            entry.add(token, words, text)
             entry.closed = follows
         words = []
     return tuple(entry.hours(text) for entry in entries)
@@ -215,7 +215,7 @@ class _Entry:
     shared: dict[str, dt.date] = field(default_factory=dict)
     closed: bool = False
 
-    def say(self, token: _Token, words: Sequence[str], text: str) -> None:
+    def add(self, token: _Token, words: Sequence[str], text: str) -> None:
         """Takes a season or a day of effect, before which some words stand."""
         if token.kind != "date":
             months = SUMMER_MONTHS if token.kind == "summer" else WINTER_MONTHS
@@ -279,8 +279,8 @@ def _tokens(text: str) -> Iterator[_Token]:
 def _range(start: tuple[str, list[str]], end: tuple[str, list[str]], text: str, *, first: bool) -> HourRange:
     (start_text, before), (end_text, through) = start, end
     joined = {*through} <= _THROUGH or (through in (["et"], ["and"]) and {*before} & _BETWEEN)
-    apart = first or {*before} <= _NEXT | _BETWEEN | _FROM
-    if len(through) != 1 or not joined or not apart:
+    separated = first or {*before} <= _NEXT | _BETWEEN | _FROM
+    if len(through) != 1 or not joined or not separated:
         raise OffPeakError(f"{start_text!r} in {text!r} is not a range of hours; {_EXAMPLE}")
     start_min, end_min = _minute(start_text, text) % MINUTES_PER_DAY, _minute(end_text, text)
     if end_min % 60 == 59 and start_min % 60 != 59:
