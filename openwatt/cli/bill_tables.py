@@ -13,7 +13,7 @@ from openwatt.domain.load_curve import Finding
 from openwatt.domain.reconciliation import Reconciliation
 from openwatt.domain.usage import RegisterTotals
 from openwatt.representations.advice import AdviceItem, PowerAdviceItem
-from openwatt.representations.bills import RankedContract
+from openwatt.representations.bills import RankedContract, sentence_of_part
 from openwatt.sentences.catalogue import sentence
 
 
@@ -59,6 +59,7 @@ def print_answer(answer: CustomerAnswer, assumptions: Sequence[str]) -> None:
         table.add_column(column, justify="right")
     for place, item in enumerate(items, start=1):
         marks = ("" if item.whole else "*") + ("†" if item.closed_to_new_customers else "")
+        marks += "‡" if item.unseen_registers else ""
         figures = [
             item.total_ttc_eur,
             item.saving_against_regulated_eur,
@@ -71,6 +72,10 @@ def print_answer(answer: CustomerAnswer, assumptions: Sequence[str]) -> None:
     console.print(
         "saving: against the regulated tariff of the same option; * not whole, † closed to new customers"
     )
+    for registers in dict.fromkeys(tuple(item.unseen_registers) for item in items if item.unseen_registers):
+        console.print(f"‡ {', '.join(registers)} did not run on these days: no rank of a year")
+    if part := result.part_of_year:
+        console.print(sentence_of_part(part))
     for reason in dict.fromkeys(reason for item in items for reason in item.partial):
         console.print(f"* {reason}")
     for note in dict.fromkeys(note for item in items for note in item.notes):

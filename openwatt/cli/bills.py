@@ -49,6 +49,7 @@ from openwatt.representations.bills import (
     FindingItem,
     Instants,
     LeftOut,
+    PartOfYearItem,
     RankedContract,
     RankedItem,
 )
@@ -265,7 +266,7 @@ def compare_command(
             answer = answer_question(question, market)
     except QuestionError as error:
         raise _usage_error(error) from None
-    assumptions = [_ASSUMPTIONS[key] for key in question.assumptions]
+    assumptions = [_ASSUMPTIONS[key] for key in answer.assumptions]
     if as_json:
         _print_json(_answer_json(answer, assumptions, details=details))
     else:
@@ -296,9 +297,11 @@ def _answer_json(answer: CustomerAnswer, assumptions: list[str], *, details: boo
     """The answer as the API gives it, without what is about an address."""
     comparison, advice = answer.comparison, AdviceItem.of(answer.advice)
     ranked = RankedItem if details else RankedContract
+    part = comparison.part_of_year
     return {
         "span": Days.of(comparison.span),
         "prices": comparison.prices,
+        "part_of_year": None if part is None else PartOfYearItem.of(part),
         "coverage": CoverageItem.of(comparison.coverage),
         "ranking": [ranked.of(one, comparison) for one in comparison.ranking],
         "left_out": [LeftOut.of(contract, reason) for contract, reason in comparison.left_out],

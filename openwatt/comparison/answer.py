@@ -11,10 +11,14 @@ from openwatt.domain.errors import OpenWattError
 
 @dataclass(frozen=True, slots=True)
 class CustomerAnswer:
-    """A comparison and the advice that goes with it."""
+    """A comparison, the advice that goes with it, and what both rest on without the customer's word.
+
+    `assumptions` are keys of `ASSUMPTIONS`, only those that a figure rests on.
+    """
 
     comparison: Comparison
     advice: Advice
+    assumptions: tuple[str, ...]
 
 
 def answer_question(question: CustomerQuestion, market: StoredMarket) -> CustomerAnswer:
@@ -40,4 +44,12 @@ def answer_question(question: CustomerQuestion, market: StoredMarket) -> Custome
         above = question.curve.above_power(question.power_kva)
         findings = (*question.curve.findings, *comparison.findings, *([above] if above else []))
         comparison = replace(comparison, findings=findings)
-    return CustomerAnswer(comparison, advice)
+    return CustomerAnswer(comparison, advice, _used_assumptions(question, comparison))
+
+
+def _used_assumptions(question: CustomerQuestion, comparison: Comparison) -> tuple[str, ...]:
+    """Without the assumed off-peak hours where no cost depends on them."""
+    used = question.off_peak_spreads_kwh or any(
+        one.usage.depends_on_off_peak for one in comparison.costed.values()
+    )
+    return tuple(key for key in question.assumptions if used or key != "off_peak")

@@ -69,7 +69,8 @@ class CustomerQuestion:
     """What a home used and how its contracts are compared, with all that had to be assumed.
 
     `curve` is the measured one, None where yearly kWh were given in its place;
-    `assumptions` are keys of `ASSUMPTIONS`.
+    `assumptions` are keys of `ASSUMPTIONS`, and an answer has those of them that it uses.
+    `off_peak_spreads_kwh` where the profile of yearly kWh runs a use in the off-peak hours.
     """
 
     power_kva: int
@@ -77,6 +78,7 @@ class CustomerQuestion:
     use: Use
     terms: ComparisonTerms
     assumptions: tuple[str, ...]
+    off_peak_spreads_kwh: bool = False
 
 
 def read_question(
@@ -108,6 +110,7 @@ def read_question(
     if curve is not None and not ("from" in fields or "to" in fields) and (cut := curve.cut_days(span)):
         curve = replace(curve, findings=(*curve.findings, cut))
     assumptions: list[str] = []
+    off_peak_spreads_kwh = False
     home = home_of(fields, colours)
     if not home.off_peak_hours:
         home = replace(home, off_peak_hours=(parse_off_peak_hours(ASSUMED_OFF_PEAK),))
@@ -122,12 +125,14 @@ def read_question(
         spread = profile_curve(profile, fields["kwh"], span, home.off_peak_hours)
         use = use_of_curve(spread, home, span)
         assumptions.append(profile)
+        off_peak_spreads_kwh = PROFILES[profile].runs_off_peak
     return CustomerQuestion(
         power_kva=fields["power_kva"],
         curve=curve,
         use=use,
         terms=ComparisonTerms(span=span, prices=fields.get("prices", "now"), today=today, present=present),
         assumptions=tuple(assumptions),
+        off_peak_spreads_kwh=off_peak_spreads_kwh,
     )
 
 

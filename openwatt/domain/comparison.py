@@ -15,6 +15,7 @@ from openwatt.domain.duties import Duties
 from openwatt.domain.errors import BillError, CalendarError
 from openwatt.domain.legal_time import Span
 from openwatt.domain.load_curve import PER_KWH, Coverage, Finding
+from openwatt.domain.part_of_year import PartOfYear, part_of_year, stands_for_a_year
 from openwatt.domain.price_matrix import price_matrix
 from openwatt.domain.tariff import Tariff
 from openwatt.domain.usage import Usage, Use
@@ -40,6 +41,8 @@ class Ranked:
     whole: bool
     partial: tuple[str, ...]
     notes: tuple[str, ...]
+    unseen: tuple[str, ...]
+    """Registers that did not run in the span: its total is right and speaks of no other time."""
 
     @property
     def saving_against_regulated(self) -> Fraction | None:
@@ -100,6 +103,8 @@ class ContractTotal(Generic[Amount]):
     priced: PricedContract
     ttc: Amount
     unknown: int
+    unseen: tuple[str, ...] = ()
+    """Registers that ran at no measured moment."""
 
     @property
     def whole(self) -> bool:
@@ -107,9 +112,12 @@ class ContractTotal(Generic[Amount]):
         return not (self.priced.open_days or self.unknown)
 
     @property
-    def rank(self) -> tuple[bool, Amount, str]:
-        """Orders a ranking. What leaves something out only looks cheap: it comes after what is whole."""
-        return not self.whole, self.ttc, str(self.priced.contract)
+    def rank(self) -> tuple[bool, bool, Amount, str]:
+        """Orders a ranking. What leaves something out only looks cheap: it comes after what is whole.
+
+        So does a contract whose dear registers did not run: a week of June has no red day.
+        """
+        return not self.whole, bool(self.unseen), self.ttc, str(self.priced.contract)
 
     def comparable(self, other: "ContractTotal[Amount] | None") -> Amount | None:
         """Another contract's total, where both totals are of the same days and energy."""
@@ -139,7 +147,7 @@ class Costed:
     @property
     def total(self) -> ContractTotal[Fraction]:
         """The total as it is ranked."""
-        return ContractTotal(self.priced, self.total_ttc, self.usage.unknown)
+        return ContractTotal(self.priced, self.total_ttc, self.usage.unknown, self.usage.unseen)
 
     @property
     def total_ht(self) -> Fraction | None:
@@ -174,8 +182,16 @@ class Comparison:
         costed = self.costed[contract.key]
         return make_bill(contract, costed.usage, costed.periods)
 
-    def per_year(self, amount: Fraction) -> Fraction:
-        """An amount of the span for 365 days."""
+    @property
+    def part_of_year(self) -> PartOfYear | None:
+        """What the span lacks of a year; None where it can stand for one."""
+        unseen = {one.contract.option: one.usage.unseen for one in self.costed.values() if one.usage.unseen}
+        return part_of_year(self.span, self.coverage, unseen)
+
+    def per_year(self, amount: Fraction | None) -> Fraction | None:
+        """An amount of the span for 365 days; None where the span cannot stand for a year."""
+        if amount is None or not stands_for_a_year(self.span, self.coverage):
+            return None
         return amount * DAYS_PER_YEAR / self.span.days
 
 
@@ -305,6 +321,7 @@ def _ranking(costed: Mapping[ContractKey, Costed], present: ContractKey | None) 
             whole=total.whole,
             partial=tuple(what_is_partial(costed[total.priced.contract.key].usage, total.priced.periods)),
             notes=tuple(dict.fromkeys(note for period in total.priced.periods for note in period.notes)),
+            unseen=total.unseen,
         )
         for total in sorted(totals.values(), key=lambda one: one.rank)
     )

@@ -154,6 +154,10 @@ class LoadCurve:
         """
         return self._before(bounds_min, self.energies)
 
+    def minutes_before(self, bounds_min: Minutes) -> Minutes:
+        """How many minutes were measured before each instant."""
+        return self._before(bounds_min, self.steps_min)
+
     def coverage(self, start_min: int, end_min: int) -> Coverage:
         """How much of a span (minutes UTC, the end excluded) was measured."""
         before = self._before(np.array([start_min, end_min], dtype=np.int64), self.steps_min)

@@ -51,6 +51,11 @@ class Profile:
     car: int = 0
 
     @property
+    def runs_off_peak(self) -> bool:
+        """Whether a use of it runs in the home's off-peak hours."""
+        return bool(self.night_heater or self.car)
+
+    @property
     def assumption(self) -> str:
         """The sentence that goes with every answer."""
         shares = {
@@ -91,7 +96,7 @@ def profile_curve(name: str, kwh: int, span: Span, off_peak: Sequence[OffPeakHou
         raise BillError(f"profile {name!r} is none of {', '.join(PROFILES)}")
     if kwh <= 0:
         raise BillError(f"{kwh} kWh a year is not above 0")
-    if (profile.night_heater or profile.car) and not off_peak:
+    if profile.runs_off_peak and not off_peak:
         raise BillError(f"profile {name} needs the off-peak hours in which its night use runs")
     starts = np.arange(span.start_min, span.end_min, HALF_HOUR_MIN, dtype=np.int64)
     before = np.cumsum(_weights(profile, starts, off_peak))

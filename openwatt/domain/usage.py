@@ -37,6 +37,10 @@ class Usage:
     energies: Minutes
     coverage: Coverage
     findings: tuple[Finding, ...] = ()
+    unseen: tuple[str, ...] = ()
+    """Registers that ran at no measured moment of the span."""
+    depends_on_off_peak: bool = False
+    """Whether the home's off-peak hours decided which register ran."""
 
     @cached_property
     def before(self) -> Minutes:
@@ -75,6 +79,7 @@ def measure(curve: LoadCurve, timeline: Timeline, span: Span) -> Usage:
         energies.reshape(span.days, columns),
         coverage,
         tuple(findings_of_stretches(curve, timeline, stretches)),
+        unseen_registers(curve, timeline),
     )
 
 
@@ -87,7 +92,11 @@ def use_of_curve(curve: LoadCurve, home: Home, span: Span) -> Use:
 
     def use(calendar: RegisterCalendar) -> Usage:
         usage = measure(curve, lay_out(calendar, home, span.start_min, span.end_min), span)
-        return replace(usage, findings=(*usage.findings, *findings_of_hours(calendar, home)))
+        return replace(
+            usage,
+            findings=(*usage.findings, *findings_of_hours(calendar, home)),
+            depends_on_off_peak=calendar.needs_off_peak_hours,
+        )
 
     return use
 
@@ -143,6 +152,12 @@ def findings_of_stretches(curve: LoadCurve, timeline: Timeline, stretches: Minut
         first = instant_of(int(timeline.bounds_min[:-1][unknown][0]))
         findings.append(Finding("unknown_register", days, message, first))
     return findings
+
+
+def unseen_registers(curve: LoadCurve, timeline: Timeline) -> tuple[str, ...]:
+    """The registers of a timeline that ran at no moment that the curve measured."""
+    seen = np.unique(timeline.numbers[np.diff(curve.minutes_before(timeline.bounds_min)) > 0])
+    return tuple(name for number, name in enumerate(timeline.registers) if number not in seen)
 
 
 def findings_of_hours(calendar: RegisterCalendar, home: Home) -> list[Finding]:

@@ -21,8 +21,9 @@ from openwatt.domain.homes import totals_of_homes
 from openwatt.domain.legal_time import Minutes, Span
 from openwatt.domain.load_curve import Coverage, LoadCurve
 from openwatt.domain.off_peak import OffPeakHours
+from openwatt.domain.part_of_year import stands_for_a_year
 from openwatt.domain.price_matrix import PriceMatrix
-from openwatt.domain.usage import Usage, energies_of_stretches, whole_wh
+from openwatt.domain.usage import Usage, energies_of_stretches, unseen_registers, whole_wh
 from openwatt.meter.read import read_load_curve
 from openwatt.portfolio.market import PortfolioMarket
 from openwatt.portfolio.prepared import laid_out, priced_span
@@ -71,7 +72,8 @@ class MeteredHome(NamedTuple):
 class HomeRow(NamedTuple):
     """One home and contract; a home that failed has one row without contract, its `reason` says why.
 
-    Days exclude the end. Amounts are in EUR, rounded to the cent, the rest exact.
+    Days exclude the end. Amounts are in EUR, rounded to the cent, the rest exact. A year's are
+    None where the span cannot stand for one. `unseen_registers` did not run in the span.
     `reason` also says what a total leaves out, or why a contract has none.
     """
 
@@ -93,6 +95,7 @@ class HomeRow(NamedTuple):
     expected_half_hours: int | None = None
     present_half_hours: int | None = None
     reason: str | None = None
+    unseen_registers: str | None = None
 
     @property
     def failed(self) -> bool:
@@ -215,6 +218,8 @@ class _Ranking:
         self.coverage = group.grid.coverage(group.span.start_min, group.span.end_min)
         self.span_bounds = np.array([group.span.start_min, group.span.end_min], dtype=np.int64)
         self.partial: dict[tuple[PricedContract, int], str | None] = {}
+        self.unseen = [unseen_registers(group.grid, one.timeline) for one in calendars]
+        self.has_year = stands_for_a_year(group.span, self.coverage)
 
     def rows(self, home: str, energies: Minutes, costs: Sequence[Sequence[int]]) -> list[HomeRow]:
         """The home's rows: whole totals first, from the cheapest, then what could not be costed."""
@@ -238,11 +243,13 @@ class _Ranking:
         return rows
 
     def _costed(self, curve: LoadCurve, costs: Sequence[Sequence[int]]) -> Iterator[_Costed]:
-        for (calendar, matrix, timeline), totals in zip(self.calendars, costs, strict=True):
+        for (calendar, matrix, timeline), unseen, totals in zip(
+            self.calendars, self.unseen, costs, strict=True
+        ):
             scale, size = self.denominator // matrix.denominator, len(calendar.contracts)
             unknown = _unknown(curve, timeline)
             for column, priced in enumerate(calendar.contracts):
-                ttc = ContractTotal(priced, totals[column] * scale, unknown)
+                ttc = ContractTotal(priced, totals[column] * scale, unknown, unseen)
                 yield _Costed(ttc, totals[size + column] * scale)
 
     def _row(self, common: HomeRow, one: _Costed, regulated: Mapping[str, ContractTotal[int]]) -> HomeRow:
@@ -258,16 +265,19 @@ class _Ranking:
             total_ht_eur=self._cents(one.ht) if total.priced.knows_ht else None,
             total_ttc_eur_per_year=self._cents_per_year(total.ttc),
             saving_against_regulated_eur=None if saving is None else self._cents(saving),
-            saving_against_regulated_eur_per_year=None if saving is None else self._cents_per_year(saving),
+            saving_against_regulated_eur_per_year=self._cents_per_year(saving),
             closed_to_new_customers=total.priced.closed_to_new_customers,
             whole=total.whole,
             reason=self._what_is_left_out(total),
+            unseen_registers=" ".join(total.unseen) or None,
         )
 
     def _cents(self, amount: int) -> Decimal:
         return _cents(amount, self.denominator)
 
-    def _cents_per_year(self, amount: int) -> Decimal:
+    def _cents_per_year(self, amount: int | None) -> Decimal | None:
+        if amount is None or not self.has_year:
+            return None
         return _cents(amount * DAYS_PER_YEAR, self.denominator * self.span.days)
 
     def _what_is_left_out(self, total: ContractTotal[int]) -> str | None:

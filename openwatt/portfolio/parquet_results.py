@@ -30,6 +30,7 @@ _KINDS: dict[str, pa.DataType] = {
     "expected_half_hours": pa.int64(),
     "present_half_hours": pa.int64(),
     "reason": pa.string(),
+    "unseen_registers": pa.string(),
 }
 SCHEMA = pa.schema([(name, _KINDS[name]) for name in HomeRow._fields])
 

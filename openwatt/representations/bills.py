@@ -17,6 +17,7 @@ from openwatt.domain.comparison import Comparison, Ranked
 from openwatt.domain.contract import Contract, PriceDocument
 from openwatt.domain.legal_time import Span, instant_of
 from openwatt.domain.load_curve import Coverage, Finding
+from openwatt.domain.part_of_year import PartOfYear, Season
 from openwatt.domain.usage import RegisterTotals
 from openwatt.representations.advice import AdviceItem
 from openwatt.representations.figures import Eur, Percent, cents, percent
@@ -234,7 +235,9 @@ class RankedRow(ContractItem, frozen=True, kw_only=True):
     """A contract's total over the span and what it saves; a negative saving costs more."""
 
     total_ttc_eur: Decimal
-    total_ttc_eur_per_year: Annotated[Decimal, Meta(description="The same for 365 days.")]
+    total_ttc_eur_per_year: Annotated[
+        Eur, Meta(description="The same for 365 days; null where the span cannot stand for a year.")
+    ]
     total_ht_eur: Eur
     duties_eur: Annotated[Eur, Meta(description="All taxes less none.")]
     saving_against_regulated_eur: Annotated[
@@ -246,6 +249,10 @@ class RankedRow(ContractItem, frozen=True, kw_only=True):
     saving_against_present_percent: Percent
     closed_to_new_customers: bool
     whole: Annotated[bool, Meta(description="Whether every day and all energy is in the total.")]
+    unseen_registers: Annotated[
+        list[str],
+        Meta(description="Registers that did not run in the span: the total speaks of no other time."),
+    ]
 
 
 class RankedContract(RankedRow, frozen=True, kw_only=True):
@@ -282,18 +289,17 @@ def _ranked(ranked: Ranked, comparison: Comparison) -> dict[str, Any]:
     return {
         **_names(ranked.contract),
         "total_ttc_eur": to_cents(ranked.total_ttc),
-        "total_ttc_eur_per_year": to_cents(comparison.per_year(ranked.total_ttc)),
+        "total_ttc_eur_per_year": cents(comparison.per_year(ranked.total_ttc)),
         "total_ht_eur": cents(total_ht),
         "duties_eur": None if total_ht is None else to_cents(ranked.total_ttc - total_ht),
         "saving_against_regulated_eur": cents(saving),
-        "saving_against_regulated_eur_per_year": None
-        if saving is None
-        else to_cents(comparison.per_year(saving)),
+        "saving_against_regulated_eur_per_year": cents(comparison.per_year(saving)),
         "saving_against_regulated_percent": percent(saving, ranked.regulated_ttc),
         "saving_against_present_eur": cents(ranked.saving_against_present),
         "saving_against_present_percent": percent(ranked.saving_against_present, ranked.present_ttc),
         "closed_to_new_customers": ranked.closed_to_new_customers,
         "whole": ranked.whole,
+        "unseen_registers": list(ranked.unseen),
         "partial": list(ranked.partial),
         "notes": list(ranked.notes),
         "sources": PriceSource.each(
@@ -313,11 +319,49 @@ class LeftOut(ContractItem, frozen=True, kw_only=True):
         return cls(**_names(contract), reason=reason)
 
 
+class PartOfYearItem(Struct, frozen=True, kw_only=True):
+    """What a span that cannot stand for a year lacks; its ranking is of the span alone."""
+
+    days: int
+    measured_percent: int
+    missing_seasons: Annotated[list[Season], Meta(description="Seasons with no day in the span.")]
+    unseen_registers: Annotated[
+        dict[str, list[str]], Meta(description="By option, its registers that did not run in the span.")
+    ]
+    message: str
+
+    @classmethod
+    def of(cls, part: PartOfYear) -> Self:
+        """The item of a part of a year."""
+        return cls(
+            days=part.days,
+            measured_percent=part.measured_percent,
+            missing_seasons=list(part.missing_seasons),
+            unseen_registers={option: list(names) for option, names in part.unseen.items()},
+            message=sentence_of_part(part),
+        )
+
+
+def sentence_of_part(part: PartOfYear) -> str:
+    """What a part of a year lacks, and what to give for an estimate of a year."""
+    lacks = ", ".join(f"no {season}" for season in part.missing_seasons) or "not all of a season"
+    options = "; ".join(f"{option} without {', '.join(names)}" for option, names in part.unseen.items())
+    return (
+        f"{part.days} days, {part.measured_percent} % of them measured, do not stand for a year ({lacks}): "
+        "the ranking is of these days alone"
+        + (f", and says nothing of {options}" if options else "")
+        + "; for an estimate of a year give its kwh instead of the file"
+    )
+
+
 class BillsPage(Struct, frozen=True, kw_only=True):
     """What every contract would have cost, from the cheapest; whole totals first."""
 
     span: Days
     prices: Literal["then", "now"]
+    part_of_year: Annotated[
+        PartOfYearItem | None, Meta(description="What the span lacks; null where it can stand for a year.")
+    ]
     ranking: list[RankedItem]
     left_out: list[LeftOut]
     coverage: CoverageItem
@@ -344,9 +388,11 @@ class BillsPage(Struct, frozen=True, kw_only=True):
         """The page of an answer; the present contract has its bill, with `details` each has."""
         comparison = answer.comparison
         present = question.terms.present
+        part = comparison.part_of_year
         return cls(
             span=Days.of(comparison.span),
             prices=comparison.prices,
+            part_of_year=None if part is None else PartOfYearItem.of(part),
             ranking=[
                 RankedItem.of(one, comparison, details=details or one.contract.key == present)
                 for one in comparison.ranking
@@ -355,7 +401,7 @@ class BillsPage(Struct, frozen=True, kw_only=True):
             coverage=CoverageItem.of(comparison.coverage),
             findings=[FindingItem.of(finding, language) for finding in comparison.findings],
             advice=AdviceItem.of(answer.advice),
-            assumptions=[ASSUMPTIONS[key] for key in question.assumptions],
+            assumptions=[ASSUMPTIONS[key] for key in answer.assumptions],
             address=address,
             privacy=privacy,
         )

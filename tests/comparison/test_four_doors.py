@@ -71,7 +71,16 @@ def same_answer(api: Any, command: Any) -> None:
     """Every figure and word of the command's answer is the API's, in the same order."""
     assert len(api["ranking"]) >= 3
     assert all(line["bill"]["lines"] for line in api["ranking"])
-    for key in ("span", "prices", "coverage", "ranking", "left_out", "findings", "assumptions"):
+    for key in (
+        "span",
+        "prices",
+        "part_of_year",
+        "coverage",
+        "ranking",
+        "left_out",
+        "findings",
+        "assumptions",
+    ):
         assert command[key] == api[key], key
     assert command["advice"] == {name: item for name, item in api["advice"].items() if item is not None}
 
@@ -81,6 +90,7 @@ def same_rows(api: Any, rows: list[dict[str, str]]) -> None:
     costed = [row for row in rows if row["total_ttc_eur"]]
     assert [_contract(row) for row in costed] == [_contract(line) for line in api["ranking"]]
     for row, line in zip(costed, api["ranking"], strict=True):
+        assert row["unseen_registers"] == " ".join(line["unseen_registers"])
         for key in ROW_KEYS:
             assert row[key] == _cell(line[key]), (key, _contract(line))
         assert Decimal(row["kwh"]) == line["bill"]["kwh"] + line["bill"]["uncosted_kwh"]
@@ -111,10 +121,11 @@ def same_page(api: Any, page: str) -> None:
         (line["supplier"], line["offer"], ENGLISH.text(f"option.{line['option']}")) for line in api["ranking"]
     ]
     days = (dt.date.fromisoformat(api["span"]["end"]) - dt.date.fromisoformat(api["span"]["start"])).days
+    scaled = "" if api["part_of_year"] else "_per_year"
     for row, line in zip(rows, api["ranking"], strict=True):
-        assert row["total"] == ENGLISH.eur(line["total_ttc_eur_per_year"])
-        assert row["saving"] == _signed(line["saving_against_regulated_eur_per_year"])
-        if days == 365:
+        assert row["total"] == ENGLISH.eur(line[f"total_ttc_eur{scaled}"])
+        assert row["saving"] == _signed(line[f"saving_against_regulated_eur{scaled}"])
+        if days == 365 or not scaled:
             assert row["beside_present"] == _signed(line["saving_against_present_eur"])
     present = next(line for line in api["ranking"] if _contract(line) == PRESENT)
     amounts = [one["amount_eur_ttc"] for one in present["bill"]["lines"]]
@@ -212,3 +223,41 @@ def test_a_home_that_never_exceeds_a_lower_power_reads_the_same_advice_at_every_
     printed = run("compare", str(file), "--power-kva", "6", "--prices", prices)
     assert in_command in printed
     assert "None" not in printed
+
+
+def test_a_week_of_june_ranks_no_option_whose_dear_days_it_has_not_at_any_door(
+    client: FlaskClient, tmp_path: Path
+) -> None:
+    data = file_of(600, Span(dt.date(2026, 6, 1), dt.date(2026, 6, 8)))
+    api = read(send(client, "/v1/bills", data, power_kva="6").text)
+    part = api["part_of_year"]
+    assert (part["days"], part["measured_percent"]) == (7, 100)
+    assert part["missing_seasons"] == ["winter", "spring", "autumn"]
+    unseen = ["BLANC_HC", "BLANC_HP", "ROUGE_HC", "ROUGE_HP"]
+    assert part["unseen_registers"]["TEMPO"] == unseen
+    assert "give its kwh" in part["message"]
+    tempo = [line["option"] == "TEMPO" for line in api["ranking"]]
+    assert any(tempo)
+    assert [bool(line["unseen_registers"]) for line in api["ranking"]] == sorted(
+        bool(line["unseen_registers"]) for line in api["ranking"]
+    )
+    assert all(line["unseen_registers"] == unseen for line in api["ranking"] if line["option"] == "TEMPO")
+    assert {line["total_ttc_eur_per_year"] for line in api["ranking"]} == {None}
+
+    page = send(client, "/?lang=en", data, power_kva="6").text
+    assert "Over these 7 days" in page
+    assert "They hold no winter, spring, autumn." in page
+    assert 'href="#kwh"' in page
+    assert "a year less" not in page
+
+    folder = tmp_path / "homes"
+    folder.mkdir()
+    (folder / "home.csv").write_bytes(data)
+    printed = run("compare", str(folder / "home.csv"), "--power-kva", "6")
+    assert "7 days, 100 % of them measured, do not stand for a year" in printed
+    assert "BLANC_HC, BLANC_HP, ROUGE_HC, ROUGE_HP did not run" in printed
+    run("portfolio", str(folder), "--out", "out.csv", "--jobs", "1", "--power-kva", "6", "--top", "3")
+    with Path("out.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 3
+    assert {(row["total_ttc_eur_per_year"], row["unseen_registers"]) for row in rows} == {("", "")}

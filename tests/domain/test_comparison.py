@@ -97,7 +97,7 @@ def test_contracts_are_ranked_from_the_cheapest_beside_the_regulated_tariff_of_t
     assert state.saving_against_present == 0
     item = RankedItem.of(result.ranking[1], result)
     assert item.saving_against_regulated_percent == Decimal("2.6")  # 1.40 / 53
-    assert item.total_ttc_eur_per_year == Decimal("1883.40")  # 51.60 x 36.5
+    assert item.total_ttc_eur_per_year is None  # ten days are no year
 
 
 def test_the_bill_of_a_ranked_contract_is_its_total() -> None:
@@ -123,6 +123,24 @@ def test_what_leaves_energy_out_for_want_of_a_colour_comes_last_too() -> None:
     assert [one.contract.option for one in result.ranking] == ["BASE", "TEMPO"]
     assert "240.000 kWh belong to no known register and are not costed" in result.ranking[1].partial
     assert [finding.kind for finding in result.findings] == ["unknown_register"]
+
+
+def test_what_never_ran_its_dear_registers_comes_after_what_ran_all() -> None:
+    prices = dict.fromkeys(("BLEU_HC", "BLEU_HP", "BLANC_HC", "BLANC_HP", "ROUGE_HC", "ROUGE_HP"), "0.01")
+    result = compare(kilowatt(), market(STATE, contract("State", prices)), terms())
+    assert [(one.contract.option, one.whole) for one in result.ranking] == [("BASE", True), ("TEMPO", True)]
+    assert result.ranking[1].total_ttc < result.ranking[0].total_ttc
+    assert result.ranking[1].unseen == ("BLANC_HC", "BLANC_HP", "ROUGE_HC", "ROUGE_HP")
+    assert result.part_of_year is not None
+    assert result.part_of_year.unseen == {"TEMPO": result.ranking[1].unseen}
+
+
+def test_a_register_that_ran_while_nothing_was_used_was_seen() -> None:
+    week = Span(dt.date(2025, 1, 10), dt.date(2025, 1, 21))  # red, white and blue days
+    idle = use_of_curve(constant(0, week), HOME, week)
+    prices = dict.fromkeys(("BLEU_HC", "BLEU_HP", "BLANC_HC", "BLANC_HP", "ROUGE_HC", "ROUGE_HP"), "0.01")
+    result = compare(idle, market(contract("State", prices)), terms(week))
+    assert result.ranking[0].unseen == ()
 
 
 def test_contracts_that_cannot_be_costed_are_left_out_with_the_reason() -> None:

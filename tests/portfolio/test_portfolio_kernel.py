@@ -27,6 +27,7 @@ from openwatt.portfolio.kernel import (
     bill_homes,
 )
 from openwatt.portfolio.market import PortfolioMarket
+from openwatt.representations.figures import cents
 from tests.portfolio.village import NOW, WEEK, curve, export, zipped
 from tests.shared_data import SHARED, needs_shared_data
 
@@ -63,11 +64,10 @@ def assert_same(rows: Sequence[HomeRow], alone: Comparison) -> None:
         bill, saving = alone.bill(one.contract), one.saving_against_regulated
         assert row.total_ttc_eur == to_cents(one.total_ttc)
         assert row.total_ht_eur == (None if bill.ht is None else to_cents(bill.ht))
-        assert row.total_ttc_eur_per_year == to_cents(alone.per_year(one.total_ttc))
+        assert row.total_ttc_eur_per_year == cents(alone.per_year(one.total_ttc))
         assert row.saving_against_regulated_eur == (None if saving is None else to_cents(saving))
-        assert row.saving_against_regulated_eur_per_year == (
-            None if saving is None else to_cents(alone.per_year(saving))
-        )
+        assert row.saving_against_regulated_eur_per_year == cents(alone.per_year(saving))
+        assert (row.unseen_registers or "") == " ".join(one.unseen)
         assert (row.start, row.end) == (alone.span.start, alone.span.end)
         assert (row.whole, row.reason or "") == (one.whole, "; ".join(one.partial))
         assert row.closed_to_new_customers == one.closed_to_new_customers

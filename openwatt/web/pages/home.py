@@ -22,12 +22,14 @@ from openwatt.domain.freshness import DataStatus, data_status
 from openwatt.domain.heat_map import heat_map
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.off_peak import SUMMER_MONTHS, WINTER_MONTHS, parse_off_peak_text
+from openwatt.domain.part_of_year import PartOfYear
 from openwatt.domain.profiles import PROFILES
 from openwatt.domain.tariff import OPTIONS
 from openwatt.meter.contents import pack
 from openwatt.meter.options import DIRECTIONS, STAMPS, UNITS
 from openwatt.representations.advice import AdviceItem
 from openwatt.representations.bills import RankedItem
+from openwatt.representations.figures import cents
 from openwatt.sentences.catalogue import sentence
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.store.offers import StoredOffer, stored_offers
@@ -70,7 +72,10 @@ _ALL = 100_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RankingLine:
-    """One contract of the ranking; amounts in EUR for 365 days, `width` in hundredths of the dearest."""
+    """One contract of the ranking; `width` is in hundredths of the dearest.
+
+    Amounts are in EUR for 365 days, or for the span alone where that cannot stand for a year.
+    """
 
     place: int
     contract: Contract
@@ -82,7 +87,7 @@ class RankingLine:
     present: bool
     closed: bool
     whole: bool
-    partial: tuple[str, ...]
+    unseen: tuple[str, ...]
     status: DataStatus | None
     last_seen: dt.date | None
     """How far today's price can be trusted, and when it was last seen; None at the prices of each day."""
@@ -95,6 +100,10 @@ class HomeView:
     kwh: Decimal
     last: dt.date
     comparison: Comparison
+    part: PartOfYear | None
+    """What the span lacks of a year."""
+    measured: bool
+    """Whether the use is of a file."""
     shown: list[RankingLine]
     rest: list[RankingLine]
     best: RankingLine | None
@@ -196,25 +205,30 @@ def _home_view(question: CustomerQuestion, answer: CustomerAnswer, texts: Mappin
     comparison = answer.comparison
     dearest = max(one.total_ttc for one in comparison.ranking) or 1
     seen = _freshness(question) if comparison.prices == "now" else {}
+    part = comparison.part_of_year
+
+    def shown_amount(amount: Fraction | None) -> Decimal | None:
+        return cents(amount if part else comparison.per_year(amount))
+
     lines = [
         RankingLine(
             place=place,
             contract=one.contract,
-            total=to_cents(comparison.per_year(one.total_ttc)),
+            total=shown_amount(one.total_ttc) or Decimal(0),
             width=to_cents(100 * one.total_ttc / dearest),
-            saving=_per_year(comparison, one.saving_against_regulated),
-            saving_against_present=_per_year(comparison, one.saving_against_present),
+            saving=shown_amount(one.saving_against_regulated),
+            saving_against_present=shown_amount(one.saving_against_present),
             regulated=one.is_regulated,
             present=one.contract.key == question.terms.present,
             closed=one.closed_to_new_customers,
             whole=one.whole,
-            partial=one.partial,
+            unseen=one.unseen,
             status=seen.get(one.contract.key, _UNSEEN)[0],
             last_seen=seen.get(one.contract.key, _UNSEEN)[1],
         )
         for place, one in enumerate(comparison.ranking, start=1)
     ]
-    best = next((one for one in lines if one.whole and not one.closed), None)
+    best = next((one for one in lines if one.whole and not one.closed and not one.unseen), None)
     shown = [best] if best else []
     beside = next((one for one in lines if one.present), None) or next(
         (one for one in lines if one.regulated and one.contract.option == "BASE"), None
@@ -228,6 +242,8 @@ def _home_view(question: CustomerQuestion, answer: CustomerAnswer, texts: Mappin
         kwh=max((to_kwh(bill.energy, 0) for _, bill in bills), default=Decimal(0)),
         last=comparison.span.end - dt.timedelta(days=1),
         comparison=comparison,
+        part=part,
+        measured=question.curve is not None,
         shown=[one for one in lines if _stands_out(one)],
         rest=[one for one in lines if not _stands_out(one)],
         best=best,
@@ -236,7 +252,7 @@ def _home_view(question: CustomerQuestion, answer: CustomerAnswer, texts: Mappin
         calendar=calendar,
         days_by_colour=counts_of(calendar),
         advice=AdviceItem.of(answer.advice),
-        assumptions=question.assumptions,
+        assumptions=answer.assumptions,
         notes=list(dict.fromkeys(note for one in comparison.ranking for note in one.notes)),
         download=_own_address(texts) if question.curve is None else None,
     )
@@ -268,10 +284,6 @@ def _freshness(question: CustomerQuestion) -> dict[ContractKey, tuple[DataStatus
 def _stands_out(line: RankingLine) -> bool:
     """Whether a contract is shown at once: the cheapest, the regulated and the present one."""
     return line.place <= _FIRST or line.regulated or line.present
-
-
-def _per_year(comparison: Comparison, saving: Fraction | None) -> Decimal | None:
-    return None if saving is None else to_cents(comparison.per_year(saving))
 
 
 def _own_address(texts: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ from openwatt.web.pages import home as home_page
 from openwatt.web.pages.i18n import LANGUAGES
 from tests.conftest import NOW, close_app
 from tests.shared_data import SHARED, needs_shared_data
+from tests.web.api.test_bills import TWO_DAYS
 
 CURVE = SHARED / "load_curves" / "Enedis_Conso_Heure_20230809-20240725_1429xxxxxxxxxx.csv"
 PLAIN = {
@@ -50,6 +51,15 @@ def test_typed_kwh_are_answered_with_the_ranking_of_the_api(client: FlaskClient)
     costs = cells(answer.text, "cost")
     assert len(costs) == len(ranking) > 20
     assert costs[:10] == [f"€{line['total_ttc_eur_per_year']:,.2f}" for line in ranking[:10]]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_without_a_file_nothing_is_said_to_be_measured(client: FlaskClient, language: str) -> None:
+    texts = LANGUAGES[language].texts
+    without = ask(client, None, language, kwh="4500")
+    assert texts["home.complete"] not in without.text
+    assert texts["home.assumed_off_peak"] in without.text
+    assert texts["home.complete"] in ask(client, TWO_DAYS, language).text
 
 
 def test_an_answer_in_the_address_can_be_shared_and_downloaded(client: FlaskClient) -> None:
