@@ -102,6 +102,8 @@ class HomeView:
     comparison: Comparison
     part: PartOfYear | None
     """What the span lacks of a year."""
+    unseen_colours: list[str]
+    """Of the days of Tempo, those that the span lacks whole."""
     measured: bool
     """Whether the use is of a file."""
     shown: list[RankingLine]
@@ -243,6 +245,7 @@ def _home_view(question: CustomerQuestion, answer: CustomerAnswer, texts: Mappin
         last=comparison.span.end - dt.timedelta(days=1),
         comparison=comparison,
         part=part,
+        unseen_colours=_unseen_colours(part),
         measured=question.curve is not None,
         shown=[one for one in lines if _stands_out(one)],
         rest=[one for one in lines if not _stands_out(one)],
@@ -256,6 +259,11 @@ def _home_view(question: CustomerQuestion, answer: CustomerAnswer, texts: Mappin
         notes=list(dict.fromkeys(note for one in comparison.ranking for note in one.notes)),
         download=_own_address(texts) if question.curve is None else None,
     )
+
+
+def _unseen_colours(part: PartOfYear | None) -> list[str]:
+    unseen = part.unseen.get("TEMPO", ()) if part else ()
+    return [colour for colour in ("BLEU", "BLANC", "ROUGE") if {f"{colour}_HP", f"{colour}_HC"} <= {*unseen}]
 
 
 _UNSEEN = (None, None)
