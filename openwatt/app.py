@@ -16,6 +16,7 @@ from openwatt.catalogue.source_names import declared_sources
 from openwatt.comparison.market import StoredMarket
 from openwatt.comparison.source_incidents import SourceIncidents
 from openwatt.observability import PRIVATE_ENDPOINTS, PROBE_ENDPOINTS, collectors, telemetry_config
+from openwatt.sentences.catalogue import CODES, texts
 from openwatt.settings import Settings, read_settings, read_sub_path
 from openwatt.store.database import Database
 from openwatt.store.migrate import newest_schema
@@ -62,6 +63,8 @@ def read_ahead(app: Flask) -> None:
     newest_schema()
     shipped_duties()
     shipped_calendars()
+    for code in CODES:
+        texts(code)
     for name in app.jinja_env.list_templates():
         app.jinja_env.get_template(name)
 

@@ -12,7 +12,6 @@ from openwatt import __version__
 from openwatt.cli import streams
 from openwatt.cli.commands import LazyCommands, short_help
 from openwatt.domain.errors import OpenWattError
-from openwatt.sentences.catalogue import sentence
 
 _INTERRUPTED = 130  # what shells say of a program that Ctrl-C ended
 _TERMINATED = 143  # and of one that SIGTERM ended
@@ -43,6 +42,8 @@ class _Commands(click.Group):
             with streams.reader_may_go():
                 return super().invoke(ctx)
         except OpenWattError as error:
+            from openwatt.sentences.catalogue import sentence  # noqa: PLC0415 - only an error needs it
+
             raise click.ClickException(sentence(error)) from error
         except KeyboardInterrupt:
             raise click.exceptions.Exit(_INTERRUPTED) from None

@@ -53,7 +53,7 @@ def test_restore_wants_a_file_or_the_order_to_drop(openwatt: Openwatt) -> None:
     for arguments in ((), ("a.dump", "--drop-kept")):
         done = openwatt("restore", *arguments)
         assert done.exit_code == 2
-        assert "name a backup's FILE, or say --drop-kept" in done.stderr
+        assert "name a backup's FILE, or give --drop-kept" in done.stderr
 
 
 def test_a_file_that_is_not_there_is_said_in_one_sentence(openwatt: Openwatt) -> None:

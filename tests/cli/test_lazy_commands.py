@@ -63,6 +63,7 @@ def test_what_needs_no_command_imports_none(argument: str) -> None:
         "openwatt.cli.streams",
         "openwatt.domain",
         "openwatt.domain.errors",
+        "openwatt.domain.messages",
     }
 
 

@@ -99,9 +99,10 @@ def reader_language() -> str:
 
 
 def problem(status: int, detail: str | None = None, faults: Sequence[Fault] = ()) -> Response:
-    """The answer to a request that failed. It is never cached."""
+    """The answer to a request that failed. It is never cached. With `faults`, a request must be current."""
+    language = reader_language() if faults else CODES[0]
     return Response(
-        problem_body(status, detail, faults, reader_language()),
+        problem_body(status, detail, faults, language),
         status,
         {"Cache-Control": "no-store"},
         content_type=MEDIA_TYPE,
