@@ -66,6 +66,8 @@ def test_each_way_of_the_table_is_one_that_runs_its_versions() -> None:
     for run in (each for each in RUNS if each.by == "make prove-versions"):
         if run.program == "PostgreSQL":
             assert f"{run.suite}:{run.version}" in roots
+        elif run.program == "Python":
+            assert f"tests/fresh/run --suite {run.suite}\n" in by_hand
         else:
             assert run.suite in by_hand
             assert f" {Path(PROGRAMS[run.program]).name}" in by_hand

@@ -26,6 +26,7 @@ class Run:
 RUNS: Final = (
     Run("Python", "3.11", "bookworm", "make test"),
     Run("Python", "3.13", "trixie", "make test-fresh"),
+    Run("Python", "3.14", "sid", "make prove-versions"),
     Run("embedded PostgreSQL", "18", "PyPI", "make test"),
     Run("embedded PostgreSQL", "18", "PyPI", "make test-fresh"),
     Run("PostgreSQL", "15", "bookworm", "make test"),
