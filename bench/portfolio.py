@@ -2,6 +2,7 @@
 
 import argparse
 import datetime as dt
+import io
 import os
 import statistics
 import tempfile
@@ -13,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -53,6 +55,7 @@ def main() -> None:
     print(f"{options.homes} homes, a year of half hours, {kept} contracts each, prices then; one processor")
     compared("from curves", curves, options.rounds)
     compared("from the operator's CSV", files, options.rounds)
+    compared("from the account's XLSX", [workbook_of(one) for one in curves[:8]], options.rounds)
     with tempfile.TemporaryDirectory() as name:
         whole_runs(Path(name), files, curves, options.all)
 
@@ -142,6 +145,21 @@ def export_of(curve: LoadCurve) -> bytes:
     rows = zip(curve.starts_min.tolist(), (curve.energies // 30).tolist(), strict=True)
     lines = (f"{instant_of(start + 30).isoformat()};{watts}\n" for start, watts in rows)
     return (header + "Horodate;Valeur\n" + "".join(lines)).encode()
+
+
+def workbook_of(curve: LoadCurve) -> bytes:
+    """The account's XLSX of a curve: a sheet of titles, and the values below fifteen lines."""
+    book = openpyxl.Workbook()
+    page = book.create_sheet("Consommation Horaire")
+    for _ in range(15):
+        page.append([None, "Compte Client"])
+    page.append([None, None, "Début", "Fin", "Valeur (en kW)"])
+    for start, energy in zip(curve.starts_min.tolist(), curve.energies.tolist(), strict=True):
+        at, end = (f"{instant_of(minute):%d/%m/%Y %H:%M:%S}" for minute in (start, start + 30))
+        page.append([None, None, at, end, f"{energy / 30_000:.3f}".replace(".", ",")])
+    stream = io.BytesIO()
+    book.save(stream)
+    return stream.getvalue()
 
 
 def write_table(path: Path, curves: Sequence[LoadCurve], homes: int) -> None:

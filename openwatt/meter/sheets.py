@@ -32,7 +32,7 @@ _LITERAL = re.compile(r'"[^"]*"|[\\_].|\[(?!hh?\]|mm?\]|ss?\])[^\]]*\]', re.IGNO
 _ELAPSED = re.compile(r"\[(?:hh?|mm?|ss?)\]", re.IGNORECASE)
 _DATE_SIGN = re.compile(r"[dmhys]", re.IGNORECASE)
 #: Bytes of a part that is read at once: three years of half hours.
-_LARGEST_PLAIN = 8 * 1024 * 1024
+LARGEST_PLAIN = 8 * 1024 * 1024
 _UTF8 = re.compile(
     r"\s*(?:<\?xml(?![^>]*encoding=)[^>]*>|<\?xml[^>]*encoding=[\"'](?i:utf-8)[\"'][^>]*>|<(?![?]))"
 )
@@ -289,7 +289,7 @@ class _Sheet(_Handler):
         A year of half hours takes a third of the time that its events take. Its signs are
         counted: where any but those of plain cells and rows is among them, the events are read.
         """
-        if archive.getinfo(path).file_size > _LARGEST_PLAIN:
+        if archive.getinfo(path).file_size > LARGEST_PLAIN:
             return False
         try:
             head, _, rest = archive.read(path).decode("utf-8").partition("<sheetData>")

@@ -177,5 +177,5 @@ def outcome(data: bytes) -> tuple[Row, ...] | str:
 
 def by_events(data: bytes) -> tuple[Row, ...] | str:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sheets, "_LARGEST_PLAIN", -1)
+        patch.setattr(sheets, "LARGEST_PLAIN", -1)
         return outcome(data)
