@@ -23,6 +23,8 @@ _OUTER = '" \t\r\xa0\u202f\ufeff'
 _SERIAL = re.compile(r"(\d{5})(?:[.,](\d{1,15}))?")
 #: Fourteen digits: the number of a delivery point.
 _HOME_NUMBER = re.compile(r"(?<!\d)\d{14}(?!\d)")
+#: As many digits or more: the number may stand beside others.
+_LONG_NUMBER = re.compile(r"\d{14,}")
 _EPOCH = dt.date(1970, 1, 1)
 _SERIAL_EPOCH = (dt.date(1899, 12, 30) - _EPOCH).days
 #: Serial days of a spreadsheet that lie within the years of meters.
@@ -45,7 +47,7 @@ class Stamp(NamedTuple):
 
 def quoted(text: str) -> str:
     """What of a file may stand in a refusal: a few signs, and of a meter's number the last four."""
-    return _HOME_NUMBER.sub(lambda found: f"…{found.group()[-4:]}", text)[:40]
+    return _LONG_NUMBER.sub(lambda found: f"…{found.group()[-4:]}", text)[:40]
 
 
 def clean(cell: str) -> str:

@@ -13,6 +13,7 @@ from xml.parsers import expat
 from openwatt.domain.errors import MeterFileError
 from openwatt.domain.messages import Message
 from openwatt.meter.bounds import MAX_COLUMNS, Budget, refuse_above
+from openwatt.meter.cells import quoted
 
 Row = tuple[object, ...]
 #: How a number is shown: as itself, as an instant, or as a duration.
@@ -397,5 +398,5 @@ def _whole(text: str) -> int:
 
 def _number(text: str) -> float:
     if len(text) > _LONGEST_NUMBER:
-        raise MeterFileError(Message.of("cell.no_number", cell=text[:40]))
+        raise MeterFileError(Message.of("cell.no_number", cell=quoted(text)))
     return float(text) if set(text) & set(".eE") else int(text)

@@ -185,7 +185,7 @@ class _Table:
         if "max" in kind or "max" in physical or "VA" in meta:
             raise refused("maxima")
         if kind not in _CURVE_KINDS:
-            raise refused("kind", kind=meta[_META_KIND][:40])
+            raise refused("kind", kind=quoted(meta[_META_KIND]))
         if self.meta and meta[_META_UNIT] != self.meta[_META_UNIT]:
             raise MeterFileError(Message.of("file.mixed_units"))
         self.meta = meta
@@ -352,7 +352,7 @@ class _Table:
                 return unit
             if plain(printed) in {"va", "kva"}:
                 raise refused("maxima")
-            raise refused("unit", unit=printed[:20])
+            raise refused("unit", unit=quoted(printed)[:20])
         if self.options.unit is not None:
             return self.options.unit
         whole = not _holds_decimals(spans, valid)

@@ -193,3 +193,29 @@ def test_registers_between_two_instants_of_any_offset(tmp_path: Path) -> None:
         "registers", file, "--option", "BASE", "--from", "2024-01-31T23:00Z", "--to", "2024-02-01T00:30"
     )
     assert told["wh"] == {"BASE": 126}
+
+
+def test_a_folder_of_one_meters_files_is_one_curve(tmp_path: Path) -> None:
+    weeks = tmp_path / "weeks"
+    weeks.mkdir()
+    (weeks / "a.csv").write_text(HOURLY)
+    (weeks / "b.csv").write_text(HOURLY.replace("2024-02-01T", "2024-02-08T"))
+    (weeks / ".hidden").write_text("nothing of a meter")
+    one = answer("registers", weeks / "a.csv", "--option", "BASE")["wh"]["BASE"]
+    assert answer("registers", weeks, "--option", "BASE")["wh"] == {"BASE": 2 * one}
+    (weeks / "c.csv").write_text(HOURLY.replace("14290000000000", "14290000000001"))
+    result = run("registers", weeks, "--option", "BASE")
+    assert result.exit_code == 1
+    assert "mixes 2 meters (…0000, …0001)" in result.output
+
+
+def test_what_a_file_leaves_open_is_said_by_an_option(tmp_path: Path) -> None:
+    file = tmp_path / "sensor.csv"
+    file.write_text("timestamp;Valeur\n2025-11-10 00:00;1,2\n2025-11-10 00:30;1,2\n")
+    result = run("registers", file, "--option", "BASE")
+    assert result.exit_code == 1
+    assert "say which with stamps (start or end; --stamps in the command)" in result.output
+    said = ("--option", "BASE", "--stamps", "start", "--unit")
+    assert answer("registers", file, *said, "kW")["wh"] == {"BASE": 1200}
+    assert answer("registers", file, *said, "kWh")["wh"] == {"BASE": 2400}
+    assert answer("registers", file, *said, "kWh")["span"]["start"] == "2025-11-10T00:00:00+01:00"

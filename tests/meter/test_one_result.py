@@ -16,7 +16,9 @@ from openwatt.domain.load_curve import LoadCurve
 from openwatt.meter import columns
 from openwatt.meter.columns import RegularStamps, Spans
 from openwatt.meter.grids import TextGrid, TextLines
+from openwatt.meter.indexes import read_indexes
 from openwatt.meter.read import read_load_curve
+from openwatt.sentences.catalogue import CODES, sentence
 from tests.meter.test_makers import FILES as FORMS
 from tests.meter.test_people_s_files import FILES, NOW
 from tests.shared_data import needs_shared_data
@@ -156,3 +158,45 @@ def test_a_column_has_the_cells_that_its_rows_have(text: str, delimiter: str) ->
         spans = grid.column(place, 0)
         cells = [spans.text(number) for number in range(len(grid))]
         assert cells == [row[place] if place < len(row) else "" for row in rows]
+
+
+PIECES = [
+    *(b"", b";", b",", b"\n", b'"', b"\t", b"9" * 30, b"\xff", b"Index"),
+    *(b"Horodate;Valeur\n", b"<", b"&"),
+]
+
+
+def bytes_damaged(data: bytes, chance: random.Random) -> bytes:
+    """Bytes changed, missing or put in; of an archive, in one of its members as often as in itself."""
+    if data[:2] == b"PK" and chance.random() < 0.7:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
+        name = chance.choice(sorted(parts))
+        parts[name] = bytes_damaged(parts[name], chance)
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            for one, part in parts.items():
+                archive.writestr(one, part)
+        return stream.getvalue()
+    for _ in range(chance.randint(1, 5)):
+        place = chance.randrange(len(data) + 1)
+        piece = chance.choice(PIECES)
+        data = data[:place] + piece + data[place + chance.choice([0, 1, 40]) :]
+    return data
+
+
+@needs_shared_data
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.sampled_from(names() or [""]), st.randoms(use_true_random=False))
+def test_no_damage_makes_a_reader_raise_anything_else_or_tell_the_meter(
+    name: str, chance: random.Random
+) -> None:
+    data = bytes_damaged((FILES / name).read_bytes(), chance)
+    for read in (lambda: read_load_curve(data, NOW), lambda: read_indexes(data)):
+        try:
+            read()
+        except MeterFileError as refusal:
+            for code in CODES:
+                said = sentence(refusal, code)
+                assert len(said) < 700
+                assert "0011223344" not in said
