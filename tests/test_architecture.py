@@ -25,7 +25,7 @@ OURS = {
     "sentences": {"sentences", "domain"},
     "meter": {"meter", "domain", "sandbox"},
     "store": {"store", "domain"},
-    "catalogue": {"catalogue", "domain", "store"},
+    "catalogue": {"catalogue", "domain", "store", "sentences"},
     "comparison": {"comparison", "domain", "catalogue", "meter", "store"},
     "ingest": {"ingest", "domain", "store", "telemetry", "catalogue", "public_hosts", "sandbox"},
     "representations": {"representations", "domain", "store", "comparison", "sentences"},

@@ -10,6 +10,7 @@ from typing import Any
 from openwatt.domain.calendar import WEEKDAYS, RegisterCalendar, RegisterRule
 from openwatt.domain.errors import CalendarError, OffPeakError
 from openwatt.domain.off_peak import HourRange, parse_hour_ranges
+from openwatt.sentences.catalogue import sentence
 
 _CALENDAR_KEYS = {"option", "source", "day_starts", "applies_from", "applies_to", "supplier", "offer", "rule"}
 _RULE_KEYS = {"register", "hours", "off_peak", "months", "weekdays", "chosen_weekday", "colours"} | {
@@ -114,7 +115,7 @@ def _hours(where: str, texts: Sequence[str]) -> tuple[HourRange, ...]:
     try:
         return tuple(one for text in texts for one in parse_hour_ranges(text))
     except OffPeakError as error:
-        raise CalendarError(f"{where}: {error}") from None
+        raise CalendarError(f"{where}: {sentence(error)}") from None
 
 
 def _day(where: str, entry: Mapping[str, Any], key: str) -> dt.date | None:

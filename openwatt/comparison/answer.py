@@ -6,7 +6,7 @@ from openwatt.comparison.market import StoredMarket
 from openwatt.comparison.question import CustomerQuestion, QuestionError, QuestionFault
 from openwatt.domain.advice import Advice, advise
 from openwatt.domain.comparison import Comparison, compare
-from openwatt.domain.errors import OpenWattError
+from openwatt.domain.errors import OpenWattError, message_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def answer_question(question: CustomerQuestion, market: StoredMarket) -> Custome
         all_powers = market.market(at_power, contracts)
         advice = advise(question.curve, question.use, all_powers, question.terms, comparison)
     except OpenWattError as error:
-        raise QuestionError([QuestionFault("power_kva", str(error))]) from None
+        raise QuestionError([QuestionFault("power_kva", message_of(error))]) from None
     if question.curve is not None:
         above = question.curve.above_power(question.power_kva)
         findings = (*question.curve.findings, *comparison.findings, *([above] if above else []))

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from openwatt.domain.comparison import ContractKey
 from openwatt.domain.errors import OpenWattError
+from openwatt.domain.messages import Message
 
 #: Whose contract is meant where an option is given alone: the regulated one.
 USUAL_SUPPLIER, USUAL_OFFER = "EDF", "Tarif Bleu"
@@ -16,7 +17,7 @@ _MOST_SUGGESTED = 3
 class UnknownContractError(OpenWattError):
     """No contract has these names; `name` is the first of supplier, offer and option that is not known."""
 
-    def __init__(self, name: str, message: str) -> None:
+    def __init__(self, name: str, message: Message) -> None:
         self.name = name
         super().__init__(message)
 
@@ -40,8 +41,12 @@ def find_present(
         known = sorted({str(key[place]) for key in left})
         meant = _meant(wanted[place], known)
         if meant is None:
-            message = f"no contract {' '.join(wanted)} of {power_kva} kVA is known"
-            raise UnknownContractError(name, f"{message}: {_suggested(wanted[place], known, name)}")
+            suggestion = _suggested(wanted[place], known, name)
+            contract = " ".join(wanted)
+            message = Message.of(
+                "present.unknown", contract=contract, power_kva=power_kva, suggestion=suggestion
+            )
+            raise UnknownContractError(name, message)
         left = [key for key in left if key[place] == meant]
     return left[0]
 
@@ -59,13 +64,16 @@ def _folded(name: str) -> str:
     return "".join(sign for sign in letters if not (unicodedata.combining(sign) or sign.isspace()))
 
 
-def _suggested(wanted: str, known: Sequence[str], name: str) -> str:
+def _suggested(wanted: str, known: Sequence[str], name: str) -> Message:
     by_folded = {_folded(one): one for one in known}
     close = difflib.get_close_matches(_folded(wanted), by_folded, n=_MOST_SUGGESTED, cutoff=0.5)
     if close:
-        return f"is {' or '.join(by_folded[one] for one in close)} meant?"
+        *others, last = (Message.of("text", text=by_folded[one]) for one in close)
+        for other in reversed(others):
+            last = Message.of("present.or", first=other, next=last)
+        return Message.of("present.meant", names=last)
     if not known:
-        return "nothing is sold at this power"
+        return Message("present.nothing_sold")
     if name == "supplier":
-        return "`openwatt tariffs` and /v1/offers list all"
-    return f"the {name}s there are: {', '.join(known)}"
+        return Message("present.lists")
+    return Message.of(f"present.{name}s", names=", ".join(known))

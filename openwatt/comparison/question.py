@@ -13,7 +13,7 @@ from openwatt.comparison.market import Colours, StoredMarket
 from openwatt.comparison.present import UnknownContractError, find_present
 from openwatt.domain.calendar import Home
 from openwatt.domain.comparison import ComparisonTerms, ContractKey
-from openwatt.domain.errors import MeterFileError, OpenWattError, SpanError
+from openwatt.domain.errors import MeterFileError, OpenWattError, SpanError, message_of
 from openwatt.domain.legal_time import PARIS, Span
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.messages import Message
@@ -53,7 +53,7 @@ class QuestionFault(NamedTuple):
     """One thing wrong with a question: the field and what is wrong with it."""
 
     field: str
-    message: Message | str
+    message: Message
 
 
 class QuestionError(OpenWattError):
@@ -158,19 +158,16 @@ def home_of(fields: Fields, colours: Colours) -> Home:
 
 def _faults_of_use(fields: Fields) -> list[QuestionFault]:
     given = [name for name in _USES if name in fields]
-    faults = [
-        QuestionFault(name, f"is given beside {given[0]}; they exclude each other") for name in given[1:]
-    ]
+    faults = [QuestionFault(name, Message.of("question.two_uses", other=given[0])) for name in given[1:]]
     if not given:
-        message = "is missing, and so are kwh and register_kwh; one of them is needed"
-        faults.append(QuestionFault("file", message))
+        faults.append(QuestionFault("file", Message("question.no_use")))
     faults += [
-        QuestionFault(name, "says how a file is read, and no file is given")
+        QuestionFault(name, Message("question.no_file"))
         for name in FILE_OPTIONS
         if name in fields and "file" not in fields
     ]
     if "profile" in fields and "kwh" not in fields:
-        faults.append(QuestionFault("profile", "says how kwh spread over a year, and no kwh are given"))
+        faults.append(QuestionFault("profile", Message("question.no_kwh")))
     return faults
 
 
@@ -180,11 +177,10 @@ def _faults_of_hours(fields: Fields, span: Span | None) -> list[QuestionFault]:
     day = unsaid_day(hours, span) if hours and span else None
     if day is None:
         return []
-    message = f"says no hours for {day}"
+    what = "hours"
     if all(entry.months for entry in hours):
-        season = "summer" if day.month in SUMMER_MONTHS else "winter"
-        message += f": those of {season} (from 1 {'April' if season == 'summer' else 'November'}) are missing"
-    return [QuestionFault("off_peak_hours", message)]
+        what = "summer_hours" if day.month in SUMMER_MONTHS else "winter_hours"
+    return [QuestionFault("off_peak_hours", Message.of(f"question.no_{what}", day=Message.day(day)))]
 
 
 def _curve(
@@ -210,21 +206,21 @@ def _span(fields: Fields, curve: LoadCurve | None, usual: Span, faults: list[Que
             span = curve.span(start, end)
         except SpanError as error:
             given = start or end
-            faults.append(QuestionFault("to", str(error)) if given else QuestionFault("file", _NO_DAY))
+            faults.append(QuestionFault("to", message_of(error)) if given else QuestionFault("file", _NO_DAY))
             return None
         if span.end_min <= curve.start_min or span.start_min >= curve.end_min:
-            message = f"no measurement lies from {span.start} to {span.end}"
+            days = {"start": Message.day(span.start), "end": Message.day(span.end)}
+            message = Message.of("question.no_measurement", **days)
             faults.append(QuestionFault("to" if end else "from", message))
         elif span.days > MOST_DAYS:
-            faults.append(QuestionFault("to" if end else "from", f"a span is at most {MOST_DAYS} days long"))
+            message = Message.of("question.long_span", days=MOST_DAYS)
+            faults.append(QuestionFault("to" if end else "from", message))
         return span
     if start is None and end is None:
         return usual
     start, end = start or _year_on(end, -1), end or _year_on(start, 1)
     if not 365 <= (end - start).days <= 366:
-        faults.append(
-            QuestionFault("to" if fields.get("to") else "from", "without a file the span is one year")
-        )
+        faults.append(QuestionFault("to" if fields.get("to") else "from", Message("question.one_year")))
         return None
     return Span(start, end)
 
@@ -241,7 +237,7 @@ def _present(fields: Fields, market: StoredMarket, faults: list[QuestionFault]) 
     """The contract that the customer has, by the names under which it is published."""
     if "option" not in fields:
         faults += [
-            QuestionFault(name, "is of the present contract, whose option is missing")
+            QuestionFault(name, Message("question.no_option"))
             for name in ("supplier", "offer")
             if name in fields
         ]
@@ -253,7 +249,7 @@ def _present(fields: Fields, market: StoredMarket, faults: list[QuestionFault]) 
     try:
         return find_present(market.at_power(power_kva).contracts, power_kva=power_kva, **wanted)
     except UnknownContractError as error:
-        faults.append(QuestionFault(error.name, str(error)))
+        faults.append(QuestionFault(error.name, message_of(error)))
     return None
 
 
@@ -263,7 +259,7 @@ def _by_register(fields: Fields, faults: list[QuestionFault]) -> dict[str, Decim
     names = [name for name, _ in pairs]
     registers = next((known for known in OPTIONS.values() if set(known) == set(names)), None)
     if pairs and (registers is None or len(names) > len(registers)):
-        message = f"{', '.join(names)} are not the registers of one option, each once"
+        message = Message.of("question.registers", registers=", ".join(names))
         faults.append(QuestionFault("register_kwh", message))
         return {}
     return {name: dict(pairs)[name] for name in registers or ()}

@@ -9,6 +9,7 @@ from openwatt.domain.contract import Contract, PricePeriod, SourcedTariff
 from openwatt.domain.errors import BillError
 from openwatt.domain.legal_time import Span
 from openwatt.domain.load_curve import PER_KWH, Coverage
+from openwatt.domain.messages import Message
 from openwatt.domain.usage import Usage
 
 #: A yearly subscription is charged by days of 1/365, in leap years too.
@@ -76,8 +77,8 @@ class Bill:
     accise: Fraction | None
     coverage: Coverage
     unpriced_energy: int
-    partial: tuple[str, ...]
-    notes: tuple[str, ...]
+    partial: tuple[Message, ...]
+    notes: tuple[Message, ...]
 
     @property
     def lines(self) -> Sequence[EnergyLine | SubscriptionLine]:
@@ -163,18 +164,19 @@ def refuse_other_registers(contract: Contract, usage: Usage) -> None:
         raise BillError(f"{contract} has no prices for the registers {', '.join(usage.registers)}")
 
 
-def what_is_partial(usage: Usage, periods: Sequence[PricePeriod]) -> Iterator[str]:
+def what_is_partial(usage: Usage, periods: Sequence[PricePeriod]) -> Iterator[Message]:
     """Every reason why a bill is not the whole cost of its span."""
     if not usage.coverage.is_complete:
         expected, present = usage.coverage.expected_half_hours, usage.coverage.present_half_hours
-        yield f"{expected - present} of {expected} half hours were not measured and cost nothing here"
+        yield Message.of("partial.not_measured", missing=expected - present, expected=expected)
     if usage.unknown:
-        yield f"{to_kwh(usage.unknown)} kWh belong to no known register and are not costed"
+        yield Message.of("partial.no_register", kwh=Message.decimal(to_kwh(usage.unknown)))
     for period in periods:
+        days = {"start": Message.day(period.span.start), "end": Message.day(period.span.end)}
         if period.tariff is None:
-            yield f"no price is known from {period.span.start} to {period.span.end}"
+            yield Message.of("partial.no_price", **days)
         elif period.prices_ttc is None or period.subscription_ttc is None:
-            yield f"no amount with all taxes is known from {period.span.start} to {period.span.end}"
+            yield Message.of("partial.no_taxes", **days)
 
 
 def to_cents(amount: Fraction) -> Decimal:

@@ -20,6 +20,7 @@ from openwatt.domain.legal_time import (
     local_minutes,
     utc_candidates,
 )
+from openwatt.domain.messages import Message
 from openwatt.domain.off_peak import HourRange, OffPeakHours, unsaid_day
 from openwatt.domain.tariff import OPTIONS
 
@@ -177,16 +178,18 @@ def refuse_days_without_hours(calendar: RegisterCalendar, home: Home, start_min:
         after = instant_of(end_min - 1).date() + dt.timedelta(days=1)
         day = unsaid_day(home.off_peak_hours, Span(instant_of(start_min).date(), after))
         if day is not None:
-            raise CalendarError(f"option {calendar.option} needs the home's off-peak hours of {day} too")
+            raise CalendarError(
+                Message.of("left_out.hours_of_day", option=calendar.option, day=Message.day(day))
+            )
 
 
 def _refuse_unsaid(calendar: RegisterCalendar, home: Home) -> None:
     if calendar.needs_off_peak_hours and not home.off_peak_hours:
-        raise CalendarError(f"option {calendar.option} needs the home's off-peak hours, such as 22:30-06:30")
+        raise CalendarError(Message.of("left_out.hours", option=calendar.option))
     if calendar.needs_colours and calendar.option not in home.colours:
-        raise CalendarError(f"option {calendar.option} needs the announced days (colours or peak days)")
+        raise CalendarError(Message.of("left_out.announced_days", option=calendar.option))
     if any(rule.chosen_weekday for rule in calendar.rules) and home.chosen_weekday is None:
-        raise CalendarError(f"option {calendar.option} needs the weekday that the customer chose")
+        raise CalendarError(Message.of("left_out.weekday", option=calendar.option))
 
 
 def _concrete(rule: RegisterRule, home: Home) -> Sequence[tuple[RegisterRule, int | None]]:

@@ -12,9 +12,10 @@ from openwatt.domain.bill import DAYS_PER_YEAR, Bill, make_bill, what_is_partial
 from openwatt.domain.calendar import RegisterCalendar
 from openwatt.domain.contract import Contract, DutyDays, PriceBasis, PricePeriod, price_periods
 from openwatt.domain.duties import Duties
-from openwatt.domain.errors import BillError, CalendarError
+from openwatt.domain.errors import BillError, CalendarError, message_of
 from openwatt.domain.legal_time import Span
 from openwatt.domain.load_curve import PER_KWH, Coverage, Finding
+from openwatt.domain.messages import Message
 from openwatt.domain.part_of_year import PartOfYear, part_of_year, stands_for_a_year
 from openwatt.domain.price_matrix import price_matrix
 from openwatt.domain.tariff import Tariff
@@ -39,8 +40,8 @@ class Ranked:
     is_regulated: bool
     closed_to_new_customers: bool
     whole: bool
-    partial: tuple[str, ...]
-    notes: tuple[str, ...]
+    partial: tuple[Message, ...]
+    notes: tuple[Message, ...]
     unseen: tuple[str, ...]
     """Registers that did not run in the span: its total is right and speaks of no other time."""
 
@@ -89,7 +90,7 @@ class PricedMarket:
     """All contracts of a market over a span, by calendar; those without a price, with the reason."""
 
     calendars: tuple[PricedCalendar, ...]
-    left_out: tuple[tuple[Contract, str], ...]
+    left_out: tuple[tuple[Contract, Message], ...]
 
 
 #: Totals are fractions of one EUR, or for many homes at once whole numbers over a common denominator.
@@ -173,7 +174,7 @@ class Comparison:
     prices: PriceBasis
     coverage: Coverage
     ranking: tuple[Ranked, ...]
-    left_out: tuple[tuple[Contract, str], ...]
+    left_out: tuple[tuple[Contract, Message], ...]
     findings: tuple[Finding, ...]
     costed: Mapping[ContractKey, Costed]
 
@@ -222,12 +223,12 @@ def price_contracts(market: Market, terms: ComparisonTerms) -> PricedMarket:
     # calendars are held, so that no identity is used twice.
     calendars: dict[int, RegisterCalendar] = {}
     groups: dict[int, list[PricedContract]] = defaultdict(list)
-    left_out: list[tuple[Contract, str]] = []
+    left_out: list[tuple[Contract, Message]] = []
     for contract in market.contracts:
         try:
             periods = _priced_periods(contract, duties, terms)
         except BillError as error:
-            left_out.append((contract, str(error)))
+            left_out.append((contract, message_of(error)))
             continue
         calendar = market.calendar_of(contract)
         calendars[id(calendar)] = calendar
@@ -260,15 +261,15 @@ def compare(use: Use, market: Market, terms: ComparisonTerms) -> Comparison:
         try:
             usage = use(one.calendar)
         except CalendarError as error:
-            reasons |= {contract.contract.key: str(error) for contract in one.contracts}
+            reasons |= {contract.contract.key: message_of(error) for contract in one.contracts}
             continue
         matrix = price_matrix([(each.contract, each.periods) for each in one.contracts], usage.registers)
         for each, total_ttc in zip(one.contracts, matrix.totals(usage), strict=True):
             costed[each.contract.key] = Costed(each, usage, total_ttc)
     left_out = [(one, reasons[one.key]) for one in market.contracts if one.key in reasons]
     if not costed:
-        reason = "; ".join(dict.fromkeys(reason for _, reason in left_out))
-        raise BillError(f"no contract can be costed: {reason or 'there is none'}")
+        reason = Message.each(reason for _, reason in left_out) or Message("left_out.there_is_none")
+        raise BillError(Message.of("left_out.every_contract", reason=reason))
     return Comparison(
         span=terms.span,
         prices=terms.prices,
@@ -288,7 +289,8 @@ def _priced_periods(contract: Contract, duties: DutyDays, terms: ComparisonTerms
     """
     periods = price_periods(contract, terms.span, duties, terms.prices, terms.today)
     if all(_is_open(period) for period in periods):
-        raise BillError(f"no price with all taxes is known from {terms.span.start} to {terms.span.end}")
+        days = {"start": Message.day(terms.span.start), "end": Message.day(terms.span.end)}
+        raise BillError(Message.of("left_out.no_price", **days))
     return periods
 
 

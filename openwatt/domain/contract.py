@@ -15,8 +15,9 @@ from openwatt.domain.duties import (
     price_eur_per_kwh_ttc,
     subscription_eur_per_month_ttc,
 )
-from openwatt.domain.errors import BillError, UnknownDutyError
+from openwatt.domain.errors import BillError, UnknownDutyError, message_of
 from openwatt.domain.legal_time import Span
+from openwatt.domain.messages import Message
 from openwatt.domain.tariff import OPTIONS, Tariff
 
 #: Prices as they were on each day, or today's on every day of the past.
@@ -86,7 +87,7 @@ class PricePeriod:
     subscription_ht: Decimal | None = None
     subscription_ttc: Decimal | None = None
     accise: Decimal | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 def contracts_of(tariffs: Iterable[SourcedTariff]) -> tuple[Contract, ...]:
@@ -128,7 +129,9 @@ def price_periods(
     if prices == "now":
         current = contract.on(today)
         if current is None:
-            raise BillError(f"{contract} has no price on {today}")
+            raise BillError(
+                Message.of("left_out.no_price_on", contract=str(contract), day=Message.day(today))
+            )
         return (_period(span, current, duties, today),)
     changes = {
         day for one in contract.tariffs for day in _edges(one.tariff.applies_from, one.tariff.applies_to)
@@ -151,7 +154,7 @@ def _period(span: Span, sourced: SourcedTariff | None, duties: DutyDays, day: dt
     if sourced is None:
         return PricePeriod(span=span, tariff=None)
     tariff = sourced.tariff
-    notes: list[str] = []
+    notes: list[Message] = []
     printed_holds = duties.on(tariff.applies_from) == duties.on(day)
     prices_ttc = tariff.prices_eur_per_kwh_ttc or None
     subscription_ttc = tariff.subscription_eur_per_year_ttc
@@ -173,10 +176,10 @@ def _period(span: Span, sourced: SourcedTariff | None, duties: DutyDays, day: dt
 
 
 def _prices_ttc(
-    tariff: Tariff, day: dt.date, duties: Duties, notes: list[str]
+    tariff: Tariff, day: dt.date, duties: Duties, notes: list[Message]
 ) -> Mapping[str, Decimal] | None:
     if not tariff.prices_eur_per_kwh_ht:
-        notes.append(f"the duties of {day} are not those of the sheet, whose prices with taxes stay")
+        notes.append(Message.of("note.prices_other_duties", day=Message.day(day)))
         return None
     try:
         return {
@@ -184,21 +187,21 @@ def _prices_ttc(
             for register in OPTIONS[tariff.option]
         }
     except UnknownDutyError as error:
-        notes.append(f"{error}: the prices with taxes are those of the sheet")
+        notes.append(Message.of("note.prices_of_sheet", reason=message_of(error)))
         return None
 
 
-def _subscription_ttc(tariff: Tariff, day: dt.date, duties: Duties, notes: list[str]) -> Decimal | None:
+def _subscription_ttc(tariff: Tariff, day: dt.date, duties: Duties, notes: list[Message]) -> Decimal | None:
     yearly_ht = tariff.subscription_eur_per_year_ht
     if yearly_ht is None:
-        notes.append(f"the duties of {day} are not those of the sheet, whose subscription with taxes stays")
+        notes.append(Message.of("note.subscription_other_duties", day=Message.day(day)))
         return None
     try:
         monthly = subscription_eur_per_month_ttc(
             yearly_ht, tariff.power_kva, day, duties, turpe_formula=TURPE_FORMULA
         )
     except UnknownDutyError as error:
-        notes.append(f"{error}: the subscription with taxes is that of the sheet")
+        notes.append(Message.of("note.subscription_of_sheet", reason=message_of(error)))
         return None
     return monthly * 12
 

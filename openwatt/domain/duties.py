@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 from openwatt.domain.errors import UnknownDutyError
+from openwatt.domain.messages import Message
 
 CENT = Decimal("0.01")
 #: Sheets and bills print the kWh with all taxes in hundredths of a cent.
@@ -73,7 +74,7 @@ class Duties:
         for rate in self.rates:
             if rate.duty == duty and rate.holds_on(on):
                 return rate.value
-        raise UnknownDutyError(f"no rate of {duty} is known for {on}")
+        raise UnknownDutyError(Message.of("duty.no_rate", duty=duty, day=Message.day(on)))
 
     def turpe_fixed_eur_per_year_ht(self, formula: str, power_kva: int, on: dt.date) -> Decimal:
         """The yearly fixed part of the network tariff on a day.
@@ -84,7 +85,9 @@ class Duties:
         for part in self.turpe:
             if (part.formula, part.power_kva) == (formula, power_kva) and part.holds_on(on):
                 return part.fixed_eur_per_year_ht
-        raise UnknownDutyError(f"no TURPE fixed part of {formula} at {power_kva} kVA is known for {on}")
+        raise UnknownDutyError(
+            Message.of("duty.no_turpe", formula=formula, power_kva=power_kva, day=Message.day(on))
+        )
 
 
 def price_eur_per_kwh_ttc(price_eur_per_kwh_ht: Decimal, on: dt.date, duties: Duties) -> Decimal:

@@ -13,6 +13,16 @@ class OpenWattError(Exception):
 
     message: Message | None = None
 
+    def __init__(self, message: Message | str = "") -> None:
+        if isinstance(message, Message):
+            self.message = message
+        super().__init__(str(message))
+
+
+def message_of(error: OpenWattError) -> Message:
+    """The message of an error, or its text as one."""
+    return error.message or Message.of("text", text=str(error))
+
 
 class TariffError(OpenWattError):
     """A tariff contradicts itself. `faults` names every contradiction, not only the first."""
@@ -41,10 +51,6 @@ class CalendarError(OpenWattError):
 
 class LoadCurveError(OpenWattError):
     """Measurements cannot make a load curve; the message says why."""
-
-    def __init__(self, message: Message | str) -> None:
-        self.message = message if isinstance(message, Message) else None
-        super().__init__(str(message))
 
 
 class BillError(OpenWattError):

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from openwatt.domain.errors import SpanError
+from openwatt.domain.messages import Message
 
 Minutes = npt.NDArray[np.int64]
 
@@ -35,7 +36,9 @@ class Span:
 
     def __post_init__(self) -> None:
         if self.end <= self.start:
-            raise SpanError(f"the span from {self.start} to {self.end} (excluded) holds no day")
+            raise SpanError(
+                Message.of("question.no_day", start=Message.day(self.start), end=Message.day(self.end))
+            )
 
     @property
     def days(self) -> int:

@@ -1,8 +1,9 @@
 """Messages for customers: a key with values, of which a door (API, page, command) makes a sentence."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,20 @@ class Message:
     def day(cls, day: dt.date) -> "Message":
         """A day, as a value of a message."""
         return cls("day", {"year": f"{day.year:04}", "month": f"{day.month:02}", "day": f"{day.day:02}"})
+
+    @classmethod
+    def decimal(cls, number: Decimal) -> "Message":
+        """A number with decimals, as a value of a message."""
+        whole, _, decimals = str(number).partition(".")
+        return cls("decimal", {"whole": whole, "decimals": decimals})
+
+    @classmethod
+    def each(cls, messages: "Iterable[Message]") -> "Message | None":
+        """Several messages one after another, each once; None where there are none."""
+        joined = None
+        for message in dict.fromkeys(messages):
+            joined = message if joined is None else cls.of("several", first=joined, next=message)
+        return joined
 
     def __hash__(self) -> int:
         return hash((self.key, frozenset(self.values.items())))

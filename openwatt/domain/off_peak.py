@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from openwatt.domain.errors import OffPeakError
 from openwatt.domain.legal_time import MINUTES_PER_DAY, Span
+from openwatt.domain.messages import Message
 
 #: Summer of the grid tariff, as the operator seasons off-peak hours from December 2026: April to October.
 SUMMER_MONTHS = frozenset(range(4, 11))
@@ -16,7 +17,6 @@ WINTER_MONTHS = frozenset(range(1, 13)) - SUMMER_MONTHS
 #: Every meter has eight off-peak hours a day, in one range or several.
 USUAL_LENGTH_MIN = 8 * 60
 
-_EXAMPLE = "write them as 22:30-06:30 or HC (22H00-6H00;12h00-14h00)"
 #: Every sign that stands for one of the keyboard; letters lose their accents.
 _SIGNS = str.maketrans({"’": "'", "–": "-", "—": "-", "−": "-", "‐": "-", "→": "-", "➔": "-", "⇒": "-"})
 
@@ -82,7 +82,9 @@ class HourRange:
 
     def __post_init__(self) -> None:
         if not (0 <= self.start_min < MINUTES_PER_DAY and 0 <= self.end_min <= MINUTES_PER_DAY):
-            raise OffPeakError(f"a range of {self.start_min} to {self.end_min} minutes is not within a day")
+            raise OffPeakError(
+                Message.of("off_peak.not_within_a_day", start=self.start_min, end=self.end_min)
+            )
 
     @property
     def length_min(self) -> int:
@@ -132,7 +134,7 @@ def parse_hour_ranges(text: str) -> tuple[HourRange, ...]:
     """
     hours = parse_off_peak_hours(text)
     if hours != OffPeakHours(hours.ranges):
-        raise OffPeakError(f"the off-peak hours in {text!r} are of a season or date")
+        raise OffPeakError(Message.of("off_peak.dated", text=text))
     return hours.ranges
 
 
@@ -144,7 +146,7 @@ def parse_off_peak_hours(text: str) -> OffPeakHours:
     """
     entries = parse_off_peak_text(text)
     if len(entries) > 1:
-        raise OffPeakError(f"{text!r} names the hours of several seasons or dates")
+        raise OffPeakError(Message.of("off_peak.several", text=text))
     return entries[0]
 
 
@@ -220,29 +222,29 @@ class _Entry:
         if token.kind != "date":
             months = SUMMER_MONTHS if token.kind == "summer" else WINTER_MONTHS
             if self.months not in {frozenset(), months}:
-                raise OffPeakError(f"{text!r} names two seasons for the same hours")
+                raise OffPeakError(Message.of("off_peak.two_seasons", text=text))
             self.months = months
             self.shared = dict(self.dates)
             return
         which = next((name for name, of in (("from", _FROM), ("to", _TO)) if {*words} & of), None)
         if which is None:
-            raise OffPeakError(f"{text!r} does not say whether its hours hold from or to {token.text}")
+            raise OffPeakError(Message.of("off_peak.from_or_to", text=text, day=token.text))
         self.dates[which] = _day(token.text, text)
 
     def hours(self, text: str) -> OffPeakHours:
         """The entry when its text has been read."""
         if not self.times:
-            raise OffPeakError(f"no off-peak hours in {text!r}; {_EXAMPLE}")
+            raise OffPeakError(Message.of("off_peak.none", text=text))
         if len(self.times) % 2:
-            raise OffPeakError(f"{self.times[-1][0]!r} in {text!r} is not a range of hours; {_EXAMPLE}")
+            raise OffPeakError(Message.of("off_peak.no_range", piece=self.times[-1][0], text=text))
         pairs = enumerate(zip(self.times[::2], self.times[1::2], strict=True))
         ranges = tuple(sorted(_range(*ends, text, first=not n) for n, ends in pairs))
         minutes = [minute for one in ranges for minute in range(MINUTES_PER_DAY) if minute in one]
         if len(set(minutes)) < len(minutes):
-            raise OffPeakError(f"the off-peak hours in {text!r} overlap")
+            raise OffPeakError(Message.of("off_peak.overlap", text=text))
         applies_from, applies_to = self.dates.get("from"), self.dates.get("to")
         if applies_from and applies_to and applies_to < applies_from:
-            raise OffPeakError(f"off-peak hours {text!r} end before they begin")
+            raise OffPeakError(Message.of("off_peak.ends_before", text=text))
         return OffPeakHours(ranges, self.months, applies_from, applies_to)
 
 
@@ -263,9 +265,9 @@ def _tokens(text: str) -> Iterator[_Token]:
         if not found or (kind == "word" and word not in _KNOWN):
             piece = plain[at:].split()[0].rstrip(":,") if before in _FROM | _TO else ""
             if piece.strip():
-                raise OffPeakError(f"{piece!r} in {text!r} is no day; write it as 2025-11-01")
+                raise OffPeakError(Message.of("off_peak.no_day", piece=piece, text=text))
             piece = re.split(r"\d+ ?[h:]", plain[stretch:])[0].strip(" ;,") or plain[at:]
-            raise OffPeakError(f"{piece!r} in {text!r} is not a range of hours; {_EXAMPLE}")
+            raise OffPeakError(Message.of("off_peak.no_range", piece=piece, text=text))
         at = found.end()
         if kind == "word":
             before = word
@@ -281,12 +283,12 @@ def _range(start: tuple[str, list[str]], end: tuple[str, list[str]], text: str, 
     joined = {*through} <= _THROUGH or (through in (["et"], ["and"]) and {*before} & _BETWEEN)
     separated = first or {*before} <= _NEXT | _BETWEEN | _FROM
     if len(through) != 1 or not joined or not separated:
-        raise OffPeakError(f"{start_text!r} in {text!r} is not a range of hours; {_EXAMPLE}")
+        raise OffPeakError(Message.of("off_peak.no_range", piece=start_text, text=text))
     start_min, end_min = _minute(start_text, text) % MINUTES_PER_DAY, _minute(end_text, text)
     if end_min % 60 == 59 and start_min % 60 != 59:
         end_min += 1  # 23h59 as the last minute within
     if start_min == end_min:
-        raise OffPeakError(f"'{start_text}-{end_text}' in {text!r} starts where it ends")
+        raise OffPeakError(Message.of("off_peak.empty_range", piece=f"{start_text}-{end_text}", text=text))
     return HourRange(start_min, end_min)
 
 
@@ -298,7 +300,7 @@ def _minute(time: str, text: str) -> int:
         return MINUTES_PER_DAY // 2
     hour, minute, second = (int(part) for part in (*re.findall(r"\d+", time), "0", "0")[:3])
     if hour > 24 or minute > 59 or second > 59 or (hour == 24 and (minute or second)):
-        raise OffPeakError(f"{hour:02}:{minute:02} in {text!r} is no time of day")
+        raise OffPeakError(Message.of("off_peak.no_time", piece=f"{hour:02}:{minute:02}", text=text))
     return hour * 60 + minute
 
 
@@ -311,4 +313,4 @@ def _day(text: str, whole: str) -> dt.date:
         number = int(month) if month.isdecimal() else _MONTHS.index(month) % 12 + 1
         return dt.date(int(year), number, int(day))
     except ValueError:
-        raise OffPeakError(f"{text!r} in {whole!r} is no day; write it as 2025-11-01") from None
+        raise OffPeakError(Message.of("off_peak.no_day", piece=text, text=whole)) from None

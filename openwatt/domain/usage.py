@@ -123,7 +123,7 @@ def use_of_registers(kwh: Mapping[str, Decimal], span: Span) -> Use:
             amounts = [energies[register] for register in calendar.registers]
         else:
             names = ", ".join(kwh)
-            raise CalendarError(f"kWh of {names} do not tell those of the registers of {calendar.option}")
+            raise CalendarError(Message.of("left_out.registers", registers=names, option=calendar.option))
         shares = [[amount * day // span.days for amount in (*amounts, 0)] for day in range(span.days + 1)]
         minutes = span.end_min - span.start_min
         before = np.array(shares, dtype=np.int64)

@@ -9,6 +9,7 @@ from openwatt.domain.off_peak import OffPeakHours, parse_off_peak_text
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA
 from openwatt.portfolio.errors import PortfolioError
 from openwatt.portfolio.kernel import HomeSetting
+from openwatt.sentences.catalogue import sentence
 
 _COLUMNS = ("home", "power_kva", "off_peak_hours")
 _MOST_FAULTS = 10
@@ -55,7 +56,7 @@ def _settings(
         try:
             home, setting = _line(line, default, known)
         except (PortfolioError, OffPeakError) as error:
-            faults.append(f"line {number}: {error}")
+            faults.append(f"line {number}: {sentence(error)}")
             continue
         if home in settings:
             faults.append(f"line {number}: home {home!r} is named twice")

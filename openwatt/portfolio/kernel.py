@@ -16,10 +16,11 @@ from openwatt.domain.bill import DAYS_PER_YEAR, what_is_partial
 from openwatt.domain.calendar import UNKNOWN, Timeline
 from openwatt.domain.comparison import ContractTotal, PricedCalendar, PricedContract
 from openwatt.domain.contract import Contract, PriceBasis
-from openwatt.domain.errors import BillError, CalendarError, OpenWattError
+from openwatt.domain.errors import BillError, CalendarError, OpenWattError, message_of
 from openwatt.domain.homes import totals_of_homes
 from openwatt.domain.legal_time import Minutes, Span
 from openwatt.domain.load_curve import Coverage, LoadCurve
+from openwatt.domain.messages import Message
 from openwatt.domain.off_peak import OffPeakHours
 from openwatt.domain.part_of_year import stands_for_a_year
 from openwatt.domain.price_matrix import PriceMatrix
@@ -173,10 +174,10 @@ def _bill_group(group: _HomeGroup, terms: PortfolioTerms) -> Iterator[list[HomeR
     left_out = [*priced.left_out]
     for (calendar, _), error in zip(priced.calendars, timelines, strict=True):
         if isinstance(error, CalendarError):
-            left_out += [(one.contract, str(error)) for one in calendar.contracts]
+            left_out += [(one.contract, message_of(error)) for one in calendar.contracts]
     if not costable:
-        reasons = "; ".join(dict.fromkeys(reason for _, reason in left_out)) or "there is none"
-        reason = f"no contract can be costed: {reasons}"
+        reasons = Message.each(reason for _, reason in left_out) or Message("left_out.there_is_none")
+        reason = sentence(Message.of("left_out.every_contract", reason=reasons))
         yield from ([HomeRow(home, power_kva=power_kva, reason=reason)] for home in group.homes)
         return
     costs = totals_of_homes(
@@ -209,7 +210,7 @@ class _Ranking:
         self,
         group: _HomeGroup,
         calendars: Sequence[_CostableCalendar],
-        left_out: Sequence[tuple[Contract, str]],
+        left_out: Sequence[tuple[Contract, Message]],
         denominator: int,
         top: int | None,
     ) -> None:
@@ -284,13 +285,15 @@ class _Ranking:
         key = total.priced, total.unknown
         if key not in self.partial:
             usage = _usage_of_unknown(self.coverage, self.span, total.unknown)
-            self.partial[key] = "; ".join(what_is_partial(usage, total.priced.periods)) or None
+            self.partial[key] = "; ".join(map(sentence, what_is_partial(usage, total.priced.periods))) or None
         return self.partial[key]
 
 
-def _uncosted(common: HomeRow, contract: Contract, reason: str) -> HomeRow:
+def _uncosted(common: HomeRow, contract: Contract, reason: Message) -> HomeRow:
     supplier, offer, option, power_kva = contract.key
-    return common._replace(supplier=supplier, offer=offer, option=option, power_kva=power_kva, reason=reason)
+    return common._replace(
+        supplier=supplier, offer=offer, option=option, power_kva=power_kva, reason=sentence(reason)
+    )
 
 
 def _unknown(curve: LoadCurve, timeline: Timeline) -> int:

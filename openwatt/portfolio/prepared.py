@@ -11,6 +11,7 @@ from openwatt.domain.comparison import ComparisonTerms, PricedCalendar, price_co
 from openwatt.domain.contract import Contract, PriceBasis, PricePeriod
 from openwatt.domain.errors import CalendarError
 from openwatt.domain.legal_time import Span
+from openwatt.domain.messages import Message
 from openwatt.domain.off_peak import OffPeakHours
 from openwatt.domain.price_matrix import PriceMatrix, price_matrix
 from openwatt.portfolio.market import PortfolioMarket
@@ -25,7 +26,7 @@ class PricedSpan:
 
     market: PortfolioMarket
     calendars: tuple[tuple[PricedCalendar, PriceMatrix], ...]
-    left_out: tuple[tuple[Contract, str], ...]
+    left_out: tuple[tuple[Contract, Message], ...]
     denominator: int
 
 

@@ -17,6 +17,7 @@ from openwatt.domain.comparison import Comparison, Ranked
 from openwatt.domain.contract import Contract, PriceDocument
 from openwatt.domain.legal_time import Span, instant_of
 from openwatt.domain.load_curve import Coverage, Finding
+from openwatt.domain.messages import Message
 from openwatt.domain.part_of_year import PartOfYear, Season
 from openwatt.domain.usage import RegisterTotals
 from openwatt.representations.advice import AdviceItem
@@ -129,6 +130,11 @@ class PriceSource(Struct, frozen=True, kw_only=True):
         ]
 
 
+def sentences(messages: Iterable[Message], language: str) -> list[str]:
+    """The sentences of some messages."""
+    return [sentence(message, language) for message in messages]
+
+
 class _Names(TypedDict):
     """The names of a contract, as fields of an item."""
 
@@ -213,7 +219,7 @@ class BillItem(Struct, frozen=True, kw_only=True):
     notes: list[str]
 
     @classmethod
-    def of(cls, bill: Bill) -> Self:
+    def of(cls, bill: Bill, language: str = "en") -> Self:
         """The item of a bill."""
         return cls(
             contract=ContractItem(**_names(bill.contract)),
@@ -226,8 +232,8 @@ class BillItem(Struct, frozen=True, kw_only=True):
             uncosted_kwh=to_kwh(bill.unpriced_energy),
             lines=[BillLine.of(line) for line in bill.lines],
             coverage=CoverageItem.of(bill.coverage),
-            partial=list(bill.partial),
-            notes=list(bill.notes),
+            partial=sentences(bill.partial, language),
+            notes=sentences(bill.notes, language),
         )
 
 
@@ -263,9 +269,9 @@ class RankedContract(RankedRow, frozen=True, kw_only=True):
     sources: Annotated[list[PriceSource], Meta(description="The documents of every price in the total.")]
 
     @classmethod
-    def of(cls, ranked: Ranked, comparison: Comparison) -> Self:
+    def of(cls, ranked: Ranked, comparison: Comparison, language: str = "en") -> Self:
         """The item of one contract of a comparison's ranking."""
-        return cls(**_ranked(ranked, comparison))
+        return cls(**_ranked(ranked, comparison, language))
 
 
 class RankedItem(RankedContract, frozen=True, kw_only=True):
@@ -276,13 +282,15 @@ class RankedItem(RankedContract, frozen=True, kw_only=True):
     ] = None
 
     @classmethod
-    def of(cls, ranked: Ranked, comparison: Comparison, *, details: bool = True) -> Self:
+    def of(
+        cls, ranked: Ranked, comparison: Comparison, language: str = "en", *, details: bool = True
+    ) -> Self:
         """The item of one contract of a comparison's ranking, and its bill where that is wanted."""
-        bill = BillItem.of(comparison.bill(ranked.contract)) if details else None
-        return cls(**_ranked(ranked, comparison), bill=bill)
+        bill = BillItem.of(comparison.bill(ranked.contract), language) if details else None
+        return cls(**_ranked(ranked, comparison, language), bill=bill)
 
 
-def _ranked(ranked: Ranked, comparison: Comparison) -> dict[str, Any]:
+def _ranked(ranked: Ranked, comparison: Comparison, language: str) -> dict[str, Any]:
     """The figures of a contract of a ranking, as fields of an item."""
     costed = comparison.costed[ranked.contract.key]
     total_ht, saving = costed.total_ht, ranked.saving_against_regulated
@@ -300,8 +308,8 @@ def _ranked(ranked: Ranked, comparison: Comparison) -> dict[str, Any]:
         "closed_to_new_customers": ranked.closed_to_new_customers,
         "whole": ranked.whole,
         "unseen_registers": list(ranked.unseen),
-        "partial": list(ranked.partial),
-        "notes": list(ranked.notes),
+        "partial": sentences(ranked.partial, language),
+        "notes": sentences(ranked.notes, language),
         "sources": PriceSource.each(
             source for period in costed.periods if period.tariff for source in period.tariff.sources
         ),
@@ -314,9 +322,9 @@ class LeftOut(ContractItem, frozen=True, kw_only=True):
     reason: str
 
     @classmethod
-    def of(cls, contract: Contract, reason: str) -> Self:
+    def of(cls, contract: Contract, reason: Message, language: str = "en") -> Self:
         """The item of a contract and why it was left out."""
-        return cls(**_names(contract), reason=reason)
+        return cls(**_names(contract), reason=sentence(reason, language))
 
 
 class PartOfYearItem(Struct, frozen=True, kw_only=True):
@@ -331,27 +339,27 @@ class PartOfYearItem(Struct, frozen=True, kw_only=True):
     message: str
 
     @classmethod
-    def of(cls, part: PartOfYear) -> Self:
+    def of(cls, part: PartOfYear, language: str = "en") -> Self:
         """The item of a part of a year."""
         return cls(
             days=part.days,
             measured_percent=part.measured_percent,
             missing_seasons=list(part.missing_seasons),
             unseen_registers={option: list(names) for option, names in part.unseen.items()},
-            message=sentence_of_part(part),
+            message=sentence_of_part(part, language),
         )
 
 
-def sentence_of_part(part: PartOfYear) -> str:
+def sentence_of_part(part: PartOfYear, language: str = "en") -> str:
     """What a part of a year lacks, and what to give for an estimate of a year."""
-    lacks = ", ".join(f"no {season}" for season in part.missing_seasons) or "not all of a season"
-    options = "; ".join(f"{option} without {', '.join(names)}" for option, names in part.unseen.items())
-    return (
-        f"{part.days} days, {part.measured_percent} % of them measured, do not stand for a year ({lacks}): "
-        "the ranking is of these days alone"
-        + (f", and says nothing of {options}" if options else "")
-        + "; for an estimate of a year give its kwh instead of the file"
-    )
+    lacks = ", ".join(sentence(Message(f"part.no_{season}"), language) for season in part.missing_seasons)
+    messages = [Message.of("part.days", days=part.days, percent=part.measured_percent)]
+    messages += [Message.of("part.seasons", seasons=lacks)] if lacks else []
+    messages += [
+        Message.of("part.registers", option=option, registers=", ".join(names))
+        for option, names in part.unseen.items()
+    ]
+    return "; ".join(sentences([*messages, Message("part.estimate")], language))
 
 
 class BillsPage(Struct, frozen=True, kw_only=True):
@@ -392,12 +400,12 @@ class BillsPage(Struct, frozen=True, kw_only=True):
         return cls(
             span=Days.of(comparison.span),
             prices=comparison.prices,
-            part_of_year=None if part is None else PartOfYearItem.of(part),
+            part_of_year=None if part is None else PartOfYearItem.of(part, language),
             ranking=[
-                RankedItem.of(one, comparison, details=details or one.contract.key == present)
+                RankedItem.of(one, comparison, language, details=details or one.contract.key == present)
                 for one in comparison.ranking
             ],
-            left_out=[LeftOut.of(contract, reason) for contract, reason in comparison.left_out],
+            left_out=[LeftOut.of(contract, reason, language) for contract, reason in comparison.left_out],
             coverage=CoverageItem.of(comparison.coverage),
             findings=[FindingItem.of(finding, language) for finding in comparison.findings],
             advice=AdviceItem.of(answer.advice),

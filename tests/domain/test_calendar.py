@@ -9,6 +9,7 @@ from openwatt.domain.errors import CalendarError, SpanError
 from openwatt.domain.legal_time import PARIS, Span, day_number, minutes_of
 from openwatt.domain.off_peak import HourRange, parse_off_peak_hours
 from openwatt.domain.tariff import OPTIONS
+from tests.sentences.refusals import refused
 
 RED = dt.date(2025, 1, 14)
 COLOURS = {
@@ -185,7 +186,7 @@ def test_every_option_has_a_shipped_calendar_that_names_all_its_registers() -> N
     ],
 )
 def test_what_a_calendar_needs_and_a_home_does_not_say_is_named(option: str, home: Home, reason: str) -> None:
-    with pytest.raises(CalendarError, match=reason):
+    with refused(CalendarError, match=reason):
         timeline(option, RED, home)
 
 
@@ -210,7 +211,7 @@ def test_moments_before_a_calendar_applies_have_no_register() -> None:
 def test_a_moment_outside_a_timeline_and_an_empty_span_are_refused() -> None:
     with pytest.raises(CalendarError, match="outside the timeline"):
         timeline("BASE", RED).register_at(0)
-    with pytest.raises(SpanError, match="holds no day"):
+    with refused(SpanError, match="holds no day"):
         Span(RED, RED)
     with pytest.raises(CalendarError, match="end after its start"):
         lay_out(calendar_for("BASE"), HOME, 10, 10)

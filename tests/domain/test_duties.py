@@ -12,6 +12,7 @@ from openwatt.domain.duties import (
     subscription_eur_per_month_ttc,
 )
 from openwatt.domain.errors import UnknownDutyError
+from tests.sentences.refusals import refused
 from tests.shared_data import SHARED, needs_shared_data
 
 AUGUST_2025 = dt.date(2025, 8, 1)
@@ -107,11 +108,11 @@ def test_a_rate_holds_on_its_last_day_and_not_on_the_next(duties: Duties) -> Non
 
 
 def test_a_day_without_a_rate_is_refused_with_the_duty_and_the_day(duties: Duties) -> None:
-    with pytest.raises(UnknownDutyError, match="accise is known for 2010-06-01"):
+    with refused(UnknownDutyError, match="accise is known for 2010-06-01"):
         price_eur_per_kwh_ttc(Decimal("0.08"), dt.date(2010, 6, 1), duties)
-    with pytest.raises(UnknownDutyError, match="tcfe_local_max is known for 2019-06-01"):
+    with refused(UnknownDutyError, match="tcfe_local_max is known for 2019-06-01"):
         price_eur_per_kwh_ttc(Decimal("0.08"), dt.date(2019, 6, 1), duties)
-    with pytest.raises(UnknownDutyError, match="CU4 at 6 kVA is known for 2026-08-01"):
+    with refused(UnknownDutyError, match="CU4 at 6 kVA is known for 2026-08-01"):
         subscription_eur_per_month_ttc(Decimal(140), 6, dt.date(2026, 8, 1), duties, turpe_formula="CU4")
-    with pytest.raises(UnknownDutyError, match="CU4 at 7 kVA is known for 2025-08-01"):
+    with refused(UnknownDutyError, match="CU4 at 7 kVA is known for 2025-08-01"):
         subscription_eur_per_month_ttc(Decimal(140), 7, AUGUST_2025, duties, turpe_formula="CU4")

@@ -18,6 +18,7 @@ from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.off_peak import parse_off_peak_hours
 from openwatt.domain.tariff import Tariff
 from openwatt.domain.usage import use_of_curve
+from openwatt.sentences.catalogue import sentence
 
 TODAY = dt.date(2026, 11, 22)
 
@@ -113,7 +114,9 @@ def test_missing_days_are_not_zero_and_the_bill_says_that_it_is_partial() -> Non
         contract, usage, price_periods(contract, span, DutyDays(shipped_market().duties), "then", TODAY)
     )
     assert (bill.coverage.expected_half_hours, bill.coverage.present_half_hours) == (192, 48)
-    assert bill.partial == ("144 of 192 half hours were not measured and cost nothing here",)
+    assert tuple(map(sentence, bill.partial)) == (
+        "144 of 192 half hours were not measured and cost nothing here",
+    )
 
 
 def test_prices_change_on_the_day_they_apply_and_not_when_they_were_published() -> None:
@@ -170,7 +173,7 @@ def test_a_change_of_tva_reprices_a_contract_whose_own_price_stays() -> None:
     # (100 + 0.2193 x 99.46) x 1.20 / 12 = 12.18; the network's part before August 2025 is not known.
     assert after.subscription_ttc == Decimal("12.18") * 12
     assert before.subscription_ttc is None
-    assert "no TURPE fixed part" in before.notes[0]
+    assert "no TURPE fixed part" in sentence(before.notes[0])
 
 
 def test_a_sheet_s_own_price_with_taxes_is_kept_as_long_as_the_duties_hold() -> None:

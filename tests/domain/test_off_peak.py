@@ -16,6 +16,7 @@ from openwatt.domain.off_peak import (
     parse_off_peak_text,
     unsaid_day,
 )
+from openwatt.sentences.catalogue import sentence
 
 NIGHT = "22:00-06:00"
 
@@ -85,7 +86,7 @@ def test_printed_off_peak_hours_are_read(printed: str, ranges: list[tuple[int, i
 def test_wrong_off_peak_hours_are_refused_with_the_reason(printed: str, reason: str) -> None:
     with pytest.raises(OffPeakError) as refusal:
         parse_off_peak_hours(printed)
-    assert reason in str(refusal.value)
+    assert reason in sentence(refusal.value)
 
 
 def test_off_peak_hours_may_be_dated_and_seasonal() -> None:

@@ -28,6 +28,7 @@ from openwatt.portfolio.kernel import (
 )
 from openwatt.portfolio.market import PortfolioMarket
 from openwatt.representations.figures import cents
+from openwatt.sentences.catalogue import sentence
 from tests.portfolio.village import NOW, WEEK, curve, export, zipped
 from tests.shared_data import SHARED, needs_shared_data
 
@@ -69,7 +70,7 @@ def assert_same(rows: Sequence[HomeRow], alone: Comparison) -> None:
         assert row.saving_against_regulated_eur_per_year == cents(alone.per_year(saving))
         assert (row.unseen_registers or "") == " ".join(one.unseen)
         assert (row.start, row.end) == (alone.span.start, alone.span.end)
-        assert (row.whole, row.reason or "") == (one.whole, "; ".join(one.partial))
+        assert (row.whole, row.reason or "") == (one.whole, "; ".join(map(sentence, one.partial)))
         assert row.closed_to_new_customers == one.closed_to_new_customers
         assert (row.expected_half_hours, row.present_half_hours) == (
             alone.coverage.expected_half_hours,

@@ -7,6 +7,7 @@ from string import Formatter
 import pytest
 
 from openwatt.domain.messages import Message
+from openwatt.domain.part_of_year import SEASONS
 from openwatt.sentences.catalogue import CODES, sentence, texts
 from tests.test_architecture import PACKAGE
 
@@ -38,6 +39,28 @@ def test_every_message_that_is_made_has_a_sentence() -> None:
     named |= {f"{family}.{key}" for family, key, *_ in FAMILIES.findall(source) if key}
     assert len(named) > 50
     assert sorted(key for key in named if key not in texts("en")) == []
+
+
+#: Keys that are put together where a message is made, from words of a closed list.
+COMPOSED = [f"part.no_{season}" for season in SEASONS]
+COMPOSED += [f"question.no_{what}" for what in ("hours", "summer_hours", "winter_hours")]
+COMPOSED += [f"present.{name}s" for name in ("supplier", "offer", "option")]
+
+
+def test_every_key_that_is_put_together_has_a_sentence() -> None:
+    assert sorted(set(COMPOSED) - set(texts("en"))) == []
+
+
+#: Every section that no reader of files has: a sentence in it that is never said is dead.
+OF_QUESTIONS = ("question", "present", "off_peak", "left_out", "partial", "note", "duty", "part")
+
+
+def test_every_sentence_of_a_question_is_of_a_message_that_is_made() -> None:
+    source = "\n".join(path.read_text("utf-8") for path in PACKAGE.rglob("*.py"))
+    made = {*NAMED.findall(source), *COMPOSED}
+    keys = {key for key in texts("en") if key.split(".")[0] in OF_QUESTIONS and "." in key}
+    assert len(keys) > 40
+    assert sorted(keys - made) == []
 
 
 def test_numbers_and_days_and_messages_within_are_of_the_language() -> None:

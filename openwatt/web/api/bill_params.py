@@ -26,6 +26,7 @@ from openwatt.domain.off_peak import OffPeakHours, describe_off_peak, parse_off_
 from openwatt.domain.profiles import PROFILES
 from openwatt.domain.tariff import OPTIONS
 from openwatt.meter.options import DIRECTIONS, STAMPS, UNITS
+from openwatt.sentences.catalogue import sentence
 from openwatt.web.api.tariff_params import OFFER, OPTION, POWER_KVA, SUPPLIER
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.parameter_types import (
@@ -66,7 +67,7 @@ def _off_peak(text: str) -> tuple[OffPeakHours, ...]:
     try:
         return parse_off_peak_text(text)
     except OffPeakError as error:
-        raise MeaningError(str(error)) from None
+        raise MeaningError(sentence(error)) from None
 
 
 def _of_this_century(value: dt.date) -> dt.date:

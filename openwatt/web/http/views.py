@@ -7,7 +7,7 @@ import msgspec
 from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
-from openwatt.domain.errors import OpenWattError
+from openwatt.domain.errors import OpenWattError, message_of
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.bodies import LONGEST_FILE_BODY, CustomerDataError, read_body
@@ -136,7 +136,7 @@ def post_view(
             except (HTTPException, BadRequestError, DatabaseUnavailableError, SchemaError):
                 raise
             except OpenWattError as error:
-                raise BadRequestError([Fault("body", str(error), of_form=False)]) from None
+                raise BadRequestError([Fault("body", message_of(error), of_form=False)]) from None
             except Exception as error:  # noqa: BLE001  its message may quote the file, so that it may not be logged
                 raise CustomerDataError(error) from None
             return uncached_response(answer, query.get(FORMAT.name), row)

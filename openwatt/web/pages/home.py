@@ -17,11 +17,12 @@ from openwatt.comparison.source_incidents import incident_of_offer
 from openwatt.domain.bill import to_cents, to_kwh
 from openwatt.domain.comparison import Comparison, ContractKey
 from openwatt.domain.contract import Contract
-from openwatt.domain.errors import OffPeakError, OpenWattError
+from openwatt.domain.errors import OffPeakError, OpenWattError, message_of
 from openwatt.domain.freshness import DataStatus, data_status
 from openwatt.domain.heat_map import heat_map
 from openwatt.domain.legal_time import PARIS
-from openwatt.domain.off_peak import SUMMER_MONTHS, WINTER_MONTHS, parse_off_peak_text
+from openwatt.domain.messages import Message
+from openwatt.domain.off_peak import SUMMER_MONTHS, WINTER_MONTHS, OffPeakHours, parse_off_peak_text
 from openwatt.domain.part_of_year import PartOfYear
 from openwatt.domain.profiles import PROFILES
 from openwatt.domain.tariff import OPTIONS
@@ -57,7 +58,8 @@ from openwatt.web.pages.rendering import FormValues, language, link, now, regist
 #: Off-peak hours that differ with the season have a field for each.
 _SEASONS = {"off_peak_summer": SUMMER_MONTHS, "off_peak_winter": WINTER_MONTHS}
 _FIELDS = ("kwh", "profile", "power_kva", "off_peak_hours", *_SEASONS, "present", "prices")
-_SENT_AS_THEY_ARE = frozenset(_FIELDS) - {"present", "profile", *_SEASONS}
+_HOURS = {"off_peak_hours": frozenset[int](), **_SEASONS}
+_SENT_AS_THEY_ARE = frozenset(_FIELDS) - {"present", "profile", *_HOURS}
 #: What is said about a file that leaves it open; it counts with a file alone.
 _FILE_FIELDS = tuple(field.name for field in FILE_OPTIONS)
 _USUAL = {"power_kva": "6", "profile": USUAL_PROFILE, "prices": "now"}
@@ -115,7 +117,7 @@ class HomeView:
     days_by_colour: dict[str, int]
     advice: AdviceItem
     assumptions: Sequence[str]
-    notes: list[str]
+    notes: list[Message]
     download: str | None
 
 
@@ -158,7 +160,7 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
     if sent:
         pairs += [(name, text) for name, text in texts.items() if name in _FILE_FIELDS]
     values, of_texts = gather(pairs, (*BILL_PARAMETERS, *FILE_OPTIONS))
-    _add_hours_of_seasons(texts, values, faults)
+    _add_hours(texts, values, faults)
     try:
         if sent:
             values["file"] = file_bytes(sent[0]) if len(sent) == 1 else pack(map(file_bytes, sent))
@@ -178,22 +180,24 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
     return _page(texts, [], view)
 
 
-def _add_hours_of_seasons(texts: Mapping[str, str], values: dict[str, Any], faults: list[Fault]) -> None:
-    """The hours of each season beside those of the whole year, which they replace in their months."""
-    for name, months in _SEASONS.items():
+def _add_hours(texts: Mapping[str, str], values: dict[str, Any], faults: list[Fault]) -> None:
+    """The off-peak hours of the year, then those of each season, which replace them in their months."""
+    found: list[tuple[OffPeakHours, ...]] = []
+    for name, months in _HOURS.items():
         if name not in texts:
             continue
         try:
             entries = parse_off_peak_text(texts[name][:LONGEST_HOURS])
         except OffPeakError as error:
-            faults.append(Fault(name, str(error), of_form=False))
-            values["off_peak_hours"] = None
-            return
-        if any(entry.months not in {frozenset(), months} for entry in entries):
-            faults.append(Fault(name, "names the other season", of_form=False))
-        of_season = tuple(replace(entry, months=months) for entry in entries)
-        of_year = values.get("off_peak_hours", ())
-        values["off_peak_hours"] = None if of_year is None else (*of_year, of_season)
+            faults.append(Fault(name, message_of(error), of_form=False))
+            continue
+        if months and any(entry.months not in {frozenset(), months} for entry in entries):
+            faults.append(Fault(name, Message("off_peak.other_season"), of_form=False))
+            continue
+        found.append(tuple(replace(entry, months=months or entry.months) for entry in entries))
+    if any(name in texts for name in _HOURS):
+        faulty = {fault.parameter for fault in faults} & {*_HOURS}
+        values["off_peak_hours"] = None if faulty else tuple(found)
 
 
 def _of_missing_season(fault: Fault, texts: Mapping[str, str]) -> Fault:

@@ -346,3 +346,23 @@ def test_registers_of_a_season_whose_hours_are_not_said_are_asked_for(client: Fl
     assert answer.status_code == 422
     assert "off-peak hours of 2024-01-10" in answer.text
     assert client.post("/v1/registers", json={**fields, "option": "BASE"}).status_code == 200
+
+
+def test_a_reader_of_french_gets_what_is_said_of_question_and_bills_in_french(client: FlaskClient) -> None:
+    def ask(**fields: object) -> Any:
+        return client.post(
+            "/v1/bills", json={"power_kva": 6, **fields}, headers={"Accept-Language": "fr"}
+        ).json
+
+    assert "il faut l’un des trois" in ask()["faults"][0]["message"]
+    season = ask(kwh=1, off_peak_hours=["été 2h-10h"])["faults"][0]["message"]
+    assert season.endswith("celles d’hiver (à partir du 1er novembre) manquent")
+    unknown = ask(kwh=1, option="BASE", supplier="EDFF")["faults"][0]["message"]
+    assert unknown.startswith(
+        "aucun contrat EDFF Tarif Bleu BASE de 6 kVA n’est connu\u00a0: s’agit-il de EDF"
+    )
+    answer = ask(file=b64encode(TWO_DAYS).decode())
+    assert answer["part_of_year"]["message"].startswith(
+        "2 jours, mesurés à 100\u00a0%, ne font pas une année"
+    )
+    assert any("n’a pas de prix le" in one["reason"] for one in answer["left_out"])

@@ -199,6 +199,13 @@ def test_a_day_of_change_before_which_other_hours_hold_is_taken(client: FlaskCli
     assert 'id="off_peak_hours-fault"' in ask(client, kwh="4500", off_peak_hours=then).text
 
 
+def test_what_is_wrong_with_hours_is_said_in_the_reader_s_language(client: FlaskClient) -> None:
+    text = ask(client, None, "fr", kwh="4500", off_peak_hours="22h-6h sauf dimanche").text
+    assert "« sauf dimanche » dans « 22h-6h sauf dimanche » n’est pas une plage d’heures" in unescape(
+        text.replace("\u00a0", " ")
+    )
+
+
 def test_what_was_typed_is_not_lost_with_a_fault(client: FlaskClient) -> None:
     text = ask(client, kwh='<"4500>', off_peak_hours="23:00-07:00", power_kva="9").text
     assert 'value="&lt;&#34;4500&gt;"' in text
