@@ -23,8 +23,8 @@ _OUTER = '" \t\r\xa0\u202f\ufeff'
 _SERIAL = re.compile(r"(\d{5})(?:[.,](\d{1,15}))?")
 #: Fourteen digits: the number of a delivery point.
 _HOME_NUMBER = re.compile(r"(?<!\d)\d{14}(?!\d)")
-#: As many digits or more: the number may stand beside others.
-_LONG_NUMBER = re.compile(r"\d{14,}")
+#: What may be such a number, cut or beside other digits.
+_LONG_NUMBER = re.compile(r"\d{10,}")
 _EPOCH = dt.date(1970, 1, 1)
 _SERIAL_EPOCH = (dt.date(1899, 12, 30) - _EPOCH).days
 #: Serial days of a spreadsheet that lie within the years of meters.

@@ -62,5 +62,5 @@ def _day(found: re.Match[str]) -> dt.date:
         day = dt.date(int(found.group(3)), int(found.group(2)), int(found.group(1)))
         day + dt.timedelta(days=1)
     except (ValueError, OverflowError):
-        raise MeterFileError(Message.of("cell.no_stamp", cell=found.group()[:40])) from None
+        raise MeterFileError(Message.of("cell.no_stamp", cell=quoted(found.group()))) from None
     return day

@@ -7,6 +7,7 @@ import numpy as np
 from openwatt.domain.errors import MeterFileError
 from openwatt.domain.load_curve import Finding, Readings
 from openwatt.domain.messages import Message
+from openwatt.meter.cells import quoted
 from openwatt.meter.columns import Spans
 from openwatt.meter.grids import split
 from openwatt.meter.measurements import Rows, read_numbers, read_stamps
@@ -34,7 +35,7 @@ def read_energy_export(lines: Sequence[str]) -> Readings:
     if not bought:
         raise refused("sensor")
     if len(bought) > 1:
-        raise ambiguous("columns", columns=" / ".join(row[0] for row in bought[:4])[:100])
+        raise ambiguous("columns", columns=" / ".join(quoted(row[0]) for row in bought[:4]))
     unit = unit_of((bought[0] + [""] * 3)[2])
     if unit is None:
         raise refused("unit", unit=(bought[0] + [""] * 3)[2][:20])

@@ -149,7 +149,7 @@ class _Table:
             ):
                 if len(wanted) == 1:
                     return wanted[0]
-            names = " / ".join(header.texts[place] for place in values[:4])
+            names = " / ".join(quoted(header.texts[place]) for place in values[:4])
             raise ambiguous("columns", columns=names[:100])
         return values[0]
 
@@ -244,7 +244,7 @@ class _Table:
             stamp_is = "end"  # how those who print no header have it from the operator
             self.findings.append(Finding("assumed", 1, Message("finding.assumed_bare")))
         if stamp_is is None:
-            raise ambiguous("stamps", column=header.texts[stamp or day or 0][:40] if header.texts else "")
+            raise ambiguous("stamps", column=quoted(header.texts[stamp or day or 0]) if header.texts else "")
         return stamps, self._no_steps(first), stamp_is
 
     def _no_steps(self, first: int) -> Minutes:
@@ -359,7 +359,7 @@ class _Table:
         operator = any("horodate" in cell.words for cell in self.header.cells)
         if whole and (operator or self.header.row < 0):
             return "W"  # the operator's own rows, and those of who prints no header, are whole W
-        raise ambiguous("unit", column=self.header.texts[value][:40] if self.header.texts else "")
+        raise ambiguous("unit", column=quoted(self.header.texts[value]) if self.header.texts else "")
 
     def _unit_of_title(self) -> str:
         """The one unit that title lines name, if they name one."""
