@@ -20,11 +20,11 @@ from openwatt.comparison.answer import CustomerAnswer, answer_question
 from openwatt.comparison.present import USUAL_OFFER, USUAL_SUPPLIER
 from openwatt.comparison.question import (
     ASSUMED_OFF_PEAK,
-    ASSUMPTIONS,
     MOST_KWH,
     USUAL_PROFILE,
     Fields,
     QuestionError,
+    assumption_message,
     home_of,
     parse_register_kwh,
     read_question,
@@ -55,8 +55,8 @@ from openwatt.representations.bills import (
 )
 from openwatt.sentences.catalogue import sentence
 
-#: What an answer rests on, and by which option to say it better.
-_ASSUMPTIONS = {**ASSUMPTIONS, "off_peak": f"off-peak hours {ASSUMED_OFF_PEAK}: say yours with --off-peak"}
+#: How the assumed off-peak hours are said where there is an option for them.
+_ASSUMED_OFF_PEAK = f"off-peak hours {ASSUMED_OFF_PEAK}: say yours with --off-peak"
 _FILE = click.Path(exists=True, path_type=Path)
 _DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -266,7 +266,10 @@ def compare_command(
             answer = answer_question(question, market)
     except QuestionError as error:
         raise _usage_error(error) from None
-    assumptions = [_ASSUMPTIONS[key] for key in answer.assumptions]
+    assumptions = [
+        _ASSUMED_OFF_PEAK if key == "off_peak" else sentence(assumption_message(key))
+        for key in answer.assumptions
+    ]
     if as_json:
         _print_json(_answer_json(answer, assumptions, details=details))
     else:

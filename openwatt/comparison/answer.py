@@ -13,7 +13,7 @@ from openwatt.domain.errors import OpenWattError, message_of
 class CustomerAnswer:
     """A comparison, the advice that goes with it, and what both rest on without the customer's word.
 
-    `assumptions` are keys of `ASSUMPTIONS`, only those that a figure rests on.
+    `assumptions` are keys of `question.assumption_message`, only those that a figure rests on.
     """
 
     comparison: Comparison

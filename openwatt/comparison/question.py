@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import chain
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from openwatt.comparison.market import Colours, StoredMarket
@@ -28,14 +27,6 @@ ASSUMED_OFF_PEAK = "22:00-06:00"
 MOST_DAYS = 3660
 MOST_KWH = 1_000_000
 USUAL_PROFILE = "base"
-#: What an answer rests on that the customer did not say: a key for who translates it, and its sentence.
-ASSUMPTIONS: Mapping[str, str] = MappingProxyType(
-    {
-        "off_peak": f"off-peak hours {ASSUMED_OFF_PEAK}, for none are said",
-        "register_kwh": "kWh by register are spread evenly over the year's days",
-        **{name: profile.assumption for name, profile in PROFILES.items()},
-    }
-)
 #: KWh of one register, as they are written.
 REGISTER_KWH_PATTERN = rf"({'|'.join(REGISTERS)})=([0-9]{{1,6}}(?:\.[0-9]{{1,3}})?)"
 #: A file of a few hours has no day that can be billed.
@@ -69,7 +60,7 @@ class CustomerQuestion:
     """What a home used and how its contracts are compared, with all that had to be assumed.
 
     `curve` is the measured one, None where yearly kWh were given in its place;
-    `assumptions` are keys of `ASSUMPTIONS`, and an answer has those of them that it uses.
+    `assumptions` are keys of `assumption_message`, and an answer has those of them that it uses.
     `off_peak_spreads_kwh` where the profile of yearly kWh runs a use in the off-peak hours.
     """
 
@@ -134,6 +125,11 @@ def read_question(
         assumptions=tuple(assumptions),
         off_peak_spreads_kwh=off_peak_spreads_kwh,
     )
+
+
+def assumption_message(key: str) -> Message:
+    """The message of an assumption: assumed hours or spread, or the name of a profile."""
+    return Message(f"assumption.{key}")
 
 
 def parse_register_kwh(text: str) -> tuple[str, Decimal]:

@@ -13,12 +13,6 @@ from openwatt.domain.legal_time import MINUTES_PER_DAY, Minutes, Span, local_min
 from openwatt.domain.load_curve import HALF_HOUR_MIN, PER_KWH, LoadCurve
 from openwatt.domain.off_peak import OffPeakHours
 
-#: Where the weights come from, said with every answer that rests on them.
-SHAPE_SOURCE = (
-    "the shapes are OpenWatt's own assumption, a plausible home and no measured average; "
-    "a file of the meter gives the real answer"
-)
-
 #: Relative power of lights, cooking and appliances by legal hour: low at night, highest at 19-21 h.
 _APPLIANCES = (
     *(45, 40, 38, 38, 38, 42, 60, 85, 90, 85, 85, 95),
@@ -54,18 +48,6 @@ class Profile:
     def runs_off_peak(self) -> bool:
         """Whether a use of it runs in the home's off-peak hours."""
         return bool(self.night_heater or self.car)
-
-    @property
-    def assumption(self) -> str:
-        """The sentence that goes with every answer."""
-        shares = {
-            "appliances": self.appliances,
-            "electric heating": self.heating,
-            "a water heater in the off-peak hours": self.night_heater,
-            "a car charged in the off-peak hours": self.car,
-        }
-        uses = ", ".join(f"{share} % {use}" for use, share in shares.items() if share)
-        return f"profile {self.name}: {uses}; {SHAPE_SOURCE}"
 
 
 PROFILES: Mapping[str, Profile] = MappingProxyType(

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self, TypedDict
 from msgspec import Meta, Struct
 
 from openwatt.comparison.answer import CustomerAnswer
-from openwatt.comparison.question import ASSUMPTIONS, CustomerQuestion
+from openwatt.comparison.question import CustomerQuestion, assumption_message
 from openwatt.domain.bill import Bill, EnergyLine, SubscriptionLine, to_cents, to_kwh
 from openwatt.domain.comparison import Comparison, Ranked
 from openwatt.domain.contract import Contract, PriceDocument
@@ -409,7 +409,7 @@ class BillsPage(Struct, frozen=True, kw_only=True):
             coverage=CoverageItem.of(comparison.coverage),
             findings=[FindingItem.of(finding, language) for finding in comparison.findings],
             advice=AdviceItem.of(answer.advice),
-            assumptions=[ASSUMPTIONS[key] for key in answer.assumptions],
+            assumptions=sentences(map(assumption_message, answer.assumptions), language),
             address=address,
             privacy=privacy,
         )

@@ -20,7 +20,7 @@ DAILY = "Date;Valeur (en kWh)\n" + "".join(f"{day:02}/06/2026;{day},5\n" for day
 def send(browser: Browser, **fields: str) -> None:
     """Fills the form and sends it."""
     browser.open("/?lang=fr")
-    browser.driver.execute_script("for (const one of document.querySelectorAll('details')) one.open = true")
+    browser.driver.execute_script("for (const one of document.querySelectorAll('.seasons')) one.open = true")
     for name, text in fields.items():
         browser.driver.find_element(By.ID, name).send_keys(text)
     button = browser.driver.find_element(By.CSS_SELECTOR, "button[type=submit]:not([name])")

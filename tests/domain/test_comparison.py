@@ -1,6 +1,7 @@
 """Ranking, savings, advice, profiles: small homes whose figures can be worked out by hand."""
 
 import datetime as dt
+import re
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from openwatt.catalogue.market import calendar_of, shipped_colours, shipped_market
+from openwatt.comparison.question import assumption_message
 from openwatt.domain.advice import advise_off_peak, advise_power, advise_red_days, cost_of, shifting_saves
 from openwatt.domain.bill import to_cents
 from openwatt.domain.calendar import Home
@@ -23,7 +25,7 @@ from openwatt.domain.profiles import PROFILES, profile_curve
 from openwatt.domain.tariff import Tariff
 from openwatt.domain.usage import Use, use_of_curve, use_of_registers
 from openwatt.representations.bills import RankedItem
-from openwatt.sentences.catalogue import sentence
+from openwatt.sentences.catalogue import CODES, sentence
 from tests.sentences.refusals import refused
 
 TODAY = dt.date(2026, 11, 22)
@@ -264,8 +266,13 @@ def test_a_profile_spreads_exactly_the_kwh_it_is_given_and_says_what_it_assumes(
     curve = profile_curve(name, 4321, year, (NIGHT,))
     assert curve.energy == 4321 * 60_000
     assert curve.coverage(year.start_min, year.end_min).is_complete
-    assert name in PROFILES[name].assumption
-    assert "OpenWatt's own assumption" in PROFILES[name].assumption
+    assumed = sentence(assumption_message(name))
+    assert name in assumed
+    assert "OpenWatt's own assumption" in assumed
+    shares = [getattr(PROFILES[name], use) for use in ("appliances", "heating", "night_heater", "car")]
+    for code in CODES:  # the figures are those of the profile
+        text = sentence(assumption_message(name), code)
+        assert [int(share) for share in re.findall(r"(\d+)\s%", text)] == [share for share in shares if share]
 
 
 def share(name: str, start: dt.date, end: dt.date) -> Fraction:

@@ -8,6 +8,7 @@ import pytest
 
 from openwatt.domain.messages import Message
 from openwatt.domain.part_of_year import SEASONS
+from openwatt.domain.profiles import PROFILES
 from openwatt.sentences.catalogue import CODES, sentence, texts
 from tests.test_architecture import PACKAGE
 
@@ -44,6 +45,7 @@ def test_every_message_that_is_made_has_a_sentence() -> None:
 #: Keys that are put together where a message is made, from words of a closed list.
 COMPOSED = [f"part.no_{season}" for season in SEASONS]
 COMPOSED += [f"question.no_{what}" for what in ("hours", "summer_hours", "winter_hours")]
+COMPOSED += [f"assumption.{name}" for name in ("off_peak", "register_kwh", *PROFILES)]
 COMPOSED += [f"present.{name}s" for name in ("supplier", "offer", "option")]
 
 
@@ -52,7 +54,17 @@ def test_every_key_that_is_put_together_has_a_sentence() -> None:
 
 
 #: Every section that no reader of files has: a sentence in it that is never said is dead.
-OF_QUESTIONS = ("question", "present", "off_peak", "left_out", "partial", "note", "duty", "part")
+OF_QUESTIONS = (
+    "question",
+    "present",
+    "off_peak",
+    "left_out",
+    "partial",
+    "note",
+    "duty",
+    "part",
+    "assumption",
+)
 
 
 def test_every_sentence_of_a_question_is_of_a_message_that_is_made() -> None:

@@ -186,8 +186,12 @@ def _add_hours(texts: Mapping[str, str], values: dict[str, Any], faults: list[Fa
     for name, months in _HOURS.items():
         if name not in texts:
             continue
+        if len(texts[name]) > LONGEST_HOURS:
+            message = Message.of("off_peak.too_long", most=LONGEST_HOURS)
+            faults.append(Fault(name, message, of_form=False))
+            continue
         try:
-            entries = parse_off_peak_text(texts[name][:LONGEST_HOURS])
+            entries = parse_off_peak_text(texts[name])
         except OffPeakError as error:
             faults.append(Fault(name, message_of(error), of_form=False))
             continue

@@ -141,6 +141,7 @@ def test_the_columns_of_a_file_add_up_to_its_bill(client: FlaskClient) -> None:
         ({"kwh": "4500", "profile": "castle"}, "profile"),
         ({"kwh": "4500", "off_peak_hours": "at night"}, "off_peak_hours"),
         ({"kwh": "4500", "off_peak_hours": "été 2h-10h"}, "off_peak_hours"),
+        ({"kwh": "4500", "off_peak_hours": "22h-6h" + " " * 300 + "sauf dimanche"}, "off_peak_hours"),
         ({"kwh": "4500", "off_peak_summer": "2h-10h"}, "off_peak_winter"),
         ({"kwh": "4500", "off_peak_winter": "22h-6h"}, "off_peak_summer"),
         ({"kwh": "4500", "off_peak_winter": "la nuit", "off_peak_summer": "2h-10h"}, "off_peak_winter"),
