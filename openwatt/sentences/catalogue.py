@@ -16,8 +16,11 @@ CODES = ("en", "fr")
 _NARROW, _NO_BREAK = "\N{NARROW NO-BREAK SPACE}", "\N{NO-BREAK SPACE}"
 
 
-def sentence(message: Message | str | OpenWattError, code: str = "en") -> str:
+def sentence(message: Message | str | OpenWattError, code: str = "en", *, on_page: bool = False) -> str:
     """The sentence of a message in a language; a text and an error without a message stay what they are.
+
+    A sentence that leads to fields of the API and options of commands has another wording `on_page`,
+    in the section `page`.
 
     Raises:
         KeyError: when there is no such sentence, or a value is missing: both are mistakes of ours.
@@ -27,7 +30,9 @@ def sentence(message: Message | str | OpenWattError, code: str = "en") -> str:
     if isinstance(message, str):
         return message
     values = {name: _shown(value, code) for name, value in message.values.items()}
-    return texts(code)[message.key].format_map(values)
+    known = texts(code)
+    text = known.get(f"page.{message.key}") if on_page else None
+    return (text or known[message.key]).format_map(values)
 
 
 def _shown(value: int | str | Message, code: str) -> str:

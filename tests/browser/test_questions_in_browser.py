@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select
 
 from openwatt.domain.legal_time import Span
 from tests.browser.conftest import Browser
 from tests.browser.test_pages_in_browser import check, wait
-from tests.web.api.test_bills import file_of
+from tests.web.api.test_bills import DOUBTFUL, file_of
 
 WIDTHS = [1280, 360]
 JUNE = Span(dt.date(2026, 6, 1), dt.date(2026, 6, 8))
@@ -63,3 +64,26 @@ def test_a_refused_file_is_named_with_what_to_bring(browser: Browser, width: int
     assert "une valeur par jour" in refusal
     assert "Enedis" in refusal
     check(browser, f"refused-file-fr-{width}", frozenset({"422"}))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_what_a_file_leaves_open_is_asked_beside_it_and_answered_there(
+    browser: Browser, width: int, tmp_path: Path
+) -> None:
+    file = tmp_path / "mesures.csv"
+    file.write_bytes(DOUBTFUL)
+    browser.be(width=width)
+    send(browser, file=str(file))
+    refusal = browser.driver.find_element(By.ID, "drop").text
+    assert "Ce fichier laisse un doute." in refusal
+    assert "peuvent être les débuts ou les fins des pas" in refusal
+    assert "--stamps" not in refusal
+    stamps = browser.driver.find_element(By.ID, "stamps")
+    assert stamps.is_displayed()
+    check(browser, f"ambiguous-file-fr-{width}", frozenset({"422"}))
+    Select(stamps).select_by_value("start")
+    Select(browser.driver.find_element(By.ID, "unit")).select_by_value("W")
+    browser.driver.find_element(By.ID, "file").send_keys(str(file))
+    button = browser.driver.find_element(By.CSS_SELECTOR, "button[type=submit]:not([name])")
+    browser.driver.execute_script("arguments[0].click()", button)
+    wait(browser, lambda: browser.driver.find_elements(By.ID, "answer"))

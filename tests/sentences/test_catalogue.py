@@ -85,3 +85,16 @@ def test_numbers_and_days_and_messages_within_are_of_the_language() -> None:
 @pytest.mark.parametrize("code", CODES)
 def test_a_text_that_is_no_message_stays_as_it_is(code: str) -> None:
     assert sentence("is missing", code) == "is missing"
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_page_has_a_wording_of_its_own_where_the_usual_one_names_options_of_commands(code: str) -> None:
+    known = texts(code)
+    own = {key.removeprefix("page."): text for key, text in known.items() if key.startswith("page.")}
+    assert {key for key in own if places(own[key]) != places(known[key])} == set()
+    of_commands = {key for key, text in known.items() if "--" in text and "openwatt" not in text}
+    assert of_commands == set(own)
+    assert not any("--" in text for text in own.values())
+    doubt = Message.of("ambiguous.stamps", column="Heure")
+    assert sentence(doubt, code, on_page=True) != sentence(doubt, code)
+    assert sentence(Message("file.no_value"), code, on_page=True) == sentence(Message("file.no_value"), code)

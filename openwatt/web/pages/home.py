@@ -328,6 +328,7 @@ def _page(
         view=view,
         powers=[(power, ours.text("tariffs.kva", kva=power)) for power in _powers(offers)],
         file_choices=_file_choices(ours),
+        file_leaves_open=any(_leaves_open(fault) for fault in faults),
         profiles=[(name, ours.text(f"profile.{name}")) for name in PROFILES],
         contracts=_contracts(offers, ours),
     )
@@ -342,11 +343,16 @@ def _file_choices(ours: Language) -> list[tuple[str, list[tuple[str, str]]]]:
     ]
 
 
+def _leaves_open(fault: Fault) -> bool:
+    """Whether a file is refused only because it may mean two things: the form asks which."""
+    return isinstance(fault.message, Message) and fault.message.key.startswith("ambiguous.")
+
+
 def _detail(fault: Fault, ours: Language) -> tuple[str, str]:
     """A fault's sentence and the language it is in: the customer's where it is a message."""
     if isinstance(fault.message, str):
         return "en", fault.message
-    text = sentence(fault.message, ours.code)
+    text = sentence(fault.message, ours.code, on_page=True)
     return ours.code, f"{text[:1].upper()}{text[1:]}."
 
 

@@ -110,7 +110,7 @@ def show(template: str, *, status: int = 200, keep: bool = True, **facts: object
         template,
         lang=ours,
         t=ours.text,
-        sentence=lambda message: sentence(message, ours.code),
+        sentence=lambda message: sentence(message, ours.code, on_page=True),
         link=link,
         address=address,
         in_language=in_language,
