@@ -20,10 +20,10 @@ from prometheus_flask_exporter import NO_PREFIX, PrometheusMetrics
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # not bench/: its `requests.py` is not that library
 from bench.bare_view import bare_app  # noqa: E402  # found by the line above
-from bench.calls import NO_ENCODING, Case, caller  # noqa: E402  # the same
-from openwatt.telemetry.metrics import worker_slots  # noqa: E402  # the same
-from openwatt.telemetry.metrics.exporter import Exporter  # noqa: E402  # the same
-from openwatt.telemetry.metrics.registry import DURATION_BUCKETS, Metrics  # noqa: E402  # the same
+from bench.calls import NO_ENCODING, Case, caller  # noqa: E402  # found only once sys.path is set above
+from openwatt.telemetry.metrics import worker_slots  # noqa: E402  # found only once sys.path is set above
+from openwatt.telemetry.metrics.exporter import Exporter  # noqa: E402  # found only once sys.path is set above
+from openwatt.telemetry.metrics.registry import DURATION_BUCKETS, Metrics  # noqa: E402  # found only once sys.path is set above
 
 BODY = b'{"tariffs":[]}'
 CASE = Case("bare", NO_ENCODING, 200, BODY, "bare")

@@ -23,9 +23,9 @@ from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # the code beside this file, whatever is installed
 from openwatt.telemetry.context import RequestContext  # noqa: E402  # found by the line above
-from openwatt.telemetry.metrics.registry import Metrics  # noqa: E402  # the same
-from openwatt.web.http import rate_limit_storage  # noqa: E402  # the same
-from openwatt.web.http.rate_limits import RateLimits  # noqa: E402  # the same
+from openwatt.telemetry.metrics.registry import Metrics  # noqa: E402  # found only once sys.path is set above
+from openwatt.web.http import rate_limit_storage  # noqa: E402  # found only once sys.path is set above
+from openwatt.web.http.rate_limits import RateLimits  # noqa: E402  # found only once sys.path is set above
 
 LIMIT = "900000000/hour"  # never reached: a refusal is cheaper than an answer
 

@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from decimal import Decimal
 from json import loads
 from typing import Any, TypeAlias, TypeVar
@@ -160,7 +161,7 @@ class Database:
                     self._opened = (os.getpid(), pool)
                     # Since Python 3.13 a thread that lives when the interpreter is taken down is never seen
                     # to end, and the pool's finalizer would wait 5 seconds for each of its four.
-                    atexit.register(self.close)
+                    atexit.register(self._close_at_exit)
         return self._opened[1]
 
     def read(self, name: str, parameters: Mapping[str, object], row: Callable[..., T]) -> list[T]:
@@ -213,8 +214,13 @@ class Database:
 
     def close(self) -> None:
         """Closes this process's pool; a later read opens another."""
-        atexit.unregister(self.close)
+        atexit.unregister(self._close_at_exit)
         self._breaker.reset()
         if self._opened is not None and self._opened[0] == os.getpid():
             self._opened[1].close()
         self._opened = None
+
+    def _close_at_exit(self) -> None:
+        """Closes the pool of a process that ends, whether or not a second Ctrl-C interrupts it."""
+        with suppress(KeyboardInterrupt):
+            self.close()

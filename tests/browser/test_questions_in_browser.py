@@ -67,7 +67,7 @@ def test_a_refused_file_is_named_with_what_to_bring(browser: Browser, width: int
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_what_a_file_leaves_open_is_asked_beside_it_and_answered_there(
+def test_an_ambiguous_file_shows_the_fields_that_decide_and_is_read_with_them(
     browser: Browser, width: int, tmp_path: Path
 ) -> None:
     file = tmp_path / "mesures.csv"

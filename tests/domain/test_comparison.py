@@ -221,7 +221,7 @@ def test_of_lower_powers_that_would_do_the_highest_with_a_price_is_advised() -> 
     assert (advice.verdict, advice.lower_kva, advice.saving_ttc) == ("lower", 6, Fraction(3))
 
 
-def test_a_power_that_is_needed_is_kept() -> None:
+def test_the_advice_names_no_lower_power_when_the_present_one_is_needed() -> None:
     nine, six = (contract("State", {"BASE": "0.2"}, kva) for kva in (9, 6))
     curve = constant(7500, TEN_DAYS)
     advice = advise_power(curve, use_of_curve(curve, HOME, TEN_DAYS), nine, market(nine, six), terms())

@@ -252,7 +252,7 @@ def test_files_of_several_forms_are_one_curve() -> None:
     assert curve.steps_min.tolist() == [30] * (7 * 48 + 3)  # of the hourly file's four, one lies in the week
 
 
-def test_overlaps_that_differ_are_told_and_count_once() -> None:
+def test_overlaps_that_differ_are_a_finding_and_count_once() -> None:
     other = week(DAY + dt.timedelta(days=6)).replace(b"0.800", b"0.900")
     curve = read(zipped(week(DAY), other))
     (finding,) = curve.findings

@@ -284,7 +284,7 @@ DOUBTFUL = "\n".join(
 ).encode()
 
 
-def test_what_a_file_leaves_open_is_asked_and_said_in_a_field(client: FlaskClient) -> None:
+def test_an_ambiguous_file_is_a_fault_until_a_field_decides(client: FlaskClient) -> None:
     answer = send(client, "/v1/registers", DOUBTFUL, option="BASE")
     assert answer.status_code == 422
     (fault,) = (answer.json or {})["faults"]
@@ -340,7 +340,7 @@ def test_off_peak_hours_that_are_not_eight_are_taken_and_said(
     assert registers["wh"]["HC"] > 0
 
 
-def test_registers_of_a_season_whose_hours_are_not_said_are_asked_for(client: FlaskClient) -> None:
+def test_registers_of_a_season_without_off_peak_hours_are_a_fault(client: FlaskClient) -> None:
     fields = {"file": b64encode(TWO_DAYS).decode(), "option": "HPHC", "off_peak_hours": ["été 2h-10h"]}
     answer = client.post("/v1/registers", json=fields)
     assert answer.status_code == 422

@@ -250,7 +250,7 @@ AMBIGUOUS = "\n".join(
     ("code", "said"),
     [("fr", "peuvent être les débuts ou les fins des pas"), ("en", "may be the starts or the ends of steps")],
 )
-def test_an_ambiguous_file_is_asked_about_in_the_customer_s_language(
+def test_an_ambiguous_file_is_a_fault_in_the_customer_s_language(
     client: FlaskClient, code: str, said: str
 ) -> None:
     answer = ask(client, AMBIGUOUS, code)
