@@ -128,6 +128,8 @@ class _Table:
         self._refuse_other_cells(first, valid)
         unit = self._unit(value, first, spans, valid)
         milli_per_unit, is_energy = UNITS[unit]
+        if unit in {"W", "Wh"} and _may_be_thousands(spans, valid):
+            raise ambiguous("thousands", column=quoted(header.texts[value]) if header.texts else "")
         milli, present = read_numbers(spans, milli_per_unit, valid)
         return Rows(
             stamps, milli, present, self._own_steps(first, steps), stamp_is, is_energy,
@@ -366,6 +368,17 @@ class _Table:
         cells = (cell for row in self.header.above for cell in row if len(cell) <= 100)
         units = {header_cell(cell).unit for cell in cells} - {""}
         return units.pop() if len(units) == 1 else ""
+
+
+def _may_be_thousands(spans: Spans, valid: Mask) -> bool:
+    """Whether each comma has three digits after it and up to three before: 1,234 W is 1234 or 1.234."""
+    some = spans.take(valid)
+    widths = some.end - some.begin
+    fourth_last = (some.buffer[np.maximum(some.end - 4, 0)] == ord(",")) & (widths >= 5) & (widths <= 7)
+    if not fourth_last.any():
+        return False
+    others = some.take(~fourth_last)
+    return not any("," in others.text(row) for row in range(len(others.begin)))
 
 
 def _holds_decimals(spans: Spans, valid: Mask) -> bool:

@@ -165,6 +165,16 @@ def test_what_two_meanings_fit_is_refused_with_both_and_read_when_it_is_said(cas
     assert read(text, options).energies.tolist() == [watts * 30 for watts in WATTS]
 
 
+@pytest.mark.parametrize("unit", ["W", "Wh"])
+def test_a_comma_that_may_part_thousands_is_refused_with_both_meanings(unit: str) -> None:
+    text = table("Début", f"Valeur ({unit})").replace(";800", ";1,800")
+    with refused(r"1,234 is 1234 or 1\.234"):
+        read(text)
+    decimals = table("Début", f"Valeur ({unit})").replace(";800", ";800,000").replace(";700", ";700,5")
+    assert read(decimals).energies.max() == 800 * (30 if unit == "W" else 60)
+    assert read(table("Début", "Valeur (kWh)").replace(";800", ";1,800")).energy > 0
+
+
 def test_other_options_give_other_energies_and_none_beats_what_the_file_says() -> None:
     ends = read(table("timestamp", "W"), FileOptions(stamps="end"))
     assert ends.start_min == read(table("Début", "W")).start_min - 30
