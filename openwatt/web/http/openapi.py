@@ -10,6 +10,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from openwatt import __version__
 from openwatt.web.api.bill_params import FILE
+from openwatt.web.http.content_negotiation import CALENDAR_SUFFIX
 from openwatt.web.http.operation_spec import OperationSpec, specified_routes
 from openwatt.web.http.params import Parameter
 from openwatt.web.http.problems import MEDIA_TYPE, Problem
@@ -30,6 +31,7 @@ _TAGS = {
     "guards": "Market offers beside the regulated tariff.",
     "bills": "What a home's own use would have cost under every contract.",
     "tempo": "The colours of Tempo days.",
+    "calendars": "Days to subscribe to from a calendar (iCalendar, RFC 5545).",
     "service": "Is it alive, is it ready, which code is it.",
 }
 #: Only there when the admin API is.
@@ -54,7 +56,8 @@ def contract(app: Flask) -> dict[str, Any]:
     tags = dict(_TAGS)
     for rule, endpoint, spec in specified_routes(app):
         path = _PLACE.sub(r"{\2}", rule)
-        types[spec.page.__name__] = spec.page
+        if spec.page is not None:
+            types[spec.page.__name__] = spec.page
         summary, _, explanation = (app.view_functions[endpoint].__doc__ or "").partition("\n\n")
         operation = {
             "operationId": endpoint.rsplit(".", 1)[-1],
@@ -96,6 +99,8 @@ def _tag(path: str) -> str:
     """Which part of the contract a path belongs to: that of its first word under /v1."""
     if not path.startswith("/v1/"):
         return "service"
+    if path.endswith(CALENDAR_SUFFIX):
+        return "calendars"
     word = path.split("/")[2]
     return {"suppliers": "offers", "registers": "bills", "health": "service"}.get(word, word)
 
@@ -156,9 +161,10 @@ def _request_body(fields: tuple[Parameter, ...]) -> dict[str, object]:
 
 
 def _responses(spec: OperationSpec) -> Iterator[tuple[str, object]]:
-    content: dict[str, dict[str, object]] = {
-        "application/json": {"schema": {"$ref": f"#/components/schemas/{spec.page.__name__}"}}
-    }
+    content: dict[str, dict[str, object]] = {"text/calendar": {"schema": {"type": "string"}}}
+    if spec.page is not None:
+        schema = {"$ref": f"#/components/schemas/{spec.page.__name__}"}
+        content = {"application/json": {"schema": schema}}
     if spec.example is not None:
         content["application/json"] = {**content["application/json"], "example": spec.example}
     if spec.row is not None:
