@@ -21,7 +21,7 @@ from openwatt.domain.contract import Contract, PriceDocument, SourcedTariff, con
 def shipped_market() -> Market:
     """Every shipped contract, with its documents, and the duties; read once."""
     sources = {
-        source.id: PriceDocument(source.title, source.url, source.document_sha256)
+        source.id: PriceDocument(source.kind, source.title, source.url, source.document_sha256)
         for source in shipped_sources()
     }
     tariffs = [
