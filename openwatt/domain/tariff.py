@@ -24,6 +24,9 @@ OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "WEEKEND_PLUS_HPHC": ("HP", "HC", "WE"),
         "SAISON": ("HPH", "HCH", "HPB", "HCB"),
         "SUPER_CREUSES": ("HP", "HC", "HSC"),
+        "SAISON_SUPER_CREUSES": ("HIVER_HP", "HIVER_HC", "HIVER_HSC", "ETE_HP", "ETE_HC", "ETE_HSC"),
+        "ZEN_FLEX": ("ECO_HP", "ECO_HC", "SOBRIETE_HP", "SOBRIETE_HC"),
+        "OCTOTEMPO": ("ROUGE_HC", "ROUGE_HP", "HIVER_HC", "HIVER_HP", "ETE_HC", "ETE_HP"),
     }
 )
 
