@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from openwatt.catalogue.calendars import calendar_for
-from openwatt.catalogue.market import calendar_of
+from openwatt.catalogue.market import calendar_of, with_tempo_days
 from openwatt.catalogue.shipped_facts import shipped_duties
 from openwatt.domain.calendar import RegisterCalendar
 from openwatt.domain.comparison import ContractKey, Market
@@ -84,11 +84,11 @@ class StoredMarket:
         )
 
     def colours(self) -> Colours:
-        """The announced days by option, as a `Home` takes them: Tempo's colours."""
+        """The announced days by option, as a `Home` takes them."""
         edition = self._current()
         with self._lock:
             if edition.colours is None:
-                edition.colours = {"TEMPO": tempo_colours(self._database)}
+                edition.colours = with_tempo_days(tempo_colours(self._database))
             return edition.colours
 
     def _find(self, wanted: TariffFilter) -> ContractSet:
@@ -123,4 +123,4 @@ def _sources(row: PublishedTariff) -> tuple[PriceDocument, ...]:
 
 
 def _source(document: SourceDocument) -> PriceDocument:
-    return PriceDocument(document.title, document.url, document.sha256)
+    return PriceDocument(document.kind, document.title, document.url, document.sha256)
