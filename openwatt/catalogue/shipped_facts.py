@@ -1,5 +1,7 @@
 """The facts that ship with the product, read from the files of this package."""
 
+import datetime as dt
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -42,6 +44,12 @@ def shipped_tempo_colours() -> tuple[CatalogueTempoDay, ...]:
 def shipped_duties() -> Duties:
     """Every rate of duty and fixed part of the network tariff that is known."""
     return Duties(rates=read_rates(_file("duties.csv")), turpe=read_turpe(_file("turpe.csv")))
+
+
+@cache
+def shipped_change_days() -> Sequence[dt.date]:
+    """The days on which those rates and fixed parts change, in order."""
+    return shipped_duties().change_days()
 
 
 SHIPPED_FILES = ("sources.csv", "offers.csv", "tariffs.csv", "tariffs_market_2025.csv", "tempo_colours.csv")

@@ -52,6 +52,7 @@ def print_answer(answer: CustomerAnswer, assumptions: Sequence[str]) -> None:
     console = Console()
     result = answer.comparison
     items = [RankedContract.of(ranked, result) for ranked in result.ranking]
+    outdated = [RankedContract.of(ranked, result) for ranked in result.outdated]
     title = f"{result.span.start} to {result.span.end} (excluded), prices {result.prices}, all taxes"
     beside_present = any(item.saving_against_present_eur is not None for item in items)
     table = Table("", "contract", "option", title=title)
@@ -68,10 +69,17 @@ def print_answer(answer: CustomerAnswer, assumptions: Sequence[str]) -> None:
         ]
         amounts = ["" if figure is None else str(figure) for figure in figures]
         table.add_row(f"{place}{marks}", f"{item.supplier} {item.offer}", item.option, *amounts)
-    console.print(table)
-    console.print(
-        "saving: against the regulated tariff of the same option; * not whole, † closed to new customers"
-    )
+    if items:
+        console.print(table)
+        console.print(
+            "saving: against the regulated tariff of the same option; * not whole, † closed to new customers"
+        )
+    if outdated:
+        _print_outdated(console, outdated)
+    if result.is_of_regulated_alone:
+        console.print(
+            "no market offer has a price that can be today's: `openwatt ingest` reads the suppliers' sheets again"
+        )
     for registers in dict.fromkeys(tuple(item.unseen_registers) for item in items if item.unseen_registers):
         console.print(f"‡ {', '.join(registers)} did not run on these days: no rank of a year")
     if part := result.part_of_year:
@@ -86,6 +94,21 @@ def print_answer(answer: CustomerAnswer, assumptions: Sequence[str]) -> None:
     for assumption in assumptions:
         console.print(f"assumed: {assumption}")
     _print_findings(console, result.findings)
+
+
+def _print_outdated(console: Console, items: Sequence[RankedContract]) -> None:
+    """The contracts whose price cannot be today's, each with the day on which it was last seen."""
+    table = Table("contract", "option", title="Prices that cannot be today's: they are not ranked")
+    for column in ("EUR", "last seen", "overtaken"):
+        table.add_column(column, justify="right")
+    for item in items:
+        days = (str(day or "") for day in (item.last_seen_on, item.overtaken_on))
+        table.add_row(f"{item.supplier} {item.offer}", item.option, str(item.total_ttc_eur), *days)
+    console.print(table)
+    console.print(
+        "overtaken: the first day on which duties or the network tariff changed after the price was last seen; "
+        "--include-outdated ranks them among the others"
+    )
 
 
 def _print_advice(console: Console, advice: AdviceItem, prices: PriceBasis) -> None:
