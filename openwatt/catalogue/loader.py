@@ -87,6 +87,7 @@ def shipped_edition() -> str:
 def _document(source: CatalogueDocument) -> SourceDocument:
     return SourceDocument(
         reference=f"catalogue:{source.id}",
+        kind=source.kind,
         title=source.title,
         url=source.url,
         sha256=source.document_sha256,

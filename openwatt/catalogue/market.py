@@ -22,7 +22,7 @@ def shipped_market() -> Market:
     """Every shipped contract, with its documents, and the duties; read once."""
     seen_on = {source.id: source.seen_on for source in shipped_sources()}
     sources = {
-        source.id: PriceDocument(source.title, source.url, source.document_sha256)
+        source.id: PriceDocument(source.kind, source.title, source.url, source.document_sha256)
         for source in shipped_sources()
     }
     tariffs = [

@@ -101,7 +101,7 @@ def tariffs(
         table.add_column(heading)
     for heading in ("kVA", "€/month"):
         table.add_column(heading, justify="right")
-    for heading in ("€/kWh", "applies", "status"):
+    for heading in ("€/kWh", "applies", "status", "source"):
         table.add_column(heading)
     for item in items:
         table.add_row(
@@ -114,6 +114,7 @@ def tariffs(
             or "–",
             f"{item.applies_from} → {item.applies_to or ''}",
             item.data_status,
+            item.source.kind,
         )
     Console().print(table)
 

@@ -132,4 +132,4 @@ def _sources(row: PublishedTariff) -> tuple[PriceDocument, ...]:
 
 
 def _source(document: SourceDocument) -> PriceDocument:
-    return PriceDocument(document.title, document.url, document.sha256)
+    return PriceDocument(document.kind, document.title, document.url, document.sha256)

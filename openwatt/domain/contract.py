@@ -18,7 +18,7 @@ from openwatt.domain.duties import (
 from openwatt.domain.errors import BillError, UnknownDutyError, message_of
 from openwatt.domain.legal_time import Span
 from openwatt.domain.messages import Message
-from openwatt.domain.tariff import OPTIONS, Tariff
+from openwatt.domain.tariff import OPTIONS, SourceKind, Tariff
 
 #: Prices as they were on each day, or today's on every day of the past.
 PriceBasis = Literal["then", "now"]
@@ -29,8 +29,9 @@ _DUTIES = ("accise", "tcfe_local_max", "tva_kwh", "cta", "tva_subscription")
 
 @dataclass(frozen=True, slots=True)
 class PriceDocument:
-    """Where a price was read: the document, its hash, and the page when there are several."""
+    """Where a price was read: who says it, the document, its hash, and the page when there are several."""
 
+    kind: SourceKind
     title: str
     url: str | None = None
     document_sha256: str | None = None

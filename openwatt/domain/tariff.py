@@ -35,6 +35,12 @@ REGISTERS: tuple[str, ...] = tuple(
 #: The colour of a Tempo day; RTE says BLUE, WHITE, RED.
 Colour = Literal["BLEU", "BLANC", "ROUGE"]
 
+#: Who says a figure: a public authority (the regulator CRE, the grid operators RTE and Enedis), the supplier
+#: itself, or somebody else who read one of them (a public repository, an article, our own computation).
+SourceKind = Literal["regulator", "supplier", "secondary"]
+#: How sure a figure of a secondary source is.
+Confidence = Literal["low", "medium", "high"]
+
 #: Subscribed powers that a residential meter can be set to, in kVA (single and three phase up to 36).
 MIN_POWER_KVA, MAX_POWER_KVA = 1, 36
 

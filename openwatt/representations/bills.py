@@ -22,7 +22,7 @@ from openwatt.domain.part_of_year import PartOfYear, Season
 from openwatt.domain.usage import RegisterTotals
 from openwatt.representations.advice import AdviceItem
 from openwatt.representations.figures import Eur, Percent, cents, percent
-from openwatt.representations.tariffs import Sha256
+from openwatt.representations.tariffs import Sha256, SourceKindField
 from openwatt.sentences.catalogue import sentence
 
 Privacy = Annotated[str, Meta(description="What becomes of what was sent.")]
@@ -116,6 +116,7 @@ class RegistersPage(Struct, frozen=True, kw_only=True):
 class PriceSource(Struct, frozen=True, kw_only=True):
     """A document that says a price."""
 
+    kind: SourceKindField
     title: str
     url: str | None
     document_sha256: Sha256 | None
@@ -125,7 +126,13 @@ class PriceSource(Struct, frozen=True, kw_only=True):
     def each(cls, sources: Iterable[PriceDocument]) -> list[Self]:
         """The items of some sources, each document once."""
         return [
-            cls(title=one.title, url=one.url, document_sha256=one.document_sha256, page=one.page)
+            cls(
+                kind=one.kind,
+                title=one.title,
+                url=one.url,
+                document_sha256=one.document_sha256,
+                page=one.page,
+            )
             for one in dict.fromkeys(sources)
         ]
 

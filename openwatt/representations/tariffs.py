@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from openwatt.domain.freshness import DataStatus, DataStatusReason, SourceIncident, explained_status
 from openwatt.domain.guards import Difference, Guard, GuardVerdict
 from openwatt.domain.legal_time import PARIS
-from openwatt.domain.tariff import per_month
+from openwatt.domain.tariff import Confidence, SourceKind, per_month
 from openwatt.store.tariffs import PublishedTariff
 from openwatt.store.tempo import TempoDay
 
@@ -26,9 +26,19 @@ Prices = Annotated[
 EurPerYear = Annotated[Decimal | None, Meta(description="EUR per year; null where it is not known.")]
 
 
+SourceKindField = Annotated[
+    SourceKind,
+    Meta(
+        description="Who says the figures: `regulator` a public authority (CRE, RTE), `supplier` the "
+        "supplier's own sheet, `secondary` somebody else who read one of them, such as a public repository."
+    ),
+]
+
+
 class Source(Struct, frozen=True, kw_only=True):
     """Where figures come from."""
 
+    kind: SourceKindField
     url: str | None
     document_sha256: Sha256 | None
     title: str
@@ -79,6 +89,17 @@ class TariffItem(Struct, frozen=True, kw_only=True):
         Source | None,
         Meta(description="Where the figures without taxes come from, if from another document."),
     ]
+    sheet_url: Annotated[
+        str | None,
+        Meta(
+            description="The supplier's own sheet as a secondary source names it: nobody of this "
+            "installation has read it."
+        ),
+    ]
+    confidence: Annotated[
+        Confidence | None,
+        Meta(description="How sure the figures of a secondary source are; null for any other."),
+    ]
     note: str | None
 
     @classmethod
@@ -124,12 +145,15 @@ class TariffItem(Struct, frozen=True, kw_only=True):
             last_seen_at=published.last_seen_at.astimezone(dt.UTC),
             source=_source(published),
             source_ht=_source_ht(published),
+            sheet_url=published.sheet_url,
+            confidence=published.confidence,
             note=published.note,
         )
 
 
 def _source(published: PublishedTariff) -> Source:
     return Source(
+        kind=published.kind,
         url=published.url,
         document_sha256=published.sha256,
         title=published.title,
@@ -138,9 +162,10 @@ def _source(published: PublishedTariff) -> Source:
 
 
 def _source_ht(published: PublishedTariff) -> Source | None:
-    if published.ht_title is None:
+    if published.ht_kind is None or published.ht_title is None:
         return None
     return Source(
+        kind=published.ht_kind,
         url=published.ht_url,
         document_sha256=published.ht_sha256,
         title=published.ht_title,
@@ -216,8 +241,8 @@ class TempoDayItem(Struct, frozen=True, kw_only=True):
     def of(cls, found: TempoDay) -> Self:
         """The item of a stored day."""
         source = None
-        if found.title is not None:
-            source = Source(url=found.url, document_sha256=found.sha256, title=found.title)
+        if found.kind is not None and found.title is not None:
+            source = Source(kind=found.kind, url=found.url, document_sha256=found.sha256, title=found.title)
         return cls(
             day=found.day,
             colour=found.colour or "unknown",

@@ -121,7 +121,7 @@ def home_view(question: CustomerQuestion, answer: CustomerAnswer) -> HomeView:
     beside = present or next(
         (one for one in ranking if one.regulated and one.contract.option == "BASE"), None
     )
-    billed = [one for one in dict.fromkeys((best, beside)) if one is not None]
+    billed = [one for one in (best, None if beside is best else beside) if one is not None]
     bills = [(one, comparison.bill(one.contract)) for one in billed]
     any_bill = bills[0][1] if bills else comparison.bill(next(iter(comparison.costed.values())).contract)
     calendar = draw_calendar(app_state().market.colours()["TEMPO"], comparison.span)
