@@ -3,7 +3,7 @@
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
 from typing import Literal
@@ -42,10 +42,14 @@ class PriceDocument:
 
 @dataclass(frozen=True, slots=True)
 class SourcedTariff:
-    """A tariff and the documents that say it."""
+    """A tariff, the documents that say it, and the last day on which one of them was seen.
+
+    Without that day, which only a market that is read knows, a price is never taken for an overtaken one.
+    """
 
     tariff: Tariff
     sources: tuple[PriceDocument, ...] = ()
+    last_seen_on: dt.date | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
