@@ -39,10 +39,11 @@ class PriceDocument:
 
 @dataclass(frozen=True, slots=True)
 class SourcedTariff:
-    """A tariff and the documents that say it."""
+    """A tariff, the documents that say it, and the last look that found it, where that is known."""
 
     tariff: Tariff
     sources: tuple[PriceDocument, ...] = ()
+    last_seen_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
