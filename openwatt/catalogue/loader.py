@@ -88,6 +88,7 @@ def edition_sha256(edition: Traversable = SHIPPED) -> str:
 def _document(source: CatalogueDocument) -> SourceDocument:
     return SourceDocument(
         reference=f"catalogue:{source.id}",
+        kind=source.kind,
         title=source.title,
         url=source.url,
         sha256=source.document_sha256,

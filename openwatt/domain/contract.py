@@ -3,7 +3,7 @@
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
 from typing import Literal
@@ -18,7 +18,7 @@ from openwatt.domain.duties import (
 from openwatt.domain.errors import BillError, UnknownDutyError, message_of
 from openwatt.domain.legal_time import Span
 from openwatt.domain.messages import Message
-from openwatt.domain.tariff import OPTIONS, Tariff
+from openwatt.domain.tariff import OPTIONS, SourceKind, Tariff
 
 #: Prices as they were on each day, or today's on every day of the past.
 PriceBasis = Literal["then", "now"]
@@ -31,8 +31,9 @@ _SUBSCRIPTION_DUTIES = ("cta", "tva_subscription")
 
 @dataclass(frozen=True, slots=True)
 class PriceDocument:
-    """Where a price was read: the document, its hash, and the page when there are several."""
+    """Where a price was read: who says it, the document, its hash, and the page when there are several."""
 
+    kind: SourceKind
     title: str
     url: str | None = None
     document_sha256: str | None = None
@@ -41,10 +42,14 @@ class PriceDocument:
 
 @dataclass(frozen=True, slots=True)
 class SourcedTariff:
-    """A tariff and the documents that say it."""
+    """A tariff, the documents that say it, and the last day on which one of them was seen.
+
+    Without that day, which only a market that is read knows, a price is never taken for an overtaken one.
+    """
 
     tariff: Tariff
     sources: tuple[PriceDocument, ...] = ()
+    last_seen_on: dt.date | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

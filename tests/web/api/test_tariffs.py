@@ -70,8 +70,22 @@ def test_an_item_carries_both_sides_of_the_tax_and_its_source(ask: Ask) -> None:
     assert item["applies_to"] == "2026-01-31"
     assert item["source"]["document_sha256"].startswith("1667459072ca")
     assert item["source_ht"]["title"].startswith("CRE")
+    assert (item["source"]["kind"], item["source_ht"]["kind"]) == ("supplier", "regulator")
+    assert (item["sheet_url"], item["confidence"]) == (None, None)
     assert item["data_status"] == "fresh"  # its period is over: it can change no more
     assert "185.94" in item["note"]  # what the regulator's open data says instead
+
+
+def test_a_figure_of_a_public_repository_is_said_to_be_secondary(client: FlaskClient) -> None:
+    query = "option=BASE&power_kva=6&on=2024-12-01"
+    (item,) = (client.get(f"/v1/tariffs?{query}").json or {})["tariffs"]
+    assert item["source"]["title"].startswith("JC144/EDF_Simulateur_Prix")
+    assert (item["source"]["kind"], item["source_ht"]["kind"]) == ("secondary", "regulator")
+    (row,) = csv.DictReader(io.StringIO(client.get(f"/v1/tariffs?{query}&format=csv").text))
+    assert (row["source_kind"], row["source_ht_kind"]) == ("secondary", "regulator")
+    history = client.get("/v1/tariffs/history?option=BASE&power_kva=6").json or {}
+    kinds = {one["source"]["kind"] for one in history["tariffs"]}
+    assert kinds == {"regulator", "supplier", "secondary"}
 
 
 def test_decimals_are_numbers_written_digit_for_digit(client: FlaskClient) -> None:
