@@ -123,6 +123,16 @@ CASES: dict[str, tuple[str, Callable[[], list[Doubt]], str]] = {
         ),
         "add it to the catalogue, then read again",
     ),
+    "the day after the accise's last": (
+        "duties-unknown",
+        lambda: doubts(
+            {
+                p: replace(line, applies_from=replace(AUGUST, day=dt.date(2027, 2, 1)))
+                for p, line in grid().items()
+            }
+        ),
+        "no rate of accise is known for 2027-02-01: add it to the catalogue, then read again",
+    ),
     "cents taken for euros": (
         "price-range",
         lambda: doubts(with_figure(grid(), ALL, ("HP", "TTC"), figure("20.81"))),
