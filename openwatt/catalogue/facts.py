@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from openwatt.catalogue import table
-from openwatt.domain.duties import DUTIES, DatedRate, TurpeFixedPart
-from openwatt.domain.tariff import Colour
+from openwatt.domain.duties import DUTIES, SET_FOR_A_PERIOD, DatedRate, TurpeFixedPart
+from openwatt.domain.tariff import Colour, SourceKind
 
 COLOURS: tuple[Colour, ...] = get_args(Colour)
+KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class CatalogueDocument:
     """
 
     id: str
+    kind: SourceKind
     title: str
     url: str | None
     document_sha256: str | None
@@ -57,6 +59,7 @@ def read_sources(file: table.Table) -> tuple[CatalogueDocument, ...]:
     """Reads the documents of a CSV file. Raises CatalogueError with every fault."""
     columns = {
         "id": table.source_id,
+        "kind": table.one_of(KINDS),
         "title": table.text,
         "url": table.optional(_url),
         "document_sha256": table.optional(_sha256),
@@ -99,7 +102,7 @@ def read_rates(file: table.Table) -> tuple[DatedRate, ...]:
     """Reads the rates of duties of a CSV file. Raises CatalogueError with every fault.
 
     An end, or a beginning, that is not known is written `open`: a cell left
-    empty is a fault.
+    empty is a fault. So is an open end of a duty that texts set for one period.
     """
     columns = {
         "duty": table.one_of(DUTIES),
@@ -117,6 +120,8 @@ def read_rates(file: table.Table) -> tuple[DatedRate, ...]:
         rate = DatedRate(**cells | {"source": " ".join(cells["source"])})
         if rate.unit != DUTIES[rate.duty]:
             raise ValueError(f"unit of {rate.duty} is {DUTIES[rate.duty]}, not {rate.unit}")
+        if rate.applies_to is None and rate.duty in SET_FOR_A_PERIOD:
+            raise ValueError(f"applies_to of {rate.duty} is open, its texts set it for one period")
         return rate
 
     return table.read_table(file, columns, build, _ONE_RATE_A_DAY)
@@ -128,8 +133,9 @@ def read_turpe(file: table.Table) -> tuple[TurpeFixedPart, ...]:
         "formula": table.text,
         "power_kva": table.whole,
         "applies_from": table.or_open(table.day),
-        "applies_to": table.or_open(table.day),
+        "applies_to": table.day,
         "fixed_eur_per_year_ht": table.number,
+        "implied": table.flag,
         "source": table.source_ids,
         "note": table.optional(table.text),
     }

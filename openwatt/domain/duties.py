@@ -1,8 +1,11 @@
 """The duties (accise, CTA, TVA) by date, and prices with all taxes computed from those without."""
 
 import datetime as dt
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from itertools import pairwise
 
 from openwatt.domain.errors import UnknownDutyError
 from openwatt.domain.messages import Message
@@ -19,6 +22,10 @@ DUTIES = {
     "tva_kwh": "%",
     "tva_subscription": "%",
 }
+#: Duties whose texts set them for one period: a rate without an end would outlive its text.
+SET_FOR_A_PERIOD = frozenset({"accise"})
+#: First and last day of a value, both included, and the value.
+_DatedValue = tuple[dt.date | None, dt.date | None, Decimal]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +51,19 @@ class DatedRate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurpeFixedPart:
-    """The yearly fixed part of the network tariff for a formula (CU, CU4, MU4, MUDT) and a power, HT."""
+    """The yearly fixed part of the network tariff for a formula (CU, CU4, MU4, MUDT) and a power, HT.
+
+    It is set for one year, so its end is known. An `implied` amount is worked out from
+    bills, no text that sets it was read.
+    """
 
     formula: str
     power_kva: int
     applies_from: dt.date | None
-    applies_to: dt.date | None
+    applies_to: dt.date
     fixed_eur_per_year_ht: Decimal
     source: str
+    implied: bool = False
 
     def holds_on(self, day: dt.date) -> bool:
         """Whether the amount is in force on a legal day."""
@@ -76,18 +88,45 @@ class Duties:
                 return rate.value
         raise UnknownDutyError(Message.of("duty.no_rate", duty=duty, day=Message.day(on)))
 
-    def turpe_fixed_eur_per_year_ht(self, formula: str, power_kva: int, on: dt.date) -> Decimal:
-        """The yearly fixed part of the network tariff on a day.
+    def unknown_on(self, day: dt.date) -> tuple[str, ...]:
+        """The duties of which no rate is known on a day."""
+        known = {rate.duty for rate in self.rates if rate.holds_on(day)}
+        return tuple(duty for duty in DUTIES if duty not in known)
+
+    def turpe_fixed_part(self, formula: str, power_kva: int, on: dt.date) -> TurpeFixedPart:
+        """The fixed part of the network tariff on a day.
 
         Raises:
             UnknownDutyError: no amount is known for that formula, power and day.
         """
         for part in self.turpe:
             if (part.formula, part.power_kva) == (formula, power_kva) and part.holds_on(on):
-                return part.fixed_eur_per_year_ht
+                return part
         raise UnknownDutyError(
             Message.of("duty.no_turpe", formula=formula, power_kva=power_kva, day=Message.day(on))
         )
+
+    def turpe_fixed_eur_per_year_ht(self, formula: str, power_kva: int, on: dt.date) -> Decimal:
+        """The yearly amount of `turpe_fixed_part`; raises as it does."""
+        return self.turpe_fixed_part(formula, power_kva, on).fixed_eur_per_year_ht
+
+    def change_days(self) -> tuple[dt.date, ...]:
+        """The days on which a duty or a fixed part takes another value or is not known any more, in order.
+
+        A rate that is set again at the same value changes nothing, and neither does the first
+        one known.
+        """
+        dated: dict[Hashable, list[_DatedValue]] = defaultdict(list)
+        for rate in self.rates:
+            dated[rate.duty].append((rate.applies_from, rate.applies_to, rate.value))
+        for part in self.turpe:
+            period = (part.applies_from, part.applies_to, part.fixed_eur_per_year_ht)
+            dated[part.formula, part.power_kva].append(period)
+        return tuple(sorted({day for values in dated.values() for day in _changes(values)}))
+
+    def latest_change(self, on: dt.date) -> dt.date | None:
+        """The last of `change_days` up to a day, that day included: no older price is one of that day."""
+        return max((day for day in self.change_days() if day <= on), default=None)
 
 
 def price_eur_per_kwh_ttc(price_eur_per_kwh_ht: Decimal, on: dt.date, duties: Duties) -> Decimal:
@@ -126,3 +165,16 @@ def _with_percent(rate: Decimal) -> Decimal:
 
 def _holds(day: dt.date, applies_from: dt.date | None, applies_to: dt.date | None) -> bool:
     return (applies_from is None or applies_from <= day) and (applies_to is None or day <= applies_to)
+
+
+def _changes(values: Sequence[_DatedValue]) -> Iterator[dt.date]:
+    """The days on which one dated value becomes another, or ends with none after it."""
+    ordered = sorted(values, key=lambda one: one[0] or dt.date.min)
+    for (_, end, value), (start, _, next_value) in pairwise(ordered):
+        follows = end is None or (start is not None and start <= end + dt.timedelta(days=1))
+        if end is not None and not follows:
+            yield end + dt.timedelta(days=1)
+        if start is not None and next_value != value:
+            yield start
+    if ordered and (last := ordered[-1][1]) is not None:
+        yield last + dt.timedelta(days=1)

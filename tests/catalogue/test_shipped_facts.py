@@ -7,12 +7,16 @@ from decimal import Decimal
 from importlib.resources import files
 
 from openwatt.catalogue.shipped_facts import (
+    loaded_files,
     shipped_duties,
+    shipped_observations,
     shipped_offers,
     shipped_sources,
     shipped_tariffs,
     shipped_tempo_colours,
 )
+from openwatt.domain.duties import DUTIES
+from openwatt.domain.tax_identity import FORMULAS
 from tests.shared_data import SHARED, needs_shared_data
 
 COLOURS = {"BLUE": "BLEU", "WHITE": "BLANC", "RED": "ROUGE"}
@@ -123,6 +127,13 @@ def test_every_rate_of_a_duty_is_shipped_with_its_dates() -> None:
             "IMPLIED" in r["source"],
         )
         for r in rows("taxes/taxes_history.csv")
+        if not (r["component"] == "cspe_accise" and r["valid_from"] == "2026-02-01")  # it gives no end
+    }
+    expected |= {
+        (r["duty"], r["applies_from"], None if r["applies_to"] == "open" else r["applies_to"], value, False)
+        for r in rows("taxes/duties_2026.csv")
+        if r["duty"] in DUTIES
+        for value in (Decimal(r["value"]),)
     }
     expected.add(("tcfe_local_max", "2023-02-01", None, Decimal(0), False))  # merged into the accise
     shipped = {
@@ -139,26 +150,70 @@ def test_every_rate_of_a_duty_is_shipped_with_its_dates() -> None:
 
 
 @needs_shared_data
-def test_every_fixed_part_of_the_network_is_shipped() -> None:
+def test_every_fixed_part_of_the_network_is_shipped_and_a_derived_one_says_so() -> None:
     expected = {
-        (r["formula"], int(r["power_kva"]), Decimal(r["fixed_eur_per_year_excl_tax"]))
+        (
+            r["formula"],
+            r["power_kva"],
+            "2025-08-01",
+            "2026-07-31",
+            Decimal(r["fixed_eur_per_year_excl_tax"]),
+            False,
+        )
         for r in rows("taxes/turpe7_residential_2025-08.csv")
+    } | {
+        (
+            r["formula"],
+            r["power_kva"],
+            r["applies_from"],
+            r["applies_to"],
+            Decimal(r["fixed_eur_per_year_ht"]),
+            True,
+        )
+        for r in rows("taxes/turpe_2026-08_derived.csv")
     }
-    parts = shipped_duties().turpe
-    assert {(p.formula, p.power_kva, p.fixed_eur_per_year_ht) for p in parts} == expected
-    assert {(str(p.applies_from), str(p.applies_to)) for p in parts} == {("2025-08-01", "2026-07-31")}
+    assert {
+        (
+            p.formula,
+            str(p.power_kva),
+            str(p.applies_from),
+            str(p.applies_to),
+            p.fixed_eur_per_year_ht,
+            p.implied,
+        )
+        for p in shipped_duties().turpe
+    } == expected
+
+
+def test_no_dated_figure_outlasts_an_end_that_its_text_gives() -> None:
+    """A note that names an end or a revision bounds its row, and so do those of the row's documents."""
+    end = re.compile(r"\b(until|to|ends on|revised every year, on) (\d{4}-\d{2}-\d{2})")
+    said = {source.id: source.note or "" for source in shipped_sources()}
+    bounded = set()
+    for name in ("duties.csv", "turpe.csv"):
+        for row in csv.DictReader((files("openwatt.catalogue") / name).read_text("utf-8").splitlines()):
+            of_sources = " ".join(said[source] for source in row["source"].split())
+            for word, day in end.findall(f"{row['note']} {of_sources}"):
+                last = dt.date.fromisoformat(day) - dt.timedelta(days="revised" in word)
+                if last < dt.date.fromisoformat(row["applies_from"]):
+                    continue  # a document that also gives the rate of an earlier period
+                assert row["applies_to"] != "open", row
+                assert dt.date.fromisoformat(row["applies_to"]) <= last, row
+                bounded.add((row.get("duty") or row["formula"], row["applies_from"]))
+    assert ("accise", "2026-08-01") in bounded
+    assert {(formula, day) for formula in FORMULAS for day in ("2025-08-01", "2026-08-01")} <= bounded
 
 
 def test_every_fact_names_sources_that_exist_and_every_source_serves() -> None:
     sources = {source.id: source for source in shipped_sources()}
     duties = shipped_duties()
-    cited = [line.sources for line in shipped_tariffs()]
+    cited = [line.sources for line in shipped_observations()]
     cited += [day.sources for day in shipped_tempo_colours()]
     cited += [tuple(rate.source.split()) for rate in duties.rates]
     cited += [tuple(part.source.split()) for part in duties.turpe]
     assert all(cited)
     assert {source for sources in cited for source in sources} == set(sources)
-    for line in shipped_tariffs():
+    for line in shipped_observations():
         assert line.observed_on == max(sources[s].seen_on for s in line.sources), line.tariff
 
 
@@ -181,7 +236,9 @@ def test_every_offer_with_a_tariff_is_described_and_only_the_regulated_one_is_re
 
 
 def test_prices_are_written_to_a_hundredth_of_a_cent_and_amounts_to_the_cent() -> None:
-    for name in ("tariffs.csv", "tariffs_market_2025.csv"):
+    names = [file.name for file in loaded_files() if file.name.startswith("tariffs")]
+    assert {"tariffs.csv", "tariffs_market_2025.csv", "tariffs_regulated_2026.csv"} <= set(names)
+    for name in names:
         lines = (files("openwatt.catalogue") / name).read_text(encoding="utf-8").splitlines()
         found = list(csv.DictReader(lines))
         assert found

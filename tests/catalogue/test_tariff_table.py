@@ -137,6 +137,10 @@ def test_a_rate_without_an_end_must_say_open() -> None:
         read_rates(StringIO(header + "tva_kwh,%,2014-01-01,,20,0,a-text,\n"))
     with pytest.raises(CatalogueError, match="unit of tva_kwh is %, not EUR/kWh"):
         read_rates(StringIO(header + "tva_kwh,EUR/kWh,2014-01-01,open,20,0,a-text,\n"))
+    with pytest.raises(
+        CatalogueError, match="line 2: applies_to of accise is open, its texts set it for one"
+    ):
+        read_rates(StringIO(header + "accise,EUR/kWh,2026-08-01,open,0.03062,0,a-text,\n"))
     with pytest.raises(CatalogueError, match="lines 2 and 3: both say tva_kwh on 2020-01-01"):
         read_rates(
             StringIO(header + "tva_kwh,%,open,open,20,0,a-text,\ntva_kwh,%,2020-01-01,open,21,0,a-text,\n")
@@ -149,4 +153,6 @@ def test_a_day_has_one_colour_and_a_source_one_id() -> None:
     with pytest.raises(CatalogueError, match="line 2: colour 'BLUE' is none of BLEU, BLANC, ROUGE"):
         read_tempo_colours(StringIO("date,colour,source,note\n2025-01-01,BLUE,rte,\n"))
     with pytest.raises(CatalogueError, match="document_sha256 'abc' is not a SHA-256"):
-        read_sources(StringIO("id,title,url,document_sha256,seen_on,note\nrte,RTE,,abc,2025-01-01,\n"))
+        read_sources(
+            StringIO("id,kind,title,url,document_sha256,seen_on,note\nrte,regulator,RTE,,abc,2025-01-01,\n")
+        )

@@ -1,7 +1,6 @@
 """`/v1/*.ics`: calendars to subscribe to: Tempo's colours, EJP's peak days, changes of a tariff."""
 
 import datetime as dt
-from dataclasses import replace
 
 from openwatt.comparison.present import UnknownContractError, find_present
 from openwatt.domain.errors import message_of
@@ -11,6 +10,7 @@ from openwatt.representations.day_calendar import to_icalendar
 from openwatt.representations.day_events import contract_name, ejp_events, tariff_events, tempo_events
 from openwatt.store.tariffs import TariffFilter, tariff_corrections, tariff_history
 from openwatt.store.tempo import revised_colours
+from openwatt.web.api.price_params import CONTRACT_NAMES
 from openwatt.web.api.tariff_params import OFFER, OPTION, POWER_KVA, SUPPLIER
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.calendar_view import calendar_view
@@ -31,12 +31,6 @@ COLOURS = Parameter(
         lambda text: frozenset(text.split(",")),
     ),
     "ROUGE,BLANC",
-)
-CONTRACT = (
-    replace(SUPPLIER, description="Supplier of the contract; EDF, whose tariff is regulated, when left out."),
-    replace(OFFER, description="Offer of the contract; Tarif Bleu, the regulated tariff, when left out."),
-    replace(OPTION, description="Option of the contract.", required=True),
-    replace(POWER_KVA, required=True),
 )
 #: Far more tariffs than a contract has in a lifetime.
 _MOST_TARIFFS = 10_000
@@ -76,7 +70,7 @@ def ejp_calendar(params: RequestParams, language: str) -> bytes:
     )
 
 
-@calendar_view(*CONTRACT, problems=(422,))
+@calendar_view(*CONTRACT_NAMES, problems=(422,))
 def tariff_changes_calendar(params: RequestParams, language: str) -> bytes:
     """Changes of a contract's tariff as a calendar.
 

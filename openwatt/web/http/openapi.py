@@ -30,6 +30,7 @@ _TAGS = {
     "offers": "What is sold, and by whom.",
     "guards": "Market offers beside the regulated tariff.",
     "bills": "What a home's own use would have cost under every contract.",
+    "prices": "What a contract's kilowatt hour costs over time, and now: for home automation.",
     "tempo": "The colours of Tempo days.",
     "calendars": "Days to subscribe to from a calendar (iCalendar, RFC 5545).",
     "service": "Is it alive, is it ready, which code is it.",
@@ -56,8 +57,7 @@ def contract(app: Flask) -> dict[str, Any]:
     tags = dict(_TAGS)
     for rule, endpoint, spec in specified_routes(app):
         path = _PLACE.sub(r"{\2}", rule)
-        if spec.page is not None:
-            types[spec.page.__name__] = spec.page
+        types |= {kind.__name__: kind for kind in (spec.page, spec.array) if kind is not None}
         summary, _, explanation = (app.view_functions[endpoint].__doc__ or "").partition("\n\n")
         operation = {
             "operationId": endpoint.rsplit(".", 1)[-1],
@@ -160,11 +160,18 @@ def _request_body(fields: tuple[Parameter, ...]) -> dict[str, object]:
     }
 
 
+def _json_schema(page: type[msgspec.Struct], array: type[msgspec.Struct] | None) -> dict[str, object]:
+    schema: dict[str, object] = {"$ref": f"#/components/schemas/{page.__name__}"}
+    if array is None:
+        return schema
+    items = {"$ref": f"#/components/schemas/{array.__name__}"}
+    return {"anyOf": [schema, {"type": "array", "items": items}]}
+
+
 def _responses(spec: OperationSpec) -> Iterator[tuple[str, object]]:
     content: dict[str, dict[str, object]] = {"text/calendar": {"schema": {"type": "string"}}}
     if spec.page is not None:
-        schema = {"$ref": f"#/components/schemas/{spec.page.__name__}"}
-        content = {"application/json": {"schema": schema}}
+        content = {"application/json": {"schema": _json_schema(spec.page, spec.array)}}
     if spec.example is not None:
         content["application/json"] = {**content["application/json"], "example": spec.example}
     if spec.row is not None:

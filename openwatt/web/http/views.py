@@ -1,5 +1,6 @@
 """View decorators: they make a Flask view of a function from parameters to an answer."""
 
+import datetime as dt
 import functools
 from collections.abc import Callable
 
@@ -16,7 +17,7 @@ from openwatt.web.http.operation_spec import OperationSpec
 from openwatt.web.http.params import FORMAT, Parameter, gather_query, read_query
 from openwatt.web.http.problems import BadRequestError, Fault
 from openwatt.web.http.request_params import RequestParams
-from openwatt.web.http.response_cache import key_of
+from openwatt.web.http.response_cache import CachedResponse, key_of
 from openwatt.web.http.responses import (
     Answer,
     ReadyResponse,
@@ -27,6 +28,25 @@ from openwatt.web.http.responses import (
 
 Build = Callable[[RequestParams], Answer]
 View = Callable[[], Response]
+#: Makes a response for the cache of an answer that stands: compressed too, when called with True.
+MakeResponse = Callable[[bool], CachedResponse]
+
+
+def through_cache(make: Callable[[dt.datetime], MakeResponse]) -> Response:
+    """The response to the present request: the cached one, or one made of what `make` finds at an instant."""
+    state = app_state()
+    cache, key = state.response_cache, key_of(request.environ)
+    now, version = state.clock(), state.data_version.current()
+    response = cache.get(key, version, now.timestamp())
+    if response is None:
+        make_response = make(now)
+        keep = cache.admits(key)
+        response = make_response(keep or accepts_gzip(request.environ))
+        if keep:
+            cache.put(key, version, response)
+    response.count()
+    status, headers, body = response.answer_to(request.environ, now.timestamp())
+    return ReadyResponse(status, headers, body)
 
 
 def cached_view(
@@ -35,37 +55,34 @@ def cached_view(
     row: type[msgspec.Struct] | None = None,
     problems: tuple[int, ...] = (),
     example: object = None,
+    array: type[msgspec.Struct] | None = None,
+    takes_faults: bool = False,
 ) -> Callable[[Build], View]:
     """Makes a view whose responses are stored in the response cache, with an ETag.
 
-    `page` is the type of its JSON; with `row`, its items can be had as CSV too. `problems` are
-    statuses that it may answer beyond those of every view; the OpenAPI document shows `example`.
+    `page` is the type of its JSON; with `row`, its items can be had as CSV too, and with `array`, its
+    JSON may be a bare array of these. `problems` are statuses that it may answer beyond those of every
+    view; the OpenAPI document shows `example`. With `takes_faults`, its function is called with the
+    faults of its parameters too, and raises them with its own.
     """
-    if row is not None:
+    if row is not None and FORMAT.name not in {parameter.name for parameter in parameters}:
         parameters = (*parameters, FORMAT)
 
     def decorate(build: Build) -> View:
         @functools.wraps(build)
         def view() -> Response:
-            state = app_state()
-            cache, key = state.response_cache, key_of(request.environ)
-            now, version = state.clock(), state.data_version.current()
-            response = cache.get(key, version, now.timestamp())
-            if response is None:
-                values = read_query(request.query_string, parameters)
-                format_ = chosen_format(values.get(FORMAT.name), csv=row is not None)
-                params = RequestParams(values, now)
-                answer = build(params)
-                keep = cache.admits(key)
-                compress = keep or accepts_gzip(request.environ)
-                response = cacheable_response(answer, format_, params.valid_until, compress=compress)
-                if keep:
-                    cache.put(key, version, response)
-            response.count()
-            status, headers, body = response.answer_to(request.environ, now.timestamp())
-            return ReadyResponse(status, headers, body)
+            return through_cache(make)
 
-        return OperationSpec(parameters, page, row, problems, example=example).attach(view)
+        def make(now: dt.datetime) -> MakeResponse:
+            values, faults = gather_query(request.query_string, parameters)
+            if faults and not takes_faults:
+                raise BadRequestError(faults)
+            format_ = chosen_format(values.get(FORMAT.name), csv=row is not None)
+            params = RequestParams(values, now, tuple(faults))
+            answer = build(params)
+            return lambda compress: cacheable_response(answer, format_, params.valid_until, compress=compress)
+
+        return OperationSpec(parameters, page, row, problems, example=example, array=array).attach(view)
 
     return decorate
 

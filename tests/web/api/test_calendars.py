@@ -20,7 +20,9 @@ from openwatt.store.tariffs import Observation, SourceDocument, publish
 from openwatt.store.tempo import ColourObservation, publish_colours
 from tests.conftest import NOW, close_app
 
-DOCUMENT = SourceDocument(reference="test", title="a test's own", url="https://example.org/days?a=1,2;b")
+DOCUMENT = SourceDocument(
+    reference="test", kind="supplier", title="a test's own", url="https://example.org/days?a=1,2;b"
+)
 TEMPO, EJP = "/v1/tempo.ics", "/v1/ejp.ics"
 CHANGES = "/v1/tariff-changes.ics?option=TEMPO&power_kva=9"
 
