@@ -1,7 +1,8 @@
 """The facts that ship with the product, read from the files of this package."""
 
+import datetime as dt
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -61,6 +62,12 @@ def shipped_tempo_colours(edition: Traversable = SHIPPED) -> tuple[CatalogueTemp
 def shipped_duties() -> Duties:
     """Every rate of duty and fixed part of the network tariff that is known."""
     return Duties(rates=read_rates(SHIPPED / "duties.csv"), turpe=read_turpe(SHIPPED / "turpe.csv"))
+
+
+@cache
+def shipped_change_days() -> Sequence[dt.date]:
+    """The days on which those rates and fixed parts change, in order."""
+    return shipped_duties().change_days()
 
 
 def loaded_files(edition: Traversable = SHIPPED) -> tuple[Traversable, ...]:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from openwatt.bootstrap import connect, held_database, locate_database, prepare_database
+from openwatt.catalogue.shipped_facts import shipped_change_days
 from openwatt.catalogue.source_names import declared_sources
 from openwatt.cli.console import Console
 from openwatt.cli.output import open_output
@@ -88,7 +89,10 @@ def tariffs(
         found = list(_every_tariff(database, wanted, day, known))
         incidents = {} if known else read_incidents(database, declared_sources())
         database.close()
-    items = [TariffItem.of(published, on=day, now=now, incidents=incidents) for published in found]
+    changes = shipped_change_days()
+    items = [
+        TariffItem.of(published, on=day, now=now, changes=changes, incidents=incidents) for published in found
+    ]
     if as_json or as_csv:
         _print_items(items, TariffItem, as_csv=as_csv)
         return
@@ -198,7 +202,7 @@ def export(context: click.Context, form: str, output: str) -> None:
             task = progress.add_task("export", total=export_size(connection))
             now = dt.datetime.now(dt.UTC)
             items = (
-                TariffItem.of(published, on=published.applies_from, now=now)
+                TariffItem.of(published, on=published.applies_from, now=now, changes=shipped_change_days())
                 for published in _counted(rows, progress, task)
             )
             if form == "csv":

@@ -2,13 +2,13 @@
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from openwatt.catalogue.calendars import calendar_for
 from openwatt.catalogue.market import calendar_of, with_tempo_days
-from openwatt.catalogue.shipped_facts import shipped_duties
+from openwatt.catalogue.shipped_facts import shipped_change_days, shipped_duties
 from openwatt.domain.calendar import RegisterCalendar
 from openwatt.domain.comparison import ContractKey, Market
 from openwatt.domain.contract import Contract, PriceDocument, SourcedTariff, contracts_of
@@ -58,9 +58,22 @@ class StoredMarket:
         """Every rate of duty that is known."""
         return shipped_duties()
 
+    @property
+    def change_days(self) -> Sequence[dt.date]:
+        """The days on which duties or the network tariff change, in order."""
+        return shipped_change_days()
+
     def calendar_of_option(self, option: str) -> RegisterCalendar:
         """The register calendar of an option."""
         return calendar_for(option)
+
+    def calendar_of(self, contract: Contract) -> RegisterCalendar:
+        """The register calendar of a contract: its option's, or its offer's own.
+
+        Raises:
+            CalendarError: when none is known.
+        """
+        return calendar_of(contract)
 
     def at_power(self, power_kva: int) -> ContractSet:
         """Every contract at one subscribed power, with all its tariffs."""
@@ -111,7 +124,7 @@ class StoredMarket:
         rows = tariff_history(
             self._database, wanted, since=dt.date.min, until=dt.date.max, limit=_MOST_TARIFFS
         )
-        contracts = contracts_of(SourcedTariff(row.tariff, _sources(row)) for row in rows)
+        contracts = contracts_of(SourcedTariff(row.tariff, _sources(row), row.last_seen_at) for row in rows)
         regulated = frozenset((row.supplier, row.offer) for row in rows if row.regulated)
         return ContractSet({contract.key: contract for contract in contracts}, regulated)
 

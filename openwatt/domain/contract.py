@@ -3,7 +3,7 @@
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
 from typing import Literal
@@ -16,7 +16,7 @@ from openwatt.domain.duties import (
     subscription_eur_per_month_ttc,
 )
 from openwatt.domain.errors import BillError, UnknownDutyError, message_of
-from openwatt.domain.legal_time import Span
+from openwatt.domain.legal_time import PARIS, Span
 from openwatt.domain.messages import Message
 from openwatt.domain.tariff import OPTIONS, SourceKind, Tariff
 
@@ -42,10 +42,20 @@ class PriceDocument:
 
 @dataclass(frozen=True, slots=True)
 class SourcedTariff:
-    """A tariff and the documents that say it."""
+    """A tariff, the documents that say it, and the last look that found it in one of them.
+
+    Without that look, which only a market that is read from the store knows, a price is never
+    taken for an overtaken one.
+    """
 
     tariff: Tariff
     sources: tuple[PriceDocument, ...] = ()
+    last_seen_at: dt.datetime | None = field(default=None, repr=False)
+
+    @property
+    def last_seen_on(self) -> dt.date | None:
+        """The legal day of that look."""
+        return None if self.last_seen_at is None else self.last_seen_at.astimezone(PARIS).date()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,14 @@ The OpenAPI contract is generated from these types, so that answers and contract
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
 from msgspec import Meta, Struct
 
-from openwatt.domain.freshness import DataStatus, SourceIncident, data_status
+from openwatt.domain.freshness import DataStatus, DataStatusReason, SourceIncident, explained_status
 from openwatt.domain.guards import Difference, Guard, GuardVerdict
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import Confidence, NoPrice, SourceKind, per_month
@@ -68,8 +68,18 @@ class TariffItem(Struct, frozen=True, kw_only=True):
         Meta(
             description="`fresh`: seen within 7 days, or of a period that is over; "
             "`verifying`: not seen for 7 days, or its source gives a document that is doubted; "
-            "`stale`: not seen for 14 days, or ended before the requested day and nothing newer is known; "
+            "`stale`: not seen for 14 days, or not since a change of duties or of the network tariff, or "
+            "ended before the requested day and nothing newer is known; "
             "`broken`: three looks in a row at its source have failed, and this is the last right tariff."
+        ),
+    ]
+    data_status_reason: Annotated[
+        DataStatusReason | None,
+        Meta(
+            description="Why it is not `fresh`, the strongest reason. `ended`: before the requested day; "
+            "`overtaken`: duties or the network tariff changed after it was last seen, so that it cannot be "
+            "the price of today; `failing`: its source fails; `refused`: its source gives a document that is "
+            "doubted; `not_seen`: not for 7 days."
         ),
     ]
     observed_at: dt.datetime
@@ -99,12 +109,22 @@ class TariffItem(Struct, frozen=True, kw_only=True):
         *,
         on: dt.date,
         now: dt.datetime,
+        changes: Sequence[dt.date],
         incidents: Mapping[tuple[str, str], SourceIncident] = MappingProxyType({}),
     ) -> Self:
         """The item of a published tariff, shown as the one of the day `on` by somebody who looks at `now`.
 
-        `incidents` are those of offers by supplier and name.
+        `changes` are the days on which duties or the network tariff change, `incidents`
+        those of offers by supplier and name.
         """
+        status, reason = explained_status(
+            published,
+            on=on,
+            last_seen_at=published.last_seen_at,
+            now=now,
+            incident=incidents.get((published.supplier, published.offer)),
+            changes=changes,
+        )
         return cls(
             supplier=published.supplier,
             offer=published.offer,
@@ -119,13 +139,8 @@ class TariffItem(Struct, frozen=True, kw_only=True):
             prices_eur_per_kwh_ht=published.prices_eur_per_kwh_ht,
             prices_eur_per_kwh_ttc=published.prices_eur_per_kwh_ttc,
             closed_to_new_customers=published.closed_to_new_customers,
-            data_status=data_status(
-                published,
-                on=on,
-                last_seen_at=published.last_seen_at,
-                now=now,
-                incident=incidents.get((published.supplier, published.offer)),
-            ),
+            data_status=status,
+            data_status_reason=reason,
             observed_at=published.observed_at.astimezone(dt.UTC),
             last_seen_at=published.last_seen_at.astimezone(dt.UTC),
             source=_source(published),
