@@ -22,7 +22,9 @@ from openwatt.domain.contract import Contract, PriceDocument, SourcedTariff, con
 @lru_cache(maxsize=1)
 def shipped_market() -> Market:
     """Every shipped contract, with its documents, and the duties; read once."""
-    seen_on = {source.id: source.seen_on for source in shipped_sources()}
+    seen_at = {
+        source.id: dt.datetime.combine(source.seen_on, dt.time(), dt.UTC) for source in shipped_sources()
+    }
     sources = {
         source.id: PriceDocument(source.kind, source.title, source.url, source.document_sha256)
         for source in shipped_sources()
@@ -31,7 +33,7 @@ def shipped_market() -> Market:
         SourcedTariff(
             line.tariff,
             tuple(sources[name] for name in line.sources),
-            seen_on[line.sources[-1]],
+            seen_at[line.sources[-1]],
         )
         for line in shipped_tariffs()
     ]

@@ -16,7 +16,7 @@ from openwatt.domain.duties import (
     subscription_eur_per_month_ttc,
 )
 from openwatt.domain.errors import BillError, UnknownDutyError, message_of
-from openwatt.domain.legal_time import Span
+from openwatt.domain.legal_time import PARIS, Span
 from openwatt.domain.messages import Message
 from openwatt.domain.tariff import OPTIONS, SourceKind, Tariff
 
@@ -42,14 +42,20 @@ class PriceDocument:
 
 @dataclass(frozen=True, slots=True)
 class SourcedTariff:
-    """A tariff, the documents that say it, and the last day on which one of them was seen.
+    """A tariff, the documents that say it, and the last look that found it in one of them.
 
-    Without that day, which only a market that is read knows, a price is never taken for an overtaken one.
+    Without that look, which only a market that is read from the store knows, a price is never
+    taken for an overtaken one.
     """
 
     tariff: Tariff
     sources: tuple[PriceDocument, ...] = ()
-    last_seen_on: dt.date | None = field(default=None, repr=False)
+    last_seen_at: dt.datetime | None = field(default=None, repr=False)
+
+    @property
+    def last_seen_on(self) -> dt.date | None:
+        """The legal day of that look."""
+        return None if self.last_seen_at is None else self.last_seen_at.astimezone(PARIS).date()
 
 
 @dataclass(frozen=True, slots=True)

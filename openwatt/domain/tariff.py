@@ -35,6 +35,15 @@ REGISTERS: tuple[str, ...] = tuple(
     dict.fromkeys(register for registers in OPTIONS.values() for register in registers)
 )
 
+
+def is_off_peak(register: str) -> bool:
+    """Whether a register is one of off-peak hours: of every day, a colour or a season, or of the week-end.
+
+    Where an option has both, the week-end has the price of off-peak hours.
+    """
+    return any(part == "WE" or part.startswith(("HC", "HSC")) for part in register.split("_"))
+
+
 #: The colour of a Tempo day; RTE says BLUE, WHITE, RED.
 Colour = Literal["BLEU", "BLANC", "ROUGE"]
 
