@@ -51,7 +51,7 @@ def shipped_sources(edition: Traversable = SHIPPED) -> tuple[CatalogueDocument, 
 
 
 def shipped_offers(edition: Traversable = SHIPPED) -> tuple[CatalogueOffer, ...]:
-    """Every offer that has a shipped tariff."""
+    """Every offer that has a shipped tariff, or is listed without a price."""
     return read_offers(edition / "offers.csv")
 
 
