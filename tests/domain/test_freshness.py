@@ -8,12 +8,16 @@ import pytest
 from openwatt.domain.freshness import (
     NEVER,
     DataStatus,
+    DataStatusReason,
+    Overtaken,
     SourceIncident,
     SourceStatus,
     data_status,
+    explained_status,
     incident_of,
     next_source_status_change,
     next_status_change,
+    overtaken,
     source_status,
 )
 from openwatt.domain.tariff import Tariff
@@ -126,3 +130,84 @@ def test_the_next_change_of_a_status_is_neither_missed_nor_invented(
 
 def test_what_was_never_seen_does_not_change_by_itself() -> None:
     assert next_source_status_change(last_success_at=None, incident=None, now=NOW) == NEVER
+
+
+#: Days on which duties or the network tariff change; the last is to come.
+CHANGES = (dt.date(2026, 2, 1), dt.date(2026, 8, 1), dt.date(2027, 2, 1))
+FEBRUARY, AUGUST, COMING = CHANGES
+
+
+@pytest.mark.parametrize(
+    ("applies_from", "seen_on", "changed_on"),
+    [
+        (dt.date(2025, 8, 1), AUGUST, None),  # on the very day of the change
+        (dt.date(2025, 8, 1), dt.date(2026, 7, 31), AUGUST),  # the day before
+        (dt.date(2025, 8, 1), FEBRUARY, AUGUST),
+        (dt.date(2025, 8, 1), dt.date(2026, 1, 31), FEBRUARY),  # the first that it says nothing of
+        (AUGUST, dt.date(2026, 7, 4), None),  # announced early for the day itself
+        (dt.date(2026, 8, 15), dt.date(2026, 7, 4), None),  # or for a later one
+        (dt.date(2026, 7, 31), dt.date(2026, 7, 4), AUGUST),
+        (dt.date(2025, 8, 1), TODAY, None),
+    ],
+)
+def test_a_price_is_overtaken_by_the_first_change_that_it_says_nothing_of(
+    applies_from: dt.date, seen_on: dt.date, changed_on: dt.date | None
+) -> None:
+    expected = None if changed_on is None else Overtaken(seen_on, changed_on)
+    assert overtaken(applies_from, seen_on, today=TODAY, changes=CHANGES) == expected
+    assert overtaken(applies_from, seen_on, today=TODAY, changes=()) is None
+
+
+def test_what_is_seen_today_is_overtaken_on_the_day_of_the_coming_change() -> None:
+    for day, expected in ((COMING - dt.timedelta(days=1), None), (COMING, Overtaken(TODAY, COMING))):
+        assert overtaken(dt.date(2025, 8, 1), TODAY, today=day, changes=CHANGES) == expected
+
+
+@pytest.mark.parametrize(
+    ("days", "incident", "status", "reason"),
+    [
+        (0, None, "fresh", None),
+        (0, "refused", "verifying", "refused"),
+        (8, None, "verifying", "not_seen"),
+        (8, "refused", "verifying", "refused"),
+        (14, None, "stale", "not_seen"),
+        (14, "refused", "stale", "not_seen"),
+        (200, None, "stale", "overtaken"),
+        (200, "refused", "stale", "overtaken"),
+        (0, "failing", "broken", "failing"),
+        (200, "failing", "broken", "overtaken"),
+    ],
+)
+def test_a_status_has_its_strongest_reason(
+    days: int, incident: SourceIncident | None, status: DataStatus, reason: DataStatusReason | None
+) -> None:
+    seen = NOW - dt.timedelta(days=days)
+    found = explained_status(
+        tariff(None), on=TODAY, last_seen_at=seen, now=NOW, incident=incident, changes=CHANGES
+    )
+    assert found == (status, reason)
+
+
+def test_what_has_ended_or_is_over_is_not_overtaken() -> None:
+    over, seen = tariff(dt.date(2026, 7, 31)), dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    for on, expected in ((TODAY, ("stale", "ended")), (dt.date(2026, 7, 1), ("fresh", None))):
+        assert explained_status(over, on=on, last_seen_at=seen, now=NOW, changes=CHANGES) == expected
+
+
+def test_a_price_seen_the_day_before_a_change_is_stale_from_midnight_in_france() -> None:
+    seen, midnight = dt.datetime(2027, 1, 31, 12, tzinfo=dt.UTC), dt.datetime(2027, 1, 31, 23, tzinfo=dt.UTC)
+
+    def status(now: dt.datetime) -> tuple[str, str | None]:
+        on = now.astimezone(dt.timezone(dt.timedelta(hours=1))).date()
+        return explained_status(tariff(None), on=on, last_seen_at=seen, now=now, changes=CHANGES)
+
+    assert status(midnight - dt.timedelta(seconds=1)) == ("fresh", None)
+    assert status(midnight) == ("stale", "overtaken")
+    for on in (dt.date(2027, 1, 31), dt.date(2026, 11, 1)):
+        assert midnight == next_status_change(
+            tariff(None), on=on, last_seen_at=seen, now=seen, changes=CHANGES
+        )
+    # What is seen on the day itself is its price, until it grows old.
+    seen = midnight + dt.timedelta(hours=1)
+    change = next_status_change(tariff(None), on=COMING, last_seen_at=seen, now=seen, changes=CHANGES)
+    assert change > seen + dt.timedelta(days=7)
