@@ -27,8 +27,9 @@ OURS = {
     "store": {"store", "domain"},
     "catalogue": {"catalogue", "domain", "store", "sentences"},
     "comparison": {"comparison", "domain", "catalogue", "meter", "store"},
+    "prices": {"prices", "comparison", "domain"},
     "ingest": {"ingest", "domain", "store", "telemetry", "catalogue", "public_hosts", "sandbox"},
-    "representations": {"representations", "domain", "store", "comparison", "sentences"},
+    "representations": {"representations", "domain", "store", "comparison", "prices", "sentences"},
     "web": {
         "web",
         "domain",
@@ -36,6 +37,7 @@ OURS = {
         "store",
         "telemetry",
         "comparison",
+        "prices",
         "representations",
         "sentences",
         "public_hosts",

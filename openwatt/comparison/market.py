@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from openwatt.catalogue.calendars import calendar_for
-from openwatt.catalogue.market import calendar_of
+from openwatt.catalogue.market import calendar_of, with_tempo_days
 from openwatt.catalogue.shipped_facts import shipped_change_days, shipped_duties
 from openwatt.domain.calendar import RegisterCalendar
 from openwatt.domain.comparison import ContractKey, Market
 from openwatt.domain.contract import Contract, PriceDocument, SourcedTariff, contracts_of
 from openwatt.domain.duties import Duties
-from openwatt.domain.legal_time import PARIS
 from openwatt.store.database import Database
 from openwatt.store.tariffs import PublishedTariff, SourceDocument, TariffFilter, tariff_history
 from openwatt.store.tempo import tempo_colours
@@ -68,6 +67,14 @@ class StoredMarket:
         """The register calendar of an option."""
         return calendar_for(option)
 
+    def calendar_of(self, contract: Contract) -> RegisterCalendar:
+        """The register calendar of a contract: its option's, or its offer's own.
+
+        Raises:
+            CalendarError: when none is known.
+        """
+        return calendar_of(contract)
+
     def at_power(self, power_kva: int) -> ContractSet:
         """Every contract at one subscribed power, with all its tariffs."""
         return self._find(TariffFilter(power_kva=power_kva))
@@ -90,11 +97,11 @@ class StoredMarket:
         )
 
     def colours(self) -> Colours:
-        """The announced days by option, as a `Home` takes them: Tempo's colours."""
+        """The announced days by option, as a `Home` takes them."""
         edition = self._current()
         with self._lock:
             if edition.colours is None:
-                edition.colours = {"TEMPO": tempo_colours(self._database)}
+                edition.colours = with_tempo_days(tempo_colours(self._database))
             return edition.colours
 
     def _find(self, wanted: TariffFilter) -> ContractSet:
@@ -117,10 +124,7 @@ class StoredMarket:
         rows = tariff_history(
             self._database, wanted, since=dt.date.min, until=dt.date.max, limit=_MOST_TARIFFS
         )
-        contracts = contracts_of(
-            SourcedTariff(row.tariff, _sources(row), row.last_seen_at.astimezone(PARIS).date())
-            for row in rows
-        )
+        contracts = contracts_of(SourcedTariff(row.tariff, _sources(row), row.last_seen_at) for row in rows)
         regulated = frozenset((row.supplier, row.offer) for row in rows if row.regulated)
         return ContractSet({contract.key: contract for contract in contracts}, regulated)
 

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Collection, Mapping
 
+from openwatt.domain.contract import Contract
 from openwatt.domain.freshness import SourceIncident
 from openwatt.store.database import Database
 from openwatt.store.source_states import offer_states
@@ -41,6 +42,8 @@ class SourceIncidents:
             return self._read[1]
 
 
-def incident_of_offer(published: PublishedTariff, incidents: OfferIncidents) -> SourceIncident | None:
-    """The incident of a tariff's offer."""
-    return incidents.get((published.supplier, published.offer))
+def incident_of_offer(
+    offered: PublishedTariff | Contract, incidents: OfferIncidents
+) -> SourceIncident | None:
+    """The incident of the offer of a tariff or contract."""
+    return incidents.get((offered.supplier, offered.offer))

@@ -103,6 +103,11 @@ class RegisterCalendar:
         """Whether announced days (Tempo's colours, EJP's peak days) decide."""
         return any(rule.colours for rule in self.rules)
 
+    @property
+    def needs_chosen_weekday(self) -> bool:
+        """Whether the weekday that the customer chose decides."""
+        return any(rule.chosen_weekday for rule in self.rules)
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -188,7 +193,7 @@ def _refuse_unsaid(calendar: RegisterCalendar, home: Home) -> None:
         raise CalendarError(Message.of("left_out.hours", option=calendar.option))
     if calendar.needs_colours and calendar.option not in home.colours:
         raise CalendarError(Message.of("left_out.announced_days", option=calendar.option))
-    if any(rule.chosen_weekday for rule in calendar.rules) and home.chosen_weekday is None:
+    if calendar.needs_chosen_weekday and home.chosen_weekday is None:
         raise CalendarError(Message.of("left_out.weekday", option=calendar.option))
 
 

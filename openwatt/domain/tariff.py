@@ -24,6 +24,9 @@ OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "WEEKEND_PLUS_HPHC": ("HP", "HC", "WE"),
         "SAISON": ("HPH", "HCH", "HPB", "HCB"),
         "SUPER_CREUSES": ("HP", "HC", "HSC"),
+        "SAISON_SUPER_CREUSES": ("HIVER_HP", "HIVER_HC", "HIVER_HSC", "ETE_HP", "ETE_HC", "ETE_HSC"),
+        "ZEN_FLEX": ("ECO_HP", "ECO_HC", "SOBRIETE_HP", "SOBRIETE_HC"),
+        "OCTOTEMPO": ("ROUGE_HC", "ROUGE_HP", "HIVER_HC", "HIVER_HP", "ETE_HC", "ETE_HP"),
     }
 )
 
@@ -31,6 +34,15 @@ OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 REGISTERS: tuple[str, ...] = tuple(
     dict.fromkeys(register for registers in OPTIONS.values() for register in registers)
 )
+
+
+def is_off_peak(register: str) -> bool:
+    """Whether a register is one of off-peak hours: of every day, a colour or a season, or of the week-end.
+
+    Where an option has both, the week-end has the price of off-peak hours.
+    """
+    return any(part == "WE" or part.startswith(("HC", "HSC")) for part in register.split("_"))
+
 
 #: The colour of a Tempo day; RTE says BLUE, WHITE, RED.
 Colour = Literal["BLEU", "BLANC", "ROUGE"]

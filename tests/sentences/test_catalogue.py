@@ -9,6 +9,7 @@ import pytest
 from openwatt.domain.messages import Message
 from openwatt.domain.part_of_year import SEASONS
 from openwatt.domain.profiles import PROFILES
+from openwatt.prices.intervals import REASON_CODES
 from openwatt.sentences.catalogue import CODES, sentence, texts
 from tests.test_architecture import PACKAGE
 
@@ -46,6 +47,8 @@ def test_every_message_that_is_made_has_a_sentence() -> None:
 COMPOSED = [f"part.no_{season}" for season in SEASONS]
 COMPOSED += [f"question.no_{what}" for what in ("hours", "summer_hours", "winter_hours")]
 COMPOSED += [f"assumption.{name}" for name in ("off_peak", "register_kwh", *PROFILES)]
+COMPOSED += [f"price_not_known.{code}" for code in REASON_CODES]
+COMPOSED += ["prices.too_long", "prices.too_long_sliced"]
 COMPOSED += [f"present.{name}s" for name in ("supplier", "offer", "option")]
 
 
@@ -64,6 +67,9 @@ OF_QUESTIONS = (
     "duty",
     "part",
     "assumption",
+    "instant",
+    "prices",
+    "price_not_known",
 )
 
 

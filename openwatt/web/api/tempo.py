@@ -4,6 +4,9 @@ import datetime as dt
 
 from werkzeug.exceptions import NotFound
 
+from openwatt.prices.question import FIRST_DAY, MOST_DAYS_AHEAD
+from openwatt.prices.season import count_season
+from openwatt.representations.prices import TempoSeasonItem
 from openwatt.representations.tariffs import TempoDayItem, TempoPage
 from openwatt.store.tempo import tempo_days
 from openwatt.web.api.tariffs import no_day_between
@@ -16,6 +19,9 @@ from openwatt.web.http.views import cached_view
 
 FROM = Parameter("from", "First day; a week ago when left out.", DAY, "2025-12-01")
 TO = Parameter("to", "Last day, included; tomorrow when left out.", DAY, "2025-12-31")
+ON = Parameter(
+    "on", "The day that the season is counted to, included; today in Paris when left out.", DAY, "2026-03-01"
+)
 _ONE_DAY = dt.timedelta(days=1)
 #: Days outside are slips of the keyboard, and the calendar's own ends would overflow.
 _FIRST_YEAR, _LAST_YEAR = 1900, 2100
@@ -66,3 +72,18 @@ def tempo_tomorrow(params: RequestParams) -> TempoDayItem:
     Known around 11:00; `unknown` before.
     """
     return _tempo_day(params.today + _ONE_DAY)
+
+
+@cached_view(ON, page=TempoSeasonItem, problems=(404,))
+def tempo_season(params: RequestParams) -> TempoSeasonItem:
+    """Tempo season of a day.
+
+    How many days of each colour the season had up to a day, and how many the tariff's terms
+    leave: 22 red and 43 white ones a season, the others are blue.
+    """
+    on = params.get(ON) or params.today
+    if not FIRST_DAY <= on <= params.today + dt.timedelta(days=MOST_DAYS_AHEAD):
+        raise NotFound(
+            f"Nothing is known of days before {FIRST_DAY} or more than {MOST_DAYS_AHEAD} days ahead."
+        )
+    return TempoSeasonItem.of(count_season(app_state().market.colours()["TEMPO"], on))

@@ -5,8 +5,9 @@ from flask import Blueprint
 from openwatt.web.api.guards import guards_trve_diff
 from openwatt.web.api.ingest_health import health_ingest
 from openwatt.web.api.offers import offers, suppliers
+from openwatt.web.api.prices import price_now, prices
 from openwatt.web.api.tariffs import history, tariffs
-from openwatt.web.api.tempo import tempo, tempo_today, tempo_tomorrow
+from openwatt.web.api.tempo import tempo, tempo_season, tempo_today, tempo_tomorrow
 
 api = Blueprint("api", __name__, url_prefix="/v1")
 
@@ -15,9 +16,12 @@ for _path, _view in (
     ("/tariffs/history", history),
     ("/suppliers", suppliers),
     ("/offers", offers),
+    ("/prices", prices),
+    ("/prices/now", price_now),
     ("/tempo", tempo),
     ("/tempo/today", tempo_today),
     ("/tempo/tomorrow", tempo_tomorrow),
+    ("/tempo/season", tempo_season),
     ("/guards/trve-diff", guards_trve_diff),
     ("/health/ingest", health_ingest),
 ):

@@ -29,6 +29,7 @@ _TAGS = {
     "offers": "What is sold, and by whom.",
     "guards": "Market offers beside the regulated tariff.",
     "bills": "What a home's own use would have cost under every contract.",
+    "prices": "What a contract's kilowatt hour costs over time, and now: for home automation.",
     "tempo": "The colours of Tempo days.",
     "service": "Is it alive, is it ready, which code is it.",
 }
@@ -54,7 +55,7 @@ def contract(app: Flask) -> dict[str, Any]:
     tags = dict(_TAGS)
     for rule, endpoint, spec in specified_routes(app):
         path = _PLACE.sub(r"{\2}", rule)
-        types[spec.page.__name__] = spec.page
+        types |= {kind.__name__: kind for kind in (spec.page, spec.array) if kind is not None}
         summary, _, explanation = (app.view_functions[endpoint].__doc__ or "").partition("\n\n")
         operation = {
             "operationId": endpoint.rsplit(".", 1)[-1],
@@ -156,9 +157,11 @@ def _request_body(fields: tuple[Parameter, ...]) -> dict[str, object]:
 
 
 def _responses(spec: OperationSpec) -> Iterator[tuple[str, object]]:
-    content: dict[str, dict[str, object]] = {
-        "application/json": {"schema": {"$ref": f"#/components/schemas/{spec.page.__name__}"}}
-    }
+    schema: dict[str, object] = {"$ref": f"#/components/schemas/{spec.page.__name__}"}
+    if spec.array is not None:
+        items = {"$ref": f"#/components/schemas/{spec.array.__name__}"}
+        schema = {"anyOf": [schema, {"type": "array", "items": items}]}
+    content: dict[str, dict[str, object]] = {"application/json": {"schema": schema}}
     if spec.example is not None:
         content["application/json"] = {**content["application/json"], "example": spec.example}
     if spec.row is not None:

@@ -30,6 +30,8 @@ class OperationSpec:
     """Whether the admin token is needed."""
     example: Any = None
     """A response, as an example."""
+    array: type[msgspec.Struct] | None = None
+    """What its JSON may be a bare array of, in place of the page."""
 
     @property
     def is_post(self) -> bool:

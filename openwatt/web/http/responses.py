@@ -55,8 +55,8 @@ class Collection(NamedTuple):
     """How many tariffs it serves, by option."""
 
 
-#: What a view returns.
-Answer = Collection | msgspec.Struct
+#: What a view returns; a list is a bare array of JSON.
+Answer = Collection | msgspec.Struct | Sequence[msgspec.Struct]
 
 
 def encode_json(page: msgspec.Struct) -> bytes:
@@ -100,18 +100,15 @@ def cacheable_response(
 def _body(answer: Answer, format_: str) -> tuple[bytes, list[tuple[str, str]]]:
     """The bytes of an answer in a format, and the headers that describe them."""
     headers = []
-    page = answer
-    if isinstance(answer, Collection):
-        page = answer.page
-        if answer.next:
-            headers.append(("Link", f'<{answer.next}>; rel="next"'))
+    if isinstance(answer, Collection) and answer.next:
+        headers.append(("Link", f'<{answer.next}>; rel="next"'))
     if format_ == "csv" and isinstance(answer, Collection):
         name = request.path.rsplit("/", 1)[1]
         headers.append(("Content-Type", "text/csv; charset=utf-8"))
         headers.append(("Content-Disposition", f'attachment; filename="{name}.csv"'))
         return to_csv(answer.rows, answer.row_type), headers
     headers.append(("Content-Type", "application/json"))
-    return _encoder.encode(page), headers
+    return _encoder.encode(answer.page if isinstance(answer, Collection) else answer), headers
 
 
 def _representation(body: bytes, etag: str, headers: list[tuple[str, str]]) -> Representation:

@@ -35,13 +35,17 @@ def cached_view(
     row: type[msgspec.Struct] | None = None,
     problems: tuple[int, ...] = (),
     example: object = None,
+    array: type[msgspec.Struct] | None = None,
+    takes_faults: bool = False,
 ) -> Callable[[Build], View]:
     """Makes a view whose responses are stored in the response cache, with an ETag.
 
-    `page` is the type of its JSON; with `row`, its items can be had as CSV too. `problems` are
-    statuses that it may answer beyond those of every view; the OpenAPI document shows `example`.
+    `page` is the type of its JSON; with `row`, its items can be had as CSV too, and with `array`, its
+    JSON may be a bare array of these. `problems` are statuses that it may answer beyond those of every
+    view; the OpenAPI document shows `example`. With `takes_faults`, its function is called with the
+    faults of its parameters too, and raises them with its own.
     """
-    if row is not None:
+    if row is not None and FORMAT.name not in {parameter.name for parameter in parameters}:
         parameters = (*parameters, FORMAT)
 
     def decorate(build: Build) -> View:
@@ -52,9 +56,11 @@ def cached_view(
             now, version = state.clock(), state.data_version.current()
             response = cache.get(key, version, now.timestamp())
             if response is None:
-                values = read_query(request.query_string, parameters)
+                values, faults = gather_query(request.query_string, parameters)
+                if faults and not takes_faults:
+                    raise BadRequestError(faults)
                 format_ = chosen_format(values.get(FORMAT.name), csv=row is not None)
-                params = RequestParams(values, now)
+                params = RequestParams(values, now, tuple(faults))
                 answer = build(params)
                 keep = cache.admits(key)
                 compress = keep or accepts_gzip(request.environ)
@@ -65,7 +71,7 @@ def cached_view(
             status, headers, body = response.answer_to(request.environ, now.timestamp())
             return ReadyResponse(status, headers, body)
 
-        return OperationSpec(parameters, page, row, problems, example=example).attach(view)
+        return OperationSpec(parameters, page, row, problems, example=example, array=array).attach(view)
 
     return decorate
 

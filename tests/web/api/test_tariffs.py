@@ -107,9 +107,9 @@ def test_tempo_registers_come_in_the_order_of_meters(ask: Ask) -> None:
 
 
 def test_a_power_whose_new_price_is_unknown_is_stale_with_its_end(ask: Ask) -> None:
-    item = trve(ask, on="2026-10-01", option="BASE", power_kva=3)
-    assert (item["data_status"], item["applies_to"]) == ("stale", "2026-07-31")
-    assert item["prices_eur_per_kwh_ttc"] == {"BASE": 0.194}
+    item = trve(ask, on="2026-03-01", option="TEMPO", power_kva=24)
+    assert (item["data_status"], item["applies_to"]) == ("stale", "2026-01-31")
+    assert item["prices_eur_per_kwh_ttc"]["ROUGE_HP"] == 0.6468
 
 
 def test_stale_tariffs_can_be_left_out(ask: Ask) -> None:
@@ -189,7 +189,7 @@ def test_history_pages_follow_each_other(ask: Ask) -> None:
         page = ask(address)
         joined += page["tariffs"]
         address = page["next"]
-    assert len(whole) == 471
+    assert len(whole) == 498
     assert joined == whole
 
 
@@ -239,7 +239,7 @@ def test_head_answers_like_get_without_a_body(client: FlaskClient) -> None:
 def test_suppliers_and_offers_are_listed(ask: Ask) -> None:
     suppliers = ask("/v1/suppliers")["suppliers"]
     offers = ask("/v1/offers?supplier=edf")["offers"]
-    assert {"name": "EDF", "offers": 1, "contracts": 30} in suppliers
+    assert {"name": "EDF", "offers": 1, "contracts": 31} in suppliers
     assert [(offer["name"], offer["regulated"]) for offer in offers] == [("Tarif Bleu", True)]
     assert {"BASE", "HPHC", "TEMPO"} <= set(offers[0]["options"])
 

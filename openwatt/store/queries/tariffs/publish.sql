@@ -31,4 +31,8 @@ where known.tariff_id is null
       is distinct from
       (i.applies_to, i.subscription_eur_per_year_ht, i.subscription_eur_per_year_ttc,
        i.prices_eur_per_kwh_ht, i.prices_eur_per_kwh_ttc, i.closed_to_new_customers)
+   -- The catalogue corrects where its figures come from, too: derived ones that a document now gives.
+   or (known.reader = 'catalogue' and i.reader = 'catalogue' and known.observed_at < i.observed_at
+       and (known.document_id, known.ht_document_id, known.note)
+           is distinct from (d.document_id, ht.document_id, i.note))
 order by c.contract_id, i.applies_from, i.observed_at

@@ -1,0 +1,96 @@
+"""The prices of one contract in one home: over a span, and at an instant with what is before and after it."""
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal
+
+from openwatt.domain.calendar import Home, RegisterCalendar
+from openwatt.domain.contract import Contract, DutyDays, PriceBasis, SourcedTariff, price_periods
+from openwatt.domain.legal_time import MINUTES_PER_DAY, Span, instant_of
+from openwatt.domain.tariff import per_month
+from openwatt.prices.intervals import PriceInterval, price_intervals
+from openwatt.prices.schedule import make_schedule
+
+#: How many days around an instant are looked at for the changes next to it, one after another: registers
+#: change every day or every week, and some with the season or the tariff alone.
+_WINDOWS_DAYS = (1, 8, 100, 400)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceAt:
+    """The price at an instant.
+
+    `since_min` is None where it was never another, as before the first tariff, and `until_min`
+    and `following` are None where no change is known within 400 days.
+    """
+
+    interval: PriceInterval
+    since_min: int | None
+    until_min: int | None
+    following: PriceInterval | None
+    subscription_eur_per_month_ttc: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class ContractPrices:
+    """A contract with its calendar, in a home that says what the calendar needs."""
+
+    contract: Contract
+    calendar: RegisterCalendar
+    home: Home
+    duties: DutyDays
+
+    def intervals(
+        self, start_min: int, end_min: int, prices: PriceBasis = "then", today: dt.date = dt.date.max
+    ) -> list[PriceInterval]:
+        """The prices from one instant to another, in minutes UTC: of each day, or with `now` those of today.
+
+        Raises:
+            BillError: with `now`, when the contract has no price today.
+        """
+        last = instant_of(end_min - 1).date()
+        span = Span(instant_of(start_min).date(), last + dt.timedelta(days=1))
+        periods = price_periods(self.contract, span, self.duties, prices, today)
+        schedule = make_schedule(self.calendar, self.home, start_min, end_min)
+        return price_intervals(self.contract, schedule, periods)
+
+    def at(self, instant_min: int) -> PriceAt:
+        """The price at an instant, in minutes UTC."""
+        before, interval = self._before(instant_min)
+        after = self._after(instant_min, interval)
+        day = instant_of(instant_min).date()
+        (period,) = price_periods(
+            self.contract, Span(day, day + dt.timedelta(days=1)), self.duties, "then", day
+        )
+        return PriceAt(
+            interval=interval,
+            since_min=before,
+            until_min=None if after is None else after.start_min,
+            following=after,
+            subscription_eur_per_month_ttc=per_month(period.subscription_ttc),
+        )
+
+    def tariff_to_judge(self, today: dt.date) -> SourcedTariff:
+        """The tariff in force on a day, or else the last one known: its status is that of the prices."""
+        return self.contract.on(today) or self.contract.tariffs[-1]
+
+    def _before(self, instant_min: int) -> tuple[int | None, PriceInterval]:
+        """Since when the price of an instant holds, and its interval, which ends a minute later."""
+        first_day = self.contract.tariffs[0].tariff.applies_from
+        known = Span(first_day, first_day + dt.timedelta(days=1)).start_min - MINUTES_PER_DAY
+        starts = [instant_min - days * MINUTES_PER_DAY for days in _WINDOWS_DAYS]
+        intervals: list[PriceInterval] = []
+        for start_min in [*starts, min(known, starts[-1])]:
+            intervals = self.intervals(start_min, instant_min + 1)
+            if len(intervals) > 1:
+                return intervals[-1].start_min, intervals[-1]
+        return None, intervals[-1]
+
+    def _after(self, instant_min: int, present: PriceInterval) -> PriceInterval | None:
+        """The first interval after an instant whose price is another, None where none is known."""
+        for days in _WINDOWS_DAYS:
+            intervals = self.intervals(instant_min, instant_min + days * MINUTES_PER_DAY)
+            following = next((one for one in intervals if not one.is_like(present)), None)
+            if following is not None:
+                return following
+        return None
