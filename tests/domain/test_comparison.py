@@ -27,7 +27,7 @@ from openwatt.domain.contract import Contract, PriceBasis, SourcedTariff
 from openwatt.domain.duties import DatedRate, Duties
 from openwatt.domain.errors import BillError, CalendarError
 from openwatt.domain.freshness import Overtaken
-from openwatt.domain.legal_time import Span
+from openwatt.domain.legal_time import Span, day_start
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.off_peak import parse_off_peak_hours
 from openwatt.domain.profiles import PROFILES, profile_curve
@@ -121,7 +121,7 @@ CHANGE, COMING = dt.date(2026, 8, 1), dt.date(2027, 2, 1)
 def seen(contract: Contract, on: dt.date) -> Contract:
     """The contract with the day on which its price was last seen."""
     (tariff,) = contract.tariffs
-    return replace(contract, tariffs=(replace(tariff, last_seen_on=on),))
+    return replace(contract, tariffs=(replace(tariff, last_seen_at=day_start(on)),))
 
 
 def of_today(*contracts: Contract) -> Market:

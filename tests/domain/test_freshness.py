@@ -9,6 +9,7 @@ from openwatt.domain.freshness import (
     NEVER,
     DataStatus,
     DataStatusReason,
+    ExplainedStatus,
     Overtaken,
     SourceIncident,
     SourceStatus,
@@ -60,7 +61,9 @@ def test_a_tariff_in_force_is_judged_by_its_last_sight_and_its_source(
 ) -> None:
     seen = NOW - dt.timedelta(days=days)
     for applies_to in (None, TODAY):
-        found = data_status(tariff(applies_to), on=TODAY, last_seen_at=seen, now=NOW, incident=incident)
+        found = data_status(
+            tariff(applies_to), on=TODAY, last_seen_at=seen, now=NOW, incident=incident, changes=()
+        )
         assert found == status
     assert source_status(last_success_at=seen, incident=incident, now=NOW) == status
 
@@ -70,7 +73,9 @@ def test_a_period_that_is_over_does_not_depend_on_its_source(incident: SourceInc
     over = tariff(dt.date(2026, 7, 31))
     long_ago = NOW - dt.timedelta(days=300)
     for on, status in ((dt.date(2026, 7, 1), "fresh"), (TODAY, "stale")):
-        assert data_status(over, on=on, last_seen_at=long_ago, now=NOW, incident=incident) == status
+        assert (
+            data_status(over, on=on, last_seen_at=long_ago, now=NOW, incident=incident, changes=()) == status
+        )
 
 
 @pytest.mark.parametrize(
@@ -94,24 +99,30 @@ def test_three_failures_in_a_row_break_a_source(
 ENDS = [None, TODAY, dt.date(2026, 10, 25), dt.date(2026, 11, 30), dt.date.max]
 
 
+@pytest.mark.parametrize("of_duties", [(), (dt.date(2026, 10, 26),), (dt.date(2026, 12, 1),)])
 @pytest.mark.parametrize("incident", [None, "refused", "failing"])
 @pytest.mark.parametrize("applies_to", ENDS)
 @pytest.mark.parametrize("on", [dt.date(2026, 10, 1), TODAY, dt.date(2026, 12, 24)])
 def test_the_next_change_of_a_status_is_neither_missed_nor_invented(
-    applies_to: dt.date | None, on: dt.date, incident: SourceIncident | None
+    applies_to: dt.date | None,
+    on: dt.date,
+    incident: SourceIncident | None,
+    of_duties: tuple[dt.date, ...],
 ) -> None:
     end, moment = dt.datetime(2026, 12, 20, tzinfo=dt.UTC), dt.timedelta.resolution
     for seen in (dt.datetime(2026, 10, 20, 3, tzinfo=dt.UTC), NOW):
 
-        def status(now: dt.datetime, seen: dt.datetime = seen) -> tuple[DataStatus, SourceStatus]:
-            offered = data_status(tariff(applies_to), on=on, last_seen_at=seen, now=now, incident=incident)
+        def status(now: dt.datetime, seen: dt.datetime = seen) -> tuple[ExplainedStatus, SourceStatus]:
+            offered = explained_status(
+                tariff(applies_to), on=on, last_seen_at=seen, now=now, incident=incident, changes=of_duties
+            )
             return offered, source_status(last_success_at=seen, incident=incident, now=now)
 
         changes = set()
         now = dt.datetime(2026, 10, 18, tzinfo=dt.UTC)
         while now < end:  # from change to change
             of_tariff = next_status_change(
-                tariff(applies_to), on=on, last_seen_at=seen, now=now, incident=incident
+                tariff(applies_to), on=on, last_seen_at=seen, now=now, incident=incident, changes=of_duties
             )
             of_source = next_source_status_change(last_success_at=seen, incident=incident, now=now)
             for number, change in enumerate((of_tariff, of_source)):
