@@ -91,7 +91,12 @@ def status_of(of_contract: ContractPrices, params: RequestParams) -> DataStatus:
     tariff, now, today = of_contract.tariff_to_judge(params.today), params.now, params.today
     incident = incident_of_offer(of_contract.contract, app_state().source_incidents.current())
     seen_at = tariff.last_seen_at or _NEVER_SEEN
+    changes = app_state().market.change_days
     params.expire_at(
-        next_status_change(tariff.tariff, on=today, last_seen_at=seen_at, now=now, incident=incident)
+        next_status_change(
+            tariff.tariff, on=today, last_seen_at=seen_at, now=now, incident=incident, changes=changes
+        )
     )
-    return data_status(tariff.tariff, on=today, last_seen_at=seen_at, now=now, incident=incident)
+    return data_status(
+        tariff.tariff, on=today, last_seen_at=seen_at, now=now, incident=incident, changes=changes
+    )
