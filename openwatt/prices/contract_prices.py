@@ -1,12 +1,13 @@
 """The prices of one contract in one home: over a span, and at an instant with what is before and after it."""
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from openwatt.domain.calendar import Home, RegisterCalendar
 from openwatt.domain.contract import Contract, DutyDays, PriceBasis, SourcedTariff, price_periods
-from openwatt.domain.legal_time import MINUTES_PER_DAY, Span, instant_of
+from openwatt.domain.legal_time import MINUTES_PER_DAY, Span, day_start_min, instant_of
 from openwatt.domain.tariff import per_month
 from openwatt.prices.intervals import PriceInterval, price_intervals
 from openwatt.prices.schedule import make_schedule
@@ -53,6 +54,21 @@ class ContractPrices:
         periods = price_periods(self.contract, span, self.duties, prices, today)
         schedule = make_schedule(self.calendar, self.home, start_min, end_min)
         return price_intervals(self.contract, schedule, periods)
+
+    def known_until(self, intervals: Sequence[PriceInterval], today: dt.date) -> int:
+        """Up to when the price of every moment of some intervals is known, in minutes UTC: at most their end.
+
+        The tariff in force today is taken to go on, and no further than today's duties are known.
+        """
+        present = self.duties.on(today)
+        ends = [
+            day_start_min(day)
+            for day in self.duties.changes
+            if day > today
+            and any(rate is None and present[duty] is not None for duty, rate in self.duties.on(day).items())
+        ]
+        unknown = [interval.start_min for interval in intervals if interval.reason]
+        return min([*ends, *unknown, intervals[-1].end_min])
 
     def at(self, instant_min: int) -> PriceAt:
         """The price at an instant, in minutes UTC."""

@@ -12,7 +12,7 @@ from openwatt.domain.freshness import DataStatus
 from openwatt.domain.legal_time import PARIS, instant_of
 from openwatt.domain.tariff import Colour, is_off_peak
 from openwatt.prices.contract_prices import PriceAt
-from openwatt.prices.intervals import PriceInterval, Reason, ReasonCode, known_until
+from openwatt.prices.intervals import PriceInterval, Reason, ReasonCode
 from openwatt.prices.season import TempoSeason
 from openwatt.representations.bills import ContractItem
 from openwatt.representations.tariffs import Source
@@ -77,19 +77,30 @@ class PricePage(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
     from_: dt.datetime
     to: Annotated[dt.datetime, Meta(description="The end, excluded.")]
     known_until: Annotated[
-        dt.datetime, Meta(description="Up to here the price of every moment is known; at most `to`.")
+        dt.datetime,
+        Meta(
+            description="Up to here the price of every moment is known, at most `to`: the colours are "
+            "announced, the tariff has no end, and the duties are set."
+        ),
     ]
     data_status: StatusOfPrices
     prices: list[PriceItem]
 
     @classmethod
-    def of(cls, contract: Contract, intervals: Sequence[PriceInterval], data_status: DataStatus) -> Self:
+    def of(
+        cls,
+        contract: Contract,
+        intervals: Sequence[PriceInterval],
+        *,
+        known_until_min: int,
+        data_status: DataStatus,
+    ) -> Self:
         """The page of a contract's intervals, of which there is at least one."""
         return cls(
             contract=_contract(contract),
             from_=instant_of(intervals[0].start_min),
             to=instant_of(intervals[-1].end_min),
-            known_until=instant_of(known_until(intervals)),
+            known_until=instant_of(known_until_min),
             data_status=data_status,
             prices=[PriceItem.of(interval) for interval in intervals],
         )

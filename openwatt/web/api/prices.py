@@ -58,7 +58,12 @@ def prices(params: RequestParams) -> Collection | Sequence[EvccRate]:
         return EvccRate.list_of([*cut_to_slices(intervals, slice_minutes or _EVCC_SLICE_MINUTES)])
     if slice_minutes is not None:
         intervals = [*cut_to_slices(intervals, slice_minutes)]
-    page = PricePage.of(of_contract.contract, intervals, status_of(of_contract, params))
+    page = PricePage.of(
+        of_contract.contract,
+        intervals,
+        known_until_min=of_contract.known_until(intervals, params.today),
+        data_status=status_of(of_contract, params),
+    )
     return Collection(page, page.prices, PriceItem)
 
 
