@@ -7,9 +7,10 @@ from typing import Any, get_args
 
 from openwatt.catalogue import table
 from openwatt.domain.duties import DUTIES, SET_FOR_A_PERIOD, DatedRate, TurpeFixedPart
-from openwatt.domain.tariff import Colour
+from openwatt.domain.tariff import Colour, SourceKind
 
 COLOURS: tuple[Colour, ...] = get_args(Colour)
+KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class CatalogueDocument:
     """
 
     id: str
+    kind: SourceKind
     title: str
     url: str | None
     document_sha256: str | None
@@ -57,6 +59,7 @@ def read_sources(file: table.Table) -> tuple[CatalogueDocument, ...]:
     """Reads the documents of a CSV file. Raises CatalogueError with every fault."""
     columns = {
         "id": table.source_id,
+        "kind": table.one_of(KINDS),
         "title": table.text,
         "url": table.optional(_url),
         "document_sha256": table.optional(_sha256),

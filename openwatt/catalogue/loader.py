@@ -2,17 +2,18 @@
 
 import datetime as dt
 import hashlib
-from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 import psycopg
 
 from openwatt.catalogue.facts import CatalogueDocument
 from openwatt.catalogue.shipped_facts import (
-    SHIPPED_FILES,
+    SHIPPED,
+    loaded_files,
+    shipped_observations,
     shipped_offers,
     shipped_sources,
-    shipped_tariffs,
     shipped_tempo_colours,
 )
 from openwatt.store.editions import edition_is_loaded, record_edition
@@ -23,8 +24,8 @@ from openwatt.store.tempo import ColourObservation, publish_colours
 READER = "catalogue"
 
 
-def load_catalogue(connection: psycopg.Connection[Any]) -> int:
-    """Publishes what the shipped files say and the database does not; returns how many facts that was.
+def load_catalogue(connection: psycopg.Connection[Any], edition: Traversable = SHIPPED) -> int:
+    """Publishes what an edition's files say and the database does not; returns how many facts that was.
 
     One transaction; a second process that does the same waits and finds it done.
 
@@ -33,14 +34,14 @@ def load_catalogue(connection: psycopg.Connection[Any]) -> int:
         CorrectionError: when an edition changes a figure without a newer `observed_on`.
         PrivilegeError: when the server refuses.
     """
-    edition = shipped_edition()
+    sha256 = edition_sha256(edition)
     with refusals(connection), connection.transaction():
-        if edition_is_loaded(connection, edition):
+        if edition_is_loaded(connection, sha256):
             return 0
-        documents = {source.id: _document(source) for source in shipped_sources()}
-        offers = {(offer.supplier, offer.offer): offer for offer in shipped_offers()}
+        documents = {source.id: _document(source) for source in shipped_sources(edition)}
+        offers = {(offer.supplier, offer.offer): offer for offer in shipped_offers(edition)}
         observations = []
-        for line in shipped_tariffs():
+        for line in shipped_observations(edition):
             offer = offers[line.tariff.supplier, line.tariff.offer]
             ttc_document = documents[line.sources[-1]]
             ht_document = documents[line.sources[0]] if len(line.sources) > 1 else None
@@ -56,7 +57,7 @@ def load_catalogue(connection: psycopg.Connection[Any]) -> int:
                 )
             )
         published = publish(connection, observations)
-        seen = {source.id: source.seen_on for source in shipped_sources()}
+        seen = {source.id: source.seen_on for source in shipped_sources(edition)}
         published += publish_colours(
             connection,
             (
@@ -67,26 +68,27 @@ def load_catalogue(connection: psycopg.Connection[Any]) -> int:
                     document=documents[line.sources[0]],
                     note=line.note,
                 )
-                for line in shipped_tempo_colours()
+                for line in shipped_tempo_colours(edition)
             ),
         )
-        for source in shipped_sources():
+        for source in shipped_sources(edition):
             record_sighting(connection, documents[source.id].reference, _at(source.seen_on))
-        record_edition(connection, edition)
+        record_edition(connection, sha256)
     return published
 
 
-def shipped_edition() -> str:
+def edition_sha256(edition: Traversable = SHIPPED) -> str:
     """The hash of the files that are loaded: another edition has another one."""
     hashed = hashlib.sha256()
-    for name in SHIPPED_FILES:
-        hashed.update((files(__package__) / name).read_bytes())
+    for file in loaded_files(edition):
+        hashed.update(file.read_bytes())
     return hashed.hexdigest()
 
 
 def _document(source: CatalogueDocument) -> SourceDocument:
     return SourceDocument(
         reference=f"catalogue:{source.id}",
+        kind=source.kind,
         title=source.title,
         url=source.url,
         sha256=source.document_sha256,

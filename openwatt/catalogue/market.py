@@ -20,12 +20,19 @@ from openwatt.domain.contract import Contract, PriceDocument, SourcedTariff, con
 @lru_cache(maxsize=1)
 def shipped_market() -> Market:
     """Every shipped contract, with its documents, and the duties; read once."""
+    seen_at = {
+        source.id: dt.datetime.combine(source.seen_on, dt.time(), dt.UTC) for source in shipped_sources()
+    }
     sources = {
-        source.id: PriceDocument(source.title, source.url, source.document_sha256)
+        source.id: PriceDocument(source.kind, source.title, source.url, source.document_sha256)
         for source in shipped_sources()
     }
     tariffs = [
-        SourcedTariff(line.tariff, tuple(sources[name] for name in line.sources))
+        SourcedTariff(
+            line.tariff,
+            tuple(sources[name] for name in line.sources),
+            seen_at[line.sources[-1]],
+        )
         for line in shipped_tariffs()
     ]
     return Market(
@@ -38,8 +45,13 @@ def shipped_market() -> Market:
 
 @lru_cache(maxsize=1)
 def shipped_colours() -> Mapping[str, Mapping[dt.date, str]]:
-    """The announced days by option, as a `Home` takes them: Tempo's colours."""
-    return {"TEMPO": {day.date: day.colour for day in shipped_tempo_colours()}}
+    """The announced days by option, as a `Home` takes them."""
+    return with_tempo_days({day.date: day.colour for day in shipped_tempo_colours()})
+
+
+def with_tempo_days(colours: Mapping[dt.date, str]) -> Mapping[str, Mapping[dt.date, str]]:
+    """Tempo's colours under each option that goes by them."""
+    return dict.fromkeys(("TEMPO", "OCTOTEMPO"), colours)
 
 
 def calendar_of(contract: Contract) -> RegisterCalendar:

@@ -7,6 +7,7 @@ from rich.table import Table
 from openwatt.cli.console import Console
 from openwatt.comparison.answer import CustomerAnswer
 from openwatt.domain.advice import PowerVerdict
+from openwatt.domain.comparison import Comparison
 from openwatt.domain.contract import PriceBasis
 from openwatt.domain.legal_time import instant_of
 from openwatt.domain.load_curve import Finding
@@ -15,6 +16,11 @@ from openwatt.domain.usage import RegisterTotals
 from openwatt.representations.advice import AdviceItem, PowerAdviceItem
 from openwatt.representations.bills import RankedContract, sentence_of_part
 from openwatt.sentences.catalogue import sentence
+
+_NO_MARKET_OFFER = (
+    "no market offer has a price that can be today's: one of them may cost less than the regulated tariff; "
+    "`openwatt ingest` reads the suppliers' sheets again"
+)
 
 
 def print_registers(totals: RegisterTotals) -> None:
@@ -52,33 +58,18 @@ def print_answer(answer: CustomerAnswer, assumptions: Sequence[str]) -> None:
     console = Console()
     result = answer.comparison
     items = [RankedContract.of(ranked, result) for ranked in result.ranking]
-    title = f"{result.span.start} to {result.span.end} (excluded), prices {result.prices}, all taxes"
-    beside_present = any(item.saving_against_present_eur is not None for item in items)
-    table = Table("", "contract", "option", title=title)
-    for column in ("EUR", "saving", "%", *(["beside present"] if beside_present else [])):
-        table.add_column(column, justify="right")
-    for place, item in enumerate(items, start=1):
-        marks = ("" if item.whole else "*") + ("†" if item.closed_to_new_customers else "")
-        marks += "‡" if item.unseen_registers else ""
-        figures = [
-            item.total_ttc_eur,
-            item.saving_against_regulated_eur,
-            item.saving_against_regulated_percent,
-            *([item.saving_against_present_eur] if beside_present else []),
-        ]
-        amounts = ["" if figure is None else str(figure) for figure in figures]
-        table.add_row(f"{place}{marks}", f"{item.supplier} {item.offer}", item.option, *amounts)
-    console.print(table)
-    console.print(
-        "saving: against the regulated tariff of the same option; * not whole, † closed to new customers"
-    )
-    for registers in dict.fromkeys(tuple(item.unseen_registers) for item in items if item.unseen_registers):
-        console.print(f"‡ {', '.join(registers)} did not run on these days: no rank of a year")
+    outdated = [RankedContract.of(ranked, result) for ranked in result.outdated]
+    if items:
+        _print_ranking(console, items, result)
+    if outdated:
+        _print_outdated(console, outdated)
+    if result.is_of_regulated_alone:
+        console.print(_NO_MARKET_OFFER)
     if part := result.part_of_year:
         console.print(sentence_of_part(part))
     for reason in dict.fromkeys(reason for item in items for reason in item.partial):
         console.print(f"* {reason}")
-    for note in dict.fromkeys(note for item in items for note in item.notes):
+    for note in dict.fromkeys(note for item in items or outdated for note in item.notes):
         console.print(f"note: {note}")
     if result.left_out:
         console.print(f"{len(result.left_out)} contracts could not be costed (reasons with --json)")
@@ -86,6 +77,57 @@ def print_answer(answer: CustomerAnswer, assumptions: Sequence[str]) -> None:
     for assumption in assumptions:
         console.print(f"assumed: {assumption}")
     _print_findings(console, result.findings)
+
+
+def _print_ranking(console: Console, items: Sequence[RankedContract], result: Comparison) -> None:
+    """The contracts from the cheapest, and what the marks at their places mean."""
+    title = f"{result.span.start} to {result.span.end} (excluded), prices {result.prices}, all taxes"
+    beside_present = any(item.saving_against_present_eur is not None for item in items)
+    table = Table("", "contract", "option", title=title)
+    for column in ("EUR", "saving", "%", *(["beside present"] if beside_present else [])):
+        table.add_column(column, justify="right")
+    for place, item in enumerate(items, start=1):
+        figures = [
+            item.total_ttc_eur,
+            item.saving_against_regulated_eur,
+            item.saving_against_regulated_percent,
+            *([item.saving_against_present_eur] if beside_present else []),
+        ]
+        amounts = ["" if figure is None else str(figure) for figure in figures]
+        table.add_row(f"{place}{_marks(item)}", f"{item.supplier} {item.offer}", item.option, *amounts)
+    console.print(table)
+    console.print(
+        "saving: against the regulated tariff of the same option; * not whole, † closed to new customers"
+    )
+    if any(item.outdated is True for item in items):
+        console.print("° last seen before duties or the network tariff changed: it cannot be today's price")
+    for registers in dict.fromkeys(tuple(item.unseen_registers) for item in items if item.unseen_registers):
+        console.print(f"‡ {', '.join(registers)} did not run on these days: no rank of a year")
+
+
+def _marks(item: RankedContract) -> str:
+    marks = {
+        "*": not item.whole,
+        "†": item.closed_to_new_customers,
+        "‡": bool(item.unseen_registers),
+        "°": item.outdated is True,
+    }
+    return "".join(mark for mark, holds in marks.items() if holds)
+
+
+def _print_outdated(console: Console, items: Sequence[RankedContract]) -> None:
+    """The contracts whose price cannot be today's, each with the day on which it was last seen."""
+    table = Table("contract", "option", title="Not ranked: prices that cannot be today's")
+    for column in ("EUR", "last seen", "overtaken"):
+        table.add_column(column, justify="right")
+    for item in items:
+        days = (str(day or "") for day in (item.last_seen_on, item.overtaken_on))
+        table.add_row(f"{item.supplier} {item.offer}", item.option, str(item.total_ttc_eur), *days)
+    console.print(table)
+    console.print(
+        "overtaken: when duties or the network tariff changed after the price was last seen; "
+        "--include-outdated ranks these contracts among the others"
+    )
 
 
 def _print_advice(console: Console, advice: AdviceItem, prices: PriceBasis) -> None:

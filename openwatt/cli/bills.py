@@ -220,6 +220,12 @@ def reconcile_command(
     show_default=True,
     help="Prices as they were, or today's.",
 )
+@click.option(
+    "--include-outdated",
+    is_flag=True,
+    default=None,
+    help="Rank the contracts whose price cannot be today's among the others.",
+)
 @click.option("--from", type=_DAY, help="First day.")
 @click.option("--to", type=_DAY, help="The day after the last.")
 @click.option("--option", type=click.Choice(list(OPTIONS)), help="Option of the present contract.")
@@ -253,6 +259,9 @@ def compare_command(
     **options: Any,
 ) -> None:
     """What every contract would have cost, from the cheapest, beside the regulated tariff.
+
+    A price that was last seen before duties or the network tariff changed cannot be
+    today's: with --prices now such contracts are listed apart, after the ranking.
 
     Contracts and Tempo colours are those of the database, as the service has them.
     """
@@ -301,12 +310,14 @@ def _answer_json(answer: CustomerAnswer, assumptions: list[str], *, details: boo
     comparison, advice = answer.comparison, AdviceItem.of(answer.advice)
     ranked = RankedItem if details else RankedContract
     part = comparison.part_of_year
+    of_today = comparison.prices == "now"
     return {
         "span": Days.of(comparison.span),
         "prices": comparison.prices,
         "part_of_year": None if part is None else PartOfYearItem.of(part),
         "coverage": CoverageItem.of(comparison.coverage),
         "ranking": [ranked.of(one, comparison) for one in comparison.ranking],
+        **({"outdated": [ranked.of(one, comparison) for one in comparison.outdated]} if of_today else {}),
         "left_out": [LeftOut.of(contract, reason) for contract, reason in comparison.left_out],
         "findings": [FindingItem.of(finding) for finding in comparison.findings],
         "advice": {name: item for name in advice.__struct_fields__ if (item := getattr(advice, name))},

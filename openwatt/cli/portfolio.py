@@ -80,6 +80,11 @@ class _Rate(ProgressColumn):
     show_default=True,
     help="Prices as they were, or today's.",
 )
+@click.option(
+    "--include-outdated",
+    is_flag=True,
+    help="Rank the contracts whose price cannot be today's among the others.",
+)
 @click.option("--from", "start", type=_DAY, help="First day; else each home's first whole day.")
 @click.option("--to", "end", type=_DAY, help="The day after the last; else each home's own.")
 @click.option("--top", type=click.IntRange(1), help="Only so many contracts of each home, the cheapest.")
@@ -100,6 +105,10 @@ def portfolio_command(
     the exit status is then 3. Parts that are done stay beside the output until
     it is whole: after Ctrl-C, a crash or a full disk, --resume goes on from them.
 
+    With --prices now, contracts whose price cannot be today's (it was last seen before
+    duties or the network tariff changed) come after the others, marked outdated; --top
+    leaves them out.
+
     Contracts and Tempo colours are those of the database, read once at the start.
     """
     now = dt.datetime.now(PARIS)
@@ -119,6 +128,7 @@ def portfolio_command(
         start=options["start"].date() if options["start"] else None,
         end=options["end"].date() if options["end"] else None,
         top=options["top"],
+        include_outdated=options["include_outdated"],
     )
     portfolio = Portfolio(source=_source(homes, out, now), terms=terms, default=default, settings=settings)
     console = Console(stderr=True)

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from openwatt.bootstrap import connect, held_database, locate_database, prepare_database
+from openwatt.catalogue.shipped_facts import shipped_change_days
 from openwatt.catalogue.source_names import declared_sources
 from openwatt.cli.console import Console
 from openwatt.cli.output import open_output
@@ -88,7 +89,10 @@ def tariffs(
         found = list(_every_tariff(database, wanted, day, known))
         incidents = {} if known else read_incidents(database, declared_sources())
         database.close()
-    items = [TariffItem.of(published, on=day, now=now, incidents=incidents) for published in found]
+    changes = shipped_change_days()
+    items = [
+        TariffItem.of(published, on=day, now=now, changes=changes, incidents=incidents) for published in found
+    ]
     if as_json or as_csv:
         _print_items(items, TariffItem, as_csv=as_csv)
         return
@@ -97,7 +101,7 @@ def tariffs(
         table.add_column(heading)
     for heading in ("kVA", "€/month"):
         table.add_column(heading, justify="right")
-    for heading in ("€/kWh", "applies", "status"):
+    for heading in ("€/kWh", "applies", "status", "source"):
         table.add_column(heading)
     for item in items:
         table.add_row(
@@ -110,6 +114,7 @@ def tariffs(
             or "–",
             f"{item.applies_from} → {item.applies_to or ''}",
             item.data_status,
+            item.source.kind,
         )
     Console().print(table)
 
@@ -197,7 +202,7 @@ def export(context: click.Context, form: str, output: str) -> None:
             task = progress.add_task("export", total=export_size(connection))
             now = dt.datetime.now(dt.UTC)
             items = (
-                TariffItem.of(published, on=published.applies_from, now=now)
+                TariffItem.of(published, on=published.applies_from, now=now, changes=shipped_change_days())
                 for published in _counted(rows, progress, task)
             )
             if form == "csv":

@@ -2,13 +2,13 @@
 
 import datetime as dt
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from openwatt.catalogue.calendars import calendar_for
-from openwatt.catalogue.market import calendar_of
-from openwatt.catalogue.shipped_facts import shipped_duties
+from openwatt.catalogue.market import calendar_of, with_tempo_days
+from openwatt.catalogue.shipped_facts import shipped_change_days, shipped_duties
 from openwatt.domain.calendar import RegisterCalendar
 from openwatt.domain.comparison import ContractKey, Market
 from openwatt.domain.contract import Contract, PriceDocument, SourcedTariff, contracts_of
@@ -58,6 +58,11 @@ class StoredMarket:
         """Every rate of duty that is known."""
         return shipped_duties()
 
+    @property
+    def change_days(self) -> Sequence[dt.date]:
+        """The days on which duties or the network tariff change, in order."""
+        return shipped_change_days()
+
     def calendar_of_option(self, option: str) -> RegisterCalendar:
         """The register calendar of an option."""
         return calendar_for(option)
@@ -92,11 +97,11 @@ class StoredMarket:
         )
 
     def colours(self) -> Colours:
-        """The announced days by option, as a `Home` takes them: Tempo's colours."""
+        """The announced days by option, as a `Home` takes them."""
         edition = self._current()
         with self._lock:
             if edition.colours is None:
-                edition.colours = {"TEMPO": tempo_colours(self._database)}
+                edition.colours = with_tempo_days(tempo_colours(self._database))
             return edition.colours
 
     def _find(self, wanted: TariffFilter) -> ContractSet:
@@ -131,4 +136,4 @@ def _sources(row: PublishedTariff) -> tuple[PriceDocument, ...]:
 
 
 def _source(document: SourceDocument) -> PriceDocument:
-    return PriceDocument(document.title, document.url, document.sha256)
+    return PriceDocument(document.kind, document.title, document.url, document.sha256)

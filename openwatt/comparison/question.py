@@ -80,7 +80,7 @@ def read_question(
     The fields are `power_kva`, one of `file` (with `FILE_OPTIONS`), `kwh` (with `profile`)
     and `register_kwh` (pairs), `off_peak_hours` (the entries of each text), `chosen_weekday`
     (from 0), `peak_days`, the present contract's `option`, `supplier` and `offer`, `prices`,
-    and the days `from` and `to` (excluded).
+    `include_outdated`, and the days `from` and `to` (excluded).
 
     Raises:
         QuestionError: with every fault that the fields have together. Where a field is None or
@@ -121,7 +121,13 @@ def read_question(
         power_kva=fields["power_kva"],
         curve=curve,
         use=use,
-        terms=ComparisonTerms(span=span, prices=fields.get("prices", "now"), today=today, present=present),
+        terms=ComparisonTerms(
+            span=span,
+            prices=fields.get("prices", "now"),
+            today=today,
+            present=present,
+            include_outdated=fields.get("include_outdated", False),
+        ),
         assumptions=tuple(assumptions),
         off_peak_spreads_kwh=off_peak_spreads_kwh,
     )

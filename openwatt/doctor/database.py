@@ -5,7 +5,7 @@ import statistics
 import time
 
 from openwatt.bootstrap import connect
-from openwatt.catalogue.loader import shipped_edition
+from openwatt.catalogue.loader import edition_sha256
 from openwatt.catalogue.shipped_facts import shipped_sources
 from openwatt.catalogue.source_names import declared_sources
 from openwatt.doctor.context import CheckContext
@@ -81,7 +81,7 @@ def check_migrations(context: CheckContext) -> CheckVerdict:
 def check_catalogue(context: CheckContext) -> CheckVerdict:
     """Checks that the catalogue that ships with this code is loaded and not too old."""
     with connect(context.settings, start=False, timeout_s=2) as connection, connection.transaction():
-        loaded = edition_is_loaded(connection, shipped_edition())
+        loaded = edition_is_loaded(connection, edition_sha256())
     if not loaded:
         raise CheckFailedError("the catalogue of this code is not loaded")
     newest = max(source.seen_on for source in shipped_sources())

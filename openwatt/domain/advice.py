@@ -86,13 +86,21 @@ def advise(
     """All advice that a comparison allows; that on the power needs a measured curve.
 
     The market holds the other powers of the present contract's offer, or of the regulated one.
+    No amount of it rests on an outdated price.
 
     Raises:
         BillError: when the contract that the advice is on cannot be costed.
     """
+    costed = (*comparison.ranking, *comparison.outdated)
     regulated = {one.contract.option: one.contract for one in comparison.ranking if one.is_regulated}
-    present = next((one.contract for one in comparison.ranking if one.contract.key == terms.present), None)
-    subject = present or regulated.get("BASE") or next(iter(regulated.values()), None)
+    present = next((one.contract for one in costed if one.contract.key == terms.present), None)
+    subject = (
+        present
+        or _usual_contract(regulated)
+        or _usual_contract(
+            {one.contract.option: one.contract for one in comparison.outdated if one.is_regulated}
+        )
+    )
     power = off_peak = red_days = None
     if curve is not None and subject is not None:
         power = advise_power(curve, use, subject, market, terms)
@@ -102,6 +110,11 @@ def advise(
     if "TEMPO" in regulated:
         red_days = advise_red_days(comparison, regulated["TEMPO"])
     return Advice(power=power, off_peak=off_peak, red_days=red_days)
+
+
+def _usual_contract(regulated: Mapping[str, Contract]) -> Contract | None:
+    """The contract by option that the advice on the power is on, where the customer names none."""
+    return regulated.get("BASE") or next(iter(regulated.values()), None)
 
 
 def advise_power(

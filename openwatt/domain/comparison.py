@@ -10,15 +10,22 @@ from typing import Generic, TypeVar
 
 from openwatt.domain.bill import DAYS_PER_YEAR, Bill, make_bill, what_is_partial
 from openwatt.domain.calendar import RegisterCalendar
-from openwatt.domain.contract import Contract, DutyDays, PriceBasis, PricePeriod, price_periods
+from openwatt.domain.contract import (
+    Contract,
+    DutyDays,
+    PriceBasis,
+    PricePeriod,
+    SourcedTariff,
+    price_periods,
+)
 from openwatt.domain.duties import Duties
 from openwatt.domain.errors import BillError, CalendarError, message_of
+from openwatt.domain.freshness import Overtaken, overtaken
 from openwatt.domain.legal_time import Span
 from openwatt.domain.load_curve import PER_KWH, Coverage, Finding
 from openwatt.domain.messages import Message
 from openwatt.domain.part_of_year import PartOfYear, part_of_year, stands_for_a_year
 from openwatt.domain.price_matrix import price_matrix
-from openwatt.domain.tariff import Tariff
 from openwatt.domain.usage import Usage, Use
 
 ContractKey = tuple[str, str, str, int]
@@ -30,7 +37,7 @@ class Ranked:
 
     A negative saving costs more. `whole` is False when measured energy or a day of
     subscription is not in the total, and `partial` says why; a saving is known only
-    between totals of the same days and energy.
+    between totals of the same days and energy, and never at an outdated price.
     """
 
     contract: Contract
@@ -44,6 +51,9 @@ class Ranked:
     notes: tuple[Message, ...]
     unseen: tuple[str, ...]
     """Registers that did not run in the span: its total is right and speaks of no other time."""
+    last_seen_on: dt.date | None
+    outdated: Overtaken | None
+    """At today's prices: when its price was last seen, and why that cannot be today's."""
 
     @property
     def saving_against_regulated(self) -> Fraction | None:
@@ -66,6 +76,11 @@ class PricedContract:
     """Days without a price with all taxes."""
     is_regulated: bool
     closed_to_new_customers: bool
+    last_seen_on: dt.date | None
+    outdated: Overtaken | None
+    """Why its price cannot be today's, where prices are today's and it cannot."""
+    apart: bool
+    """Whether it is in no ranking for that reason."""
 
     @property
     def knows_ht(self) -> bool:
@@ -113,12 +128,14 @@ class ContractTotal(Generic[Amount]):
         return not (self.priced.open_days or self.unknown)
 
     @property
-    def rank(self) -> tuple[bool, bool, Amount, str]:
-        """Orders a ranking. What leaves something out only looks cheap: it comes after what is whole.
+    def rank(self) -> tuple[bool, bool, bool, Amount, str]:
+        """Orders a ranking, and what stands apart after it.
 
-        So does a contract whose dear registers did not run: a week of June has no red day.
+        What leaves something out only looks cheap: it comes after what is whole. So does a
+        contract whose dear registers did not run: a week of June has no red day.
         """
-        return not self.whole, bool(self.unseen), self.ttc, str(self.priced.contract)
+        priced = self.priced
+        return priced.apart, not self.whole, bool(self.unseen), self.ttc, str(priced.contract)
 
     def comparable(self, other: "ContractTotal[Amount] | None") -> Amount | None:
         """Another contract's total, where both totals are of the same days and energy."""
@@ -168,15 +185,27 @@ class Costed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Contracts from the cheapest, whole totals first; those that could not be costed, with the reason."""
+    """Contracts from the cheapest, whole totals first; those that could not be costed, with the reason.
+
+    At today's prices the contracts whose price cannot be today's are `outdated`, in the same
+    order: they are in no ranking, unless it is to include them.
+    """
 
     span: Span
     prices: PriceBasis
     coverage: Coverage
     ranking: tuple[Ranked, ...]
+    outdated: tuple[Ranked, ...]
     left_out: tuple[tuple[Contract, Message], ...]
     findings: tuple[Finding, ...]
     costed: Mapping[ContractKey, Costed]
+
+    @property
+    def is_of_regulated_alone(self) -> bool:
+        """Whether market offers are known, and none has a price that can be today's."""
+        return any(not one.is_regulated for one in self.outdated) and all(
+            one.is_regulated for one in self.ranking
+        )
 
     def bill(self, contract: Contract) -> Bill:
         """The details of one contract of the ranking, month by month and register by register."""
@@ -208,17 +237,22 @@ class Market:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparisonTerms:
-    """How contracts are compared: the days, the prices, the day that is today, and the present contract."""
+    """How contracts are compared: the days, the prices, the day that is today, and the present contract.
+
+    `include_outdated` ranks contracts whose price cannot be today's among the others.
+    """
 
     span: Span
     prices: PriceBasis
     today: dt.date
     present: ContractKey | None = None
+    include_outdated: bool = False
 
 
 def price_contracts(market: Market, terms: ComparisonTerms) -> PricedMarket:
     """Every contract of a market with its prices over a span, in the market's order within a calendar."""
     duties = DutyDays(market.duties)
+    changes = market.duties.change_days() if terms.prices == "now" else ()
     # By identity: hashing a calendar's rules for every contract would cost more than the bills. The
     # calendars are held, so that no identity is used twice.
     calendars: dict[int, RegisterCalendar] = {}
@@ -230,6 +264,8 @@ def price_contracts(market: Market, terms: ComparisonTerms) -> PricedMarket:
         except BillError as error:
             left_out.append((contract, message_of(error)))
             continue
+        last = _last_tariff(periods)
+        outdated = _outdated(last, terms.today, changes)
         calendar = market.calendar_of(contract)
         calendars[id(calendar)] = calendar
         groups[id(calendar)].append(
@@ -238,7 +274,10 @@ def price_contracts(market: Market, terms: ComparisonTerms) -> PricedMarket:
                 periods=periods,
                 open_days=_open_days(periods),
                 is_regulated=contract.key[:2] in market.regulated,
-                closed_to_new_customers=_last_tariff(periods).closed_to_new_customers,
+                closed_to_new_customers=last.tariff.closed_to_new_customers,
+                last_seen_on=last.last_seen_on,
+                outdated=outdated,
+                apart=outdated is not None and not terms.include_outdated,
             )
         )
     found = (PricedCalendar(calendars[key], tuple(group)) for key, group in groups.items())
@@ -270,11 +309,13 @@ def compare(use: Use, market: Market, terms: ComparisonTerms) -> Comparison:
     if not costed:
         reason = Message.each(reason for _, reason in left_out) or Message("left_out.there_is_none")
         raise BillError(Message.of("left_out.every_contract", reason=reason))
+    ranking, outdated = _rankings(costed, terms)
     return Comparison(
         span=terms.span,
         prices=terms.prices,
         coverage=next(iter(costed.values())).usage.coverage,
-        ranking=_ranking(costed, terms.present),
+        ranking=ranking,
+        outdated=outdated,
         left_out=tuple(left_out),
         findings=tuple(dict.fromkeys(finding for one in costed.values() for finding in one.usage.findings)),
         costed=costed,
@@ -308,27 +349,48 @@ def _open_days(periods: Sequence[PricePeriod]) -> frozenset[dt.date]:
     )
 
 
-def _ranking(costed: Mapping[ContractKey, Costed], present: ContractKey | None) -> tuple[Ranked, ...]:
-    totals = {key: one.total for key, one in costed.items()}
-    regulated = {key[2:]: total for key, total in totals.items() if total.priced.is_regulated}
-    held = None if present is None else totals.get(present)
-    return tuple(
-        Ranked(
-            contract=total.priced.contract,
-            total_ttc=total.ttc,
-            regulated_ttc=total.comparable(regulated.get(total.priced.contract.key[2:])),
-            present_ttc=total.comparable(held),
-            is_regulated=total.priced.is_regulated,
-            closed_to_new_customers=total.priced.closed_to_new_customers,
-            whole=total.whole,
-            partial=tuple(what_is_partial(costed[total.priced.contract.key].usage, total.priced.periods)),
-            notes=tuple(dict.fromkeys(note for period in total.priced.periods for note in period.notes)),
-            unseen=total.unseen,
-        )
-        for total in sorted(totals.values(), key=lambda one: one.rank)
+def _rankings(
+    costed: Mapping[ContractKey, Costed], terms: ComparisonTerms
+) -> tuple[tuple[Ranked, ...], tuple[Ranked, ...]]:
+    """The contracts that are ranked, and those whose price cannot be today's."""
+    found = sorted(costed.values(), key=lambda one: one.total.rank)
+    ranking = [one for one in found if not one.priced.apart]
+    regulated = {one.contract.key[2:]: one.total for one in ranking if one.priced.is_regulated}
+    present = None if terms.present is None else costed.get(terms.present)
+    return (
+        tuple(_ranked(one, regulated, present.total if present else None) for one in ranking),
+        tuple(_ranked(one, {}, None) for one in found if one.priced.apart),
     )
 
 
-def _last_tariff(periods: Sequence[PricePeriod]) -> Tariff:
+def _ranked(
+    costed: Costed,
+    regulated: Mapping[tuple[str, int], ContractTotal[Fraction]],
+    present: ContractTotal[Fraction] | None,
+) -> Ranked:
+    priced, total = costed.priced, costed.total
+    return Ranked(
+        contract=priced.contract,
+        total_ttc=total.ttc,
+        regulated_ttc=total.comparable(regulated.get(priced.contract.key[2:])),
+        present_ttc=total.comparable(present),
+        is_regulated=priced.is_regulated,
+        closed_to_new_customers=priced.closed_to_new_customers,
+        whole=total.whole,
+        partial=tuple(what_is_partial(costed.usage, priced.periods)),
+        notes=tuple(dict.fromkeys(note for period in priced.periods for note in period.notes)),
+        unseen=total.unseen,
+        last_seen_on=priced.last_seen_on,
+        outdated=priced.outdated,
+    )
+
+
+def _last_tariff(periods: Sequence[PricePeriod]) -> SourcedTariff:
     """The tariff of the last period that has one; at least one does."""
-    return next(period.tariff.tariff for period in reversed(periods) if period.tariff is not None)
+    return next(period.tariff for period in reversed(periods) if period.tariff is not None)
+
+
+def _outdated(sourced: SourcedTariff, today: dt.date, changes: Sequence[dt.date]) -> Overtaken | None:
+    if sourced.last_seen_on is None:
+        return None
+    return overtaken(sourced.tariff.applies_from, sourced.last_seen_on, today=today, changes=changes)

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
 from typing import Literal
@@ -16,21 +16,24 @@ from openwatt.domain.duties import (
     subscription_eur_per_month_ttc,
 )
 from openwatt.domain.errors import BillError, UnknownDutyError, message_of
-from openwatt.domain.legal_time import Span
+from openwatt.domain.legal_time import PARIS, Span
 from openwatt.domain.messages import Message
-from openwatt.domain.tariff import OPTIONS, Tariff
+from openwatt.domain.tariff import OPTIONS, SourceKind, Tariff
 
 #: Prices as they were on each day, or today's on every day of the past.
 PriceBasis = Literal["then", "now"]
 #: The network formula whose fixed part CTA is taken on, as for the regulated tariff.
 TURPE_FORMULA = "CU4"
-_DUTIES = ("accise", "tcfe_local_max", "tva_kwh", "cta", "tva_subscription")
+#: What a price per kWh with taxes rests on, and what a subscription does beside the network's fixed part.
+_PRICE_DUTIES = ("accise", "tcfe_local_max", "tva_kwh")
+_SUBSCRIPTION_DUTIES = ("cta", "tva_subscription")
 
 
 @dataclass(frozen=True, slots=True)
 class PriceDocument:
-    """Where a price was read: the document, its hash, and the page when there are several."""
+    """Where a price was read: who says it, the document, its hash, and the page when there are several."""
 
+    kind: SourceKind
     title: str
     url: str | None = None
     document_sha256: str | None = None
@@ -39,11 +42,20 @@ class PriceDocument:
 
 @dataclass(frozen=True, slots=True)
 class SourcedTariff:
-    """A tariff, the documents that say it, and the last look that found it, where that is known."""
+    """A tariff, the documents that say it, and the last look that found it in one of them.
+
+    Without that look, which only a market that is read from the store knows, a price is never
+    taken for an overtaken one.
+    """
 
     tariff: Tariff
     sources: tuple[PriceDocument, ...] = ()
-    last_seen_at: dt.datetime | None = None
+    last_seen_at: dt.datetime | None = field(default=None, repr=False)
+
+    @property
+    def last_seen_on(self) -> dt.date | None:
+        """The legal day of that look."""
+        return None if self.last_seen_at is None else self.last_seen_at.astimezone(PARIS).date()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +121,38 @@ class DutyDays:
     def __init__(self, duties: Duties) -> None:
         self.duties = duties
         self._on: dict[dt.date, Mapping[str, Decimal | None]] = {}
+        self._turpe_on: dict[tuple[int, dt.date], Decimal | None] = {}
         dated: Sequence[DatedRate | TurpeFixedPart] = (*duties.rates, *duties.turpe)
         self.changes = frozenset(day for one in dated for day in _edges(one.applies_from, one.applies_to))
 
     def on(self, day: dt.date) -> Mapping[str, Decimal | None]:
         """The rate of each duty on a day, None where it is not known."""
         if day not in self._on:
-            self._on[day] = {name: _rate(self.duties, name, day) for name in _DUTIES}
+            names = (*_PRICE_DUTIES, *_SUBSCRIPTION_DUTIES)
+            self._on[day] = {name: _rate(self.duties, name, day) for name in names}
         return self._on[day]
+
+    def same_for_prices(self, one: dt.date, other: dt.date) -> bool:
+        """Whether the prices per kWh of two days bear the same duties."""
+        first, second = self.on(one), self.on(other)
+        return all(first[name] == second[name] for name in _PRICE_DUTIES)
+
+    def same_for_subscription(self, one: dt.date, other: dt.date, power_kva: int) -> bool:
+        """Whether the subscriptions of two days bear the same duties, the network's fixed part included."""
+        first, second = self.on(one), self.on(other)
+        return all(first[name] == second[name] for name in _SUBSCRIPTION_DUTIES) and (
+            self._turpe(power_kva, one) == self._turpe(power_kva, other)
+        )
+
+    def _turpe(self, power_kva: int, day: dt.date) -> Decimal | None:
+        key = power_kva, day
+        if key not in self._turpe_on:
+            try:
+                amount = self.duties.turpe_fixed_eur_per_year_ht(TURPE_FORMULA, power_kva, day)
+            except UnknownDutyError:
+                amount = None
+            self._turpe_on[key] = amount
+        return self._turpe_on[key]
 
 
 def price_periods(
@@ -156,12 +192,12 @@ def _period(span: Span, sourced: SourcedTariff | None, duties: DutyDays, day: dt
         return PricePeriod(span=span, tariff=None)
     tariff = sourced.tariff
     notes: list[Message] = []
-    printed_holds = duties.on(tariff.applies_from) == duties.on(day)
+    printed_on = tariff.applies_from
     prices_ttc = tariff.prices_eur_per_kwh_ttc or None
     subscription_ttc = tariff.subscription_eur_per_year_ttc
-    if prices_ttc is None or not printed_holds:
+    if prices_ttc is None or not duties.same_for_prices(printed_on, day):
         prices_ttc = _prices_ttc(tariff, day, duties.duties, notes) or prices_ttc
-    if subscription_ttc is None or not printed_holds:
+    if subscription_ttc is None or not duties.same_for_subscription(printed_on, day, tariff.power_kva):
         computed = _subscription_ttc(tariff, day, duties.duties, notes)
         subscription_ttc = subscription_ttc if computed is None else computed
     return PricePeriod(
@@ -204,6 +240,9 @@ def _subscription_ttc(tariff: Tariff, day: dt.date, duties: Duties, notes: list[
     except UnknownDutyError as error:
         notes.append(Message.of("note.subscription_of_sheet", reason=message_of(error)))
         return None
+    network = duties.turpe_fixed_part(TURPE_FORMULA, tariff.power_kva, day)
+    if network.implied:
+        notes.append(Message.of("note.derived_turpe", day=Message.day(network.applies_from or day)))
     return monthly * 12
 
 

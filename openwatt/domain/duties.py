@@ -88,18 +88,27 @@ class Duties:
                 return rate.value
         raise UnknownDutyError(Message.of("duty.no_rate", duty=duty, day=Message.day(on)))
 
-    def turpe_fixed_eur_per_year_ht(self, formula: str, power_kva: int, on: dt.date) -> Decimal:
-        """The yearly fixed part of the network tariff on a day.
+    def unknown_on(self, day: dt.date) -> tuple[str, ...]:
+        """The duties of which no rate is known on a day."""
+        known = {rate.duty for rate in self.rates if rate.holds_on(day)}
+        return tuple(duty for duty in DUTIES if duty not in known)
+
+    def turpe_fixed_part(self, formula: str, power_kva: int, on: dt.date) -> TurpeFixedPart:
+        """The fixed part of the network tariff on a day.
 
         Raises:
             UnknownDutyError: no amount is known for that formula, power and day.
         """
         for part in self.turpe:
             if (part.formula, part.power_kva) == (formula, power_kva) and part.holds_on(on):
-                return part.fixed_eur_per_year_ht
+                return part
         raise UnknownDutyError(
             Message.of("duty.no_turpe", formula=formula, power_kva=power_kva, day=Message.day(on))
         )
+
+    def turpe_fixed_eur_per_year_ht(self, formula: str, power_kva: int, on: dt.date) -> Decimal:
+        """The yearly amount of `turpe_fixed_part`; raises as it does."""
+        return self.turpe_fixed_part(formula, power_kva, on).fixed_eur_per_year_ht
 
     def change_days(self) -> tuple[dt.date, ...]:
         """The days on which a duty or a fixed part takes another value or is not known any more, in order.

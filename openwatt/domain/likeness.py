@@ -17,6 +17,26 @@ SUBSCRIPTION_RATIO = (Decimal("0.75"), Decimal("2.10"))
 BILL_RATIO = (Decimal("0.78"), Decimal("1.30"))
 #: How far a step of the subscription may be from the others, as a share of the regulated step.
 _STEP_OFF, _STEP_OFF_AT_AN_END = Decimal("0.045"), Decimal("0.08")
+#: Hours of a year per register of options that are compared with Base and whose registers differ in length.
+_HOURS_OF_YEAR = {
+    "SAISON_SUPER_CREUSES": {
+        "HIVER_HP": 151 * 8,
+        "HIVER_HC": 151 * 7,
+        "HIVER_HSC": 151 * 9,
+        "ETE_HP": 214 * 8,
+        "ETE_HC": 214 * 9,
+        "ETE_HSC": 214 * 7,
+    },
+    "ZEN_FLEX": {"ECO_HP": 345 * 7, "ECO_HC": 345 * 17, "SOBRIETE_HP": 20 * 7, "SOBRIETE_HC": 20 * 17},
+    "OCTOTEMPO": {
+        "ROUGE_HC": 22 * 10,
+        "ROUGE_HP": 22 * 14,
+        "HIVER_HC": 129 * 10,
+        "HIVER_HP": 129 * 14,
+        "ETE_HC": 214 * 16,
+        "ETE_HP": 214 * 8,
+    },
+}
 #: A home's yearly use per kVA for the comparison of whole bills, in kWh.
 _KWH_PER_KVA = 600
 
@@ -175,7 +195,7 @@ def _unlike(row: _Compared, side: Tax, *, each_price: bool) -> Iterator[tuple[st
     shares = (
         _weights([name for name, _, _ in row.prices])
         if each_price
-        else dict.fromkeys(OPTIONS[row.line.option], 1)
+        else _HOURS_OF_YEAR.get(row.line.option) or dict.fromkeys(OPTIONS[row.line.option], 1)
     )
     kwh = Decimal(_KWH_PER_KVA * row.line.power_kva)
     bill, regulated_bill = own, base

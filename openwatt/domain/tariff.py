@@ -24,6 +24,9 @@ OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "WEEKEND_PLUS_HPHC": ("HP", "HC", "WE"),
         "SAISON": ("HPH", "HCH", "HPB", "HCB"),
         "SUPER_CREUSES": ("HP", "HC", "HSC"),
+        "SAISON_SUPER_CREUSES": ("HIVER_HP", "HIVER_HC", "HIVER_HSC", "ETE_HP", "ETE_HC", "ETE_HSC"),
+        "ZEN_FLEX": ("ECO_HP", "ECO_HC", "SOBRIETE_HP", "SOBRIETE_HC"),
+        "OCTOTEMPO": ("ROUGE_HC", "ROUGE_HP", "HIVER_HC", "HIVER_HP", "ETE_HC", "ETE_HP"),
     }
 )
 
@@ -43,6 +46,12 @@ def is_off_peak(register: str) -> bool:
 
 #: The colour of a Tempo day; RTE says BLUE, WHITE, RED.
 Colour = Literal["BLEU", "BLANC", "ROUGE"]
+
+#: Who says a figure: a public authority (the regulator CRE, the grid operators RTE and Enedis), the supplier
+#: itself, or somebody else who read one of them (a public repository, an article, our own computation).
+SourceKind = Literal["regulator", "supplier", "secondary"]
+#: How sure a figure of a secondary source is.
+Confidence = Literal["low", "medium", "high"]
 
 #: Subscribed powers that a residential meter can be set to, in kVA (single and three phase up to 36).
 MIN_POWER_KVA, MAX_POWER_KVA = 1, 36

@@ -45,7 +45,10 @@ def disagreements(
         yield from _prices(pairs, duties, ht_rounded=ht_rounded)
         yield from _subscriptions(pairs, duties)
     except UnknownDutyError as error:
-        yield "duties-unknown", pairs, f"{error}: add it to the catalogue, then read again", ""
+        day = pairs[0].first_day
+        unknown = duties.unknown_on(day)
+        reason = f"no rate of {', '.join(unknown)} is known for {day}" if unknown else str(error)
+        yield "duties-unknown", pairs, f"{reason}: add it to the catalogue, then read again", ""
 
 
 def _prices(lines: Sequence[Line], duties: Duties, *, ht_rounded: bool) -> Iterator[Disagreement]:

@@ -13,7 +13,7 @@ import yaml
 from openwatt.domain.doubts import RULES, Expected
 from openwatt.domain.errors import OpenWattError
 from openwatt.domain.reading import Tax
-from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
+from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS, SourceKind
 from openwatt.ingest.fetching.media import MediaKind
 from openwatt.ingest.readers.figures import plain
 
@@ -72,6 +72,7 @@ class SourceDeclaration:
 
     name: str
     supplier: str
+    kind: SourceKind = "supplier"
     format: Format
     address: str | None
     cadence_days: int
@@ -303,6 +304,7 @@ def _load(path: Path, faults: list[str]) -> SourceDeclaration | None:
     source = SourceDeclaration(
         name=name,
         supplier=keys.need("supplier", _text, "write the supplier's name", "?"),
+        kind=_kind(keys.take("kind", _one_of("regulator", "supplier"), "use regulator or supplier")),
         format=_format(form),
         address=keys.take("address", _address, "write an https:// address"),
         cadence_days=keys.need("cadence_days", _days, "write a number of days from 1 to 366", 1),
@@ -343,6 +345,11 @@ def _load(path: Path, faults: list[str]) -> SourceDeclaration | None:
 
 def _format(text: str) -> Format:
     return next(known for known in _FORMATS if known == text)
+
+
+def _kind(text: str | None) -> SourceKind:
+    """Who publishes a source's document: a secondary one is never fetched."""
+    return "regulator" if text == "regulator" else "supplier"
 
 
 def _side(text: str | None) -> Tax | None:

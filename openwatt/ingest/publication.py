@@ -81,7 +81,9 @@ def _observations(
 ) -> Iterator[Observation]:
     reader = reader_name(source, inspection)
     for tariff in inspection.tariffs():
-        merged, ttc_document, ht_document = _merged(tariff, document, known.get(_contract(tariff)))
+        other = known.get(_contract(tariff))
+        merged, ttc_document, ht_document = _merged(tariff, document, other)
+        stays = other if other is not None and ttc_document is not document else None
         yield Observation(
             tariff=merged,
             observed_at=observed_at,
@@ -90,6 +92,8 @@ def _observations(
             reader=reader,
             regulated=source.regulated,
             offer_url=source.address,
+            sheet_url=stays.sheet_url if stays else None,
+            confidence=stays.confidence if stays else None,
         )
 
 
@@ -135,6 +139,7 @@ def make_document(source: SourceDeclaration, content: bytes, *, url: str | None)
         kind = None
     return StoredDocument(
         reference=f"sha256:{sha256}",
+        kind=source.kind,
         title=f"{source.supplier}, {offers}" if offers else f"{source.supplier}, {source.name}",
         url=url,
         sha256=sha256,

@@ -8,7 +8,7 @@ import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,7 +36,8 @@ class PortfolioTerms:
     """The terms of every home's bills: the market, the prices, the day that is today, and the days.
 
     Without `start` or `end`, each home's own whole days count. `top` keeps the
-    cheapest contracts of each home, None keeps all.
+    cheapest contracts of each home, None keeps all. `include_outdated` ranks contracts
+    whose price cannot be today's among the others.
     """
 
     market: PortfolioMarket
@@ -46,6 +47,7 @@ class PortfolioTerms:
     start: dt.date | None = None
     end: dt.date | None = None
     top: int | None = None
+    include_outdated: bool = False
 
 
 class HomeSetting(NamedTuple):
@@ -75,7 +77,8 @@ class HomeRow(NamedTuple):
 
     Days exclude the end. Amounts are in EUR, rounded to the cent, the rest exact. A year's are
     None where the span cannot stand for one. `unseen_registers` did not run in the span.
-    `reason` also says what a total leaves out, or why a contract has none.
+    `reason` also says what a total leaves out, or why a contract has none. What stands after it is of
+    today's prices alone: an `outdated` price was last seen before it was overtaken and cannot be today's.
     """
 
     home: str
@@ -97,11 +100,20 @@ class HomeRow(NamedTuple):
     present_half_hours: int | None = None
     reason: str | None = None
     unseen_registers: str | None = None
+    outdated: bool | None = None
+    last_seen_on: dt.date | None = None
+    overtaken_on: dt.date | None = None
 
     @property
     def failed(self) -> bool:
         """Whether the home could not be billed."""
         return self.supplier is None
+
+
+def columns_of(prices: PriceBasis) -> Sequence[str]:
+    """The fields of a row that results have: what is of today's prices alone only with these."""
+    of_today = ("outdated", "last_seen_on", "overtaken_on")
+    return [name for name in HomeRow._fields if prices == "now" or name not in of_today]
 
 
 @dataclass(slots=True)
@@ -164,7 +176,14 @@ def _curve_and_span(home: MeteredHome, terms: PortfolioTerms) -> tuple[LoadCurve
 
 def _bill_group(group: _HomeGroup, terms: PortfolioTerms) -> Iterator[list[HomeRow]]:
     power_kva = group.setting.power_kva or 0
-    priced = priced_span(terms.market, group.span, power_kva, terms.prices, terms.today)
+    priced = priced_span(
+        terms.market,
+        group.span,
+        power_kva,
+        terms.prices,
+        terms.today,
+        include_outdated=terms.include_outdated,
+    )
     timelines = laid_out(priced, group.span, group.setting.off_peak_hours)
     costable = [
         _CostableCalendar(calendar, matrix, timeline)
@@ -183,7 +202,7 @@ def _bill_group(group: _HomeGroup, terms: PortfolioTerms) -> Iterator[list[HomeR
     costs = totals_of_homes(
         group.grid, np.stack(group.energies), [(one.timeline, one.matrix) for one in costable]
     )
-    ranking = _Ranking(group, costable, left_out, priced.denominator, terms.top)
+    ranking = _Ranking(group, costable, left_out, priced.denominator, terms)
     for number, home in enumerate(group.homes):
         yield ranking.rows(home, group.energies[number], [cost[number].tolist() for cost in costs])
 
@@ -212,9 +231,9 @@ class _Ranking:
         calendars: Sequence[_CostableCalendar],
         left_out: Sequence[tuple[Contract, Message]],
         denominator: int,
-        top: int | None,
+        terms: PortfolioTerms,
     ) -> None:
-        self.span, self.grid, self.top = group.span, group.grid, top
+        self.span, self.grid, self.top, self.prices = group.span, group.grid, terms.top, terms.prices
         self.calendars, self.left_out, self.denominator = calendars, left_out, denominator
         self.coverage = group.grid.coverage(group.span.start_min, group.span.end_min)
         self.span_bounds = np.array([group.span.start_min, group.span.end_min], dtype=np.int64)
@@ -223,7 +242,10 @@ class _Ranking:
         self.has_year = stands_for_a_year(group.span, self.coverage)
 
     def rows(self, home: str, energies: Minutes, costs: Sequence[Sequence[int]]) -> list[HomeRow]:
-        """The home's rows: whole totals first, from the cheapest, then what could not be costed."""
+        """The home's rows: whole totals first, from the cheapest.
+
+        Then, where all are wanted, outdated prices in the same order and what could not be costed.
+        """
         curve = LoadCurve(self.grid.starts_min, self.grid.steps_min, energies)
         before = curve.energies_before(self.span_bounds)
         common = HomeRow(
@@ -235,13 +257,15 @@ class _Ranking:
             present_half_hours=self.coverage.present_half_hours,
         )
         costed = sorted(self._costed(curve, costs), key=lambda one: one.total.rank)
+        ranked = [one for one in costed if not one.total.priced.apart]
         regulated = {
-            one.total.priced.contract.option: one.total for one in costed if one.total.priced.is_regulated
+            one.total.priced.contract.option: one.total for one in ranked if one.total.priced.is_regulated
         }
-        rows = [self._row(common, one, regulated) for one in costed[: self.top]]
+        rows = [self._row(common, one, regulated) for one in ranked[: self.top]]
         if self.top is None:
+            rows += [self._row(common, one, {}) for one in costed[len(ranked) :]]
             rows += [_uncosted(common, contract, reason) for contract, reason in self.left_out]
-        return rows
+        return rows or [_without_price(home, [one.total.priced for one in costed])]
 
     def _costed(self, curve: LoadCurve, costs: Sequence[Sequence[int]]) -> Iterator[_Costed]:
         for (calendar, matrix, timeline), unseen, totals in zip(
@@ -271,7 +295,18 @@ class _Ranking:
             whole=total.whole,
             reason=self._what_is_left_out(total),
             unseen_registers=" ".join(total.unseen) or None,
+            **self._age(total.priced),
         )
+
+    def _age(self, priced: PricedContract) -> dict[str, Any]:
+        """How old a price of today is, as fields of a row."""
+        if self.prices == "then":
+            return {}
+        return {
+            "outdated": priced.outdated is not None,
+            "last_seen_on": priced.last_seen_on,
+            "overtaken_on": priced.outdated.changed_on if priced.outdated else None,
+        }
 
     def _cents(self, amount: int) -> Decimal:
         return _cents(amount, self.denominator)
@@ -294,6 +329,13 @@ def _uncosted(common: HomeRow, contract: Contract, reason: Message) -> HomeRow:
     return common._replace(
         supplier=supplier, offer=offer, option=option, power_kva=power_kva, reason=sentence(reason)
     )
+
+
+def _without_price(home: str, outdated: Sequence[PricedContract]) -> HomeRow:
+    """The row of a home whose cheapest contracts are wanted and whose prices are all outdated."""
+    newest = max((one.outdated for one in outdated if one.outdated), key=lambda one: one.seen_on)
+    power_kva = outdated[0].contract.power_kva
+    return HomeRow(home, power_kva=power_kva, reason=sentence(newest.message_of_newest))
 
 
 def _unknown(curve: LoadCurve, timeline: Timeline) -> int:

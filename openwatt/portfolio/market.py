@@ -4,6 +4,7 @@ import copyreg
 import datetime as dt
 import hashlib
 import pickle
+from bisect import bisect_right
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from types import MappingProxyType
@@ -33,8 +34,16 @@ class PortfolioMarket:
     @cached_property
     def edition(self) -> str:
         """A hash of all that bills rest on, the same in every process and run."""
+        changes = self.market.duties.change_days()
         content = (
             self.market.contracts,
+            # Of the last day on which a price was seen, only this decides what is outdated: a new
+            # look at the same price is no other market.
+            [
+                bisect_right(changes, tariff.last_seen_on) if tariff.last_seen_on else None
+                for contract in self.market.contracts
+                for tariff in contract.tariffs
+            ],
             sorted(self.market.regulated),
             self.market.duties,
             sorted((option, sorted(days.items())) for option, days in self.colours.items()),

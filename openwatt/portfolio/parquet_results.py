@@ -31,25 +31,28 @@ _KINDS: dict[str, pa.DataType] = {
     "present_half_hours": pa.int64(),
     "reason": pa.string(),
     "unseen_registers": pa.string(),
+    "outdated": pa.bool_(),
+    "last_seen_on": pa.date32(),
+    "overtaken_on": pa.date32(),
 }
-SCHEMA = pa.schema([(name, _KINDS[name]) for name in HomeRow._fields])
 
 
 class ParquetResults:
     """Parquet with one row group a part."""
 
+    def __init__(self, columns: Sequence[str]) -> None:
+        self.columns = columns
+        self.schema = pa.schema([(name, _KINDS[name]) for name in columns])
+
     def part(self, rows: Sequence[HomeRow]) -> bytes:
         """A Parquet file of its own."""
-        columns = [
-            pa.array(list(cells), kind)
-            for cells, kind in zip(zip(*rows, strict=True), SCHEMA.types, strict=True)
-        ]
+        columns = [pa.array([getattr(row, name) for row in rows], _KINDS[name]) for name in self.columns]
         stream = io.BytesIO()
-        pq.write_table(pa.Table.from_arrays(columns, schema=SCHEMA), stream)
+        pq.write_table(pa.Table.from_arrays(columns, schema=self.schema), stream)
         return stream.getvalue()
 
     def join(self, parts: Iterable[Path], stream: BinaryIO) -> None:
         """Every part as a row group."""
-        with pq.ParquetWriter(stream, SCHEMA) as writer:
+        with pq.ParquetWriter(stream, self.schema) as writer:
             for path in parts:
-                writer.write_table(pq.read_table(io.BytesIO(path.read_bytes()), schema=SCHEMA))
+                writer.write_table(pq.read_table(io.BytesIO(path.read_bytes()), schema=self.schema))

@@ -32,13 +32,18 @@ class PricedSpan:
 
 @lru_cache(maxsize=64)
 def priced_span(
-    market: PortfolioMarket, span: Span, power_kva: int, prices: PriceBasis, today: dt.date
+    market: PortfolioMarket,
+    span: Span,
+    power_kva: int,
+    prices: PriceBasis,
+    today: dt.date,
+    *,
+    include_outdated: bool,
 ) -> PricedSpan:
     """The contracts of a power, priced over a span; the most recent are cached."""
     contracts = [one for one in market.market.contracts if one.power_kva == power_kva]
-    priced = price_contracts(
-        replace(market.market, contracts=contracts), ComparisonTerms(span=span, prices=prices, today=today)
-    )
+    terms = ComparisonTerms(span=span, prices=prices, today=today, include_outdated=include_outdated)
+    priced = price_contracts(replace(market.market, contracts=contracts), terms)
     found = tuple((one, _matrix(one)) for one in priced.calendars)
     return PricedSpan(market, found, priced.left_out, lcm(*(matrix.denominator for _, matrix in found)))
 

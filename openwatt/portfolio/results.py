@@ -24,31 +24,34 @@ class Results(Protocol):
 class CsvResults:
     """RFC 4180 in UTF-8 with a header; what is not known is empty."""
 
+    def __init__(self, columns: Sequence[str] = HomeRow._fields) -> None:
+        self.columns = columns
+
     def part(self, rows: Sequence[HomeRow]) -> bytes:
         """Lines without header."""
-        return _csv([_words(row) for row in rows])
+        return _csv([_words(row, self.columns) for row in rows])
 
     def join(self, parts: Iterable[Path], stream: BinaryIO) -> None:
         """The header and every part."""
-        stream.write(_csv([HomeRow._fields]))
+        stream.write(_csv([self.columns]))
         for path in parts:
             with path.open("rb") as part:
                 shutil.copyfileobj(part, stream)
 
 
-def results_for(out: Path) -> Results:
-    """The form that the ending of a file's name says.
+def results_for(out: Path, columns: Sequence[str] = HomeRow._fields) -> Results:
+    """The form that the ending of a file's name says, with some columns of a row.
 
     Raises:
         PortfolioError: when it is another ending, or Parquet's library is not installed.
     """
     if out.suffix == ".csv":
-        return CsvResults()
+        return CsvResults(columns)
     if out.suffix == ".parquet":
         need_pyarrow()
         from openwatt.portfolio.parquet_results import ParquetResults  # noqa: PLC0415 (an optional extra)
 
-        return ParquetResults()
+        return ParquetResults(columns)
     raise PortfolioError(f"{out} ends neither in .csv nor in .parquet, so its form is not known")
 
 
@@ -58,5 +61,6 @@ def _csv(lines: Iterable[Sequence[object]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _words(row: HomeRow) -> Sequence[object]:
-    return [str(cell).lower() if isinstance(cell, bool) else cell for cell in row]
+def _words(row: HomeRow, columns: Sequence[str]) -> Sequence[object]:
+    cells = (getattr(row, name) for name in columns)
+    return [str(cell).lower() if isinstance(cell, bool) else cell for cell in cells]

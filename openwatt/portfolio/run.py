@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from openwatt import __version__
 from openwatt.portfolio.errors import PortfolioError
 from openwatt.portfolio.folder import Entry, HomeSource, cut, fingerprint, printable
-from openwatt.portfolio.kernel import HomeSetting, MeteredHome, PortfolioTerms, bill_homes
+from openwatt.portfolio.kernel import HomeSetting, MeteredHome, PortfolioTerms, bill_homes, columns_of
 from openwatt.portfolio.parts_folder import FinishedPart, PartsFolder, locked_parts_folder, write_whole
 from openwatt.portfolio.results import Results, results_for
 
@@ -78,7 +78,7 @@ def bill_portfolio(
             parts of an earlier run lie there and `resume` is not said, or when they
             are of other homes or on other terms.
     """
-    results = results_for(out)
+    results = results_for(out, columns_of(portfolio.terms.prices))
     with locked_parts_folder(out) as parts_folder:
         entries = portfolio.source.entries()
         if not entries:
@@ -138,6 +138,7 @@ def _conditions(portfolio: Portfolio, entries: Sequence[Entry]) -> dict[str, Any
         "start": None if terms.start is None else str(terms.start),
         "end": None if terms.end is None else str(terms.end),
         "top": terms.top,
+        "include_outdated": terms.include_outdated,
     }
 
 
@@ -151,6 +152,7 @@ _WORDS = {
     "start": "another first day",
     "end": "another last day",
     "top": "another number of contracts",
+    "include_outdated": "prices that are outdated, or without them",
 }
 
 

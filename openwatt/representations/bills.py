@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self, TypedDict
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from openwatt.comparison.answer import CustomerAnswer
 from openwatt.comparison.question import CustomerQuestion, assumption_message
@@ -22,7 +22,7 @@ from openwatt.domain.part_of_year import PartOfYear, Season
 from openwatt.domain.usage import RegisterTotals
 from openwatt.representations.advice import AdviceItem
 from openwatt.representations.figures import Eur, Percent, cents, percent
-from openwatt.representations.tariffs import Sha256
+from openwatt.representations.tariffs import Sha256, SourceKindField
 from openwatt.sentences.catalogue import sentence
 
 Privacy = Annotated[str, Meta(description="What becomes of what was sent.")]
@@ -116,6 +116,7 @@ class RegistersPage(Struct, frozen=True, kw_only=True):
 class PriceSource(Struct, frozen=True, kw_only=True):
     """A document that says a price."""
 
+    kind: SourceKindField
     title: str
     url: str | None
     document_sha256: Sha256 | None
@@ -125,7 +126,13 @@ class PriceSource(Struct, frozen=True, kw_only=True):
     def each(cls, sources: Iterable[PriceDocument]) -> list[Self]:
         """The items of some sources, each document once."""
         return [
-            cls(title=one.title, url=one.url, document_sha256=one.document_sha256, page=one.page)
+            cls(
+                kind=one.kind,
+                title=one.title,
+                url=one.url,
+                document_sha256=one.document_sha256,
+                page=one.page,
+            )
             for one in dict.fromkeys(sources)
         ]
 
@@ -261,7 +268,26 @@ class RankedRow(ContractItem, frozen=True, kw_only=True):
     ]
 
 
-class RankedContract(RankedRow, frozen=True, kw_only=True):
+class CurrentRow(RankedRow, frozen=True, kw_only=True):
+    """The same at today's prices, which may be older than today; absent at the prices of each day."""
+
+    outdated: Annotated[
+        bool | UnsetType,
+        Meta(
+            description="Whether its price cannot be today's: duties or the network tariff changed after it "
+            "was last seen."
+        ),
+    ] = UNSET
+    last_seen_on: Annotated[
+        dt.date | UnsetType | None, Meta(description="The last day on which its price was seen.")
+    ] = UNSET
+    overtaken_on: Annotated[
+        dt.date | UnsetType | None,
+        Meta(description="Where it is outdated: the first day of change after it was last seen."),
+    ] = UNSET
+
+
+class RankedContract(CurrentRow, frozen=True, kw_only=True):
     """A contract of a ranking with what its total rests on."""
 
     partial: Annotated[list[str], Meta(description="Why the total is not whole.")]
@@ -294,6 +320,13 @@ def _ranked(ranked: Ranked, comparison: Comparison, language: str) -> dict[str, 
     """The figures of a contract of a ranking, as fields of an item."""
     costed = comparison.costed[ranked.contract.key]
     total_ht, saving = costed.total_ht, ranked.saving_against_regulated
+    age: dict[str, Any] = {}
+    if comparison.prices == "now":
+        age = {
+            "outdated": ranked.outdated is not None,
+            "last_seen_on": ranked.last_seen_on,
+            "overtaken_on": ranked.outdated.changed_on if ranked.outdated else None,
+        }
     return {
         **_names(ranked.contract),
         "total_ttc_eur": to_cents(ranked.total_ttc),
@@ -308,6 +341,7 @@ def _ranked(ranked: Ranked, comparison: Comparison, language: str) -> dict[str, 
         "closed_to_new_customers": ranked.closed_to_new_customers,
         "whole": ranked.whole,
         "unseen_registers": list(ranked.unseen),
+        **age,
         "partial": sentences(ranked.partial, language),
         "notes": sentences(ranked.notes, language),
         "sources": PriceSource.each(
@@ -371,6 +405,13 @@ class BillsPage(Struct, frozen=True, kw_only=True):
         PartOfYearItem | None, Meta(description="What the span lacks; null where it can stand for a year.")
     ]
     ranking: list[RankedItem]
+    outdated: Annotated[
+        list[RankedItem] | UnsetType,
+        Meta(
+            description="At today's prices: the contracts whose price cannot be today's. They are in no "
+            "ranking and have no saving, unless `include_outdated` puts them back."
+        ),
+    ] = UNSET
     left_out: list[LeftOut]
     coverage: CoverageItem
     findings: list[FindingItem]
@@ -397,14 +438,19 @@ class BillsPage(Struct, frozen=True, kw_only=True):
         comparison = answer.comparison
         present = question.terms.present
         part = comparison.part_of_year
+
+        def items(found: Iterable[Ranked]) -> list[RankedItem]:
+            return [
+                RankedItem.of(one, comparison, language, details=details or one.contract.key == present)
+                for one in found
+            ]
+
         return cls(
             span=Days.of(comparison.span),
             prices=comparison.prices,
             part_of_year=None if part is None else PartOfYearItem.of(part, language),
-            ranking=[
-                RankedItem.of(one, comparison, language, details=details or one.contract.key == present)
-                for one in comparison.ranking
-            ],
+            ranking=items(comparison.ranking),
+            outdated=items(comparison.outdated) if comparison.prices == "now" else UNSET,
             left_out=[LeftOut.of(contract, reason, language) for contract, reason in comparison.left_out],
             coverage=CoverageItem.of(comparison.coverage),
             findings=[FindingItem.of(finding, language) for finding in comparison.findings],

@@ -294,7 +294,9 @@ def _source(sourced: SourcedTariff | None) -> Source | None:
     if sourced is None or not sourced.sources:
         return None
     document = sourced.sources[-1]  # that of the prices with all taxes stands last
-    return Source(url=document.url, document_sha256=document.document_sha256, title=document.title)
+    return Source(
+        kind=document.kind, url=document.url, document_sha256=document.document_sha256, title=document.title
+    )
 
 
 def _colour(colours: Mapping[dt.date, str], day: dt.date) -> Literal["BLEU", "BLANC", "ROUGE", "unknown"]:

@@ -4,17 +4,17 @@ The OpenAPI contract is generated from these types, so that answers and contract
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Annotated, Literal, Self
 
 from msgspec import Meta, Struct
 
-from openwatt.domain.freshness import DataStatus, SourceIncident, data_status
+from openwatt.domain.freshness import DataStatus, DataStatusReason, SourceIncident, explained_status
 from openwatt.domain.guards import Difference, Guard, GuardVerdict
 from openwatt.domain.legal_time import PARIS
-from openwatt.domain.tariff import per_month
+from openwatt.domain.tariff import Confidence, SourceKind, per_month
 from openwatt.store.tariffs import PublishedTariff
 from openwatt.store.tempo import TempoDay
 
@@ -26,9 +26,19 @@ Prices = Annotated[
 EurPerYear = Annotated[Decimal | None, Meta(description="EUR per year; null where it is not known.")]
 
 
+SourceKindField = Annotated[
+    SourceKind,
+    Meta(
+        description="Who says the figures: `regulator` a public authority (CRE, RTE), `supplier` the "
+        "supplier's own sheet, `secondary` somebody else who read one of them, such as a public repository."
+    ),
+]
+
+
 class Source(Struct, frozen=True, kw_only=True):
     """Where figures come from."""
 
+    kind: SourceKindField
     url: str | None
     document_sha256: Sha256 | None
     title: str
@@ -58,8 +68,18 @@ class TariffItem(Struct, frozen=True, kw_only=True):
         Meta(
             description="`fresh`: seen within 7 days, or of a period that is over; "
             "`verifying`: not seen for 7 days, or its source gives a document that is doubted; "
-            "`stale`: not seen for 14 days, or ended before the requested day and nothing newer is known; "
+            "`stale`: not seen for 14 days, or not since a change of duties or of the network tariff, or "
+            "ended before the requested day and nothing newer is known; "
             "`broken`: three looks in a row at its source have failed, and this is the last right tariff."
+        ),
+    ]
+    data_status_reason: Annotated[
+        DataStatusReason | None,
+        Meta(
+            description="Why it is not `fresh`, the strongest reason. `ended`: before the requested day; "
+            "`overtaken`: duties or the network tariff changed after it was last seen, so that it cannot be "
+            "the price of today; `failing`: its source fails; `refused`: its source gives a document that is "
+            "doubted; `not_seen`: not for 7 days."
         ),
     ]
     observed_at: dt.datetime
@@ -68,6 +88,17 @@ class TariffItem(Struct, frozen=True, kw_only=True):
     source_ht: Annotated[
         Source | None,
         Meta(description="Where the figures without taxes come from, if from another document."),
+    ]
+    sheet_url: Annotated[
+        str | None,
+        Meta(
+            description="The supplier's own sheet as a secondary source names it: nobody of this "
+            "installation has read it."
+        ),
+    ]
+    confidence: Annotated[
+        Confidence | None,
+        Meta(description="How sure the figures of a secondary source are; null for any other."),
     ]
     note: str | None
 
@@ -78,12 +109,22 @@ class TariffItem(Struct, frozen=True, kw_only=True):
         *,
         on: dt.date,
         now: dt.datetime,
+        changes: Sequence[dt.date],
         incidents: Mapping[tuple[str, str], SourceIncident] = MappingProxyType({}),
     ) -> Self:
         """The item of a published tariff, shown as the one of the day `on` by somebody who looks at `now`.
 
-        `incidents` are those of offers by supplier and name.
+        `changes` are the days on which duties or the network tariff change, `incidents`
+        those of offers by supplier and name.
         """
+        status, reason = explained_status(
+            published,
+            on=on,
+            last_seen_at=published.last_seen_at,
+            now=now,
+            incident=incidents.get((published.supplier, published.offer)),
+            changes=changes,
+        )
         return cls(
             supplier=published.supplier,
             offer=published.offer,
@@ -98,23 +139,21 @@ class TariffItem(Struct, frozen=True, kw_only=True):
             prices_eur_per_kwh_ht=published.prices_eur_per_kwh_ht,
             prices_eur_per_kwh_ttc=published.prices_eur_per_kwh_ttc,
             closed_to_new_customers=published.closed_to_new_customers,
-            data_status=data_status(
-                published,
-                on=on,
-                last_seen_at=published.last_seen_at,
-                now=now,
-                incident=incidents.get((published.supplier, published.offer)),
-            ),
+            data_status=status,
+            data_status_reason=reason,
             observed_at=published.observed_at.astimezone(dt.UTC),
             last_seen_at=published.last_seen_at.astimezone(dt.UTC),
             source=_source(published),
             source_ht=_source_ht(published),
+            sheet_url=published.sheet_url,
+            confidence=published.confidence,
             note=published.note,
         )
 
 
 def _source(published: PublishedTariff) -> Source:
     return Source(
+        kind=published.kind,
         url=published.url,
         document_sha256=published.sha256,
         title=published.title,
@@ -123,9 +162,10 @@ def _source(published: PublishedTariff) -> Source:
 
 
 def _source_ht(published: PublishedTariff) -> Source | None:
-    if published.ht_title is None:
+    if published.ht_kind is None or published.ht_title is None:
         return None
     return Source(
+        kind=published.ht_kind,
         url=published.ht_url,
         document_sha256=published.ht_sha256,
         title=published.ht_title,
@@ -201,8 +241,8 @@ class TempoDayItem(Struct, frozen=True, kw_only=True):
     def of(cls, found: TempoDay) -> Self:
         """The item of a stored day."""
         source = None
-        if found.title is not None:
-            source = Source(url=found.url, document_sha256=found.sha256, title=found.title)
+        if found.kind is not None and found.title is not None:
+            source = Source(kind=found.kind, url=found.url, document_sha256=found.sha256, title=found.title)
         return cls(
             day=found.day,
             colour=found.colour or "unknown",

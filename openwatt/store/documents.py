@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from msgspec.structs import asdict
 from psycopg.rows import kwargs_row
 
+from openwatt.domain.tariff import SourceKind
 from openwatt.store.database import Connection, Database
 from openwatt.store.sql import statement
 from openwatt.store.tariffs import SourceDocument
@@ -15,6 +16,7 @@ from openwatt.store.tariffs import SourceDocument
 class SeenDocument:
     """A document with the number of its tariffs; `last_seen_at` is None when no run has found it."""
 
+    kind: SourceKind
     title: str
     url: str | None
     document_sha256: str | None

@@ -10,7 +10,7 @@ import psycopg
 from msgspec.structs import asdict
 from psycopg.rows import kwargs_row
 
-from openwatt.domain.tariff import OPTIONS, Tariff
+from openwatt.domain.tariff import OPTIONS, Confidence, SourceKind, Tariff
 from openwatt.store.database import Database
 from openwatt.store.errors import CorrectionError
 from openwatt.store.sql import statement
@@ -20,6 +20,7 @@ class SourceDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A source document of figures. `reference` is its identity: a hash, or a name in the catalogue."""
 
     reference: str
+    kind: SourceKind
     title: str
     url: str | None = None
     sha256: str | None = None
@@ -50,11 +51,15 @@ class PublishedTariff(msgspec.Struct, frozen=True, kw_only=True):
     observed_at: dt.datetime
     last_seen_at: dt.datetime
     reader: str
+    sheet_url: str | None
+    confidence: Confidence | None
     reference: str
+    kind: SourceKind
     title: str
     url: str | None
     sha256: str | None
     ht_reference: str | None
+    ht_kind: SourceKind | None
     ht_title: str | None
     ht_url: str | None
     ht_sha256: str | None
@@ -88,15 +93,21 @@ class PublishedTariff(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def document(self) -> SourceDocument:
         """The document of the prices with all taxes."""
-        return SourceDocument(reference=self.reference, title=self.title, url=self.url, sha256=self.sha256)
+        return SourceDocument(
+            reference=self.reference, kind=self.kind, title=self.title, url=self.url, sha256=self.sha256
+        )
 
     @property
     def ht_document(self) -> SourceDocument | None:
         """The document of the prices without taxes, if it is another one."""
-        if self.ht_reference is None or self.ht_title is None:
+        if self.ht_reference is None or self.ht_kind is None or self.ht_title is None:
             return None
         return SourceDocument(
-            reference=self.ht_reference, title=self.ht_title, url=self.ht_url, sha256=self.ht_sha256
+            reference=self.ht_reference,
+            kind=self.ht_kind,
+            title=self.ht_title,
+            url=self.ht_url,
+            sha256=self.ht_sha256,
         )
 
 
@@ -175,7 +186,10 @@ def _parameters(wanted: TariffFilter, after: Cursor | None, limit: int) -> dict[
 
 
 class Observation(NamedTuple):
-    """A tariff as it was read from a document: what `publish` adds."""
+    """A tariff as it was read from a document: what `publish` adds.
+
+    A secondary document says where the supplier's own sheet is, and how sure its figures are.
+    """
 
     tariff: Tariff
     observed_at: dt.datetime
@@ -184,6 +198,8 @@ class Observation(NamedTuple):
     reader: str
     regulated: bool = False
     offer_url: str | None = None
+    sheet_url: str | None = None
+    confidence: Confidence | None = None
 
 
 def publish(connection: psycopg.Connection[Any], observations: Iterable[Observation]) -> int:
@@ -192,7 +208,8 @@ def publish(connection: psycopg.Connection[Any], observations: Iterable[Observat
     An observation that says what the newest earlier one of the same contract and
     `applies_from` already says is left out, so publishing twice adds nothing. If it
     comes from another document, that one confirms the stored tariff: it is then as fresh
-    as either.
+    as either. Only a secondary source's word is replaced by the same word of the supplier
+    or the regulator.
 
     Raises:
         CorrectionError: when the same instant of observation already holds other figures.
@@ -200,7 +217,8 @@ def publish(connection: psycopg.Connection[Any], observations: Iterable[Observat
     connection.execute(statement("tariffs/create_incoming"))
     documents: dict[str, SourceDocument] = {}
     with connection.cursor().copy(statement("tariffs/copy_incoming")) as copy:
-        for tariff, observed_at, document, ht_document, reader, regulated, offer_url in observations:
+        for observation in observations:
+            tariff, document, ht_document = observation.tariff, observation.document, observation.ht_document
             documents[document.reference] = document
             if ht_document:
                 documents[ht_document.reference] = ht_document
@@ -212,7 +230,7 @@ def publish(connection: psycopg.Connection[Any], observations: Iterable[Observat
                     tariff.power_kva,
                     tariff.applies_from,
                     tariff.applies_to,
-                    observed_at,
+                    observation.observed_at,
                     tariff.subscription_eur_per_year_ht,
                     tariff.subscription_eur_per_year_ttc,
                     _json(tariff.prices_eur_per_kwh_ht),
@@ -221,9 +239,11 @@ def publish(connection: psycopg.Connection[Any], observations: Iterable[Observat
                     tariff.note,
                     document.reference,
                     ht_document.reference if ht_document else None,
-                    reader,
-                    regulated,
-                    offer_url,
+                    observation.reader,
+                    observation.regulated,
+                    observation.offer_url,
+                    observation.sheet_url,
+                    observation.confidence,
                 )
             )
     store_documents(connection, documents.values())

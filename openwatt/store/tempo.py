@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import psycopg
 
-from openwatt.domain.tariff import Colour
+from openwatt.domain.tariff import Colour, SourceKind
 from openwatt.store.database import Database
 from openwatt.store.sql import statement
 from openwatt.store.tariffs import SourceDocument, store_documents
@@ -23,6 +23,7 @@ class TempoDay:
     observed_at: dt.datetime | None
     url: str | None
     sha256: str | None
+    kind: SourceKind | None
     title: str | None
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from openwatt.catalogue.shipped_facts import shipped_duties, shipped_tariffs
+from openwatt.catalogue.shipped_facts import shipped_duties, shipped_observations, shipped_tariffs
 from openwatt.catalogue.tariffs import CatalogueTariff
 from openwatt.domain.duties import price_eur_per_kwh_ttc, subscription_eur_per_month_ttc
 from tests.shared_data import SHARED, needs_shared_data
@@ -152,15 +152,67 @@ def test_the_annex_gives_what_the_open_data_lacks(regulated: tuple[CatalogueTari
 
 
 @needs_shared_data
-def test_prices_derived_from_those_with_taxes_say_so(regulated: tuple[CatalogueTariff, ...]) -> None:
+def test_prices_derived_from_those_with_taxes_said_so_and_are_superseded(
+    regulated: tuple[CatalogueTariff, ...],
+) -> None:
+    first = tuple(
+        line
+        for line in shipped_observations()
+        if line.tariff.offer == "Tarif Bleu" and line.observed_on < dt.date(2026, 9, 1)
+    )
     for row in rows("trve/trve_2026-02_derived_excl_tax.csv"):
-        tariff = in_force(regulated, row["option"], int(row["power_kva"]), "2026-02-01").tariff
+        key = row["option"], int(row["power_kva"]), "2026-02-01"
+        tariff = in_force(first, *key).tariff
         assert tariff.subscription_eur_per_year_ht == Decimal(row["fixed_eur_per_year_excl_tax_DERIVED"])
         price = tariff.prices_eur_per_kwh_ht[row["period"].upper()]
         assert price == Decimal(row["price_eur_per_kwh_excl_tax_DERIVED"])
         assert "HT derived from TTC" in (tariff.note or "")
         confirmed = "confirmed by a row of the regulator" in (tariff.note or "")
         assert confirmed == (row["confirmed_by_cre_row"] == "yes")
+        assert "derived" not in (in_force(regulated, *key).tariff.note or "")
+
+
+def prices(cell: str) -> dict[str, Decimal]:
+    pairs = (word.split("=") for word in cell.split())
+    return {register: Decimal(price) for register, price in pairs}
+
+
+@needs_shared_data
+def test_both_periods_of_2026_are_shipped_field_by_field(regulated: tuple[CatalogueTariff, ...]) -> None:
+    lines = {
+        (t.option, t.power_kva, t.applies_from.isoformat()): t
+        for t in (line.tariff for line in regulated)
+        if t.applies_from.year == 2026
+    }
+    assert len(lines) == 60
+    for row in rows("trve/trve_2026.csv"):
+        tariff = lines.pop((row["option"], int(row["power_kva"]), row["applies_from"]))
+        assert (tariff.supplier, tariff.offer) == (row["supplier"], row["offer"])
+        assert (tariff.applies_to.isoformat() if tariff.applies_to else "") == row["applies_to"]
+        assert tariff.closed_to_new_customers == (row["closed_to_new_customers"] == "1")
+        assert tariff.subscription_eur_per_year_ht == Decimal(row["subscription_eur_per_year_ht"])
+        assert tariff.subscription_eur_per_year_ttc == Decimal(row["subscription_eur_per_year_ttc"])
+        assert tariff.subscription_eur_per_year_ttc == Decimal(row["subscription_eur_per_month_ttc"]) * 12
+        assert tariff.prices_eur_per_kwh_ht == prices(row["prices_eur_per_kwh_ht"])
+        assert tariff.prices_eur_per_kwh_ttc == prices(row["prices_eur_per_kwh_ttc"])
+    assert lines == {}
+
+
+def test_every_identity_of_the_two_periods_of_2026_holds(regulated: tuple[CatalogueTariff, ...]) -> None:
+    duties, kwh, subscriptions = shipped_duties(), 0, 0
+    for tariff in (line.tariff for line in regulated if line.tariff.applies_from.year == 2026):
+        on = tariff.applies_from
+        assert set(tariff.prices_eur_per_kwh_ht) == set(tariff.prices_eur_per_kwh_ttc)
+        for register, ht in tariff.prices_eur_per_kwh_ht.items():
+            assert price_eur_per_kwh_ttc(ht, on, duties) == tariff.prices_eur_per_kwh_ttc[register], tariff
+            kwh += 1
+        assert tariff.subscription_eur_per_year_ht is not None
+        per_month = subscription_eur_per_month_ttc(
+            tariff.subscription_eur_per_year_ht, tariff.power_kva, on, duties, turpe_formula="CU4"
+        )
+        assert per_month * 12 == tariff.subscription_eur_per_year_ttc, tariff
+        subscriptions += 1
+    assert (kwh, subscriptions) == (162, 60)
 
 
 def test_periods_of_one_contract_follow_each_other_without_a_hole(
@@ -169,18 +221,23 @@ def test_periods_of_one_contract_follow_each_other_without_a_hole(
     contracts = defaultdict(list)
     for line in regulated:
         contracts[line.tariff.option, line.tariff.power_kva].append(line.tariff)
-    assert len(contracts) == 9 + 8 + 8 + 5
+    assert len(contracts) == 9 + 9 + 8 + 5
     for (option, power_kva), tariffs in contracts.items():
-        for before, after in pairwise(sorted(tariffs, key=lambda tariff: tariff.applies_from)):
+        ordered = sorted(tariffs, key=lambda tariff: tariff.applies_from)
+        if (option, power_kva) == ("TEMPO", 24):
+            # The annex of 2025-08-01 has one row for 24-30 kVA; the power itself is sold since 2026-08-01.
+            assert [str(t.applies_from) for t in ordered] == ["2025-08-01", "2026-08-01"]
+            assert str(ordered[0].applies_to) == "2026-01-31"
+            continue
+        for before, after in pairwise(ordered):
             assert before.applies_to is not None
             assert before.applies_to + A_DAY == after.applies_from, after
         first = min(tariff.applies_from for tariff in tariffs).isoformat()
         last = max(tariff.applies_to or dt.date.max for tariff in tariffs)
-        if option == "EJP" or (option, power_kva) == ("TEMPO", 24):
-            assert (first, last.isoformat()) == ("2025-08-01", "2026-01-31")
-            continue
-        assert last == (dt.date.max if power_kva in (6, 9, 12) else dt.date(2026, 7, 31))
-        starts = {"BASE": "2012-07-23", "HPHC": "2012-07-23", "TEMPO": "2016-08-01"}
+        assert last == dt.date.max, (option, power_kva)
+        starts = {"BASE": "2012-07-23", "HPHC": "2012-07-23", "TEMPO": "2016-08-01", "EJP": "2025-08-01"}
+        if (option, power_kva) == ("HPHC", 3):
+            starts["HPHC"] = "2026-08-01"
         if option == "BASE" and power_kva >= 18:
             starts["BASE"] = "2022-02-01"
         if option == "TEMPO" and power_kva == 6:

@@ -7,7 +7,9 @@ from decimal import Decimal
 from importlib.resources import files
 
 from openwatt.catalogue.shipped_facts import (
+    loaded_files,
     shipped_duties,
+    shipped_observations,
     shipped_offers,
     shipped_sources,
     shipped_tariffs,
@@ -205,13 +207,13 @@ def test_no_dated_figure_outlasts_an_end_that_its_text_gives() -> None:
 def test_every_fact_names_sources_that_exist_and_every_source_serves() -> None:
     sources = {source.id: source for source in shipped_sources()}
     duties = shipped_duties()
-    cited = [line.sources for line in shipped_tariffs()]
+    cited = [line.sources for line in shipped_observations()]
     cited += [day.sources for day in shipped_tempo_colours()]
     cited += [tuple(rate.source.split()) for rate in duties.rates]
     cited += [tuple(part.source.split()) for part in duties.turpe]
     assert all(cited)
     assert {source for sources in cited for source in sources} == set(sources)
-    for line in shipped_tariffs():
+    for line in shipped_observations():
         assert line.observed_on == max(sources[s].seen_on for s in line.sources), line.tariff
 
 
@@ -234,7 +236,9 @@ def test_every_offer_with_a_tariff_is_described_and_only_the_regulated_one_is_re
 
 
 def test_prices_are_written_to_a_hundredth_of_a_cent_and_amounts_to_the_cent() -> None:
-    for name in ("tariffs.csv", "tariffs_market_2025.csv"):
+    names = [file.name for file in loaded_files() if file.name.startswith("tariffs")]
+    assert {"tariffs.csv", "tariffs_market_2025.csv", "tariffs_regulated_2026.csv"} <= set(names)
+    for name in names:
         lines = (files("openwatt.catalogue") / name).read_text(encoding="utf-8").splitlines()
         found = list(csv.DictReader(lines))
         assert found

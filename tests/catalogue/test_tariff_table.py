@@ -153,4 +153,6 @@ def test_a_day_has_one_colour_and_a_source_one_id() -> None:
     with pytest.raises(CatalogueError, match="line 2: colour 'BLUE' is none of BLEU, BLANC, ROUGE"):
         read_tempo_colours(StringIO("date,colour,source,note\n2025-01-01,BLUE,rte,\n"))
     with pytest.raises(CatalogueError, match="document_sha256 'abc' is not a SHA-256"):
-        read_sources(StringIO("id,title,url,document_sha256,seen_on,note\nrte,RTE,,abc,2025-01-01,\n"))
+        read_sources(
+            StringIO("id,kind,title,url,document_sha256,seen_on,note\nrte,regulator,RTE,,abc,2025-01-01,\n")
+        )

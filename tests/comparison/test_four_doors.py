@@ -5,11 +5,13 @@ import datetime as dt
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from html import unescape
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from click.testing import CliRunner
 from flask.testing import FlaskClient
@@ -18,9 +20,11 @@ from openwatt.app import create_app
 from openwatt.cli import main
 from openwatt.domain.legal_time import Span
 from openwatt.settings import Settings
+from openwatt.store.tariffs import publish
 from openwatt.web.pages.i18n import LANGUAGES
-from tests.conftest import close_app
+from tests.conftest import NOW, close_app
 from tests.portfolio.village import curve, export
+from tests.store.test_history import TARIFF, observed
 from tests.web.api.test_bills import file_of, send
 
 #: Two weeks with red, white and blue days, on both sides of a change of prices.
@@ -197,6 +201,30 @@ def test_yearly_kwh_cost_the_same_at_every_door_that_takes_them(client: FlaskCli
     same_page(api, page.text)
 
 
+#: An offer that a customer may have.
+SMALL = ("Essai", "Petite puissance", "BASE")
+
+
+def publish_an_offer_without_a_price_of_today_at_3_kva(url: str) -> None:
+    tariffs = [
+        replace(
+            TARIFF,
+            supplier=SMALL[0],
+            offer=SMALL[1],
+            option=SMALL[2],
+            power_kva=power_kva,
+            applies_to=last,
+            subscription_eur_per_year_ht=None,
+            subscription_eur_per_year_ttc=Decimal(power_kva * 30),
+            prices_eur_per_kwh_ht={},
+            prices_eur_per_kwh_ttc={"BASE": Decimal("0.19")},
+        )
+        for power_kva, last in ((6, None), (3, dt.date(2026, 7, 31)))
+    ]
+    with psycopg.connect(url) as connection:
+        publish(connection, [observed(tariff, NOW) for tariff in tariffs])
+
+
 @pytest.mark.parametrize(
     ("prices", "verdict", "on_page", "in_command"),
     [
@@ -210,17 +238,27 @@ def test_yearly_kwh_cost_the_same_at_every_door_that_takes_them(client: FlaskCli
     ],
 )
 def test_a_home_that_never_exceeds_a_lower_power_reads_the_same_advice_at_every_door(
-    client: FlaskClient, tmp_path: Path, prices: str, verdict: str, on_page: str, in_command: str
+    client: FlaskClient,
+    filled_url: str,
+    tmp_path: Path,
+    prices: str,
+    verdict: str,
+    on_page: str,
+    in_command: str,
 ) -> None:
-    # The shipped catalogue knows 3 kVA until 2026-07-31, and not after.
+    publish_an_offer_without_a_price_of_today_at_3_kva(filled_url)
+    supplier, offer, option = SMALL
     data = file_of(600, Span(dt.date(2026, 6, 1), dt.date(2026, 6, 8)))
-    power = read(send(client, "/v1/bills", data, power_kva="6", prices=prices).text)["advice"]["power"]
+    fields = {"power_kva": "6", "prices": prices}
+    answer = send(client, "/v1/bills", data, **fields, supplier=supplier, offer=offer, option=option)
+    power = read(answer.text)["advice"]["power"]
     assert (power["highest_w"], power["lower_power_kva"], power["verdict"]) == (600, 3, verdict)
     assert (power["saving_ttc_eur"] is None) == (verdict == "no_price")
-    assert on_page in send(client, "/?lang=en", data, power_kva="6", prices=prices).text
+    assert on_page in send(client, "/?lang=en", data, **fields, present="~".join(SMALL)).text
     file = tmp_path / "home.csv"
     file.write_bytes(data)
-    printed = run("compare", str(file), "--power-kva", "6", "--prices", prices)
+    present = ("--supplier", supplier, "--offer", offer, "--option", option)
+    printed = run("compare", str(file), "--power-kva", "6", "--prices", prices, *present)
     assert in_command in printed
     assert "None" not in printed
 

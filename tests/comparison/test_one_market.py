@@ -28,7 +28,7 @@ from tests.web.api.test_bills import send
 SPAN = Span(dt.date(2026, 1, 10), dt.date(2026, 1, 24))
 NEW_FROM = dt.date(2026, 1, 15)
 RED_DAYS = [dt.date(2026, 1, 17), dt.date(2026, 1, 18), dt.date(2026, 1, 19)]
-SHEET = SourceDocument(reference="a test", title="a test's sheet")
+SHEET = SourceDocument(reference="a test", kind="supplier", title="a test's sheet")
 #: What the grid operator calls the registers of Tempo.
 CODES = ("BUHC", "BUHP", "BCHC", "BCHP", "RHC", "RHP")
 Totals = dict[tuple[str, str, str], Decimal]

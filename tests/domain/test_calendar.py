@@ -20,7 +20,7 @@ COLOURS = {
 HOME = Home(
     (parse_off_peak_hours("22:30-06:30"),),
     chosen_weekday=2,
-    colours={"TEMPO": COLOURS, "EJP": {RED: "PM"}},
+    colours={"TEMPO": COLOURS, "OCTOTEMPO": COLOURS, "EJP": {RED: "PM"}, "ZEN_FLEX": {RED: "SOBRIETE"}},
 )
 
 
@@ -141,6 +141,56 @@ def test_the_seasonal_option_has_its_winter_from_november_to_march() -> None:
 def test_super_off_peak_lies_inside_off_peak() -> None:
     hours = {"01:59": "HC", "02:00": "HSC", "05:59": "HSC", "06:00": "HC", "06:30": "HP"}
     assert {hour: register("SUPER_CREUSES", f"2025-01-14T{hour}") for hour in hours} == hours
+
+
+@pytest.mark.parametrize(
+    ("option", "offer", "registers"),
+    [
+        (
+            "SUPER_CREUSES",
+            ("TotalEnergies", "Charge'Heures"),
+            {"01-14T22:59": "HP", "01-14T23:00": "HC", "01-15T02:00": "HSC", "01-15T06:30": "HC"},
+        ),
+        (
+            "SAISON",
+            ("Enercoop", "Flexibilité 2 saisons"),
+            {"01-14T06:59": "HCH", "01-14T07:00": "HPH", "01-14T15:59": "HCH", "01-18T18:00": "HCH"}
+            | {"07-14T06:59": "HPB", "07-14T11:00": "HCB", "07-14T17:00": "HPB", "07-13T18:00": "HCB"},
+        ),
+        (
+            "SAISON_SUPER_CREUSES",
+            ("EDF", "Zen Estival"),
+            {"01-14T06:59": "HIVER_HSC", "01-14T11:00": "HIVER_HC", "01-14T18:00": "HIVER_HP"}
+            | {"07-14T22:00": "ETE_HC", "07-14T11:00": "ETE_HSC", "07-14T18:00": "ETE_HP"},
+        ),
+        (
+            "SAISON_SUPER_CREUSES",
+            ("Alterna", "Heures Super Creuses"),
+            {"01-14T22:30": "HIVER_HP", "01-14T23:00": "HIVER_HSC", "07-14T22:30": "ETE_HP"},
+        ),
+        (
+            "ZEN_FLEX",
+            ("EDF", "Zen Week-End Option Flex"),
+            {"01-14T07:59": "SOBRIETE_HC", "01-14T08:00": "SOBRIETE_HP", "01-15T12:59": "ECO_HP"}
+            | {"01-15T13:00": "ECO_HC", "01-15T19:59": "ECO_HP", "01-15T20:00": "ECO_HC"},
+        ),
+        (
+            "OCTOTEMPO",
+            ("Octopus Energy", "OctoTempo"),
+            {"01-14T20:59": "ROUGE_HP", "01-14T21:00": "ROUGE_HC", "01-15T12:00": "HIVER_HP"}
+            | {"01-16T12:00": None, "07-14T16:59": "ETE_HC", "07-14T17:00": "ETE_HP"},
+        ),
+    ],
+)
+def test_an_offer_may_have_hours_of_its_own(
+    option: str, offer: tuple[str, str], registers: dict[str, str | None]
+) -> None:
+    calendar = calendar_for(option, *offer)
+    for local, expected in registers.items():
+        instant = dt.datetime.fromisoformat(f"2025-{local}").replace(tzinfo=PARIS)
+        span = Span(instant.date(), instant.date() + dt.timedelta(days=1))
+        laid = lay_out(calendar, HOME, span.start_min, span.end_min)
+        assert laid.register_at(minutes_of(instant)) == expected, local
 
 
 @pytest.mark.parametrize(

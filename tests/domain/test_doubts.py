@@ -8,8 +8,10 @@ from decimal import Decimal
 import pytest
 
 from openwatt.catalogue.references import shipped_references
+from openwatt.catalogue.shipped_facts import shipped_tariffs
 from openwatt.domain.doubts import RULES, Expected, References, find_doubts
 from openwatt.domain.duties import Duties
+from openwatt.domain.likeness import RegulatedTariffs
 from openwatt.domain.reading import SUBSCRIPTION, Doubt, Figure, Line, PrintedDay, Reading, Tax
 
 AUGUST = PrintedDay(day=dt.date(2025, 8, 1), precision="day", printed="01/08/2025")
@@ -122,6 +124,16 @@ CASES: dict[str, tuple[str, Callable[[], list[Doubt]], str]] = {
             }
         ),
         "add it to the catalogue, then read again",
+    ),
+    "the day after the accise's last": (
+        "duties-unknown",
+        lambda: doubts(
+            {
+                p: replace(line, applies_from=replace(AUGUST, day=dt.date(2027, 2, 1)))
+                for p, line in grid().items()
+            }
+        ),
+        "no rate of accise is known for 2027-02-01: add it to the catalogue, then read again",
     ),
     "cents taken for euros": (
         "price-range",
@@ -327,16 +339,22 @@ def test_without_the_network_s_amounts_one_wrong_row_still_stands_out() -> None:
 
 
 def test_a_power_whose_new_regulated_price_is_not_known_yet_is_compared_with_the_last_one() -> None:
-    """On 2026-08-01 the catalogue knows the regulated tariff at 6, 9 and 12 kVA only."""
+    """As when of the tariff of 2026-08-01 only 6, 9 and 12 kVA are known."""
     day = dt.date(2026, 9, 1)
-    assert REFERENCES.regulated.on(day, "HPHC", 36) is None
-    assert REFERENCES.regulated.lately(day, "HPHC", 36) is REFERENCES.regulated.on(
-        dt.date(2026, 7, 31), "HPHC", 36
+    tariffs = (line.tariff for line in shipped_tariffs() if line.tariff.offer == "Tarif Bleu")
+    regulated = RegulatedTariffs(
+        tariff
+        for tariff in tariffs
+        if tariff.applies_from < dt.date(2026, 8, 1) or tariff.power_kva in (6, 9, 12)
     )
+    assert regulated.on(day, "HPHC", 36) is None
+    assert regulated.lately(day, "HPHC", 36) is regulated.on(dt.date(2026, 7, 31), "HPHC", 36)
+    references = replace(REFERENCES, regulated=regulated)
     lines = {
         p: replace(line, applies_from=replace(AUGUST, day=day)) for p, line in ttc_only(6, "15.74").items()
     }
-    assert doubts(lines, Expected(offers=EXPECTED.offers, taxes=("TTC",))) == []
+    expected = Expected(offers=EXPECTED.offers, taxes=("TTC",))
+    assert find_doubts(Reading(lines=tuple(lines.values())), expected, references) == []
 
 
 def test_a_line_becomes_a_tariff_when_one_side_is_whole() -> None:

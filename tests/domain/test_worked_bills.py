@@ -17,7 +17,7 @@ from openwatt.domain.duties import Duties
 from openwatt.domain.legal_time import Span
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.off_peak import parse_off_peak_hours
-from openwatt.domain.tariff import Tariff
+from openwatt.domain.tariff import OPTIONS, Tariff
 from openwatt.domain.usage import use_of_curve
 
 FOLDER = Path(__file__).parent / "worked_bills"
@@ -32,7 +32,9 @@ def constant(watts: int, span: Span) -> LoadCurve:
 
 
 def home_of(worked: dict[str, Any]) -> Home:
-    colours = {"EJP": dict.fromkeys(worked.get("peak_days", []), "PM"), **shipped_colours()}
+    days = {"EJP": ("peak_days", "PM"), "ZEN_FLEX": ("sobriety_days", "SOBRIETE")}
+    announced = {option: dict.fromkeys(worked.get(key, []), word) for option, (key, word) in days.items()}
+    colours = {**shipped_colours(), **announced}
     off_peak = (parse_off_peak_hours(worked["off_peak"]),) if "off_peak" in worked else ()
     chosen = WEEKDAYS.index(worked["chosen_weekday"]) if "chosen_weekday" in worked else None
     return Home(off_peak, chosen, colours)
@@ -64,7 +66,7 @@ def contract_of(worked: dict[str, Any]) -> tuple[Contract, Duties]:
 
 def test_every_option_has_a_worked_bill_and_so_has_every_regulated_year() -> None:
     assert len(WORKED) >= 20
-    assert {bill["option"] for bill in WORKED} >= {"BASE", "HPHC", "TEMPO", "EJP", "WEEKEND", "SAISON"}
+    assert {bill["option"] for bill in WORKED} == set(OPTIONS)
     years = {bill["span"][0].year for bill in WORKED if bill["option"] == "BASE"}
     assert years == {2022, 2023, 2024, 2025, 2026}
 

@@ -1,14 +1,15 @@
 """Damage done to the words of a sheet as a bad reading would do it, for tests that it never goes unseen."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 from openwatt.ingest.readers.figures import parse_amount
-from openwatt.ingest.readers.grid_pdf.geometry import PowerColumn, join_ranges, power_columns, value_columns
+from openwatt.ingest.readers.grid_pdf.geometry import PowerColumn, power_columns, value_columns
 from openwatt.ingest.readers.grid_pdf.header import header_words
+from openwatt.ingest.readers.grid_pdf.joints import join_words
 from openwatt.ingest.readers.grid_pdf.vocabulary import AnchorKind, Vocabulary, read_anchors
 from openwatt.ingest.readers.grid_pdf.words import Page, Word
 
@@ -36,7 +37,7 @@ def grids_of(pages: Sequence[Page]) -> list[Grid]:
     """Every table that has amounts."""
     grids = []
     for page in pages:
-        words = join_ranges(page.words)
+        words = join_words(page.words)
         spines = power_columns(words)
         for spine in spines:
             beside = [
@@ -60,10 +61,16 @@ def grids_of(pages: Sequence[Page]) -> list[Grid]:
     return grids
 
 
-def damages(pages: Sequence[Page], grids: Sequence[Grid], seed: int, each: int) -> Iterator[Damage]:
+def damages(
+    pages: Sequence[Page],
+    grids: Sequence[Grid],
+    seed: int,
+    each: int,
+    kinds: Mapping[str, "Maker"] | None = None,
+) -> Iterator[Damage]:
     """Up to `each` damages of every kind, always the same for a seed."""
     dice = random.Random(seed)  # noqa: S311 - a repeatable choice, no secret
-    for kind, maker in KINDS.items():
+    for kind, maker in (kinds or KINDS).items():
         for _ in range(each):
             grid = dice.choice(grids)
             done = maker(grid, dice)
@@ -74,6 +81,7 @@ def damages(pages: Sequence[Page], grids: Sequence[Grid], seed: int, each: int) 
 
 Changes = dict[int, Word | None]
 Done = tuple[str, Changes] | None
+Maker = Callable[["Grid", random.Random], "Done"]
 
 
 def _changed(pages: Sequence[Page], page: Page, changes: Changes) -> tuple[Page, ...]:
@@ -151,7 +159,34 @@ def _ht_by_ttc(grid: Grid, dice: random.Random) -> Done:
     return f"{way} HT became TTC", {id(word): replace(word, text="TTC") for word in chosen}
 
 
-KINDS: dict[str, Callable[[Grid, random.Random], Done]] = {
+def _swap_columns(grid: Grid, dice: random.Random) -> Done:
+    """Two columns of as many amounts change places."""
+    columns = value_columns(grid.body)
+    pairs = [(a, b) for a, b in combinations(columns, 2) if len(a.cells) == len(b.cells)]
+    if not pairs:
+        return None
+    left, right = dice.choice(pairs)
+    changes: Changes = {}
+    for (a, _), (b, _) in zip(left.cells, right.cells, strict=True):
+        changes |= {id(a): replace(a, text=b.text), id(b): replace(b, text=a.text)}
+    return f"columns of {left.cells[0][0].text} and {right.cells[0][0].text} swapped", changes
+
+
+def _remove_header(grid: Grid, dice: random.Random) -> Done:
+    """A word of the header that means something is not there."""
+    words = [word for word in grid.header if list(read_anchors([word], Vocabulary()))]
+    if not words:
+        return None
+    word = dice.choice(words)
+    return f"header « {word.text} » removed", {id(word): None}
+
+
+#: Two more kinds, for sheets that no source describes.
+MORE_KINDS: dict[str, Maker] = {
+    "swap columns": _swap_columns,
+    "remove a header": _remove_header,
+}
+KINDS: dict[str, Maker] = {
     "drop a column": _drop_column,
     "swap headers": _swap_headers,
     "change one digit": _change_digit,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from reportlab.pdfbase.pdfmetrics import stringWidth  # type: ignore[import-untyped]
 from reportlab.pdfgen.canvas import Canvas  # type: ignore[import-untyped]
 
 HEIGHT = 842
@@ -20,11 +21,30 @@ Expected = dict[tuple[str, str, int, str, str], Decimal]
 
 
 class Drawing:
-    """A PDF under construction; distances are in points from the top left corner."""
+    """A PDF under construction; distances are in points from the top left corner.
 
-    def __init__(self) -> None:
+    `turned` draws it upwards on a page that lies on its side, which `rotate` has the viewer turn.
+    """
+
+    def __init__(self, *, turned: bool = False, rotate: bool = True) -> None:
         self._bytes = io.BytesIO()
-        self._canvas = Canvas(self._bytes, pagesize=(595, HEIGHT), invariant=True)
+        size = (HEIGHT, 595) if turned else (595, HEIGHT)
+        self._canvas = Canvas(self._bytes, pagesize=size, invariant=True)
+        if turned:
+            self._canvas.setPageRotation(90 if rotate else 0)
+            self._canvas.rotate(90)
+            self._canvas.translate(0, -HEIGHT)
+
+    @staticmethod
+    def width(text: str, size: float) -> float:
+        return float(stringWidth(text, "Helvetica", size))
+
+    def struck(self, x: float, y: float, text: str, size: float = 7) -> None:
+        """A centred text with a line through its middle."""
+        self.centred(x, y, text, size)
+        half, middle = self.width(text, size) / 2, HEIGHT - y + 0.3 * size
+        self._canvas.setLineWidth(0.5)
+        self._canvas.line(x - half, middle, x + half, middle)
 
     def text(self, x: float, y: float, text: str, size: float = 8) -> None:
         self._canvas.setFont("Helvetica", size)
@@ -47,7 +67,7 @@ class Drawing:
         """A table whose header lines read `text@first-last`, several by ` | `, and whose columns are words.
 
         A column `= text` is one cell merged over all rows; `=2 a b` two merged
-        cells, over the first two rows and over the rest; `-` an empty cell.
+        cells, over the first two rows and over the rest; `-` an empty cell; `~text` is struck out.
         """
         edges = [x]
         for width in widths:
@@ -64,7 +84,8 @@ class Drawing:
         for i, column in enumerate(columns):
             middle = (edges[i] + edges[i + 1]) / 2
             for row, last, text in _cells(column, count):
-                self.centred(middle, y + (row + last) / 2 * 13, text, size)
+                draw = self.struck if text.startswith("~") else self.centred
+                draw(middle, y + (row + last) / 2 * 13, text.removeprefix("~"), size)
 
     def next_page(self) -> None:
         self._canvas.showPage()

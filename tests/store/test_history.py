@@ -41,7 +41,11 @@ HISTORY = (
 #: What is overwritten: the schema's own number, a cache's key, and whose turn it is to ask a host.
 NOT_HISTORY = ("schema_migrations", "data_version", "fetch_turns")
 SHEET = SourceDocument(
-    reference="sha256:1", title="a sheet", url="https://example.org/sheet.pdf", sha256="a" * 64
+    reference="sha256:1",
+    kind="supplier",
+    title="a sheet",
+    url="https://example.org/sheet.pdf",
+    sha256="a" * 64,
 )
 TARIFF = Tariff(
     supplier="Lumière",
@@ -262,11 +266,48 @@ def test_the_database_refuses_a_tariff_that_makes_no_sense(empty_url: str, row: 
             )
 
 
+def test_the_suppliers_own_word_replaces_the_same_word_of_a_secondary_source(
+    empty_url: str, database: Callable[[str], Database]
+) -> None:
+    secondary = SourceDocument(reference="repository", kind="secondary", title="a public repository")
+    sheet_url = "https://example.org/sheet.pdf"
+    repeated = Observation(TARIFF, at(2), secondary, None, "test", sheet_url=sheet_url, confidence="medium")
+    sourced = []
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        for observation, published in (
+            (repeated, 1),
+            (repeated._replace(observed_at=at(3)), 0),
+            (observed(TARIFF, at(4)), 1),
+            (repeated._replace(observed_at=at(5)), 0),
+            (observed(TARIFF, at(6)), 0),
+        ):
+            with connection.transaction():
+                assert publish(connection, [observation]) == published
+            (found,) = tariffs_on(database(empty_url), TariffFilter(), on=dt.date(2025, 7, 1), limit=10)
+            sourced.append((found.kind, found.sheet_url, found.confidence))
+    assert sourced == [("secondary", sheet_url, "medium")] * 2 + [("supplier", None, None)] * 3
+
+
+def test_a_secondary_side_without_taxes_gives_way_to_the_regulators(
+    empty_url: str, database: Callable[[str], Database]
+) -> None:
+    derived = SourceDocument(reference="derived", kind="secondary", title="our own computation")
+    regulator = SourceDocument(reference="cre", kind="regulator", title="open data")
+    both = replace(TARIFF, prices_eur_per_kwh_ttc={"HP": Decimal("0.21"), "HC": Decimal("0.16")})
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        for month, ht_document, published in ((2, derived, 1), (3, regulator, 1), (4, regulator, 0)):
+            with connection.transaction():
+                one = Observation(both, at(month), SHEET, ht_document, "test")
+                assert publish(connection, [one]) == published
+    (found,) = tariffs_on(database(empty_url), TariffFilter(), on=dt.date(2025, 7, 1), limit=10)
+    assert (found.kind, found.ht_kind) == ("supplier", "regulator")
+
+
 def test_a_document_keeps_fresh_what_it_still_says_and_nothing_else(
     empty_url: str, database: Callable[[str], Database]
 ) -> None:
     both = [TARIFF, replace(TARIFF, power_kva=9)]
-    later = SourceDocument(reference="sha256:2", title="the next download of the sheet")
+    later = SourceDocument(reference="sha256:2", kind="supplier", title="the next download of the sheet")
     with psycopg.connect(empty_url, autocommit=True) as connection:
         with connection.transaction():
             publish(connection, [observed(tariff, at(2)) for tariff in both])

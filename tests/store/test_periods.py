@@ -16,7 +16,7 @@ from openwatt.store.tariffs import (
     tariffs_on,
 )
 
-SHEET = SourceDocument(reference="sheet", title="A sheet")
+SHEET = SourceDocument(reference="sheet", kind="supplier", title="A sheet")
 EVERYTHING = TariffFilter()
 
 

@@ -7,6 +7,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from openwatt.catalogue.shipped_facts import shipped_sources
+from openwatt.ingest.declarations import load_sources
+from openwatt.store import migrate as store_migrate
 from openwatt.store.errors import SchemaError
 from openwatt.store.migrate import check_schema, migrate, migrations, newest_schema
 from openwatt.store.sql import statement
@@ -77,6 +80,34 @@ def test_migrating_is_done_once(clone: Callable[[str], str]) -> None:
         first, second = migrate(connection), migrate(connection)
     assert len(first) == newest_schema()
     assert second == []
+
+
+def test_documents_of_before_the_kinds_get_theirs_and_the_history_stays_insert_only(
+    clone: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = dict(list(migrations().items())[:5])
+    kinds = {source.id: source.kind for source in shipped_sources()}
+    old = ("cre-open-data-base", "edf-tarif-bleu-2025-02-01", "jc144-2024-11", "tempo-inferred")
+    assert {kinds[name] for name in old} == {"regulator", "supplier", "secondary"}
+    expected = {f"catalogue:{name}": kinds[name] for name in old}
+    expected |= {source.name: source.kind for source in load_sources().values()}
+    with psycopg.connect(clone("template1"), autocommit=True) as connection:
+        with monkeypatch.context() as patched:
+            patched.setattr(store_migrate, "migrations", lambda: before)
+            assert len(migrate(connection)) == 5
+        for reference in expected:
+            connection.execute("insert into documents (reference, title) values (%s, 'old')", [reference])
+        connection.execute(
+            "insert into runs (source, started_at, finished_at, outcome, document_id) "
+            "select reference, now(), now(), 'published', document_id from documents where reference !~ ':'"
+        )
+        (version,) = connection.execute(statement("database/data_version")).fetchone() or (0,)
+        assert migrate(connection)[0] == "0006_source_kinds"
+        found: dict[str, str] = dict(connection.execute("select reference, kind from documents").fetchall())
+        assert found == expected
+        assert connection.execute(statement("database/data_version")).fetchone() == (version + 1,)
+        with pytest.raises(psycopg.errors.RestrictViolation, match="insert-only"):
+            connection.execute("update documents set kind = 'supplier'")
 
 
 def test_older_code_refuses_a_newer_schema(empty_url: str) -> None:

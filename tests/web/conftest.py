@@ -43,5 +43,13 @@ def publish_dear_tariff(url: str) -> None:
     with psycopg.connect(url) as connection:
         publish(
             connection,
-            [Observation(tariff, NOW, SourceDocument(reference="test", title="a sheet"), None, "test")],
+            [
+                Observation(
+                    tariff,
+                    NOW,
+                    SourceDocument(reference="test", kind="supplier", title="a sheet"),
+                    None,
+                    "test",
+                )
+            ],
         )

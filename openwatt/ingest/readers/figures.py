@@ -12,8 +12,8 @@ from openwatt.domain.reading import PrintedDay
 #: The powers that sheets name when they print a range ("Entre 18 et 23" is the 18 kVA price).
 USUAL_POWERS_KVA = (3, 6, 9, 12, 15, 18, 24, 30, 36)
 
-_AMOUNT = re.compile(r"€?(\d{1,3}[.,]\d{2,6})(?:€(?:/\w+)?)?((?:\*|\(\d\))*)")
-_POWER = re.compile(r"(\d{1,2})(?:-(\d{1,2}))?(?:kva)?\**", re.IGNORECASE)
+_AMOUNT = re.compile(r"€?(\d{1,4}[.,]\d{2,6})(?:€(?:/\w+)?)?((?:\*|\(\d\)|[¹²³⁴⁵⁶⁷⁸⁹])*)")
+_POWER = re.compile(r"(\d{1,2})(?:-(\d{1,2}))?(?:kva)?(?:\*|\(\d\)|[¹²³⁴⁵⁶⁷⁸⁹])*", re.IGNORECASE)
 _MONTHS = {
     name: number
     for number, names in enumerate(

@@ -187,6 +187,11 @@ PRICES = Parameter(
     choice("then", "now"),
     "now",
 )
+INCLUDE_OUTDATED = Parameter(
+    "include_outdated",
+    "Whether contracts whose price cannot be today's are ranked among the others; false when left out.",
+    BOOLEAN,
+)
 FROM_DAY = Parameter("from", "First day; the first whole day of the file when left out.", _DAY, "2025-09-01")
 TO_DAY = Parameter("to", "The day after the last; that of the file when left out.", _DAY, "2026-09-01")
 DETAILS = Parameter(
@@ -206,6 +211,7 @@ BILL_FIELDS = (
     PRESENT_SUPPLIER,
     PRESENT_OFFER,
     PRICES,
+    INCLUDE_OUTDATED,
     FROM_DAY,
     TO_DAY,
     DETAILS,
@@ -271,7 +277,7 @@ def _text(name: str, value: Any) -> str:
             return WEEKDAYS[value]
         case "register_kwh", (register, kwh):
             return f"{register}={kwh}"
-        case "details", bool():
+        case "details" | "include_outdated", bool():
             return str(value).lower()
         case "off_peak_hours", OffPeakHours():
             return describe_off_peak(value)

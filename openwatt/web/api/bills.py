@@ -13,7 +13,7 @@ from openwatt.comparison.question import (
 )
 from openwatt.domain.errors import OpenWattError
 from openwatt.domain.usage import register_totals
-from openwatt.representations.bills import BillsPage, RankedItem, RankedRow, RegistersPage
+from openwatt.representations.bills import BillsPage, CurrentRow, RankedItem, RankedRow, RegistersPage
 from openwatt.web.api.bill_params import (
     BILL_FIELDS,
     BILL_PARAMETERS,
@@ -96,7 +96,9 @@ def bills_collection(
         privacy=privacy,
         language=reader_language(),
     )
-    return Collection(page, page.ranking, RankedRow)
+    if question.terms.prices == "then":
+        return Collection(page, page.ranking, RankedRow)
+    return Collection(page, [*page.ranking, *(page.outdated or ())], CurrentRow)
 
 
 def _ranking(params: RequestParams, privacy: str) -> Collection:
@@ -111,7 +113,8 @@ def compare_file(params: RequestParams) -> Collection:
 
     The contracts of the home's power, from the cheapest, for what its meter's file
     tells or for yearly kWh: with and without taxes, beside the regulated tariff of the
-    same option and beside the present contract. With `details`, every bill by month
+    same option and beside the present contract. At today's prices the contracts whose
+    price cannot be today's stand in `outdated`. With `details`, every bill by month
     and register. Nothing of what is sent is stored or logged.
     """
     return _ranking(params, PRIVACY)

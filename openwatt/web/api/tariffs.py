@@ -52,12 +52,15 @@ def _item(
     incidents: OfferIncidents,
 ) -> TariffItem:
     """A tariff as an item of the answer, which is true until the item's status changes."""
+    changes = app_state().market.change_days
     if now == params.now:
         incident = incident_of_offer(published, incidents)
         seen_at = published.last_seen_at
-        change = next_status_change(published, on=on, last_seen_at=seen_at, now=now, incident=incident)
+        change = next_status_change(
+            published, on=on, last_seen_at=seen_at, now=now, incident=incident, changes=changes
+        )
         params.expire_at(change)
-    return TariffItem.of(published, on=on, now=now, incidents=incidents)
+    return TariffItem.of(published, on=on, now=now, changes=changes, incidents=incidents)
 
 
 @cached_view(

@@ -95,11 +95,14 @@ def _history(offer: StoredOffer | None, option: str, power_kva: int) -> _History
     if not found:
         return None
     query = {"supplier": offer.supplier, "offer": offer.name, "option": option, "power_kva": power_kva}
-    incidents = app_state().source_incidents.current()
+    incidents, changes = app_state().source_incidents.current(), app_state().market.change_days
     return _History(
         offer.supplier,
         offer.name,
         offer.regulated,
-        [TariffItem.of(one, on=one.applies_from, now=now(), incidents=incidents) for one in found],
+        [
+            TariffItem.of(one, on=one.applies_from, now=now(), changes=changes, incidents=incidents)
+            for one in found
+        ],
         f"{address('/v1/tariffs/history')}?{urlencode(query | {'limit': MOST_ROWS})}",
     )

@@ -1,40 +1,25 @@
 """The home page: it takes a meter's file or yearly kWh and shows the comparison. Nothing is stored."""
 
-import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from decimal import Decimal
-from fractions import Fraction
+from dataclasses import replace
 from typing import Any
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
-from openwatt.comparison.answer import CustomerAnswer
-from openwatt.comparison.question import USUAL_PROFILE, CustomerQuestion
-from openwatt.comparison.source_incidents import incident_of_offer
-from openwatt.domain.bill import to_cents, to_kwh
-from openwatt.domain.comparison import Comparison, ContractKey
-from openwatt.domain.contract import Contract
+from openwatt.comparison.question import USUAL_PROFILE
 from openwatt.domain.errors import OffPeakError, OpenWattError, message_of
-from openwatt.domain.freshness import DataStatus, data_status
-from openwatt.domain.heat_map import heat_map
-from openwatt.domain.legal_time import PARIS
 from openwatt.domain.messages import Message
 from openwatt.domain.off_peak import SUMMER_MONTHS, WINTER_MONTHS, OffPeakHours, parse_off_peak_text
-from openwatt.domain.part_of_year import PartOfYear
 from openwatt.domain.profiles import PROFILES
 from openwatt.domain.tariff import OPTIONS
 from openwatt.meter.contents import pack
 from openwatt.meter.options import DIRECTIONS, STAMPS, UNITS
-from openwatt.representations.advice import AdviceItem
 from openwatt.representations.bills import RankedItem
-from openwatt.representations.figures import cents
 from openwatt.sentences.catalogue import sentence
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.store.offers import StoredOffer, stored_offers
-from openwatt.store.tariffs import TariffFilter, tariffs_on
 from openwatt.web.api.bill_params import BILL_PARAMETERS, FILE_OPTIONS, LONGEST_HOURS, read_bill_question
 from openwatt.web.api.bills import PRIVACY, answer_of, bills_collection
 from openwatt.web.http.app_state import app_state
@@ -43,21 +28,22 @@ from openwatt.web.http.params import gather
 from openwatt.web.http.problems import BadRequestError, Fault
 from openwatt.web.http.responses import uncached_response
 from openwatt.web.http.security_headers import forbid_caching
-from openwatt.web.pages.charts import (
-    BillColumns,
-    CalendarRow,
-    HeatPicture,
-    counts_of,
-    draw_bill,
-    draw_calendar,
-    draw_heat,
-)
+from openwatt.web.pages.answer import HomeView, home_view
 from openwatt.web.pages.i18n import Language
-from openwatt.web.pages.rendering import FormValues, language, link, now, register_error_pages, show
+from openwatt.web.pages.rendering import FormValues, language, link, register_error_pages, show
 
 #: Off-peak hours that differ with the season have a field for each.
 _SEASONS = {"off_peak_summer": SUMMER_MONTHS, "off_peak_winter": WINTER_MONTHS}
-_FIELDS = ("kwh", "profile", "power_kva", "off_peak_hours", *_SEASONS, "present", "prices")
+_FIELDS = (
+    "kwh",
+    "profile",
+    "power_kva",
+    "off_peak_hours",
+    *_SEASONS,
+    "present",
+    "prices",
+    "include_outdated",
+)
 _HOURS = {"off_peak_hours": frozenset[int](), **_SEASONS}
 _SENT_AS_THEY_ARE = frozenset(_FIELDS) - {"present", "profile", *_HOURS}
 #: What is said about a file that leaves it open; it counts with a file alone.
@@ -66,59 +52,6 @@ _USUAL = {"power_kva": "6", "profile": USUAL_PROFILE, "prices": "now"}
 #: A fault of a field that the form has not is shown beside the one it came from.
 _FIELD_OF = {"option": "present", "supplier": "present", "offer": "present"}
 _FORMS = ("csv", "json")
-#: How many contracts are shown at once, beside the regulated and the present one.
-_FIRST = 10
-#: More contracts of one power than France has.
-_ALL = 100_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RankingLine:
-    """One contract of the ranking; `width` is in hundredths of the dearest.
-
-    Amounts are in EUR for 365 days, or for the span alone where that cannot stand for a year.
-    """
-
-    place: int
-    contract: Contract
-    total: Decimal
-    width: Decimal
-    saving: Decimal | None
-    saving_against_present: Decimal | None
-    regulated: bool
-    present: bool
-    closed: bool
-    whole: bool
-    unseen: tuple[str, ...]
-    status: DataStatus | None
-    last_seen: dt.date | None
-    """How far today's price can be trusted, and when it was last seen; None at the prices of each day."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HomeView:
-    """Everything that the page says of one customer's use."""
-
-    kwh: Decimal
-    last: dt.date
-    comparison: Comparison
-    part: PartOfYear | None
-    """What the span lacks of a year."""
-    unseen_colours: list[str]
-    """Of the days of Tempo, those that the span lacks whole."""
-    measured: bool
-    """Whether the use is of a file."""
-    shown: list[RankingLine]
-    rest: list[RankingLine]
-    best: RankingLine | None
-    bills: list[tuple[RankingLine, BillColumns]]
-    heat: HeatPicture | None
-    calendar: list[CalendarRow]
-    days_by_colour: dict[str, int]
-    advice: AdviceItem
-    assumptions: Sequence[str]
-    notes: list[Message]
-    download: str | None
 
 
 home = Blueprint("home", __name__)  # of its own, because it has the limit of bills
@@ -171,7 +104,7 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
             response = uncached_response(ranking, download, RankedItem)
             response.headers["Content-Disposition"] = f'attachment; filename="openwatt.{download}"'
             return response
-        view = _home_view(question, answer, texts)
+        view = home_view(question, answer)
     except BadRequestError as error:
         faults = [_of_missing_season(fault, texts) for fault in error.faults]
         return _page(texts, faults, None, status=error.status)
@@ -211,100 +144,9 @@ def _of_missing_season(fault: Fault, texts: Mapping[str, str]) -> Fault:
     return fault._replace(parameter=empty[0]) if alone else fault
 
 
-def _home_view(question: CustomerQuestion, answer: CustomerAnswer, texts: Mapping[str, str]) -> HomeView:
-    comparison = answer.comparison
-    dearest = max(one.total_ttc for one in comparison.ranking) or 1
-    seen = _freshness(question) if comparison.prices == "now" else {}
-    part = comparison.part_of_year
-
-    def shown_amount(amount: Fraction | None) -> Decimal | None:
-        return cents(amount if part else comparison.per_year(amount))
-
-    lines = [
-        RankingLine(
-            place=place,
-            contract=one.contract,
-            total=shown_amount(one.total_ttc) or Decimal(0),
-            width=to_cents(100 * one.total_ttc / dearest),
-            saving=shown_amount(one.saving_against_regulated),
-            saving_against_present=shown_amount(one.saving_against_present),
-            regulated=one.is_regulated,
-            present=one.contract.key == question.terms.present,
-            closed=one.closed_to_new_customers,
-            whole=one.whole,
-            unseen=one.unseen,
-            status=seen.get(one.contract.key, _UNSEEN)[0],
-            last_seen=seen.get(one.contract.key, _UNSEEN)[1],
-        )
-        for place, one in enumerate(comparison.ranking, start=1)
-    ]
-    best = next((one for one in lines if one.whole and not one.closed and not one.unseen), None)
-    shown = [best] if best else []
-    beside = next((one for one in lines if one.present), None) or next(
-        (one for one in lines if one.regulated and one.contract.option == "BASE"), None
-    )
-    if beside is not None and beside is not best:
-        shown.append(beside)
-    bills = [(one, comparison.bill(one.contract)) for one in shown]
-    calendar = draw_calendar(app_state().market.colours()["TEMPO"], comparison.span)
-    heat = None if question.curve is None else draw_heat(heat_map(question.curve, comparison.span))
-    return HomeView(
-        kwh=max((to_kwh(bill.energy, 0) for _, bill in bills), default=Decimal(0)),
-        last=comparison.span.end - dt.timedelta(days=1),
-        comparison=comparison,
-        part=part,
-        unseen_colours=_unseen_colours(part),
-        measured=question.curve is not None,
-        shown=[one for one in lines if _stands_out(one)],
-        rest=[one for one in lines if not _stands_out(one)],
-        best=best,
-        bills=[(one, draw_bill(bill)) for one, bill in bills],
-        heat=heat,
-        calendar=calendar,
-        days_by_colour=counts_of(calendar),
-        advice=AdviceItem.of(answer.advice),
-        assumptions=answer.assumptions,
-        notes=list(dict.fromkeys(note for one in comparison.ranking for note in one.notes)),
-        download=_own_address(texts) if question.curve is None else None,
-    )
-
-
-def _unseen_colours(part: PartOfYear | None) -> list[str]:
-    unseen = part.unseen.get("TEMPO", ()) if part else ()
-    return [colour for colour in ("BLEU", "BLANC", "ROUGE") if {f"{colour}_HP", f"{colour}_HC"} <= {*unseen}]
-
-
-_UNSEEN = (None, None)
-
-
-def _freshness(question: CustomerQuestion) -> dict[ContractKey, tuple[DataStatus, dt.date]]:
-    """How fresh the tariffs of today are, and when each was last seen."""
-    on = question.terms.today
-    found = tariffs_on(app_state().database, TariffFilter(power_kva=question.power_kva), on=on, limit=_ALL)
-    incidents = app_state().source_incidents.current()
-    return {
-        (one.supplier, one.offer, one.option, one.power_kva): (
-            data_status(
-                one,
-                on=on,
-                last_seen_at=one.last_seen_at,
-                now=now(),
-                incident=incident_of_offer(one, incidents),
-            ),
-            one.last_seen_at.astimezone(PARIS).date(),
-        )
-        for one in found
-    }
-
-
-def _stands_out(line: RankingLine) -> bool:
-    """Whether a contract is shown at once: the cheapest, the regulated and the present one."""
-    return line.place <= _FIRST or line.regulated or line.present
-
-
-def _own_address(texts: Mapping[str, str]) -> str:
-    """The address of this page that asks the same again; the language chosen stays."""
-    return link("/", **{name: texts[name] for name in _FIELDS if name in texts})
+def _own_address(texts: Mapping[str, str], **changed: str | None) -> str:
+    """The address of this page that asks the same again, or with changes; the language chosen stays."""
+    return link("/", **({name: texts[name] for name in _FIELDS if name in texts} | changed))
 
 
 def _page(
@@ -326,6 +168,10 @@ def _page(
         form=FormValues({}, {**_USUAL, **texts}, frozenset(details)),
         details=details,
         view=view,
+        # A file is in no address.
+        shared=_own_address(texts) if view and not view.measured else None,
+        with_outdated=_own_address(texts, include_outdated="true"),
+        without_outdated=_own_address(texts, include_outdated=None),
         powers=[(power, ours.text("tariffs.kva", kva=power)) for power in _powers(offers)],
         file_choices=_file_choices(ours),
         file_leaves_open=any(_leaves_open(fault) for fault in faults),

@@ -55,6 +55,7 @@ def _data(database: Database) -> dict[str, Any]:
             last_seen_at=one.last_seen_at,
             now=now(),
             incident=incident_of_offer(one, incidents),
+            changes=app_state().market.change_days,
         )
         for one in found
     )

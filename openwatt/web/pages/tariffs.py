@@ -30,8 +30,11 @@ def tariffs_page() -> Response:
             supplier=form.get(SUPPLIER), option=form.get(OPTION), power_kva=form.get(POWER_KVA)
         )
         found = tariffs_on(database, wanted, on=on, after=form.get(CURSOR), limit=_ROWS_OF_A_PAGE + 1)
-        incidents = app_state().source_incidents.current()
-        items = [TariffItem.of(one, on=on, now=now(), incidents=incidents) for one in found[:_ROWS_OF_A_PAGE]]
+        incidents, changes = app_state().source_incidents.current(), app_state().market.change_days
+        items = [
+            TariffItem.of(one, on=on, now=now(), changes=changes, incidents=incidents)
+            for one in found[:_ROWS_OF_A_PAGE]
+        ]
         if len(found) > _ROWS_OF_A_PAGE:
             cursor = cursor_text(cursor_after(found[_ROWS_OF_A_PAGE - 1]))
             following = link("/tariffs", **chosen, cursor=cursor)

@@ -355,7 +355,12 @@ def test_a_document_is_held_against_the_regulated_tariff_that_a_run_knows(
         history = regulated_history(connection)
         dearer = [
             Observation(
-                thrice(tariff), LOOKED_AT, SourceDocument(reference="a", title="a"), None, "test", True
+                thrice(tariff),
+                LOOKED_AT,
+                SourceDocument(reference="a", kind="supplier", title="a"),
+                None,
+                "test",
+                True,
             )
             for tariff in history
             if tariff.applies_from == dt.date(2025, 8, 1)

@@ -275,7 +275,13 @@ def test_what_is_published_is_in_the_next_answer(filled_url: str, monkeypatch: p
     (new,) = [line for line in after["ranking"] if line["supplier"] == TARIFF.supplier]
     assert [line for line in after["ranking"] if line != new] == before["ranking"]
     assert new["sources"] == [
-        {"title": SHEET.title, "url": SHEET.url, "document_sha256": SHEET.sha256, "page": None}
+        {
+            "kind": SHEET.kind,
+            "title": SHEET.title,
+            "url": SHEET.url,
+            "document_sha256": SHEET.sha256,
+            "page": None,
+        }
     ]
 
 

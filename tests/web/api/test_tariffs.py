@@ -70,8 +70,22 @@ def test_an_item_carries_both_sides_of_the_tax_and_its_source(ask: Ask) -> None:
     assert item["applies_to"] == "2026-01-31"
     assert item["source"]["document_sha256"].startswith("1667459072ca")
     assert item["source_ht"]["title"].startswith("CRE")
+    assert (item["source"]["kind"], item["source_ht"]["kind"]) == ("supplier", "regulator")
+    assert (item["sheet_url"], item["confidence"]) == (None, None)
     assert item["data_status"] == "fresh"  # its period is over: it can change no more
     assert "185.94" in item["note"]  # what the regulator's open data says instead
+
+
+def test_a_figure_of_a_public_repository_is_said_to_be_secondary(client: FlaskClient) -> None:
+    query = "option=BASE&power_kva=6&on=2024-12-01"
+    (item,) = (client.get(f"/v1/tariffs?{query}").json or {})["tariffs"]
+    assert item["source"]["title"].startswith("JC144/EDF_Simulateur_Prix")
+    assert (item["source"]["kind"], item["source_ht"]["kind"]) == ("secondary", "regulator")
+    (row,) = csv.DictReader(io.StringIO(client.get(f"/v1/tariffs?{query}&format=csv").text))
+    assert (row["source_kind"], row["source_ht_kind"]) == ("secondary", "regulator")
+    history = client.get("/v1/tariffs/history?option=BASE&power_kva=6").json or {}
+    kinds = {one["source"]["kind"] for one in history["tariffs"]}
+    assert kinds == {"regulator", "supplier", "secondary"}
 
 
 def test_decimals_are_numbers_written_digit_for_digit(client: FlaskClient) -> None:
@@ -93,9 +107,9 @@ def test_tempo_registers_come_in_the_order_of_meters(ask: Ask) -> None:
 
 
 def test_a_power_whose_new_price_is_unknown_is_stale_with_its_end(ask: Ask) -> None:
-    item = trve(ask, on="2026-10-01", option="BASE", power_kva=3)
-    assert (item["data_status"], item["applies_to"]) == ("stale", "2026-07-31")
-    assert item["prices_eur_per_kwh_ttc"] == {"BASE": 0.194}
+    item = trve(ask, on="2026-03-01", option="TEMPO", power_kva=24)
+    assert (item["data_status"], item["applies_to"]) == ("stale", "2026-01-31")
+    assert item["prices_eur_per_kwh_ttc"]["ROUGE_HP"] == 0.6468
 
 
 def test_stale_tariffs_can_be_left_out(ask: Ask) -> None:
@@ -175,7 +189,7 @@ def test_history_pages_follow_each_other(ask: Ask) -> None:
         page = ask(address)
         joined += page["tariffs"]
         address = page["next"]
-    assert len(whole) == 471
+    assert len(whole) == 498
     assert joined == whole
 
 
@@ -225,7 +239,7 @@ def test_head_answers_like_get_without_a_body(client: FlaskClient) -> None:
 def test_suppliers_and_offers_are_listed(ask: Ask) -> None:
     suppliers = ask("/v1/suppliers")["suppliers"]
     offers = ask("/v1/offers?supplier=edf")["offers"]
-    assert {"name": "EDF", "offers": 1, "contracts": 30} in suppliers
+    assert {"name": "EDF", "offers": 1, "contracts": 31} in suppliers
     assert [(offer["name"], offer["regulated"]) for offer in offers] == [("Tarif Bleu", True)]
     assert {"BASE", "HPHC", "TEMPO"} <= set(offers[0]["options"])
 

@@ -172,6 +172,15 @@ def test_the_tariffs_are_filtered_and_told_with_their_source(client: FlaskClient
     assert "EDF, grille de prix Tarif Bleu applicable au 2026-02-01" in text
 
 
+def test_a_secondary_source_is_marked_and_explained(client: FlaskClient) -> None:
+    mark = '<span class="badge muted" title="Somebody else has read'
+    for page in ("/tariffs?option=BASE&power_kva=6&on=2024-12-01", "/history?option=BASE&power_kva=6"):
+        shown = client.get(f"{page}&lang=en").text
+        assert mark in shown
+        assert "Check it there before you sign.</" in shown
+    assert mark not in client.get("/tariffs?option=BASE&power_kva=6&on=2024-08-01&lang=en").text
+
+
 def test_every_tariff_is_reached_by_turning_pages(client: FlaskClient) -> None:
     address, seen = "/tariffs?lang=en", 0
     while address:

@@ -146,32 +146,6 @@ class PowerColumn:
         return min(range(len(self.rows)), key=lambda j: abs(self._centres[j] - y))
 
 
-def join_ranges(words: Sequence[Word]) -> list[Word]:
-    """Joins `Entre 6 et 8` and `6 à 8` to one word, `6-8`; everything else stays unchanged."""
-    joined: list[Word] = []
-    for line in lines_of(words):
-        i = 0
-        while i < len(line):
-            texts = [word.plain for word in line[i : i + 4]]
-            for size, low, link, high in ((4, 1, "et", 3), (3, 0, "a", 2)):
-                if (
-                    len(texts) >= size
-                    and (size == 3 or texts[0] == "entre")
-                    and texts[size - 2] == link
-                    and texts[low].isdigit()
-                    and texts[high].isdigit()
-                    and parse_powers(f"{texts[low]}-{texts[high]}")
-                ):
-                    first, last = line[i], line[i + size - 1]
-                    joined.append(Word(first.x0, first.y0, last.x1, last.y1, f"{texts[low]}-{texts[high]}"))
-                    i += size
-                    break
-            else:
-                joined.append(line[i])
-                i += 1
-    return joined
-
-
 def power_columns(words: Sequence[Word]) -> list[PowerColumn]:
     """Finds columns of at least four increasing powers, aligned under each other at an even pitch.
 

@@ -18,12 +18,18 @@ class Meaning:
     season: str | None = None
     colour: str | None = None
     option: str | None = None
+    half: str | None = None
+    yearly: bool | None = None
+    cents: bool | None = None
+    component: str | None = None
 
     @property
     def register(self) -> str:
         """The register of an energy column."""
         if self.season:
             return self.season
+        if self.half:
+            return f"{self.period or ''}{self.half}"
         if self.colour:
             return f"{self.colour}_{self.period}"
         return self.period or "BASE"
@@ -32,12 +38,21 @@ class Meaning:
 class HeaderReader:
     """Assigns the anchors of one header to its columns and collects what does not fit."""
 
-    def __init__(self, columns: Sequence[AmountColumn], anchors: Sequence[Anchor]) -> None:
+    def __init__(
+        self, columns: Sequence[AmountColumn], anchors: Sequence[Anchor], units: Sequence[Sequence[Anchor]]
+    ) -> None:
         self.columns = columns
         self.anchors = anchors
+        #: What stands behind every amount of each column ("€ TTC/an"): it wins over the header.
+        self.units = units
         self.faults: list[str] = []
         #: The header phrase that gives each column its measure.
         self.measured: dict[int, Anchor] = {}
+
+    def _beside(self, kind: AnchorKind) -> dict[int, str]:
+        """Each column's value of one kind behind its amounts, where it is there once."""
+        found = {i: [a.value for a in unit if a.kind is kind] for i, unit in enumerate(self.units)}
+        return {i: values[0] for i, values in found.items() if len(values) == 1}
 
     def meanings(self, default_tax: Tax | None) -> list[Meaning]:
         """Returns one meaning per column, with None for what the header does not say."""
@@ -50,9 +65,28 @@ class HeaderReader:
         tax = self._taxes(everything, default_tax)
         season = self._shared(AnchorKind.SEASON, timed)
         period = self._shared(AnchorKind.PERIOD, timed)
+        half = self._shared(AnchorKind.HALF, timed)
         colour = self._shared(AnchorKind.COLOUR, timed)
+        billing = self._shared(
+            AnchorKind.BILLING, [i for i in everything if measure.get(i) == "subscription"]
+        )
+        billing |= self._beside(AnchorKind.BILLING)
+        unit = self._shared(AnchorKind.UNIT, [i for i in everything if measure.get(i) == "energy"])
+        unit |= self._beside(AnchorKind.UNIT)
+        component = self._shared(AnchorKind.COMPONENT, everything)
         return [
-            Meaning(measure.get(i), tax.get(i), period.get(i), season.get(i), colour.get(i), options.get(i))
+            Meaning(
+                measure=measure.get(i),
+                tax=tax.get(i),
+                period=period.get(i),
+                season=season.get(i),
+                colour=colour.get(i),
+                option=options.get(i),
+                half=half.get(i),
+                yearly=billing[i] == "year" if i in billing else None,
+                cents=unit[i] == "cents" if i in unit else None,
+                component=component.get(i),
+            )
             for i in everything
         ]
 
@@ -93,6 +127,9 @@ class HeaderReader:
 
     def _taxes(self, everything: Sequence[int], default_tax: Tax | None) -> dict[int, Tax]:
         """The tax side of each column: the one above it, or the header's only one."""
+        beside = self._beside(AnchorKind.TAX)
+        if len(beside) == len(everything):
+            return {i: _side(value) for i, value in beside.items()}
         found = [a for a in self.anchors if a.kind is AnchorKind.TAX]
         sides: set[Tax] = {_tax(a) for a in found}
         if not sides and default_tax is not None:
@@ -106,7 +143,7 @@ class HeaderReader:
         if all(above.values()):
             return {i: _tax(max(anchors, key=lambda a: a.yc)) for i, anchors in above.items()}
         shared = self._shared(AnchorKind.TAX, everything)
-        return {i: "TTC" if value == "TTC" else "HT" for i, value in shared.items()}
+        return {i: _side(value) for i, value in shared.items()}
 
     @staticmethod
     def _above(column: AmountColumn, anchors: Sequence[Anchor]) -> Iterator[Anchor]:
@@ -115,4 +152,8 @@ class HeaderReader:
 
 
 def _tax(anchor: Anchor) -> Tax:
-    return "TTC" if anchor.value == "TTC" else "HT"
+    return _side(anchor.value)
+
+
+def _side(value: str) -> Tax:
+    return "TTC" if value == "TTC" else "HT"

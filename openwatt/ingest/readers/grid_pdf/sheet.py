@@ -4,15 +4,15 @@ import datetime as dt
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from itertools import chain
 
 from openwatt.domain.reading import SIDES, SUBSCRIPTION, Doubt, Figure, Line, PrintedDay, Reading, Tax
 from openwatt.domain.tariff import OPTIONS
 from openwatt.ingest.declarations import DeclaredOffer, SourceDeclaration
 from openwatt.ingest.readers.figures import find_validity
+from openwatt.ingest.readers.grid_pdf.components import sum_of
 from openwatt.ingest.readers.grid_pdf.geometry import lines_of, phrases_of
-from openwatt.ingest.readers.grid_pdf.table import Table, read_tables
+from openwatt.ingest.readers.grid_pdf.table import Table, TableReader
 from openwatt.ingest.readers.grid_pdf.vocabulary import Vocabulary
 from openwatt.ingest.readers.grid_pdf.words import Page
 
@@ -40,6 +40,12 @@ _CLOSED = (
         r" - n'est plus propose"
         r"(?: - pour les puissances souscrites de (?P<low>\d+) kva inclus a (?P<high>\d+) kva)?"
     ),
+)
+#: The sentences after which a price that is struck out may be that of an option that is no longer sold.
+_CLOSING = re.compile(
+    r"(?:n'est|ne sont|ne seront) plus (?:\w+ ){0,3}(?:propos|commercialis|disponible|souscri|ouvert)"
+    r"|plus disponibles?|en extinction|option fermee|fermee?s? a la (?:souscription|commercialisation|vente)"
+    r"|fermee?s? aux nouveaux"
 )
 _OPTION_NAMES = {"base": "BASE", "heures creuses": "HPHC", "tempo": "TEMPO", "ejp": "EJP"}
 _ANNOUNCED = {
@@ -90,16 +96,13 @@ class _SheetReader:
         for offer, others in _passes(self.source):
             own = (offer.column,) if offer and offer.column else ()
             vocabulary = Vocabulary(own=own, others=(*self.source.decoys, *others))
-            tables = [
-                (page, table)
-                for page in wanted
-                for table in read_tables(
-                    page,
-                    vocabulary,
-                    ignored_mark=self.source.ignored_mark,
-                    default_tax=self.source.default_tax,
-                )
-            ]
+            reader = TableReader(
+                vocabulary,
+                ignored_mark=self.source.ignored_mark,
+                default_tax=self.source.default_tax,
+                closing=any(_CLOSING.search(page.text) for page in self.pages),
+            )
+            tables = [(page, table) for page in wanted for table in reader.read(page)]
             if self.source.compose:
                 self._compose(self.source.offers[0], tables)
             else:
@@ -164,10 +167,6 @@ class _SheetReader:
         for fault in (*table.faults, *filter(None, [table.mistitled])):
             self._fault("layout", fault, where)
         options = {option for _, option, _, _ in table.cells}
-        if any(name == SUBSCRIPTION for _, _, name, _ in table.cells) and table.yearly is None:
-            self._fault(
-                "layout", "the header does not say whether the subscription is per month or year", where
-            )
         dated = self._dated(page)
         self.announced |= table.titles
         for option in sorted(options):
@@ -185,12 +184,22 @@ class _SheetReader:
                         decoys=_of_row(table.decoys, row, option),
                         applies_from=dated.applies_from,
                         applies_to=dated.applies_to,
+                        closed_to_new_customers=(row, option) in table.closed,
                     )
                     self._add(line, where)
 
     def _add(self, line: Line, where: str) -> None:
         key = (line.offer, line.option, line.power_kva)
-        if key in self.lines:
+        other = self.lines.get(key)
+        if other is not None and not set(other.figures) & set(line.figures):
+            # One table of subscriptions, another of prices.
+            self.lines[key] = replace(
+                other,
+                figures={**other.figures, **line.figures},
+                decoys={**other.decoys, **line.decoys},
+                closed_to_new_customers=other.closed_to_new_customers or line.closed_to_new_customers,
+            )
+        elif other is not None:
             self._fault("layout", f"{line.offer} {line.option} is printed in two tables", where)
         else:
             self.lines[key] = line
@@ -305,16 +314,5 @@ def _sum_of(
             found = [part[name, tax] for part in parts if (name, tax) in part]
             needed = with_subscription if name == SUBSCRIPTION else len(parts)
             if found and len(found) == needed:
-                total[name, tax] = _added(found)
+                total[name, tax] = sum_of(found)
     return total
-
-
-def _added(parts: Sequence[Figure]) -> Figure:
-    return Figure(
-        amount=sum((part.amount for part in parts), Decimal(0)),
-        printed=" + ".join(part.printed for part in parts),
-        step=max(part.step for part in parts),
-        page=parts[0].page,
-        box=parts[0].box,
-        parts=tuple(parts),
-    )

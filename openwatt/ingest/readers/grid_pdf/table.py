@@ -6,37 +6,50 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from openwatt.domain.reading import SUBSCRIPTION, Figure, Tax
-from openwatt.ingest.readers.figures import Amount, parse_amount
+from openwatt.ingest.readers.figures import parse_amount
+from openwatt.ingest.readers.grid_pdf.cells import (
+    LABELS,
+    AmountRow,
+    ColumnRows,
+    rows_without,
+    struck_columns,
+    unit_beside,
+    without_replaced,
+)
+from openwatt.ingest.readers.grid_pdf.components import CellKey, add_up
 from openwatt.ingest.readers.grid_pdf.geometry import (
     MIN_ROWS,
     AmountColumn,
     PowerColumn,
-    join_ranges,
     lines_of,
+    overlap,
     power_columns,
     value_columns,
 )
 from openwatt.ingest.readers.grid_pdf.header import header_words
+from openwatt.ingest.readers.grid_pdf.joints import join_words
 from openwatt.ingest.readers.grid_pdf.meanings import HeaderReader, Meaning
 from openwatt.ingest.readers.grid_pdf.owners import others_columns
-from openwatt.ingest.readers.grid_pdf.vocabulary import Anchor, AnchorKind, Vocabulary, read_anchors
+from openwatt.ingest.readers.grid_pdf.vocabulary import (
+    AnchorKind,
+    Vocabulary,
+    anchors_of,
+    read_anchors,
+)
 from openwatt.ingest.readers.grid_pdf.words import Page, Word
 
 _POWER_WORDS = re.compile(r"puis-? ?s?ance|\bkva\b|\bps\b")
 _PER_YEAR = re.compile(r"/ ?an\b|\bannuel|par an\b")
 _PER_MONTH = re.compile(r"/ ?mois|mensuel|par mois")
-_CENTS = re.compile(r"\bcts?\b|\bc ?€|centimes?")
-_LABELS = (AnchorKind.PERIOD, AnchorKind.SEASON, AnchorKind.COLOUR)
-
-#: A row of the spine, a meaning (`subscription` or a register) and a tax side.
-CellKey = tuple[int, str, str, Tax]
+_CENTS = re.compile(r"\bcts?\b|\bc ?€|centimes?|¢")
 
 
 @dataclass
 class Table:
     """The content of one table, row by row; `faults` is what its reader found contradictory.
 
-    `mistitled` says so when the title names another option than the columns are of.
+    `mistitled` says so when the title names another option than the columns are of. `closed` are
+    the rows and options whose own prices are struck out: they are no longer sold.
     """
 
     page: int
@@ -47,23 +60,58 @@ class Table:
     titles: frozenset[str]
     cells: dict[CellKey, Figure] = field(default_factory=dict)
     decoys: dict[CellKey, Figure] = field(default_factory=dict)
+    closed: set[tuple[int, str]] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
     mistitled: str | None = None
 
 
-def read_tables(
-    page: Page, vocabulary: Vocabulary, *, ignored_mark: str | None = None, default_tax: Tax | None = None
-) -> Iterator[Table]:
-    """Reads every table of a page that has a column of subscribed powers and amounts beside it.
+class TableReader:
+    """Reads the tables of a sheet's pages, in order: a header may serve on the page after it too.
 
-    Amounts that bear `ignored_mark` belong to another tariff; `default_tax` is
-    the tax side of a sheet whose headers name none.
+    Amounts that bear `ignored_mark` belong to another tariff; `default_tax` is the tax side of a
+    sheet whose headers name none. On a sheet where `closing` is set a sentence says that something
+    is no longer sold: prices that are struck out may be real.
     """
-    if sum(parse_amount(word.text) is not None for word in page.words) < MIN_ROWS:
-        return
-    words = join_ranges(page.words)
-    spines = power_columns(words)
-    for spine in spines:
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        *,
+        ignored_mark: str | None = None,
+        default_tax: Tax | None = None,
+        closing: bool = False,
+    ) -> None:
+        self.vocabulary = vocabulary
+        self.ignored_mark = ignored_mark
+        self.default_tax = default_tax
+        self.closing = closing
+        self._last: _Frame | None = None
+
+    def read(self, page: Page) -> Iterator[Table]:
+        """Reads every table of a page that has a column of subscribed powers and amounts beside it."""
+        if sum(parse_amount(word.text) is not None for word in page.words) < MIN_ROWS:
+            return
+        words = join_words(page.words)
+        spines = power_columns(words)
+        for spine in spines:
+            frame = self._frame(page, words, spine, spines)
+            if frame is None:
+                continue
+            text = _text_of(frame.heading)
+            if not _POWER_WORDS.search(text):
+                if self._last is None or not self._last.goes_on_in(frame):
+                    unread = _unread(frame, text)
+                    if unread is not None:
+                        yield unread
+                    continue
+                frame = replace(frame, heading=self._last.heading)
+            self._last = frame
+            yield _read_table(frame, self.vocabulary, self.default_tax, closing=self.closing)
+
+    def _frame(
+        self, page: Page, words: Sequence[Word], spine: PowerColumn, spines: Sequence[PowerColumn]
+    ) -> "_Frame | None":
+        """The words of the table that a column of powers opens; None without an amount."""
         beside = [
             other.x0
             for other in spines
@@ -75,19 +123,18 @@ def read_tables(
             w for w in words if spine.x1 < w.xc < right and spine.top - margin < w.yc < spine.bottom + margin
         ]
         columns = value_columns(body)
-        if ignored_mark:
+        if self.ignored_mark:
             for column in columns:
-                column.cells = [cell for cell in column.cells if cell[1].marks != ignored_mark]
+                column.cells = [cell for cell in column.cells if cell[1].marks != self.ignored_mark]
             columns = [column for column in columns if column.cells]
+        columns = [left for column in columns if (left := without_replaced(spine, column))]
         if not columns:
-            continue
+            return None
         if not beside:
             right = min(right, columns[-1].x1 + 45)
         others = [other for other in spines if other is not spine]
         heading = header_words(words, spine, spine.x0 - 25, right, others)
-        table = _read_table(_Frame(page.number, spine, columns, body, heading), vocabulary, default_tax)
-        if table is not None:
-            yield table
+        return _Frame(page.number, spine, columns, body, heading)
 
 
 @dataclass(frozen=True)
@@ -100,11 +147,24 @@ class _Frame:
     body: Sequence[Word]
     heading: Sequence[Word]
 
+    def goes_on_in(self, other: "_Frame") -> bool:
+        """Whether another table, on the next page, has the same columns and higher powers."""
+        return (
+            other.page == self.page + 1
+            and not read_anchors(other.heading, Vocabulary())
+            and other.spine.rows[0].powers.low > self.spine.rows[-1].powers.high
+            and overlap(self.spine, other.spine) > 0
+            and len(self.columns) == len(other.columns)
+            and all(overlap(a, b) > 0 for a, b in zip(self.columns, other.columns, strict=True))
+        )
 
-def _read_table(frame: _Frame, vocabulary: Vocabulary, default_tax: Tax | None) -> Table | None:
-    text = " ".join(word.plain for line in lines_of(frame.heading) for word in line)
-    if not _POWER_WORDS.search(text):
-        return _unread(frame, text)
+
+def _text_of(words: Sequence[Word]) -> str:
+    return " ".join(word.plain for line in lines_of(words) for word in line)
+
+
+def _read_table(frame: _Frame, vocabulary: Vocabulary, default_tax: Tax | None, *, closing: bool) -> Table:
+    text = _text_of(frame.heading)
     anchors = read_anchors(frame.heading, vocabulary)
     titles = frozenset(a.value for a in anchors if a.kind is AnchorKind.OPTION)
     anchors = [a for a in anchors if a.xc > frame.spine.x0 - 4]
@@ -118,28 +178,74 @@ def _read_table(frame: _Frame, vocabulary: Vocabulary, default_tax: Tax | None) 
         titles=titles,
     )
     columns = frame.columns
-    reader = HeaderReader(columns, anchors)
+    units = [unit_beside(column, frame.body) for column in columns]
+    reader = HeaderReader(columns, anchors, [list(anchors_of(unit)) if unit else [] for unit in units])
     meanings = reader.meanings(default_tax)
     table.faults += reader.faults
     others = others_columns(reader, frame.heading, frame.spine, vocabulary)
-    labels = [a for a in read_anchors(frame.body, Vocabulary()) if a.kind in _LABELS]
+    replaced = struck_columns(columns, meanings, others)
+    labels = [a for a in read_anchors(frame.body, Vocabulary()) if a.kind in LABELS]
     for column, meaning in zip(columns, meanings, strict=True):
         _check_measure(table, column, meaning)
-    read = [
-        (other, cell_meaning, rows)
-        for column, meaning, other in zip(columns, meanings, others, strict=True)
-        if meaning.measure and meaning.tax
-        for cell_meaning, rows in _rows(table, column, meaning, labels)
-    ]
+    read = []
+    for i, (column, meaning) in enumerate(zip(columns, meanings, strict=True)):
+        if meaning.measure and meaning.tax and not replaced[i]:
+            rows = ColumnRows(frame.spine, column, _rows_of(frame, meanings, i))
+            read += [(others[i], found, cells) for found, cells in rows.read(meaning, labels)]
+            table.faults += rows.faults
     joint = any(meaning.option for meaning in meanings)
     whole = None if joint else _option_of([meaning for _, meaning, _ in read], text)
-    for other, meaning, rows in read:
-        _keep(table, meaning, whole or meaning.option or "BASE", rows, decoy=other)
+    parts: dict[CellKey, dict[str, Figure]] = {}
+    for other, meaning, cells in read:
+        _keep(table, meaning, whole or meaning.option or "BASE", cells, decoy=other, parts=parts)
+    table.cells.update(add_up(parts, table.faults))
+    _check_struck(table, [(o, m, c) for o, m, c in read if not o], whole, closing=closing)
     read_options = {option for _, option, _, _ in table.cells}
-    if whole and titles and read_options and not read_options & titles:
-        titled, found = ", ".join(sorted(titles)), ", ".join(sorted(read_options))
-        table.mistitled = f"the title says {titled}, the columns are those of {found}"
+    if whole and titles and read_options and not read_options & _titled(titles, text):
+        titled, found_options = ", ".join(sorted(titles)), ", ".join(sorted(read_options))
+        table.mistitled = f"the title says {titled}, the columns are those of {found_options}"
     return table
+
+
+def _titled(titles: frozenset[str], header: str) -> frozenset[str]:
+    """The options that titles name; peak and off-peak of the seasons are titled by their hours."""
+    return titles | {"SAISON"} if "HPHC" in titles and "saison" in header else titles
+
+
+def _rows_of(frame: _Frame, meanings: Sequence[Meaning], i: int) -> list[int]:
+    """The rows in which a column can have amounts: not marked, and with its option's subscription."""
+    spine, meaning = frame.spine, meanings[i]
+    rows = set(range(len(spine.rows))) - rows_without(spine, frame.columns[i], frame.body)
+    if meaning.option and meaning.measure == "energy":
+        sold = {
+            spine.nearest(word.yc)
+            for column, other in zip(frame.columns, meanings, strict=True)
+            if (other.option, other.measure) == (meaning.option, "subscription")
+            for word, _ in column.cells
+        }
+        rows &= sold
+    return sorted(rows)
+
+
+def _check_struck(
+    table: Table,
+    read: Sequence[tuple[bool, Meaning, Sequence[AmountRow]]],
+    whole: str | None,
+    *,
+    closing: bool,
+) -> None:
+    """Closes the rows whose own amounts are struck out, where the sheet says that something is closed."""
+    struck = [
+        (row, whole or meaning.option or "BASE", word)
+        for _, meaning, cells in read
+        for row, word, _ in cells
+        if word.struck
+    ]
+    if struck and not closing:
+        table.faults.append(
+            f"« {struck[0][2].text} » is struck out, none replaces it, and no sentence says what is closed"
+        )
+    table.closed.update((row, option) for row, option, _ in struck)
 
 
 def _unread(frame: _Frame, text: str) -> Table | None:
@@ -163,7 +269,7 @@ def _option_of(meanings: Sequence[Meaning], header: str) -> str:
     periods = {meaning.period for meaning in meanings}
     if any(meaning.colour for meaning in meanings):
         return "TEMPO"
-    if any(meaning.season for meaning in meanings):
+    if any(meaning.season or meaning.half for meaning in meanings):
         return "SAISON"
     if periods & {"HN", "PM"}:
         return "EJP"
@@ -176,86 +282,36 @@ def _option_of(meanings: Sequence[Meaning], header: str) -> str:
 
 def _check_measure(table: Table, column: AmountColumn, meaning: Meaning) -> None:
     """Checks headers: a subscription rises with the power, a price of a kWh hardly does."""
+    if meaning.measure == "subscription" and table.yearly is None and meaning.yearly is None:
+        message = "the header does not say whether the subscription is per month or year"
+        if message not in table.faults:
+            table.faults.append(message)
     values = [amount.value for _, amount in column.cells]
-    if len(values) < 4 or meaning.measure is None:
+    if len(values) < 4 or meaning.measure is None or meaning.component:
         return
+    cents = table.cents if meaning.cents is None else meaning.cents
     rises = values[-1] > Decimal("1.6") * values[0]
-    if meaning.measure == "energy" and (rises or max(values) >= (100 if table.cents else 2)):
+    if meaning.measure == "energy" and (rises or max(values) >= (100 if cents else 2)):
         table.faults.append(f"a column under « prix du kWh » holds {values[0]} to {values[-1]}")
     if meaning.measure == "subscription" and (max(values) < 2 or len(set(values)) == 1):
         table.faults.append(f"a column under « abonnement » holds {values[0]} to {values[-1]}")
 
 
-AmountRow = tuple[int, Word, Amount]
+def _keep(
+    table: Table,
+    meaning: Meaning,
+    option: str,
+    rows: Sequence[AmountRow],
+    *,
+    decoy: bool,
+    parts: dict[CellKey, dict[str, Figure]],
+) -> None:
+    """Stores figures in the field's units under their place; two different ones in one place are a fault.
 
-
-def _rows(
-    table: Table, column: AmountColumn, meaning: Meaning, labels: Sequence[Anchor]
-) -> Iterator[tuple[Meaning, list[AmountRow]]]:
-    """Reads the amounts of a column by row; labels stacked inside its cells win over the header."""
-    rows = table.spine.rows
-    groups: dict[Meaning, list[tuple[Word, Amount]]] = {}
-    merged = meaning.measure == "energy" and len(column.cells) < len(rows)
-    for word, amount in column.cells:
-        labelled = _label(table, column, word, labels) if merged else {}
-        group = replace(
-            meaning,
-            period=labelled.get(AnchorKind.PERIOD, meaning.period),
-            season=labelled.get(AnchorKind.SEASON, meaning.season),
-            colour=labelled.get(AnchorKind.COLOUR, meaning.colour),
-        )
-        groups.setdefault(group, []).append((word, amount))
-    for group, cells in groups.items():
-        if len(cells) >= 0.6 * len(rows) or meaning.measure == "subscription":
-            yield group, list(_row_by_row(table, cells))
-        else:
-            yield group, list(_spread(table, cells, alone=len(groups) == 1))
-
-
-def _label(table: Table, column: AmountColumn, word: Word, labels: Sequence[Anchor]) -> dict[AnchorKind, str]:
-    """The labels in a cell that belong to an amount: of each kind the nearest above or beside it."""
-    values: dict[AnchorKind, str] = {}
-    reach = 1.9 * max(word.height, table.spine.pitch)
-    for anchor in sorted(labels, key=lambda a: a.yc):
-        beside = min(anchor.x1, column.x1 + 25) > max(anchor.x0, column.x0 - 45)
-        if beside and -0.6 * word.height < word.yc - anchor.yc < reach:
-            values[anchor.kind] = anchor.value
-    return values
-
-
-def _row_by_row(table: Table, cells: Sequence[tuple[Word, Amount]]) -> Iterator[AmountRow]:
-    for word, amount in cells:
-        row = table.spine.nearest(word.yc)
-        if abs(table.spine.rows[row].yc - word.yc) < 0.6 * table.spine.pitch:
-            yield row, word, amount
-
-
-def _spread(table: Table, cells: Sequence[tuple[Word, Amount]], *, alone: bool) -> Iterator[AmountRow]:
-    """Copies a price that is printed once over many rows to all the rows that it is centred on."""
-    rows, pitch = table.spine.rows, table.spine.pitch
-    start = 0
-    for k, (word, amount) in enumerate(cells):
-        stop = len(rows)
-        if k < len(cells) - 1:
-            stop = min(
-                range(start + 1, max(start + 2, len(rows))),
-                key=lambda end: abs((rows[start].yc + rows[end - 1].yc) / 2 - word.yc),
-            )
-        middle = (rows[start].yc + rows[stop - 1].yc) / 2 if start < len(rows) else word.yc
-        if alone and abs(middle - word.yc) > max(1.6 * pitch, 0.15 * (table.spine.bottom - table.spine.top)):
-            table.faults.append(f"« {word.text} » stands for several rows but is not centred on them")
-        for row in range(start, stop):
-            yield row, word, amount
-        start = stop
-
-
-def _keep(table: Table, meaning: Meaning, option: str, rows: Sequence[AmountRow], *, decoy: bool) -> None:
-    """Stores figures in the field's units under their place; two different ones in one place are a fault."""
+    What is a part of a price goes to `parts` instead.
+    """
     name = SUBSCRIPTION if meaning.measure == "subscription" else _register(meaning, option)
-    if meaning.measure == "subscription":
-        factor = Decimal(1) if table.yearly else Decimal(12)
-    else:
-        factor = Decimal("0.01") if table.cents else Decimal(1)
+    factor = _factor(table, meaning)
     if meaning.tax is None:
         return
     clashes = []
@@ -268,6 +324,11 @@ def _keep(table: Table, meaning: Meaning, option: str, rows: Sequence[AmountRow]
             page=table.page,
             box=(int(word.x0), int(word.y0), int(word.x1) + 1, int(word.y1) + 1),
         )
+        if meaning.component and not decoy:
+            if meaning.component in parts.setdefault(place, {}):
+                clashes.append((row, parts[place][meaning.component].printed, word.text))
+            parts[place][meaning.component] = figure
+            continue
         cells = table.decoys if decoy else table.cells
         if place in cells and cells[place].amount != figure.amount and not decoy:
             clashes.append((row, cells[place].printed, word.text))
@@ -276,6 +337,15 @@ def _keep(table: Table, meaning: Meaning, option: str, rows: Sequence[AmountRow]
         row, first, second = clashes[0]
         power = table.spine.rows[row].word.text
         table.faults.append(f"two figures for {name} {meaning.tax} at {power} kVA: {first} and {second}")
+
+
+def _factor(table: Table, meaning: Meaning) -> Decimal:
+    """What makes a column's amounts those of a year, or of a kWh in euros."""
+    if meaning.measure == "subscription":
+        yearly = table.yearly if meaning.yearly is None else meaning.yearly
+        return Decimal(1) if yearly else Decimal(12)
+    cents = table.cents if meaning.cents is None else meaning.cents
+    return Decimal("0.01") if cents else Decimal(1)
 
 
 def _register(meaning: Meaning, option: str) -> str:

@@ -17,9 +17,13 @@ class AnchorKind(StrEnum):
     TAX = "tax"
     PERIOD = "period"
     SEASON = "season"
+    HALF = "half"
     COLOUR = "colour"
     OPTION = "option"
     OWNER = "owner"
+    BILLING = "billing"
+    UNIT = "unit"
+    COMPONENT = "component"
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,24 @@ _OPTIONS = {
     "weekend": "WEEKEND",
     "week-ends": "WEEKEND",
 }
+#: What a price is added up from, by the first letters of its name.
+_COMPONENTS = {
+    "fourniture": "supply",
+    "acheminement": "network",
+    "reseau": "network",
+    "turpe": "network",
+    "obligation": "obligation",
+    "capacite": "obligation",
+    "cee": "obligation",
+    "taxe": "duty",
+    "contribution": "duty",
+    "accise": "duty",
+    "cta": "duty",
+    "total": "total",
+}
+_YEAR = re.compile(r"/ ?an\b|annuel")
+_MONTH = re.compile(r"/ ?mois|mensuel")
+_CENTS = re.compile(r"\bcts?\b|\bc ?€|centimes?|¢")
 _PUNCTUATION = "()[].,;:*«»\"'"
 
 
@@ -89,6 +111,13 @@ def _meanings(phrase: Phrase) -> Iterator[tuple[int, AnchorKind, str]]:
             yield i, AnchorKind.MEASURE, measure
         if found := _TAX.search(phrase.words[i].plain):
             yield i, AnchorKind.TAX, "TTC" if found[1] == "ttc" else "HT"
+        found_values = {
+            AnchorKind.HALF: _half(texts, i),
+            AnchorKind.BILLING: _billing(phrase, i),
+            AnchorKind.UNIT: _unit(phrase, i),
+            AnchorKind.COMPONENT: _component(texts, i),
+        }
+        yield from ((i, kind, value) for kind, value in found_values.items() if value)
         if found := _SEASON.search(text):
             yield i, AnchorKind.SEASON, found[1].upper()
         elif period := _period(texts, i):
@@ -110,6 +139,44 @@ def _measure(texts: Sequence[str], i: int, *, subscription: bool) -> str | None:
     return None
 
 
+def _half(texts: Sequence[str], i: int) -> str | None:
+    """Finds the half of the year that a word names: "H" the dear one, with the winter, "B" the other."""
+    text, following = texts[i], texts[i + 1 : i + 4]
+    if text.startswith("hiver") or (text == "novembre" and "mars" in following):
+        return "H"
+    if text in ("ete", "estival", "estivale") or (text == "avril" and "octobre" in following):
+        return "B"
+    if text in ("haute", "basse", "hautes", "basses") and not "".join(following[:1]).startswith("tension"):
+        return text[0].upper()
+    return None
+
+
+def _billing(phrase: Phrase, i: int) -> str | None:
+    """Finds whether a word counts a subscription by the year or by the month."""
+    word = phrase.words[i].plain
+    before = phrase.words[i - 1].plain if i else ""
+    if _YEAR.search(word) or (word == "an" and before in ("par", "/")):
+        return "year"
+    if _MONTH.search(word) or (word == "mois" and before in ("par", "/")):
+        return "month"
+    return None
+
+
+def _unit(phrase: Phrase, i: int) -> str | None:
+    """Finds whether a word counts a price in cents or in euros."""
+    word = phrase.words[i].plain
+    if _CENTS.search(word):
+        return "cents"
+    return "euros" if "€/kwh" in word and not _CENTS.search(phrase.text) else None
+
+
+def _component(texts: Sequence[str], i: int) -> str | None:
+    """Finds the part of a price that a word names; "hors taxes" and "toutes taxes" name a side."""
+    if texts[i - 1 : i] in (["hors"], ["toutes"], ["ttes"]):
+        return None
+    return next((value for start, value in _COMPONENTS.items() if texts[i].startswith(start)), None)
+
+
 def _period(texts: Sequence[str], i: int) -> str | None:
     """Finds the hours that a word names: "creuses" HC, after "super" HSC; "sans heures creuses" none."""
     text = texts[i]
@@ -126,15 +193,22 @@ def _period(texts: Sequence[str], i: int) -> str | None:
 def read_anchors(words: Sequence[Word], vocabulary: Vocabulary) -> list[Anchor]:
     """Finds the anchors of a header's words, phrase by phrase."""
     phrases = phrases_of(words)
-    anchors = [anchor for phrase in phrases for anchor in _anchors_of(phrase)]
+    anchors = [anchor for phrase in phrases for anchor in anchors_of(phrase)]
     anchors += [anchor for phrase in phrases for anchor in read_owners(phrase, vocabulary, phrases)]
     anchors = _drop_lone_colours(anchors)
     if any(a.kind is AnchorKind.SEASON for a in anchors):
-        anchors = [a for a in anchors if a.kind is not AnchorKind.PERIOD]
+        anchors = [a for a in anchors if a.kind not in (AnchorKind.PERIOD, AnchorKind.HALF)]
+    # One half of the year, or one unit, is of the whole sheet or in a name ("basse tension").
+    for kind in (AnchorKind.HALF, AnchorKind.BILLING, AnchorKind.UNIT):
+        if len({a.value for a in anchors if a.kind is kind}) < 2:
+            anchors = [a for a in anchors if a.kind is not kind]
+    if not {"network", "supply"} <= {a.value for a in anchors if a.kind is AnchorKind.COMPONENT}:
+        anchors = [a for a in anchors if a.kind is not AnchorKind.COMPONENT]
     return anchors
 
 
-def _anchors_of(phrase: Phrase) -> Iterator[Anchor]:
+def anchors_of(phrase: Phrase) -> Iterator[Anchor]:
+    """Finds the anchors of one phrase."""
     by_kind: dict[AnchorKind, list[tuple[int, str]]] = {}
     for place, kind, value in _meanings(phrase):
         by_kind.setdefault(kind, []).append((place, value))
@@ -222,6 +296,13 @@ def _drop_lone_colours(anchors: list[Anchor]) -> list[Anchor]:
     return [a for a in anchors if a.kind is not AnchorKind.COLOUR]
 
 
+def _is_parted(anchor: Anchor, below: Sequence[Anchor]) -> bool:
+    """Whether an anchor stands over the gap between two that both say the same below it."""
+    left = max((b for b in below if b.xc < anchor.xc), key=lambda b: b.xc, default=None)
+    right = min((b for b in below if b.xc > anchor.xc), key=lambda b: b.xc, default=None)
+    return left is not None and right is not None and left.value == right.value == anchor.value
+
+
 def leaves(anchors: Sequence[Anchor]) -> list[Anchor]:
     """Drops the anchors of one kind that only repeat, above, what stands below them.
 
@@ -231,7 +312,9 @@ def leaves(anchors: Sequence[Anchor]) -> list[Anchor]:
     lowest: list[Anchor] = []
     for anchor in anchors:
         below = [b for b in anchors if b.yc > anchor.yc + 1]
-        if any(b.value == anchor.value and overlap(anchor, b) > 0 for b in below):
+        if any(b.value == anchor.value and overlap(anchor, b) > 0 for b in below) or _is_parted(
+            anchor, below
+        ):
             continue
         lowest.append(anchor)
     lowest.sort(key=lambda a: a.xc)

@@ -2,8 +2,8 @@
 
 import ctypes
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import islice
 
@@ -13,6 +13,7 @@ import pypdfium2.raw as pdfium_c  # type: ignore[import-untyped]
 from openwatt.domain.reading import MAX_DOCUMENT_BYTES
 from openwatt.ingest.errors import UnreadableDocumentError
 from openwatt.ingest.readers.figures import plain
+from openwatt.ingest.readers.grid_pdf.turns import Rectangle, Turn, lines_through, turn_of
 
 MAX_PAGES = 150
 MAX_CHARACTERS_PER_PAGE = 60_000
@@ -24,18 +25,20 @@ MAX_WORDS_PER_PAGE = 5_000
 _MIN_AMOUNTS = 4
 _AMOUNT = re.compile(r"\d[.,]\d\d")
 _NO_CHARACTERS = frozenset((0xFFFE, 0xFFFF, 2))
+_THIN_SPACES = frozenset("\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}")
 _FLAT_CHARACTERS = frozenset(",.'-’")
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word of a page; its box is in points from the top left corner."""
+    """A word of a page; its box is in points from the top left corner. A line may be drawn through it."""
 
     x0: float
     y0: float
     x1: float
     y1: float
     text: str
+    struck: bool = False
 
     @cached_property
     def plain(self) -> str:
@@ -123,16 +126,16 @@ def read_pages(document: bytes) -> tuple[Page, ...]:
             characters += max(count, 0)
             if count > MAX_CHARACTERS_PER_PAGE or characters > MAX_CHARACTERS:
                 raise UnreadableDocumentError(f"page {index + 1} holds more text than any price sheet")
-            width, height = page.get_size()
+            turn = turn_of(page, text, max(count, 0))
+            width, height = turn.size if turn.quarters else page.get_size()
             raw = text.get_text_range() if count > 0 else ""
             if len(_AMOUNT.findall(raw)) < _MIN_AMOUNTS:
                 pages.append(Page(index + 1, width, height, (), _one_line(raw)))
                 continue
-            left, _, _, top = page.get_bbox()
-            words = tuple(islice(_words(text, count, left, top), MAX_WORDS_PER_PAGE + 1))
+            words = tuple(islice(_words(text, count, turn), MAX_WORDS_PER_PAGE + 1))
             if len(words) > MAX_WORDS_PER_PAGE:
                 raise UnreadableDocumentError(f"page {index + 1} holds more words than any price sheet")
-            pages.append(Page(index + 1, width, height, words))
+            pages.append(Page(index + 1, width, height, _strike(words, lines_through(page, turn))))
             text.close()
             page.close()
         return tuple(pages)
@@ -146,12 +149,28 @@ def _one_line(raw: str) -> str:
     return " ".join("".join(characters).split())
 
 
-def _words(text: pdfium.PdfTextPage, count: int, page_left: float, page_top: float) -> Iterator[Word]:
-    """Joins characters into words, which end at white space, jumps and line ends.
+def _strike(words: tuple[Word, ...], lines: Sequence[Rectangle]) -> tuple[Word, ...]:
+    """Marks the words through whose middle a line runs from end to end."""
+    if not lines:
+        return words
+    by_height: dict[int, list[Rectangle]] = {}
+    for line in lines:
+        by_height.setdefault(int((line[2] + line[3]) / 2), []).append(line)
+    return tuple(replace(word, struck=True) if _is_struck(word, by_height) else word for word in words)
 
-    The file counts from the lower left corner of a sheet of which the page is
-    the part between `page_left`, `page_top` and the opposite edges.
-    """
+
+def _is_struck(word: Word, lines: dict[int, list[Rectangle]]) -> bool:
+    low, high = word.y0 + 0.3 * word.height, word.y1 - 0.25 * word.height
+    reach = 0.15 * (word.x1 - word.x0)
+    return any(
+        line[0] <= word.x0 + reach and line[1] >= word.x1 - reach and low <= (line[2] + line[3]) / 2 <= high
+        for height in range(int(low), int(high) + 1)
+        for line in lines.get(height, ())
+    )
+
+
+def _words(text: pdfium.PdfTextPage, count: int, turn: Turn) -> Iterator[Word]:
+    """Joins characters into words, which end at white space, jumps and line ends."""
     raw = text.raw
     loose = pdfium_c.FS_RECTF()
     left, right, bottom, top = (ctypes.c_double() for _ in range(4))
@@ -164,14 +183,15 @@ def _words(text: pdfium.PdfTextPage, count: int, page_left: float, page_top: flo
         code = pdfium_c.FPDFText_GetUnicode(raw, index)
         # A half of a pair of code units is no character; it must not end in our texts.
         letter = "\N{REPLACEMENT CHARACTER}" if 0xD800 <= code <= 0xDFFF else chr(code) if code else " "
+        if letter in _THIN_SPACES and letters.isdigit():
+            continue  # between thousands and hundreds; what follows too far off begins another word
         if letter.isspace() or code in _NO_CHARACTERS:
             if letters:
                 yield Word(x0, y0, x1, y1, letters)
                 letters = ""
             continue
         get_box(raw, index, *box_at)
-        a0, a1 = left.value - page_left, right.value - page_left
-        b0, b1 = page_top - top.value, page_top - bottom.value
+        a0, a1, b0, b1 = turn.place(left.value, right.value, bottom.value, top.value)
         if letters and a1 > a0:
             # Inside a word the ink is enough: it must stay on the line and follow closely.
             height = max(y1 - y0, b1 - b0)
@@ -183,9 +203,10 @@ def _words(text: pdfium.PdfTextPage, count: int, page_left: float, page_top: flo
         if letters:
             yield Word(x0, y0, x1, y1, letters)
         pdfium_c.FPDFText_GetLooseCharBox(raw, index, loose_at)
+        d0, d1, c0, c1 = turn.place(loose.left, loose.right, loose.bottom, loose.top)
         if a1 <= a0:
-            a0, a1 = loose.left - page_left, loose.right - page_left
-        c0, c1 = sorted((page_top - loose.top, page_top - loose.bottom))
+            a0, a1 = d0, d1
+        c0, c1 = min(c0, c1), max(c0, c1)
         # Some fonts claim boxes many times taller than their ink: trust the ink then.
         tall = b1 - b0 > 2 and c1 - c0 > 3.5 * (b1 - b0) and letter not in _FLAT_CHARACTERS
         x0, x1 = a0, a1

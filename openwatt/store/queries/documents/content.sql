@@ -1,2 +1,2 @@
 -- A stored document with its bytes.
-select reference, title, url, sha256, media_type, content from documents where reference = %(reference)s
+select reference, kind, title, url, sha256, media_type, content from documents where reference = %(reference)s

@@ -1,3 +1,3 @@
-insert into documents (reference, title, url, sha256)
-values (%(reference)s, %(title)s, %(url)s, %(sha256)s)
+insert into documents (reference, kind, title, url, sha256)
+values (%(reference)s, %(kind)s, %(title)s, %(url)s, %(sha256)s)
 on conflict (reference) do nothing

@@ -1,3 +1,3 @@
-insert into documents (reference, title, url, sha256, media_type, content)
-values (%(reference)s, %(title)s, %(url)s, %(sha256)s, %(media_type)s, %(content)s)
+insert into documents (reference, kind, title, url, sha256, media_type, content)
+values (%(reference)s, %(kind)s, %(title)s, %(url)s, %(sha256)s, %(media_type)s, %(content)s)
 on conflict (reference) do nothing

@@ -5,5 +5,6 @@ create temporary table incoming_tariffs (
     subscription_eur_per_year_ht numeric, subscription_eur_per_year_ttc numeric,
     prices_eur_per_kwh_ht jsonb, prices_eur_per_kwh_ttc jsonb,
     closed_to_new_customers boolean, note text,
-    document text, ht_document text, reader text, regulated boolean, offer_url text
+    document text, ht_document text, reader text, regulated boolean, offer_url text,
+    sheet_url text, confidence text
 ) on commit drop

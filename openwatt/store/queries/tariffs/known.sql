@@ -5,8 +5,8 @@ select distinct on (t.contract_id, t.applies_from)
        t.subscription_eur_per_year_ht, t.subscription_eur_per_year_ttc,
        t.prices_eur_per_kwh_ht, t.prices_eur_per_kwh_ttc, t.closed_to_new_customers, t.note,
        o.regulated, t.observed_at, t.reader,
-       d.reference, d.title, d.url, d.sha256,
-       ht.reference as ht_reference, ht.title as ht_title, ht.url as ht_url, ht.sha256 as ht_sha256,
+       t.sheet_url, t.confidence, d.reference, d.kind, d.title, d.url, d.sha256,
+       ht.reference as ht_reference, ht.kind as ht_kind, ht.title as ht_title, ht.url as ht_url, ht.sha256 as ht_sha256,
        t.observed_at as last_seen_at
 from tariffs t
 join contracts c using (contract_id)
