@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from openwatt.domain.calendar import Home, RegisterCalendar
-from openwatt.domain.contract import Contract, DutyDays, PriceBasis, SourcedTariff, price_periods
+from openwatt.domain.contract import Contract, DutyDays, PriceBasis, price_periods
 from openwatt.domain.legal_time import MINUTES_PER_DAY, Span, day_start_min, instant_of
-from openwatt.domain.tariff import per_month
+from openwatt.domain.tariff import Tariff, per_month
 from openwatt.prices.intervals import PriceInterval, price_intervals
 from openwatt.prices.schedule import make_schedule
 
 #: How many days around an instant are looked at for the changes next to it, one after another: registers
 #: change every day or every week, and some with the season or the tariff alone.
 _WINDOWS_DAYS = (1, 8, 100, 400)
+_NEVER_SEEN = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +87,13 @@ class ContractPrices:
             subscription_eur_per_month_ttc=per_month(period.subscription_ttc),
         )
 
-    def tariff_to_judge(self, today: dt.date) -> SourcedTariff:
-        """The tariff in force on a day, or else the last one known: its status is that of the prices."""
-        return self.contract.on(today) or self.contract.tariffs[-1]
+    def judged_tariff(self, today: dt.date) -> tuple[Tariff, dt.datetime]:
+        """The tariff whose status is that of the prices, and the last look that found it.
+
+        It is the one in force on a day, or else the last one known.
+        """
+        sourced = self.contract.on(today) or self.contract.tariffs[-1]
+        return sourced.tariff, sourced.last_seen_at or _NEVER_SEEN
 
     def _before(self, instant_min: int) -> tuple[int | None, PriceInterval]:
         """Since when the price of an instant holds, and its interval, which ends a minute later."""

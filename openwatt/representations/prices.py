@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from msgspec import Meta, Struct
 
 from openwatt.domain.contract import Contract, SourcedTariff
-from openwatt.domain.freshness import DataStatus
+from openwatt.domain.freshness import DataStatus, DataStatusReason, ExplainedStatus
 from openwatt.domain.legal_time import PARIS, instant_of
 from openwatt.domain.tariff import Colour, is_off_peak
 from openwatt.prices.contract_prices import PriceAt
@@ -26,6 +26,11 @@ AppliesFrom = Annotated[
 StatusOfPrices = Annotated[
     DataStatus,
     Meta(description="That of the tariff in force today, or of the last known one, as in /v1/tariffs."),
+]
+
+
+ReasonOfStatus = Annotated[
+    DataStatusReason | None, Meta(description="Why it is not `fresh`, as in /v1/tariffs; null where it is.")
 ]
 
 
@@ -84,6 +89,7 @@ class PricePage(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
         ),
     ]
     data_status: StatusOfPrices
+    data_status_reason: ReasonOfStatus
     prices: list[PriceItem]
 
     @classmethod
@@ -93,7 +99,7 @@ class PricePage(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
         intervals: Sequence[PriceInterval],
         *,
         known_until_min: int,
-        data_status: DataStatus,
+        status: ExplainedStatus,
     ) -> Self:
         """The page of a contract's intervals, of which there is at least one."""
         return cls(
@@ -101,7 +107,8 @@ class PricePage(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
             from_=instant_of(intervals[0].start_min),
             to=instant_of(intervals[-1].end_min),
             known_until=instant_of(known_until_min),
-            data_status=data_status,
+            data_status=status.status,
+            data_status_reason=status.reason,
             prices=[PriceItem.of(interval) for interval in intervals],
         )
 
@@ -215,6 +222,7 @@ class PriceNow(Struct, frozen=True, kw_only=True):
     tempo: Annotated[TempoNow | None, Meta(description="Null for every other option.")]
     applies_from: AppliesFrom
     data_status: StatusOfPrices
+    data_status_reason: ReasonOfStatus
     source: Annotated[Source | None, Meta(description="The document that states the price with all taxes.")]
     reason: Annotated[
         ReasonItem | None, Meta(description="Why the price with all taxes is null; null where it is not.")
@@ -228,7 +236,7 @@ class PriceNow(Struct, frozen=True, kw_only=True):
         *,
         at: dt.datetime,
         tempo: TempoNow | None,
-        data_status: DataStatus,
+        status: ExplainedStatus,
     ) -> Self:
         """The item of the price at an instant."""
         interval = price.interval
@@ -245,7 +253,8 @@ class PriceNow(Struct, frozen=True, kw_only=True):
             subscription_eur_per_month_ttc=price.subscription_eur_per_month_ttc,
             tempo=tempo,
             applies_from=_applies_from(interval),
-            data_status=data_status,
+            data_status=status.status,
+            data_status_reason=status.reason,
             source=_source(interval.tariff),
             reason=ReasonItem.of(interval.reason),
         )

@@ -1,10 +1,9 @@
 """`/v1/prices`: what a contract's kilowatt hour costs over time, and now."""
 
-import datetime as dt
 from collections.abc import Sequence
 
 from openwatt.comparison.source_incidents import incident_of_offer
-from openwatt.domain.freshness import DataStatus, data_status, next_status_change
+from openwatt.domain.freshness import ExplainedStatus, explained_status, next_status_change
 from openwatt.domain.legal_time import day_start, instant_of, minutes_of
 from openwatt.prices.contract_prices import ContractPrices
 from openwatt.prices.intervals import cut_to_slices
@@ -27,7 +26,6 @@ from openwatt.web.http.views import cached_view
 
 #: How evcc's rates are cut where nothing else is wanted.
 _EVCC_SLICE_MINUTES = 60
-_NEVER_SEEN = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 @cached_view(
@@ -62,7 +60,7 @@ def prices(params: RequestParams) -> Collection | Sequence[EvccRate]:
         of_contract.contract,
         intervals,
         known_until_min=of_contract.known_until(intervals, params.today),
-        data_status=status_of(of_contract, params),
+        status=status_of(of_contract, params),
     )
     return Collection(page, page.prices, PriceItem)
 
@@ -86,17 +84,20 @@ def price_now(params: RequestParams) -> PriceNow:
     if of_contract.contract.option == "TEMPO":
         colours = of_contract.home.colours["TEMPO"]
         tempo = TempoNow.of(colours, count_season(colours, at.date()))
-    return PriceNow.of(
-        of_contract.contract, price, at=at, tempo=tempo, data_status=status_of(of_contract, params)
-    )
+    return PriceNow.of(of_contract.contract, price, at=at, tempo=tempo, status=status_of(of_contract, params))
 
 
-def status_of(of_contract: ContractPrices, params: RequestParams) -> DataStatus:
+def status_of(of_contract: ContractPrices, params: RequestParams) -> ExplainedStatus:
     """How far a contract's prices can be trusted today; the answer is true until that changes."""
-    tariff, now, today = of_contract.tariff_to_judge(params.today), params.now, params.today
-    incident = incident_of_offer(of_contract.contract, app_state().source_incidents.current())
-    seen_at = tariff.last_seen_at or _NEVER_SEEN
+    state, now, today = app_state(), params.now, params.today
+    incident = incident_of_offer(of_contract.contract, state.source_incidents.current())
+    tariff, seen_at = of_contract.judged_tariff(today)
+    changes = state.market.change_days
     params.expire_at(
-        next_status_change(tariff.tariff, on=today, last_seen_at=seen_at, now=now, incident=incident)
+        next_status_change(
+            tariff, on=today, last_seen_at=seen_at, now=now, incident=incident, changes=changes
+        )
     )
-    return data_status(tariff.tariff, on=today, last_seen_at=seen_at, now=now, incident=incident)
+    return explained_status(
+        tariff, on=today, last_seen_at=seen_at, now=now, incident=incident, changes=changes
+    )
