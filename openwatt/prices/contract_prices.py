@@ -1,20 +1,35 @@
 """The prices of one contract in one home: over a span, and at an instant with what is before and after it."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TypeVar
 
 from openwatt.domain.calendar import Home, RegisterCalendar
 from openwatt.domain.contract import Contract, DutyDays, PriceBasis, price_periods
-from openwatt.domain.legal_time import MINUTES_PER_DAY, Span, day_start_min, instant_of
-from openwatt.domain.tariff import Tariff, per_month
+from openwatt.domain.freshness import (
+    ExplainedStatus,
+    SourceIncident,
+    explained_status,
+    next_status_change,
+)
+from openwatt.domain.legal_time import (
+    MINUTES_PER_DAY,
+    PARIS,
+    Span,
+    day_start,
+    day_start_min,
+    instant_of,
+)
+from openwatt.domain.tariff import per_month
 from openwatt.prices.intervals import PriceInterval, price_intervals
 from openwatt.prices.schedule import make_schedule
 
 #: How many days around an instant are looked at for the changes next to it, one after another: registers
 #: change every day or every week, and some with the season or the tariff alone.
 _WINDOWS_DAYS = (1, 8, 100, 400)
+Judgement = TypeVar("Judgement")
 _NEVER_SEEN = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
@@ -87,13 +102,35 @@ class ContractPrices:
             subscription_eur_per_month_ttc=per_month(period.subscription_ttc),
         )
 
-    def judged_tariff(self, today: dt.date) -> tuple[Tariff, dt.datetime]:
-        """The tariff whose status is that of the prices, and the last look that found it.
+    def status(
+        self, now: dt.datetime, incident: SourceIncident | None, changes: Sequence[dt.date]
+    ) -> ExplainedStatus:
+        """How far the prices can be trusted: as the tariff in force today can, or else the last one known.
 
-        It is the one in force on a day, or else the last one known.
+        `incident` is that of the offer's source, `changes` the days on which duties change.
         """
+        return self._judged(explained_status, now, incident, changes)
+
+    def next_status_change(
+        self, now: dt.datetime, incident: SourceIncident | None, changes: Sequence[dt.date]
+    ) -> dt.datetime:
+        """When that status may be another one; at midnight at the latest: another tariff may begin."""
+        tomorrow = now.astimezone(PARIS).date() + dt.timedelta(days=1)
+        return min(day_start(tomorrow), self._judged(next_status_change, now, incident, changes))
+
+    def _judged(
+        self,
+        judge: Callable[..., Judgement],
+        now: dt.datetime,
+        incident: SourceIncident | None,
+        changes: Sequence[dt.date],
+    ) -> Judgement:
+        today = now.astimezone(PARIS).date()
         sourced = self.contract.on(today) or self.contract.tariffs[-1]
-        return sourced.tariff, sourced.last_seen_at or _NEVER_SEEN
+        seen_at = sourced.last_seen_at or _NEVER_SEEN
+        return judge(
+            sourced.tariff, on=today, last_seen_at=seen_at, now=now, incident=incident, changes=changes
+        )
 
     def _before(self, instant_min: int) -> tuple[int | None, PriceInterval]:
         """Since when the price of an instant holds, and its interval, which ends a minute later."""

@@ -11,9 +11,9 @@ from openwatt.domain.contract import Contract, SourcedTariff
 from openwatt.domain.freshness import DataStatus, DataStatusReason, ExplainedStatus
 from openwatt.domain.legal_time import PARIS, instant_of
 from openwatt.domain.tariff import Colour, is_off_peak
-from openwatt.prices.contract_prices import PriceAt
+from openwatt.prices.contract_prices import ContractPrices, PriceAt
 from openwatt.prices.intervals import PriceInterval, Reason, ReasonCode
-from openwatt.prices.season import TempoSeason
+from openwatt.prices.season import TempoSeason, count_season
 from openwatt.representations.bills import ContractItem
 from openwatt.representations.tariffs import Source
 from openwatt.sentences.catalogue import sentence
@@ -180,13 +180,12 @@ class TempoNow(Struct, frozen=True, kw_only=True):
     days_left: ColourDays
 
     @classmethod
-    def of(cls, colours: Mapping[dt.date, str], season: TempoSeason) -> Self:
-        """The item of the day that a season is counted to."""
-        tomorrow = season.on + dt.timedelta(days=1)
+    def of(cls, colours: Mapping[dt.date, str], day: dt.date) -> Self:
+        """The item of a day."""
         return cls(
-            today=_colour(colours, season.on),
-            tomorrow=_colour(colours, tomorrow),
-            days_left=ColourDays.of(season.left),
+            today=_colour(colours, day),
+            tomorrow=_colour(colours, day + dt.timedelta(days=1)),
+            days_left=ColourDays.of(count_season(colours, day).left),
         )
 
 
@@ -231,15 +230,17 @@ class PriceNow(Struct, frozen=True, kw_only=True):
     @classmethod
     def of(
         cls,
-        contract: Contract,
+        of_contract: ContractPrices,
         price: PriceAt,
         *,
         at: dt.datetime,
-        tempo: TempoNow | None,
         status: ExplainedStatus,
     ) -> Self:
-        """The item of the price at an instant."""
-        interval = price.interval
+        """The item of a contract's price at an instant."""
+        interval, contract = price.interval, of_contract.contract
+        tempo = None
+        if contract.option == "TEMPO":
+            tempo = TempoNow.of(of_contract.home.colours["TEMPO"], at.astimezone(PARIS).date())
         return cls(
             contract=_contract(contract),
             at=at.astimezone(PARIS),

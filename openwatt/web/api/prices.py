@@ -3,13 +3,12 @@
 from collections.abc import Sequence
 
 from openwatt.comparison.source_incidents import incident_of_offer
-from openwatt.domain.freshness import ExplainedStatus, explained_status, next_status_change
+from openwatt.domain.freshness import ExplainedStatus
 from openwatt.domain.legal_time import day_start, instant_of, minutes_of
 from openwatt.prices.contract_prices import ContractPrices
 from openwatt.prices.intervals import cut_to_slices
 from openwatt.prices.question import read_instant_question, read_span_question
-from openwatt.prices.season import count_season
-from openwatt.representations.prices import EvccRate, PriceItem, PriceNow, PricePage, TempoNow
+from openwatt.representations.prices import EvccRate, PriceItem, PriceNow, PricePage
 from openwatt.web.api.price_params import (
     AT,
     CONTRACT,
@@ -80,24 +79,12 @@ def price_now(params: RequestParams) -> PriceNow:
         at = midnight if price.since_min is None else max(midnight, instant_of(price.since_min))
         if price.until_min is not None:
             params.expire_at(instant_of(price.until_min))
-    tempo = None
-    if of_contract.contract.option == "TEMPO":
-        colours = of_contract.home.colours["TEMPO"]
-        tempo = TempoNow.of(colours, count_season(colours, at.date()))
-    return PriceNow.of(of_contract.contract, price, at=at, tempo=tempo, status=status_of(of_contract, params))
+    return PriceNow.of(of_contract, price, at=at, status=status_of(of_contract, params))
 
 
 def status_of(of_contract: ContractPrices, params: RequestParams) -> ExplainedStatus:
-    """How far a contract's prices can be trusted today; the answer is true until that changes."""
-    state, now, today = app_state(), params.now, params.today
+    """How far a contract's prices can be trusted now; the answer is true until that changes."""
+    state, now = app_state(), params.now
     incident = incident_of_offer(of_contract.contract, state.source_incidents.current())
-    tariff, seen_at = of_contract.judged_tariff(today)
-    changes = state.market.change_days
-    params.expire_at(
-        next_status_change(
-            tariff, on=today, last_seen_at=seen_at, now=now, incident=incident, changes=changes
-        )
-    )
-    return explained_status(
-        tariff, on=today, last_seen_at=seen_at, now=now, incident=incident, changes=changes
-    )
+    params.expire_at(of_contract.next_status_change(now, incident, state.market.change_days))
+    return of_contract.status(now, incident, state.market.change_days)
