@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from openwatt.catalogue import table
+from openwatt.domain.announced_days import AnnouncedDays
 from openwatt.domain.duties import DUTIES, SET_FOR_A_PERIOD, DatedRate, TurpeFixedPart
-from openwatt.domain.tariff import Colour, NoPrice, SourceKind
+from openwatt.domain.tariff import OPTIONS, Colour, NoPrice, SourceKind
 
 COLOURS: tuple[Colour, ...] = get_args(Colour)
 KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
@@ -101,6 +102,28 @@ def read_tempo_colours(file: table.Table) -> tuple[CatalogueTempoDay, ...]:
         return CatalogueTempoDay(sources=cells.pop("source"), **cells)
 
     return table.read_table(file, columns, build, table.once(lambda day: day.date))
+
+
+def read_announced_days(file: table.Table) -> tuple[AnnouncedDays, ...]:
+    """Reads the days that suppliers announced of a CSV file. Raises CatalogueError with every fault."""
+    columns = {
+        "option": table.one_of(OPTIONS),
+        "first_day": table.day,
+        "last_day": table.day,
+        "word": table.text,
+        "source": table.source_ids,
+        "note": table.optional(table.text),
+    }
+
+    def build(cells: dict[str, Any]) -> AnnouncedDays:
+        del cells["note"]
+        if cells["last_day"] < cells["first_day"]:
+            raise ValueError(f"last_day {cells['last_day']} is before first_day {cells['first_day']}")
+        return AnnouncedDays(sources=cells.pop("source"), **cells)
+
+    return table.read_table(
+        file, columns, build, table.once(lambda one: f"{one.option} from {one.first_day} to {one.last_day}")
+    )
 
 
 def read_rates(file: table.Table) -> tuple[DatedRate, ...]:

@@ -11,6 +11,7 @@ from openwatt.catalogue.facts import (
     CatalogueDocument,
     CatalogueOffer,
     CatalogueTempoDay,
+    read_announced_days,
     read_offers,
     read_rates,
     read_sources,
@@ -18,6 +19,7 @@ from openwatt.catalogue.facts import (
     read_turpe,
 )
 from openwatt.catalogue.tariffs import CatalogueTariff, read_tariffs
+from openwatt.domain.announced_days import AnnouncedDays
 from openwatt.domain.duties import Duties
 
 SHIPPED = files("openwatt.catalogue")
@@ -59,6 +61,12 @@ def shipped_tempo_colours(edition: Traversable = SHIPPED) -> tuple[CatalogueTemp
 
 
 @cache
+def shipped_announced_days() -> tuple[AnnouncedDays, ...]:
+    """EJP's peak days and Zen Flex's sobriety days, with the winters of which all are known."""
+    return read_announced_days(SHIPPED / "announced_days.csv")
+
+
+@cache
 def shipped_duties() -> Duties:
     """Every rate of duty and fixed part of the network tariff that is known."""
     return Duties(rates=read_rates(SHIPPED / "duties.csv"), turpe=read_turpe(SHIPPED / "turpe.csv"))
@@ -71,7 +79,7 @@ def shipped_change_days() -> Sequence[dt.date]:
 
 
 def loaded_files(edition: Traversable = SHIPPED) -> tuple[Traversable, ...]:
-    """The files that are loaded into the database; duties stay files, the domain computes with them."""
+    """The files that are loaded into the database; duties and announced days, of no source, stay files."""
     others = ("sources.csv", "offers.csv", "tempo_colours.csv")
     return (*(edition / name for name in others), *_tariff_files(edition))
 
