@@ -180,6 +180,22 @@ def tariff_history(
     return database.read("tariffs/history", parameters, PublishedTariff)
 
 
+def tariff_corrections(
+    database: Database, supplier: str, offer: str, option: str, power_kva: int
+) -> dict[dt.date, int]:
+    """How often each tariff of a contract was corrected, by the day it applies from."""
+    contract = {"supplier": supplier, "offer": offer, "option": option, "power_kva": power_kva}
+    return dict(
+        database.read(
+            "tariffs/corrections", contract, lambda applies_from, corrections: (applies_from, corrections)
+        )
+    )
+
+
+def _correction(applies_from: dt.date, corrections: int) -> tuple[dt.date, int]:
+    return applies_from, corrections
+
+
 def _parameters(wanted: TariffFilter, after: Cursor | None, limit: int) -> dict[str, object]:
     cursor = after._asdict() if after else dict.fromkeys(Cursor._fields)
     return wanted._asdict() | {f"after_{name}": value for name, value in cursor.items()} | {"limit": limit}

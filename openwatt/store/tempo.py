@@ -27,6 +27,17 @@ class TempoDay:
     title: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevisedColour:
+    """The colour of a known Tempo day, when it was observed, and how many corrections that is after."""
+
+    day: dt.date
+    colour: Colour
+    observed_at: dt.datetime
+    url: str | None
+    corrections: int
+
+
 class ColourObservation(NamedTuple):
     """A colour as it was read from a document."""
 
@@ -40,6 +51,11 @@ class ColourObservation(NamedTuple):
 def tempo_days(database: Database, start: dt.date, end: dt.date) -> list[TempoDay]:
     """Every day from `start` to `end`, both included, oldest first."""
     return database.read("tempo/days", {"from": start, "to": end}, TempoDay)
+
+
+def revised_colours(database: Database, since: dt.date) -> list[RevisedColour]:
+    """Every known day from `since` on, oldest first."""
+    return database.read("tempo/revisions", {"since": since}, RevisedColour)
 
 
 def tempo_colours(database: Database) -> dict[dt.date, Colour]:

@@ -25,11 +25,16 @@ def _instant(text: str) -> dt.datetime:
 
 _INSTANT = day_or_instant(_instant)
 _SLICES = tuple(map(str, SLICES_MINUTES))
-CONTRACT = (
+#: The names of one contract.
+CONTRACT_NAMES = (
     replace(SUPPLIER, description="Supplier of the contract; EDF, whose tariff is regulated, when left out."),
     replace(OFFER, description="Offer of the contract; Tarif Bleu, the regulated tariff, when left out."),
     replace(OPTION, description="Option of the contract.", required=True),
     replace(POWER_KVA, required=True),
+)
+#: One contract, and what its home is set to.
+CONTRACT = (
+    *CONTRACT_NAMES,
     replace(OFF_PEAK_HOURS, example=None),
     CHOSEN_WEEKDAY,
 )

@@ -2,6 +2,7 @@
 
 from flask import Blueprint
 
+from openwatt.web.api.calendars import ejp_calendar, tariff_changes_calendar, tempo_calendar
 from openwatt.web.api.guards import guards_trve_diff
 from openwatt.web.api.ingest_health import health_ingest
 from openwatt.web.api.offers import offers, suppliers
@@ -22,6 +23,9 @@ for _path, _view in (
     ("/tempo/today", tempo_today),
     ("/tempo/tomorrow", tempo_tomorrow),
     ("/tempo/season", tempo_season),
+    ("/tempo.ics", tempo_calendar),
+    ("/ejp.ics", ejp_calendar),
+    ("/tariff-changes.ics", tariff_changes_calendar),
     ("/guards/trve-diff", guards_trve_diff),
     ("/health/ingest", health_ingest),
 ):

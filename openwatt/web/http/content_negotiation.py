@@ -5,12 +5,16 @@ from collections.abc import Mapping
 from typing import Final
 
 from flask import request
-from werkzeug.datastructures import MIMEAccept
+from werkzeug.datastructures import LanguageAccept, MIMEAccept
 from werkzeug.exceptions import NotAcceptable
 from werkzeug.http import parse_accept_header
 
+from openwatt.sentences.catalogue import CODES
+
 #: Format of a response (the parameter `format`) by its media type.
 FORMATS: Final = {"application/json": "json", "text/csv": "csv"}
+#: The end of the address of each calendar, which has this one format whatever the Accept header says.
+CALENDAR_SUFFIX: Final = ".ics"
 #: No client needs more to say what it accepts; parsing 8 kB of it would take 10 ms.
 _LONGEST_ACCEPT: Final = 1000
 
@@ -42,6 +46,12 @@ def accepts_gzip(environ: Mapping[str, str]) -> bool:
     return len(accept) <= _LONGEST_ACCEPT and _accepts_gzip(accept)
 
 
+def accepted_language(environ: Mapping[str, str]) -> str:
+    """The language of sentences that a client prefers by its Accept-Language header, else English."""
+    accept = environ.get("HTTP_ACCEPT_LANGUAGE")
+    return _accepted_language(accept) if accept and len(accept) <= _LONGEST_ACCEPT else CODES[0]
+
+
 # Clients send few different headers, and parsing one costs 5 to 50 µs.
 
 
@@ -55,3 +65,8 @@ def _accepted_formats(accept: str) -> tuple[str, str]:
 @functools.lru_cache(maxsize=64)
 def _accepts_gzip(accept_encoding: str) -> bool:
     return parse_accept_header(accept_encoding).quality("gzip") > 0
+
+
+@functools.lru_cache(maxsize=64)
+def _accepted_language(accept_language: str) -> str:
+    return parse_accept_header(accept_language, LanguageAccept).best_match(CODES, CODES[0])

@@ -10,6 +10,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 
 from openwatt import __version__
 from openwatt.web.api.bill_params import FILE
+from openwatt.web.http.content_negotiation import CALENDAR_SUFFIX
 from openwatt.web.http.operation_spec import OperationSpec, specified_routes
 from openwatt.web.http.params import Parameter
 from openwatt.web.http.problems import MEDIA_TYPE, Problem
@@ -31,6 +32,7 @@ _TAGS = {
     "bills": "What a home's own use would have cost under every contract.",
     "prices": "What a contract's kilowatt hour costs over time, and now: for home automation.",
     "tempo": "The colours of Tempo days.",
+    "calendars": "Days to subscribe to from a calendar (iCalendar, RFC 5545).",
     "service": "Is it alive, is it ready, which code is it.",
 }
 #: Only there when the admin API is.
@@ -97,6 +99,8 @@ def _tag(path: str) -> str:
     """Which part of the contract a path belongs to: that of its first word under /v1."""
     if not path.startswith("/v1/"):
         return "service"
+    if path.endswith(CALENDAR_SUFFIX):
+        return "calendars"
     word = path.split("/")[2]
     return {"suppliers": "offers", "registers": "bills", "health": "service"}.get(word, word)
 
@@ -156,12 +160,18 @@ def _request_body(fields: tuple[Parameter, ...]) -> dict[str, object]:
     }
 
 
+def _json_schema(page: type[msgspec.Struct], array: type[msgspec.Struct] | None) -> dict[str, object]:
+    schema: dict[str, object] = {"$ref": f"#/components/schemas/{page.__name__}"}
+    if array is None:
+        return schema
+    items = {"$ref": f"#/components/schemas/{array.__name__}"}
+    return {"anyOf": [schema, {"type": "array", "items": items}]}
+
+
 def _responses(spec: OperationSpec) -> Iterator[tuple[str, object]]:
-    schema: dict[str, object] = {"$ref": f"#/components/schemas/{spec.page.__name__}"}
-    if spec.array is not None:
-        items = {"$ref": f"#/components/schemas/{spec.array.__name__}"}
-        schema = {"anyOf": [schema, {"type": "array", "items": items}]}
-    content: dict[str, dict[str, object]] = {"application/json": {"schema": schema}}
+    content: dict[str, dict[str, object]] = {"text/calendar": {"schema": {"type": "string"}}}
+    if spec.page is not None:
+        content = {"application/json": {"schema": _json_schema(spec.page, spec.array)}}
     if spec.example is not None:
         content["application/json"] = {**content["application/json"], "example": spec.example}
     if spec.row is not None:

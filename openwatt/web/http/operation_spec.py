@@ -14,10 +14,13 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 @dataclass(frozen=True, slots=True)
 class OperationSpec:
-    """One operation of the OpenAPI document; `page` is its JSON, `row` an item of it as CSV."""
+    """One operation of the OpenAPI document; `page` is its JSON, `row` an item of it as CSV.
+
+    One without a page is a calendar.
+    """
 
     parameters: tuple[Parameter, ...]
-    page: type[msgspec.Struct]
+    page: type[msgspec.Struct] | None
     row: type[msgspec.Struct] | None = None
     problems: tuple[int, ...] = ()
     """Statuses that it may answer beyond those of every operation."""

@@ -18,6 +18,7 @@ from openwatt.telemetry import context as contexts
 from openwatt.telemetry.context import RequestContext, request_id_from
 from openwatt.telemetry.logs.request_record import log_request
 from openwatt.telemetry.start import running_telemetry
+from openwatt.web.http.content_negotiation import accepted_language
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -95,7 +96,7 @@ def problem_body(
 
 def reader_language() -> str:
     """The language of an answer's sentences: the one that the request prefers, else English."""
-    return request.accept_languages.best_match(CODES, CODES[0])
+    return accepted_language(request.environ)
 
 
 def problem(status: int, detail: str | None = None, faults: Sequence[Fault] = ()) -> Response:

@@ -9,7 +9,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from openwatt.web.http.content_negotiation import accepted_formats, accepts_gzip
+from openwatt.web.http.content_negotiation import (
+    CALENDAR_SUFFIX,
+    accepted_formats,
+    accepted_language,
+    accepts_gzip,
+)
 
 #: Everything counts: keys, bodies, headers and the objects that hold them.
 MAX_BYTES: Final = 8 * 1024 * 1024
@@ -159,14 +164,19 @@ class ResponseCache:
 
 
 def key_of(environ: Mapping[str, str]) -> Key:
-    """What a response depends on, and no more: sub-path, path, parameters in any order, format."""
-    formats = accepted_formats(environ)
+    """What a response depends on, and no more: sub-path, path, parameters in any order, format.
+
+    A calendar has one format, and its sentences are in the language that the client prefers.
+    """
+    path = environ["PATH_INFO"]
+    is_calendar = path.endswith(CALENDAR_SUFFIX)
+    formats = (accepted_language(environ), "") if is_calendar else accepted_formats(environ)
     query = environ.get("QUERY_STRING", "")
     if "&" in query:
         query = "&".join(sorted(query.split("&")))
-    if "format=" in query and (query.startswith("format=") or "&format=" in query):
+    if "format=" in query and not is_calendar and (query.startswith("format=") or "&format=" in query):
         formats = ("", "")  # then Accept is not looked at
-    return environ.get("SCRIPT_NAME", ""), environ["PATH_INFO"], query, *formats
+    return environ.get("SCRIPT_NAME", ""), path, query, *formats
 
 
 def footprint(*objects: Any) -> int:

@@ -3,7 +3,7 @@
 import datetime as dt
 import gzip
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _VARY = ("Vary", "Accept, Accept-Encoding")
+_VARY_OF_CALENDAR = ("Vary", "Accept-Language, Accept-Encoding")
+CALENDAR_TYPE = "text/calendar; charset=utf-8"
 _GZIP_FROM_BYTES = 500
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
@@ -83,14 +85,33 @@ def cacheable_response(
 ) -> CachedResponse:
     """A response as the response cache holds it, plain and, with `compress`, compressed too."""
     body, headers = _body(answer, format_)
+    options = answer.served if isinstance(answer, Collection) else {}
+    tariffs_served = app_state().metrics.tariffs_served
+    served = [(tariffs_served.labels(option).inc, count) for option, count in options.items()]
+    return _cacheable(body, [_VARY, *headers], valid_until, compress=compress, served=served)
+
+
+def cacheable_calendar(
+    content: bytes, language: str, valid_until: dt.datetime, *, compress: bool
+) -> CachedResponse:
+    """The same of a calendar by RFC 5545, whose sentences are in a language."""
+    headers = [_VARY_OF_CALENDAR, ("Content-Type", CALENDAR_TYPE), ("Content-Language", language)]
+    return _cacheable(content, headers, valid_until, compress=compress)
+
+
+def _cacheable(
+    body: bytes,
+    headers: list[tuple[str, str]],
+    valid_until: dt.datetime,
+    *,
+    compress: bool,
+    served: Sequence[tuple[Callable[[float], None], int]] = (),
+) -> CachedResponse:
     etag = hashlib.sha256(body).hexdigest()[:32]
     compressed = None
     if compress and len(body) >= _GZIP_FROM_BYTES:
         coded = [*headers, ("Content-Encoding", "gzip")]
         compressed = _representation(gzip.compress(body, 6, mtime=0), f'"{etag}-gzip"', coded)
-    options = answer.served if isinstance(answer, Collection) else {}
-    tariffs_served = app_state().metrics.tariffs_served
-    served = [(tariffs_served.labels(option).inc, count) for option, count in options.items()]
     plain = _representation(body, f'"{etag}"', headers)
     rule = request.url_rule
     assert rule is not None  # noqa: S101 - a view runs because a rule matched
@@ -112,5 +133,7 @@ def _body(answer: Answer, format_: str) -> tuple[bytes, list[tuple[str, str]]]:
 
 
 def _representation(body: bytes, etag: str, headers: list[tuple[str, str]]) -> Representation:
-    unchanged = [CACHE_CONTROL, _VARY, ("ETag", etag)]
-    return Representation(body, [*unchanged, *headers, ("Content-Length", str(len(body)))], unchanged)
+    """The bytes with their headers, of which the first, Vary, goes with a 304 too."""
+    vary, *others = headers
+    unchanged = [CACHE_CONTROL, vary, ("ETag", etag)]
+    return Representation(body, [*unchanged, *others, ("Content-Length", str(len(body)))], unchanged)

@@ -1,5 +1,6 @@
 """View decorators: they make a Flask view of a function from parameters to an answer."""
 
+import datetime as dt
 import functools
 from collections.abc import Callable
 
@@ -16,7 +17,7 @@ from openwatt.web.http.operation_spec import OperationSpec
 from openwatt.web.http.params import FORMAT, Parameter, gather_query, read_query
 from openwatt.web.http.problems import BadRequestError, Fault
 from openwatt.web.http.request_params import RequestParams
-from openwatt.web.http.response_cache import key_of
+from openwatt.web.http.response_cache import CachedResponse, key_of
 from openwatt.web.http.responses import (
     Answer,
     ReadyResponse,
@@ -27,6 +28,25 @@ from openwatt.web.http.responses import (
 
 Build = Callable[[RequestParams], Answer]
 View = Callable[[], Response]
+#: Makes a response for the cache of an answer that stands: compressed too, when called with True.
+MakeResponse = Callable[[bool], CachedResponse]
+
+
+def through_cache(make: Callable[[dt.datetime], MakeResponse]) -> Response:
+    """The response to the present request: the cached one, or one made of what `make` finds at an instant."""
+    state = app_state()
+    cache, key = state.response_cache, key_of(request.environ)
+    now, version = state.clock(), state.data_version.current()
+    response = cache.get(key, version, now.timestamp())
+    if response is None:
+        make_response = make(now)
+        keep = cache.admits(key)
+        response = make_response(keep or accepts_gzip(request.environ))
+        if keep:
+            cache.put(key, version, response)
+    response.count()
+    status, headers, body = response.answer_to(request.environ, now.timestamp())
+    return ReadyResponse(status, headers, body)
 
 
 def cached_view(
@@ -51,25 +71,16 @@ def cached_view(
     def decorate(build: Build) -> View:
         @functools.wraps(build)
         def view() -> Response:
-            state = app_state()
-            cache, key = state.response_cache, key_of(request.environ)
-            now, version = state.clock(), state.data_version.current()
-            response = cache.get(key, version, now.timestamp())
-            if response is None:
-                values, faults = gather_query(request.query_string, parameters)
-                if faults and not takes_faults:
-                    raise BadRequestError(faults)
-                format_ = chosen_format(values.get(FORMAT.name), csv=row is not None)
-                params = RequestParams(values, now, tuple(faults))
-                answer = build(params)
-                keep = cache.admits(key)
-                compress = keep or accepts_gzip(request.environ)
-                response = cacheable_response(answer, format_, params.valid_until, compress=compress)
-                if keep:
-                    cache.put(key, version, response)
-            response.count()
-            status, headers, body = response.answer_to(request.environ, now.timestamp())
-            return ReadyResponse(status, headers, body)
+            return through_cache(make)
+
+        def make(now: dt.datetime) -> MakeResponse:
+            values, faults = gather_query(request.query_string, parameters)
+            if faults and not takes_faults:
+                raise BadRequestError(faults)
+            format_ = chosen_format(values.get(FORMAT.name), csv=row is not None)
+            params = RequestParams(values, now, tuple(faults))
+            answer = build(params)
+            return lambda compress: cacheable_response(answer, format_, params.valid_until, compress=compress)
 
         return OperationSpec(parameters, page, row, problems, example=example, array=array).attach(view)
 
