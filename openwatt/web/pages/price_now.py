@@ -83,8 +83,9 @@ def now_page() -> Response:
             view = _view(of_contract, at, chosen)
     details: dict[str, list[Message | str]] = {}
     for fault in faults:
-        name = "contract" if fault.parameter in _NAMES else fault.parameter
-        details.setdefault(name, []).append(fault.message)
+        found = details.setdefault("contract" if fault.parameter in _NAMES else fault.parameter, [])
+        if not fault.of_form:  # of a field that is missing or misspelt, the form itself says what to give
+            found.append(fault.message)
     offers = stored_offers(app_state().database, None)
     ours = language()
     return show(
