@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from openwatt.catalogue import table
+from openwatt.domain.announced_days import AnnouncedDays
 from openwatt.domain.duties import DUTIES, SET_FOR_A_PERIOD, DatedRate, TurpeFixedPart
-from openwatt.domain.tariff import Colour, SourceKind
+from openwatt.domain.tariff import OPTIONS, Colour, NoPrice, SourceKind
 
 COLOURS: tuple[Colour, ...] = get_args(Colour)
 KINDS: tuple[SourceKind, ...] = get_args(SourceKind)
@@ -33,13 +34,17 @@ class CatalogueDocument:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CatalogueOffer:
-    """An offer of a supplier; `regulated` when public authorities set its price."""
+    """An offer of a supplier; `regulated` when public authorities set its price.
+
+    `no_price` says why an offer is listed without one.
+    """
 
     supplier: str
     offer: str
     regulated: bool
     url: str | None
     note: str | None
+    no_price: NoPrice | None
 
     def __str__(self) -> str:
         return f"{self.supplier} {self.offer}"
@@ -61,7 +66,7 @@ def read_sources(file: table.Table) -> tuple[CatalogueDocument, ...]:
         "id": table.source_id,
         "kind": table.one_of(KINDS),
         "title": table.text,
-        "url": table.optional(_url),
+        "url": table.optional(table.web_address),
         "document_sha256": table.optional(_sha256),
         "seen_on": table.day,
         "note": table.optional(table.text),
@@ -77,8 +82,9 @@ def read_offers(file: table.Table) -> tuple[CatalogueOffer, ...]:
         "supplier": table.text,
         "offer": table.text,
         "regulated": table.flag,
-        "url": table.optional(_url),
+        "url": table.optional(table.web_address),
         "note": table.optional(table.text),
+        "no_price": table.optional(table.one_of(get_args(NoPrice))),
     }
     return table.read_table(file, columns, lambda cells: CatalogueOffer(**cells), table.once(str))
 
@@ -96,6 +102,28 @@ def read_tempo_colours(file: table.Table) -> tuple[CatalogueTempoDay, ...]:
         return CatalogueTempoDay(sources=cells.pop("source"), **cells)
 
     return table.read_table(file, columns, build, table.once(lambda day: day.date))
+
+
+def read_announced_days(file: table.Table) -> tuple[AnnouncedDays, ...]:
+    """Reads the days that suppliers announced of a CSV file. Raises CatalogueError with every fault."""
+    columns = {
+        "option": table.one_of(OPTIONS),
+        "first_day": table.day,
+        "last_day": table.day,
+        "word": table.text,
+        "source": table.source_ids,
+        "note": table.optional(table.text),
+    }
+
+    def build(cells: dict[str, Any]) -> AnnouncedDays:
+        del cells["note"]
+        if cells["last_day"] < cells["first_day"]:
+            raise ValueError(f"last_day {cells['last_day']} is before first_day {cells['first_day']}")
+        return AnnouncedDays(sources=cells.pop("source"), **cells)
+
+    return table.read_table(
+        file, columns, build, table.once(lambda one: f"{one.option} from {one.first_day} to {one.last_day}")
+    )
 
 
 def read_rates(file: table.Table) -> tuple[DatedRate, ...]:
@@ -145,12 +173,6 @@ def read_turpe(file: table.Table) -> tuple[TurpeFixedPart, ...]:
         return TurpeFixedPart(**cells | {"source": " ".join(cells["source"])})
 
     return table.read_table(file, columns, build, _ONE_AMOUNT_A_DAY)
-
-
-def _url(cell: str) -> str:
-    if not re.fullmatch(r"https?://\S+", cell):
-        raise ValueError(f"{cell!r} is not a web address")
-    return cell
 
 
 def _sha256(cell: str) -> str:

@@ -17,6 +17,7 @@ from openwatt.catalogue.shipped_facts import (
     shipped_tempo_colours,
 )
 from openwatt.store.editions import edition_is_loaded, record_edition
+from openwatt.store.offers import add_offer_without_price
 from openwatt.store.refusals import refusals
 from openwatt.store.tariffs import Observation, SourceDocument, publish, record_sighting
 from openwatt.store.tempo import ColourObservation, publish_colours
@@ -54,9 +55,16 @@ def load_catalogue(connection: psycopg.Connection[Any], edition: Traversable = S
                     reader=READER,
                     regulated=offer.regulated,
                     offer_url=offer.url,
+                    sheet_url=line.sheet_url,
+                    confidence=line.confidence,
                 )
             )
         published = publish(connection, observations)
+        for offer in offers.values():
+            if offer.no_price is not None:
+                published += add_offer_without_price(
+                    connection, offer.supplier, offer.offer, offer.url, offer.no_price
+                )
         seen = {source.id: source.seen_on for source in shipped_sources(edition)}
         published += publish_colours(
             connection,

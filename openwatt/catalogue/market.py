@@ -6,12 +6,14 @@ from functools import lru_cache
 
 from openwatt.catalogue.calendars import calendar_for
 from openwatt.catalogue.shipped_facts import (
+    shipped_announced_days,
     shipped_duties,
     shipped_offers,
     shipped_sources,
     shipped_tariffs,
     shipped_tempo_colours,
 )
+from openwatt.domain.announced_days import words_by_day
 from openwatt.domain.calendar import RegisterCalendar
 from openwatt.domain.comparison import Market
 from openwatt.domain.contract import Contract, PriceDocument, SourcedTariff, contracts_of
@@ -46,12 +48,18 @@ def shipped_market() -> Market:
 @lru_cache(maxsize=1)
 def shipped_colours() -> Mapping[str, Mapping[dt.date, str]]:
     """The announced days by option, as a `Home` takes them."""
-    return with_tempo_days({day.date: day.colour for day in shipped_tempo_colours()})
+    return announced_days({day.date: day.colour for day in shipped_tempo_colours()})
 
 
-def with_tempo_days(colours: Mapping[dt.date, str]) -> Mapping[str, Mapping[dt.date, str]]:
-    """Tempo's colours under each option that goes by them."""
-    return dict.fromkeys(("TEMPO", "OCTOTEMPO"), colours)
+def announced_days(tempo: Mapping[dt.date, str]) -> Mapping[str, Mapping[dt.date, str]]:
+    """The announced days by option: Tempo's colours where an option goes by them, and the shipped days."""
+    return {**dict.fromkeys(("TEMPO", "OCTOTEMPO"), tempo), **shipped_words()}
+
+
+@lru_cache(maxsize=1)
+def shipped_words() -> Mapping[str, Mapping[dt.date, str]]:
+    """The announced days that no source updates, by option: those of EJP and Zen Flex."""
+    return words_by_day(shipped_announced_days())
 
 
 def calendar_of(contract: Contract) -> RegisterCalendar:

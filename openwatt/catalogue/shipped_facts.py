@@ -11,6 +11,7 @@ from openwatt.catalogue.facts import (
     CatalogueDocument,
     CatalogueOffer,
     CatalogueTempoDay,
+    read_announced_days,
     read_offers,
     read_rates,
     read_sources,
@@ -18,6 +19,7 @@ from openwatt.catalogue.facts import (
     read_turpe,
 )
 from openwatt.catalogue.tariffs import CatalogueTariff, read_tariffs
+from openwatt.domain.announced_days import AnnouncedDays
 from openwatt.domain.duties import Duties
 
 SHIPPED = files("openwatt.catalogue")
@@ -49,13 +51,19 @@ def shipped_sources(edition: Traversable = SHIPPED) -> tuple[CatalogueDocument, 
 
 
 def shipped_offers(edition: Traversable = SHIPPED) -> tuple[CatalogueOffer, ...]:
-    """Every offer that has a shipped tariff."""
+    """Every offer that has a shipped tariff, or is listed without a price."""
     return read_offers(edition / "offers.csv")
 
 
 def shipped_tempo_colours(edition: Traversable = SHIPPED) -> tuple[CatalogueTempoDay, ...]:
     """A colour per day since 2014-09-01, in the order of days."""
     return read_tempo_colours(edition / "tempo_colours.csv")
+
+
+@cache
+def shipped_announced_days() -> tuple[AnnouncedDays, ...]:
+    """EJP's peak days and Zen Flex's sobriety days, with the winters of which all are known."""
+    return read_announced_days(SHIPPED / "announced_days.csv")
 
 
 @cache
@@ -71,7 +79,7 @@ def shipped_change_days() -> Sequence[dt.date]:
 
 
 def loaded_files(edition: Traversable = SHIPPED) -> tuple[Traversable, ...]:
-    """The files that are loaded into the database; duties stay files, the domain computes with them."""
+    """The files that are loaded into the database; duties and announced days, of no source, stay files."""
     others = ("sources.csv", "offers.csv", "tempo_colours.csv")
     return (*(edition / name for name in others), *_tariff_files(edition))
 

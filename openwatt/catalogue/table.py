@@ -9,6 +9,7 @@ from decimal import Decimal
 from importlib.resources.abc import Traversable
 from io import TextIOWrapper
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TextIO, TypeVar
 
 from openwatt.domain.errors import OpenWattError, TariffError
@@ -38,11 +39,13 @@ def read_table(
     columns: Mapping[str, CellReader],
     build: Callable[[dict[str, Any]], T],
     check: TableCheck[T] = lambda _: (),
+    optional_columns: Mapping[str, CellReader] = MappingProxyType({}),
 ) -> tuple[T, ...]:
     """Reads the values of a comma-separated UTF-8 file with a header line, in its order.
 
     `columns` says how each cell is read, `build` makes one line's value and `check`
-    names what is wrong between lines. The columns may stand in any order.
+    names what is wrong between lines. The columns may stand in any order, and a file may
+    lack an optional one.
 
     Raises:
         CatalogueError: with every fault of the file.
@@ -54,13 +57,13 @@ def read_table(
         try:
             reader = csv.reader(lines, strict=True)
             header = next(reader, [])
-            faults += _header_faults(header, columns)
+            faults += _header_faults(header, columns, optional_columns)
             if faults:
                 raise CatalogueError(name, faults)
             for cells in reader:
                 if not any(cell.strip() for cell in cells):
                     continue
-                value, line_faults = _line(header, cells, columns, build)
+                value, line_faults = _line(header, cells, {**columns, **optional_columns}, build)
                 faults += [f"line {reader.line_num}: {fault}" for fault in line_faults]
                 if not line_faults:
                     values.append((reader.line_num, value))
@@ -137,12 +140,18 @@ def _printable(cell: str) -> str:
     return cell
 
 
-def _header_faults(header: Sequence[str], columns: Mapping[str, CellReader]) -> list[str]:
+def _header_faults(
+    header: Sequence[str], columns: Mapping[str, CellReader], optional_columns: Mapping[str, CellReader]
+) -> list[str]:
     if not header:
         return ["is empty; the first line names the columns"]
     return [
         *(f"line 1: column {column} is missing" for column in columns if column not in header),
-        *(f"line 1: column {column!r} is not known" for column in header if column not in columns),
+        *(
+            f"line 1: column {column!r} is not known"
+            for column in header
+            if column not in {*columns, *optional_columns}
+        ),
         *(f"line 1: column {c} stands twice" for c in dict.fromkeys(header) if header.count(c) > 1),
     ]
 
@@ -214,6 +223,13 @@ def whole(cell: str) -> int:
     if not re.fullmatch(r"\d{1,6}", cell, re.ASCII):
         raise ValueError(f"{cell!r} is not a whole number")
     return int(cell)
+
+
+def web_address(cell: str) -> str:
+    """Reads an address such as https://example.org/grid.pdf."""
+    if not re.fullmatch(r"https?://\S+", cell):
+        raise ValueError(f"{cell!r} is not a web address")
+    return cell
 
 
 def flag(cell: str) -> bool:

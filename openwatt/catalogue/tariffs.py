@@ -5,29 +5,38 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 from openwatt.catalogue import table
-from openwatt.domain.tariff import OPTIONS, Tariff
+from openwatt.domain.tariff import OPTIONS, Confidence, Tariff
+
+CONFIDENCES: tuple[Confidence, ...] = get_args(Confidence)
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueTariff:
-    """A tariff, the day by which it was known, and the ids of its documents (that of HT, then TTC)."""
+    """A tariff, the day by which it was known, and the ids of its documents (that of HT, then TTC).
+
+    Of a secondary source: where the supplier's own sheet is, and how sure the figures are.
+    """
 
     tariff: Tariff
     observed_on: dt.date
     sources: tuple[str, ...]
+    sheet_url: str | None = None
+    confidence: Confidence | None = None
 
 
 def read_tariffs(file: table.Table) -> tuple[CatalogueTariff, ...]:
     """Reads the tariffs of a CSV file with the columns of `COLUMNS`, in its order.
 
+    A file of secondary observations has two more: `sheet_url` and `confidence`.
+
     Raises:
         CatalogueError: with every fault of every line, two lines that give one
             contract two prices on the same day included.
     """
-    return table.read_table(file, COLUMNS, _tariff, _ONE_PRICE_A_DAY)
+    return table.read_table(file, COLUMNS, _tariff, _ONE_PRICE_A_DAY, _SECONDARY_COLUMNS)
 
 
 def _prices(cell: str) -> Mapping[str, Decimal]:
@@ -62,13 +71,20 @@ COLUMNS: Mapping[str, table.CellReader] = MappingProxyType(
         "note": table.optional(table.text),
     }
 )
+_SECONDARY_COLUMNS: Mapping[str, table.CellReader] = MappingProxyType(
+    {
+        "sheet_url": table.optional(table.web_address),
+        "confidence": table.optional(table.one_of(CONFIDENCES)),
+    }
+)
 
 
 def _tariff(cells: dict[str, Any]) -> CatalogueTariff:
     observed_on, sources = cells.pop("observed_on"), cells.pop("source")
+    secondary = {name: cells.pop(name, None) for name in _SECONDARY_COLUMNS}
     for column in ("prices_eur_per_kwh_ht", "prices_eur_per_kwh_ttc"):
         cells[column] = _in_order(cells[column], OPTIONS[cells["option"]])
-    return CatalogueTariff(Tariff(**cells), observed_on, sources)
+    return CatalogueTariff(Tariff(**cells), observed_on, sources, **secondary)
 
 
 def _in_order(prices: Mapping[str, Decimal], registers: Sequence[str]) -> Mapping[str, Decimal]:

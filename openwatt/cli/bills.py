@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from openwatt.catalogue.calendars import calendar_for
+from openwatt.catalogue.market import shipped_words
 from openwatt.cli import bill_tables
 from openwatt.cli.console import Console
 from openwatt.cli.market import stored_market
@@ -115,7 +116,12 @@ def _of_a_home(command: Callable[..., None]) -> Callable[..., None]:
         click.option(
             "--chosen-weekday", type=click.Choice(WEEKDAYS), help="The weekday chosen with a week-end offer."
         ),
-        click.option("--peak-day", multiple=True, type=_DAY, help="An EJP peak day; may be repeated."),
+        click.option(
+            "--peak-day",
+            multiple=True,
+            type=_DAY,
+            help="An EJP peak day, in place of those known of its winter; may be repeated.",
+        ),
     ):
         run = option(run)
     return run
@@ -326,8 +332,8 @@ def _answer_json(answer: CustomerAnswer, assumptions: list[str], *, details: boo
 
 
 def _home(context: click.Context, fields: Fields, calendar: RegisterCalendar) -> Home:
-    """The home, with the announced days of the database where its calendar needs them and none are given."""
-    home = home_of(fields, {})
+    """The home; only for the days that a source announces, Tempo's, is the database read."""
+    home = home_of(fields, shipped_words())
     if not calendar.needs_colours or calendar.option in home.colours:
         return home
     with stored_market(settings_of(context)) as market:

@@ -49,6 +49,7 @@ DECLARED: Mapping[str, Declaration] = MappingProxyType(
         "portfolio": Declaration(
             "portfolio", "Bill many homes, each for every contract of its power, as `compare` does for one."
         ),
+        "prices": Declaration("prices", "Show what a contract's kilowatt hour costs over time."),
         "reconcile": Declaration(
             "bills", "Compare a load curve with the meter's daily indexes; status 1 when a register differs."
         ),

@@ -10,8 +10,8 @@ from openwatt.store.database import Database
 
 
 @contextmanager
-def stored_market(settings: Settings) -> Iterator[StoredMarket]:
-    """The market of the database, which is started and made ready where it is not.
+def opened_database(settings: Settings) -> Iterator[Database]:
+    """The database, which is started and made ready where it is not.
 
     Raises:
         DatabaseUnavailableError: when the database does not answer.
@@ -20,6 +20,13 @@ def stored_market(settings: Settings) -> Iterator[StoredMarket]:
         prepare_database(settings)
         database = Database(locate_database(settings))
         try:
-            yield StoredMarket(database, lambda: 0)
+            yield database
         finally:
             database.close()
+
+
+@contextmanager
+def stored_market(settings: Settings) -> Iterator[StoredMarket]:
+    """The market of the database. Raises DatabaseUnavailableError when that does not answer."""
+    with opened_database(settings) as database:
+        yield StoredMarket(database, lambda: 0)

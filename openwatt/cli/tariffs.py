@@ -1,10 +1,8 @@
 """The commands `tariffs`, `tempo` and `export`, which read the database."""
 
 import datetime as dt
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
-from typing import Any
 
 import click
 import msgspec
@@ -15,12 +13,13 @@ from openwatt.bootstrap import connect, held_database, locate_database, prepare_
 from openwatt.catalogue.shipped_facts import shipped_change_days
 from openwatt.catalogue.source_names import declared_sources
 from openwatt.cli.console import Console
+from openwatt.cli.forms import form_options, print_csv, print_json
 from openwatt.cli.output import open_output
 from openwatt.cli.settings import settings_of
 from openwatt.comparison.source_incidents import read_incidents
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
-from openwatt.representations.csv_rows import csv_lines, to_csv
+from openwatt.representations.csv_rows import csv_lines
 from openwatt.representations.tariffs import TariffItem, TempoDayItem
 from openwatt.store.database import Database
 from openwatt.store.export import export_rows, export_size
@@ -30,25 +29,12 @@ from openwatt.store.tempo import tempo_days
 _DAY = click.DateTime(["%Y-%m-%d"])
 _ROWS_A_READ = 1000
 _ROWS_A_STEP = 200
-_COLOUR_STYLES = {"BLEU": "bold white on blue", "BLANC": "bold black on white", "ROUGE": "bold white on red"}
+#: Of a Tempo colour, how it is printed.
+COLOUR_STYLES = {"BLEU": "bold white on blue", "BLANC": "bold black on white", "ROUGE": "bold white on red"}
 
 
 def _today() -> dt.date:
     return dt.datetime.now(PARIS).date()
-
-
-def _forms(command: Any) -> Any:
-    """The two options that choose another form than the table."""
-    command = click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")(command)
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
-
-
-def _print_items(items: list[Any], row_type: type[msgspec.Struct], *, as_csv: bool) -> None:
-    if as_csv:
-        sys.stdout.write(to_csv(items, row_type).decode())
-    else:
-        encoded = msgspec.json.Encoder(decimal_format="number").encode(items)
-        sys.stdout.buffer.write(msgspec.json.format(encoded, indent=2) + b"\n")
 
 
 @click.command()
@@ -60,7 +46,7 @@ def _print_items(items: list[Any], row_type: type[msgspec.Struct], *, as_csv: bo
 )
 @click.option("--on", type=_DAY, help="Day on which the tariff applies; today when left out.")
 @click.option("--known-at", type=_DAY, help="What was known at the end of this day; now when left out.")
-@_forms
+@form_options
 @click.pass_context
 def tariffs(
     context: click.Context,
@@ -93,8 +79,11 @@ def tariffs(
     items = [
         TariffItem.of(published, on=day, now=now, changes=changes, incidents=incidents) for published in found
     ]
-    if as_json or as_csv:
-        _print_items(items, TariffItem, as_csv=as_csv)
+    if as_csv:
+        print_csv(items, TariffItem)
+        return
+    if as_json:
+        print_json(items)
         return
     table = Table(title=f"Tariffs on {day}", caption=f"{len(items)} tariffs; prices with all taxes")
     for heading in ("supplier", "offer", "option"):
@@ -113,7 +102,7 @@ def tariffs(
             "  ".join(f"{register} {price}" for register, price in item.prices_eur_per_kwh_ttc.items())
             or "–",
             f"{item.applies_from} → {item.applies_to or ''}",
-            item.data_status,
+            item.data_status + (f" ({item.data_status_reason})" if item.data_status_reason else ""),
             item.source.kind,
         )
     Console().print(table)
@@ -134,7 +123,7 @@ def _every_tariff(
 @click.command()
 @click.option("--from", "start", type=_DAY, help="First day; today when left out.")
 @click.option("--to", "end", type=_DAY, help="Last day, included; tomorrow, or the first day, when left out.")
-@_forms
+@form_options
 @click.pass_context
 def tempo(
     context: click.Context,
@@ -159,12 +148,15 @@ def tempo(
         database = Database(locate_database(settings))
         items = [TempoDayItem.of(day) for day in tempo_days(database, first, last)]
         database.close()
-    if as_json or as_csv:
-        _print_items(items, TempoDayItem, as_csv=as_csv)
+    if as_csv:
+        print_csv(items, TempoDayItem)
+        return
+    if as_json:
+        print_json(items)
         return
     table = Table("day", "colour", "note")
     for item in items:
-        style = _COLOUR_STYLES.get(item.colour, "dim")
+        style = COLOUR_STYLES.get(item.colour, "dim")
         table.add_row(f"{item.day:%a %Y-%m-%d}", f"[{style}] {item.colour} [/]", item.note or "")
     Console().print(table)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from openwatt.catalogue.calendars import calendar_for
-from openwatt.catalogue.market import calendar_of, with_tempo_days
+from openwatt.catalogue.market import announced_days, calendar_of
 from openwatt.catalogue.shipped_facts import shipped_change_days, shipped_duties
 from openwatt.domain.calendar import RegisterCalendar
 from openwatt.domain.comparison import ContractKey, Market
@@ -101,7 +101,7 @@ class StoredMarket:
         edition = self._current()
         with self._lock:
             if edition.colours is None:
-                edition.colours = with_tempo_days(tempo_colours(self._database))
+                edition.colours = announced_days(tempo_colours(self._database))
             return edition.colours
 
     def _find(self, wanted: TariffFilter) -> ContractSet:

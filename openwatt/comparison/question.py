@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from openwatt.comparison.market import Colours, StoredMarket
 from openwatt.comparison.present import UnknownContractError, find_present
+from openwatt.domain.announced_days import winters_of
 from openwatt.domain.calendar import Home
 from openwatt.domain.comparison import ComparisonTerms, ContractKey
 from openwatt.domain.errors import MeterFileError, OpenWattError, SpanError, message_of
@@ -153,7 +154,7 @@ def file_options_of(fields: Fields) -> FileOptions:
 def home_of(fields: Fields, colours: Colours) -> Home:
     """What the home's meter is set to, as far as the fields say it."""
     if fields.get("peak_days"):
-        colours = {**colours, "EJP": dict.fromkeys(fields["peak_days"], "PM")}
+        colours = {**colours, "EJP": {**colours.get("EJP", {}), **winters_of(fields["peak_days"])}}
     hours = chain.from_iterable(fields.get("off_peak_hours") or ())
     return Home(tuple(hours), fields.get("chosen_weekday"), colours)
 

@@ -79,8 +79,8 @@ class PricedContract:
     last_seen_on: dt.date | None
     outdated: Overtaken | None
     """Why its price cannot be today's, where prices are today's and it cannot."""
-    apart: bool
-    """Whether it is in no ranking for that reason."""
+    is_ranked: bool
+    """Whether it may be in a ranking: an outdated price may not, unless the terms include it."""
 
     @property
     def knows_ht(self) -> bool:
@@ -129,13 +129,13 @@ class ContractTotal(Generic[Amount]):
 
     @property
     def rank(self) -> tuple[bool, bool, bool, Amount, str]:
-        """Orders a ranking, and what stands apart after it.
+        """Orders a ranking, and after it what is in none.
 
         What leaves something out only looks cheap: it comes after what is whole. So does a
         contract whose dear registers did not run: a week of June has no red day.
         """
         priced = self.priced
-        return priced.apart, not self.whole, bool(self.unseen), self.ttc, str(priced.contract)
+        return not priced.is_ranked, not self.whole, bool(self.unseen), self.ttc, str(priced.contract)
 
     def comparable(self, other: "ContractTotal[Amount] | None") -> Amount | None:
         """Another contract's total, where both totals are of the same days and energy."""
@@ -277,7 +277,7 @@ def price_contracts(market: Market, terms: ComparisonTerms) -> PricedMarket:
                 closed_to_new_customers=last.tariff.closed_to_new_customers,
                 last_seen_on=last.last_seen_on,
                 outdated=outdated,
-                apart=outdated is not None and not terms.include_outdated,
+                is_ranked=outdated is None or terms.include_outdated,
             )
         )
     found = (PricedCalendar(calendars[key], tuple(group)) for key, group in groups.items())
@@ -354,12 +354,12 @@ def _rankings(
 ) -> tuple[tuple[Ranked, ...], tuple[Ranked, ...]]:
     """The contracts that are ranked, and those whose price cannot be today's."""
     found = sorted(costed.values(), key=lambda one: one.total.rank)
-    ranking = [one for one in found if not one.priced.apart]
+    ranking = [one for one in found if one.priced.is_ranked]
     regulated = {one.contract.key[2:]: one.total for one in ranking if one.priced.is_regulated}
     present = None if terms.present is None else costed.get(terms.present)
     return (
         tuple(_ranked(one, regulated, present.total if present else None) for one in ranking),
-        tuple(_ranked(one, {}, None) for one in found if one.priced.apart),
+        tuple(_ranked(one, {}, None) for one in found if not one.priced.is_ranked),
     )
 
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from openwatt.domain import likeness, tax_identity
 from openwatt.domain.duties import Duties
 from openwatt.domain.likeness import RegulatedTariffs
-from openwatt.domain.reading import SIDES, SUBSCRIPTION, Doubt, Line, Reading, Tax
+from openwatt.domain.reading import SIDES, SUBSCRIPTION, Doubt, Figure, Line, Reading, Tax
 from openwatt.domain.tariff import OPTIONS
 
 #: Rule → what it catches.
@@ -290,9 +290,9 @@ def _orders(lines: Sequence[Line], expected: Expected, references: References) -
 def _jumps(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
     """A price that changes at one power and changes back is a misprint or a misreading.
 
-    The regulated tariff did so in earlier years, and is compared digit for digit.
+    The regulated tariff did so in earlier years, and is compared digit for digit. Where it steps
+    between two powers itself, an offer that follows it steps there, too.
     """
-    del references
     if expected.regulated:
         return
     for register in OPTIONS[lines[0].option]:
@@ -307,7 +307,8 @@ def _jumps(lines: Sequence[Line], expected: Expected, references: References) ->
                     yield doubt_of("price-jump", [line], message, figure.where)
                 seen.add(amount)
             # A whole column of one price but for its first or last row is a wrong digit in that row.
-            if len(runs) == 2 and len(rows) >= 5 and 1 in (len(runs[0][1]), len(runs[1][1])):
+            alone = len(runs) == 2 and len(rows) >= 5 and 1 in (len(runs[0][1]), len(runs[1][1]))
+            if alone and not _steps_as_regulated(runs[0][1][-1], runs[1][1][0], register, tax, references):
                 line, figure = min(runs, key=lambda run: len(run[1]))[1][0]
                 message = f"{register} {tax} is {figure.amount} at {line.power_kva} kVA alone"
                 yield doubt_of("price-jump", [line], message, figure.where)
@@ -317,6 +318,25 @@ def _jumps(lines: Sequence[Line], expected: Expected, references: References) ->
                 line, figure = turns[0]
                 message = f"{register} {tax} rises and falls with the power, about {line.power_kva} kVA"
                 yield doubt_of("price-jump", [line], message, figure.where)
+
+
+def _steps_as_regulated(
+    before: tuple[Line, Figure],
+    after: tuple[Line, Figure],
+    register: str,
+    tax: Tax,
+    references: References,
+) -> bool:
+    """Whether a price falls between two powers as the regulated one does, to a tenth or a digit."""
+    prices = [
+        references.regulated.price(line.first_day, line.option, line.power_kva, register, tax)
+        for line, _ in (before, after)
+        if line.applies_from is not None
+    ]
+    if len(prices) < 2 or prices[0] is None or prices[1] is None or prices[0] == prices[1]:
+        return False
+    own, regulated = after[1].amount - before[1].amount, prices[1] - prices[0]
+    return abs(own - regulated) <= max(abs(regulated) / 10, after[1].step)
 
 
 def _gross_below_discounted(lines: Sequence[Line], expected: Expected) -> Iterator[Doubt]:

@@ -93,7 +93,7 @@ def data_status(
     last_seen_at: dt.datetime,
     now: dt.datetime,
     incident: SourceIncident | None = None,
-    changes: Sequence[dt.date] = (),
+    changes: Sequence[dt.date],
 ) -> DataStatus:
     """The status of `explained_status` alone."""
     explained = explained_status(
@@ -109,7 +109,7 @@ def explained_status(
     last_seen_at: dt.datetime,
     now: dt.datetime,
     incident: SourceIncident | None = None,
-    changes: Sequence[dt.date] = (),
+    changes: Sequence[dt.date],
 ) -> ExplainedStatus:
     """Whether a tariff, shown as the one of the day `on`, may be out of date, and why.
 
@@ -169,7 +169,7 @@ def next_status_change(
     last_seen_at: dt.datetime,
     now: dt.datetime,
     incident: SourceIncident | None = None,
-    changes: Sequence[dt.date] = (),
+    changes: Sequence[dt.date],
 ) -> dt.datetime:
     """The first instant after `now` at which `explained_status` of the same answers otherwise, or `NEVER`."""
     return _next_status_change(_judged(tariff, on, last_seen_at, incident, changes), now)

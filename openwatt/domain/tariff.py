@@ -53,6 +53,10 @@ SourceKind = Literal["regulator", "supplier", "secondary"]
 #: How sure a figure of a secondary source is.
 Confidence = Literal["low", "medium", "high"]
 
+#: Why an offer is listed without a price: its price changes every hour with the market, or the hours of its
+#: registers are not known, so that nothing can be billed by them.
+NoPrice = Literal["spot", "hours"]
+
 #: Subscribed powers that a residential meter can be set to, in kVA (single and three phase up to 36).
 MIN_POWER_KVA, MAX_POWER_KVA = 1, 36
 

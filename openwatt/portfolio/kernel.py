@@ -257,7 +257,7 @@ class _Ranking:
             present_half_hours=self.coverage.present_half_hours,
         )
         costed = sorted(self._costed(curve, costs), key=lambda one: one.total.rank)
-        ranked = [one for one in costed if not one.total.priced.apart]
+        ranked = [one for one in costed if one.total.priced.is_ranked]
         regulated = {
             one.total.priced.contract.option: one.total for one in ranked if one.total.priced.is_regulated
         }

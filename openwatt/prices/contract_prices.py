@@ -1,12 +1,27 @@
 """The prices of one contract in one home: over a span, and at an instant with what is before and after it."""
 
 import datetime as dt
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import TypeVar
 
 from openwatt.domain.calendar import Home, RegisterCalendar
-from openwatt.domain.contract import Contract, DutyDays, PriceBasis, SourcedTariff, price_periods
-from openwatt.domain.legal_time import MINUTES_PER_DAY, Span, instant_of
+from openwatt.domain.contract import Contract, DutyDays, PriceBasis, price_periods
+from openwatt.domain.freshness import (
+    ExplainedStatus,
+    SourceIncident,
+    explained_status,
+    next_status_change,
+)
+from openwatt.domain.legal_time import (
+    MINUTES_PER_DAY,
+    PARIS,
+    Span,
+    day_start,
+    day_start_min,
+    instant_of,
+)
 from openwatt.domain.tariff import per_month
 from openwatt.prices.intervals import PriceInterval, price_intervals
 from openwatt.prices.schedule import make_schedule
@@ -14,6 +29,8 @@ from openwatt.prices.schedule import make_schedule
 #: How many days around an instant are looked at for the changes next to it, one after another: registers
 #: change every day or every week, and some with the season or the tariff alone.
 _WINDOWS_DAYS = (1, 8, 100, 400)
+Judgement = TypeVar("Judgement")
+_NEVER_SEEN = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +71,21 @@ class ContractPrices:
         schedule = make_schedule(self.calendar, self.home, start_min, end_min)
         return price_intervals(self.contract, schedule, periods)
 
+    def known_until(self, intervals: Sequence[PriceInterval], today: dt.date) -> int:
+        """Up to when the price of every moment of some intervals is known, in minutes UTC: at most their end.
+
+        The tariff in force today is taken to go on, and no further than today's duties are known.
+        """
+        present = self.duties.on(today)
+        ends = [
+            day_start_min(day)
+            for day in self.duties.changes
+            if day > today
+            and any(rate is None and present[duty] is not None for duty, rate in self.duties.on(day).items())
+        ]
+        unknown = [interval.start_min for interval in intervals if interval.reason]
+        return min([*ends, *unknown, intervals[-1].end_min])
+
     def at(self, instant_min: int) -> PriceAt:
         """The price at an instant, in minutes UTC."""
         before, interval = self._before(instant_min)
@@ -70,9 +102,35 @@ class ContractPrices:
             subscription_eur_per_month_ttc=per_month(period.subscription_ttc),
         )
 
-    def tariff_to_judge(self, today: dt.date) -> SourcedTariff:
-        """The tariff in force on a day, or else the last one known: its status is that of the prices."""
-        return self.contract.on(today) or self.contract.tariffs[-1]
+    def status(
+        self, now: dt.datetime, incident: SourceIncident | None, changes: Sequence[dt.date]
+    ) -> ExplainedStatus:
+        """How far the prices can be trusted: as the tariff in force today can, or else the last one known.
+
+        `incident` is that of the offer's source, `changes` the days on which duties change.
+        """
+        return self._judged(explained_status, now, incident, changes)
+
+    def next_status_change(
+        self, now: dt.datetime, incident: SourceIncident | None, changes: Sequence[dt.date]
+    ) -> dt.datetime:
+        """When that status may be another one; at midnight at the latest: another tariff may begin."""
+        tomorrow = now.astimezone(PARIS).date() + dt.timedelta(days=1)
+        return min(day_start(tomorrow), self._judged(next_status_change, now, incident, changes))
+
+    def _judged(
+        self,
+        judge: Callable[..., Judgement],
+        now: dt.datetime,
+        incident: SourceIncident | None,
+        changes: Sequence[dt.date],
+    ) -> Judgement:
+        today = now.astimezone(PARIS).date()
+        sourced = self.contract.on(today) or self.contract.tariffs[-1]
+        seen_at = sourced.last_seen_at or _NEVER_SEEN
+        return judge(
+            sourced.tariff, on=today, last_seen_at=seen_at, now=now, incident=incident, changes=changes
+        )
 
     def _before(self, instant_min: int) -> tuple[int | None, PriceInterval]:
         """Since when the price of an instant holds, and its interval, which ends a minute later."""

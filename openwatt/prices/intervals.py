@@ -96,12 +96,6 @@ def cut_to_slices(intervals: Sequence[PriceInterval], minutes: int) -> Iterator[
             start_min = end_min
 
 
-def known_until(intervals: Sequence[PriceInterval]) -> int:
-    """The instant up to which the price of every moment is known, in minutes UTC: at most the end."""
-    unknown = (interval.start_min for interval in intervals if interval.reason)
-    return next(unknown, intervals[-1].end_min)
-
-
 def _reason(contract: Contract, period: PricePeriod, of_register: RegisterReason | None) -> Reason | None:
     """Why a price with all taxes is not known within a period, None where it is."""
     code: ReasonCode | None = of_register

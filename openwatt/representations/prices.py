@@ -8,12 +8,12 @@ from typing import Annotated, Literal, Self
 from msgspec import Meta, Struct
 
 from openwatt.domain.contract import Contract, SourcedTariff
-from openwatt.domain.freshness import DataStatus
+from openwatt.domain.freshness import DataStatus, DataStatusReason, ExplainedStatus
 from openwatt.domain.legal_time import PARIS, instant_of
 from openwatt.domain.tariff import Colour, is_off_peak
-from openwatt.prices.contract_prices import PriceAt
-from openwatt.prices.intervals import PriceInterval, Reason, ReasonCode, known_until
-from openwatt.prices.season import TempoSeason
+from openwatt.prices.contract_prices import ContractPrices, PriceAt
+from openwatt.prices.intervals import PriceInterval, Reason, ReasonCode
+from openwatt.prices.season import TempoSeason, count_season
 from openwatt.representations.bills import ContractItem
 from openwatt.representations.tariffs import Source
 from openwatt.sentences.catalogue import sentence
@@ -26,6 +26,11 @@ AppliesFrom = Annotated[
 StatusOfPrices = Annotated[
     DataStatus,
     Meta(description="That of the tariff in force today, or of the last known one, as in /v1/tariffs."),
+]
+
+
+ReasonOfStatus = Annotated[
+    DataStatusReason | None, Meta(description="Why it is not `fresh`, as in /v1/tariffs; null where it is.")
 ]
 
 
@@ -77,20 +82,33 @@ class PricePage(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
     from_: dt.datetime
     to: Annotated[dt.datetime, Meta(description="The end, excluded.")]
     known_until: Annotated[
-        dt.datetime, Meta(description="Up to here the price of every moment is known; at most `to`.")
+        dt.datetime,
+        Meta(
+            description="Up to here the price of every moment is known, at most `to`: the colours are "
+            "announced, the tariff has no end, and the duties are set."
+        ),
     ]
     data_status: StatusOfPrices
+    data_status_reason: ReasonOfStatus
     prices: list[PriceItem]
 
     @classmethod
-    def of(cls, contract: Contract, intervals: Sequence[PriceInterval], data_status: DataStatus) -> Self:
+    def of(
+        cls,
+        contract: Contract,
+        intervals: Sequence[PriceInterval],
+        *,
+        known_until_min: int,
+        status: ExplainedStatus,
+    ) -> Self:
         """The page of a contract's intervals, of which there is at least one."""
         return cls(
             contract=_contract(contract),
             from_=instant_of(intervals[0].start_min),
             to=instant_of(intervals[-1].end_min),
-            known_until=instant_of(known_until(intervals)),
-            data_status=data_status,
+            known_until=instant_of(known_until_min),
+            data_status=status.status,
+            data_status_reason=status.reason,
             prices=[PriceItem.of(interval) for interval in intervals],
         )
 
@@ -162,13 +180,12 @@ class TempoNow(Struct, frozen=True, kw_only=True):
     days_left: ColourDays
 
     @classmethod
-    def of(cls, colours: Mapping[dt.date, str], season: TempoSeason) -> Self:
-        """The item of the day that a season is counted to."""
-        tomorrow = season.on + dt.timedelta(days=1)
+    def of(cls, colours: Mapping[dt.date, str], day: dt.date) -> Self:
+        """The item of a day."""
         return cls(
-            today=_colour(colours, season.on),
-            tomorrow=_colour(colours, tomorrow),
-            days_left=ColourDays.of(season.left),
+            today=_colour(colours, day),
+            tomorrow=_colour(colours, day + dt.timedelta(days=1)),
+            days_left=ColourDays.of(count_season(colours, day).left),
         )
 
 
@@ -204,6 +221,7 @@ class PriceNow(Struct, frozen=True, kw_only=True):
     tempo: Annotated[TempoNow | None, Meta(description="Null for every other option.")]
     applies_from: AppliesFrom
     data_status: StatusOfPrices
+    data_status_reason: ReasonOfStatus
     source: Annotated[Source | None, Meta(description="The document that states the price with all taxes.")]
     reason: Annotated[
         ReasonItem | None, Meta(description="Why the price with all taxes is null; null where it is not.")
@@ -212,15 +230,17 @@ class PriceNow(Struct, frozen=True, kw_only=True):
     @classmethod
     def of(
         cls,
-        contract: Contract,
+        of_contract: ContractPrices,
         price: PriceAt,
         *,
         at: dt.datetime,
-        tempo: TempoNow | None,
-        data_status: DataStatus,
+        status: ExplainedStatus,
     ) -> Self:
-        """The item of the price at an instant."""
-        interval = price.interval
+        """The item of a contract's price at an instant."""
+        interval, contract = price.interval, of_contract.contract
+        tempo = None
+        if contract.option == "TEMPO":
+            tempo = TempoNow.of(of_contract.home.colours["TEMPO"], at.astimezone(PARIS).date())
         return cls(
             contract=_contract(contract),
             at=at.astimezone(PARIS),
@@ -234,7 +254,8 @@ class PriceNow(Struct, frozen=True, kw_only=True):
             subscription_eur_per_month_ttc=price.subscription_eur_per_month_ttc,
             tempo=tempo,
             applies_from=_applies_from(interval),
-            data_status=data_status,
+            data_status=status.status,
+            data_status_reason=status.reason,
             source=_source(interval.tariff),
             reason=ReasonItem.of(interval.reason),
         )

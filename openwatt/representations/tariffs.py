@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 from openwatt.domain.freshness import DataStatus, DataStatusReason, SourceIncident, explained_status
 from openwatt.domain.guards import Difference, Guard, GuardVerdict
 from openwatt.domain.legal_time import PARIS
-from openwatt.domain.tariff import Confidence, SourceKind, per_month
+from openwatt.domain.tariff import Confidence, NoPrice, SourceKind, per_month
 from openwatt.store.tariffs import PublishedTariff
 from openwatt.store.tempo import TempoDay
 
@@ -216,6 +216,13 @@ class OfferItem(Struct, frozen=True, kw_only=True):
     url: str | None
     options: list[str]
     powers_kva: list[int]
+    no_price: Annotated[
+        NoPrice | None,
+        Meta(
+            description="Why no tariff of it is listed: `spot` its price changes every hour with the market, "
+            "`hours` the hours of its registers are not known here; null for any other."
+        ),
+    ]
 
 
 class OfferPage(Struct, frozen=True, kw_only=True):

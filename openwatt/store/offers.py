@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
-from openwatt.store.database import Database
+from openwatt.domain.tariff import NoPrice
+from openwatt.store.database import Connection, Database
+from openwatt.store.sql import statement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +18,10 @@ class StoredSupplier:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredOffer:
-    """An offer with the options and subscribed powers (kVA) under which it is sold."""
+    """An offer with the options and subscribed powers (kVA) under which it is sold.
+
+    One of which no price is known has none of either; `no_price` says why.
+    """
 
     supplier: str
     name: str
@@ -24,6 +29,7 @@ class StoredOffer:
     url: str | None
     options: list[str]
     powers_kva: list[int]
+    no_price: NoPrice | None
 
 
 def stored_suppliers(database: Database) -> list[StoredSupplier]:
@@ -34,3 +40,11 @@ def stored_suppliers(database: Database) -> list[StoredSupplier]:
 def stored_offers(database: Database, supplier: str | None) -> list[StoredOffer]:
     """Every offer, or those of one supplier (in any case of letters), by supplier and name."""
     return database.read("offers/offers", {"supplier": supplier}, StoredOffer)
+
+
+def add_offer_without_price(
+    connection: Connection, supplier: str, offer: str, url: str | None, no_price: NoPrice
+) -> int:
+    """Adds an offer of which no price is known, inside the caller's transaction; 0 when it is there."""
+    parameters = {"supplier": supplier, "offer": offer, "url": url, "no_price": no_price}
+    return connection.execute(statement("offers/insert_without_price"), parameters).rowcount

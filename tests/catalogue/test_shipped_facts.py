@@ -47,7 +47,7 @@ def test_every_cell_of_the_market_sheets_is_shipped() -> None:
     shipped = {
         (t.supplier, t.offer, t.option, t.power_kva): line
         for line in shipped_tariffs()
-        if (t := line.tariff).supplier != "EDF"
+        if (t := line.tariff).supplier != "EDF" and line.sheet_url is None
     }
     sha256 = {source.id: source.document_sha256 for source in shipped_sources()}
     sheets = [
@@ -231,7 +231,9 @@ def test_a_source_whose_document_is_at_hand_carries_its_hash() -> None:
 
 def test_every_offer_with_a_tariff_is_described_and_only_the_regulated_one_is_regulated() -> None:
     described = {(offer.supplier, offer.offer): offer for offer in shipped_offers()}
-    assert {(line.tariff.supplier, line.tariff.offer) for line in shipped_tariffs()} == set(described)
+    priced = {(line.tariff.supplier, line.tariff.offer) for line in shipped_tariffs()}
+    assert priced == {key for key, offer in described.items() if offer.no_price is None}
+    assert {described[key].no_price for key in set(described) - priced} == {"spot", "hours"}
     assert [key for key, offer in described.items() if offer.regulated] == [("EDF", "Tarif Bleu")]
 
 

@@ -26,6 +26,7 @@ from tests.conftest import NOW, close_app
 from tests.portfolio.village import curve, export
 from tests.store.test_history import TARIFF, observed
 from tests.web.api.test_bills import file_of, send
+from tests.web.pages.test_home import seen_by
 
 #: Two weeks with red, white and blue days, on both sides of a change of prices.
 SPAN = Span(dt.date(2026, 1, 26), dt.date(2026, 2, 9))
@@ -41,6 +42,18 @@ ROW_KEYS = (
     "closed_to_new_customers",
     "whole",
 )
+#: The days on which a price of today was seen and overtaken.
+AGE_KEYS = ("outdated", "last_seen_on", "overtaken_on")
+_OUTDATED_ROW = re.compile(
+    r'<tr role="row">\s*<th role="rowheader" scope="row">(?P<offer>[^<]*)<span[^>]*>(?P<supplier>[^<]*) · '
+    r'(?P<option>[^<]*)</span>(?:(?!</tr>).)*?<td role="cell" class="cost quiet">(?P<total>[^<]*)</td>\s*'
+    r'<td role="cell" class="figure seen">(?P<seen>[^<]*)<',
+    re.DOTALL,
+)
+_PLACE = re.compile(
+    r'<td role="cell" class="figure place">\d+</td>\s*'
+    r"<th[^>]*>(?P<offer>[^<]*)<span[^>]*>(?P<supplier>[^<]*) · "
+)
 _PAGE_ROW = re.compile(
     r'<tr role="row"[^>]*>\s*<td role="cell" class="figure place">(?P<place>\d+)</td>\s*'
     r"<th[^>]*>(?P<offer>[^<]*)<span[^>]*>(?P<supplier>[^<]*) · (?P<option>[^<]*)</span>.*?"
@@ -52,7 +65,11 @@ _PAGE_ROW = re.compile(
 
 @pytest.fixture
 def client(filled_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
-    """A service of today over a database that the commands read too."""
+    """A service of today over a database that the commands read too.
+
+    The commands read the clock: the regulated tariff's documents were seen today, whichever day that is.
+    """
+    seen_by(filled_url, dt.datetime.now(dt.UTC), market=False)
     monkeypatch.setenv("OPENWATT_DATABASE_URL", filled_url)
     monkeypatch.chdir(tmp_path)
     app = create_app(Settings(database_url=filled_url, workers=1))
@@ -86,14 +103,20 @@ def same_answer(api: Any, command: Any) -> None:
         "assumptions",
     ):
         assert command[key] == api[key], key
+    assert command.get("outdated") == api.get("outdated")
+    assert ("outdated" in api) == (api["prices"] == "now")
     assert command["advice"] == {name: item for name, item in api["advice"].items() if item is not None}
 
 
 def same_rows(api: Any, rows: list[dict[str, str]]) -> None:
     """Every figure of the portfolio's rows is the API's, in the same order."""
     costed = [row for row in rows if row["total_ttc_eur"]]
-    assert [_contract(row) for row in costed] == [_contract(line) for line in api["ranking"]]
-    for row, line in zip(costed, api["ranking"], strict=True):
+    every = [*api["ranking"], *api.get("outdated", [])]
+    assert [_contract(row) for row in costed] == [_contract(line) for line in every]
+    for row, line in zip(costed, every, strict=True):
+        for key in AGE_KEYS:
+            assert (key in row) == (key in line) == (api["prices"] == "now")
+            assert key not in row or row[key] == _cell(line[key])
         assert row["unseen_registers"] == " ".join(line["unseen_registers"])
         for key in ROW_KEYS:
             assert row[key] == _cell(line[key]), (key, _contract(line))
@@ -123,6 +146,18 @@ def same_page(api: Any, page: str) -> None:
     rows.sort(key=lambda row: int(row["place"]))
     assert [(row["supplier"], row["offer"], row["option"]) for row in rows] == [
         (line["supplier"], line["offer"], ENGLISH.text(f"option.{line['option']}")) for line in api["ranking"]
+    ]
+    outdated = [
+        {key: unescape(text) for key, text in row.groupdict().items()} for row in _OUTDATED_ROW.finditer(page)
+    ]
+    assert [(row["supplier"], row["offer"], row["option"], row["seen"]) for row in outdated] == [
+        (
+            line["supplier"],
+            line["offer"],
+            ENGLISH.text(f"option.{line['option']}"),
+            ENGLISH.day(dt.date.fromisoformat(line["last_seen_on"])),
+        )
+        for line in api.get("outdated", [])
     ]
     days = (dt.date.fromisoformat(api["span"]["end"]) - dt.date.fromisoformat(api["span"]["start"])).days
     scaled = "" if api["part_of_year"] else "_per_year"
@@ -177,6 +212,35 @@ def test_a_load_curve_costs_the_same_at_every_door(client: FlaskClient, tmp_path
     page = send(client, "/?lang=en", data, **fields, present="~".join(PRESENT))
     assert page.status_code == 200
     same_page(api, page.text)
+
+
+def test_outdated_prices_are_ranked_at_every_door_that_is_asked_to(
+    client: FlaskClient, tmp_path: Path
+) -> None:
+    data = export(curve(7, SPAN))
+    file = tmp_path / "homes" / "home.csv"
+    file.parent.mkdir()
+    file.write_bytes(data)
+    fields = {"power_kva": "6", "off_peak_hours": "22:30-06:30"}
+    parted = read(send(client, "/v1/bills", data, **fields).text)
+    answer = send(client, "/v1/bills", data, **fields, include_outdated="true", details="true")
+    assert answer.status_code == 200, answer.text
+    api = read(answer.text)
+    assert (len(parted["outdated"]), api["outdated"]) == (len(api["ranking"]) - len(parted["ranking"]), [])
+    assert any(line["outdated"] for line in api["ranking"])
+    seen = [line for line in api["ranking"] if line["whole"] and not line["unseen_registers"]]
+    totals = [line["total_ttc_eur"] for line in seen]
+    assert totals == sorted(totals)
+
+    options = ("--power-kva", "6", "--off-peak", "22:30-06:30", "--include-outdated")
+    same_answer(api, read(run("compare", str(file), *options, "--details", "--json")))
+    out = tmp_path / "out.csv"
+    run("portfolio", str(file.parent), "--out", str(out), "--jobs", "1", *options)
+    with out.open(encoding="utf-8", newline="") as stream:
+        same_rows(api, list(csv.DictReader(stream)))
+    page = send(client, "/?lang=en", data, **fields, include_outdated="true")
+    places = [(unescape(row["supplier"]), unescape(row["offer"])) for row in _PLACE.finditer(page.text)]
+    assert sorted(places) == sorted((line["supplier"], line["offer"]) for line in api["ranking"])
 
 
 def test_yearly_kwh_cost_the_same_at_every_door_that_takes_them(client: FlaskClient) -> None:
@@ -294,8 +358,8 @@ def test_a_week_of_june_ranks_no_option_whose_dear_days_it_has_not_at_any_door(
     printed = run("compare", str(folder / "home.csv"), "--power-kva", "6")
     assert "7 days, 100 % of them measured, do not stand for a year" in printed
     assert "BLANC_HC, BLANC_HP, ROUGE_HC, ROUGE_HP did not run" in printed
-    run("portfolio", str(folder), "--out", "out.csv", "--jobs", "1", "--power-kva", "6", "--top", "3")
+    run("portfolio", str(folder), "--out", "out.csv", "--jobs", "1", "--power-kva", "6", "--top", "2")
     with Path("out.csv").open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
-    assert len(rows) == 3
+    assert len(rows) == 2
     assert {(row["total_ttc_eur_per_year"], row["unseen_registers"]) for row in rows} == {("", "")}

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from openwatt.catalogue.calendars import calendar_for
+from openwatt.domain.announced_days import winters_of
 from openwatt.domain.calendar import Home, RegisterCalendar, RegisterRule, Timeline, lay_out
 from openwatt.domain.errors import CalendarError, SpanError
 from openwatt.domain.legal_time import PARIS, Span, day_number, minutes_of
@@ -20,7 +21,12 @@ COLOURS = {
 HOME = Home(
     (parse_off_peak_hours("22:30-06:30"),),
     chosen_weekday=2,
-    colours={"TEMPO": COLOURS, "OCTOTEMPO": COLOURS, "EJP": {RED: "PM"}, "ZEN_FLEX": {RED: "SOBRIETE"}},
+    colours={
+        "TEMPO": COLOURS,
+        "OCTOTEMPO": COLOURS,
+        "EJP": winters_of([RED]),
+        "ZEN_FLEX": {**dict.fromkeys(COLOURS, "ECO"), RED: "SOBRIETE"},
+    },
 )
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -11,14 +12,22 @@ import pytest
 
 from openwatt.catalogue.market import calendar_of, shipped_colours, shipped_market
 from openwatt.comparison.question import assumption_message
-from openwatt.domain.advice import advise_off_peak, advise_power, advise_red_days, cost_of, shifting_saves
+from openwatt.domain.advice import (
+    advise,
+    advise_off_peak,
+    advise_power,
+    advise_red_days,
+    cost_of,
+    shifting_saves,
+)
 from openwatt.domain.bill import to_cents
 from openwatt.domain.calendar import Home
-from openwatt.domain.comparison import Comparison, ComparisonTerms, Market, compare
+from openwatt.domain.comparison import Comparison, ComparisonTerms, Market, Ranked, compare
 from openwatt.domain.contract import Contract, PriceBasis, SourcedTariff
-from openwatt.domain.duties import Duties
+from openwatt.domain.duties import DatedRate, Duties
 from openwatt.domain.errors import BillError, CalendarError
-from openwatt.domain.legal_time import Span
+from openwatt.domain.freshness import Overtaken
+from openwatt.domain.legal_time import Span, day_start
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.off_peak import parse_off_peak_hours
 from openwatt.domain.profiles import PROFILES, profile_curve
@@ -77,6 +86,7 @@ def kilowatt(home: Home = HOME, span: Span = TEN_DAYS) -> Use:
     return use_of_curve(constant(1000, span), home, span)
 
 
+NOW = replace(terms(), prices="now")
 STATE = contract("State", {"BASE": "0.2000"})  # 48 + 5 = 53
 CHEAP = contract("Cheap", {"BASE": "0.1900"}, per_year="219.00")  # 45.60 + 6 = 51.60
 NIGHTLY = contract("State", {"HP": "0.2100", "HC": "0.1600"})  # 33.60 + 12.80 + 5 = 51.40
@@ -102,6 +112,93 @@ def test_contracts_are_ranked_from_the_cheapest_beside_the_regulated_tariff_of_t
     item = RankedItem.of(result.ranking[1], result)
     assert item.saving_against_regulated_percent == Decimal("2.6")  # 1.40 / 53
     assert item.total_ttc_eur_per_year is None  # ten days are no year
+
+
+#: Two days of change of a duty; the first is in the past of `TODAY`.
+CHANGE, COMING = dt.date(2026, 8, 1), dt.date(2027, 2, 1)
+
+
+def seen(contract: Contract, on: dt.date) -> Contract:
+    """The contract with the day on which its price was last seen."""
+    (tariff,) = contract.tariffs
+    return replace(contract, tariffs=(replace(tariff, last_seen_at=day_start(on)),))
+
+
+def of_today(*contracts: Contract) -> Market:
+    """A market whose duties change on `CHANGE` and `COMING`."""
+    rates = [
+        DatedRate(duty="accise", unit="EUR/kWh", applies_from=start, applies_to=end, value=value, source="")
+        for start, end, value in (
+            (None, CHANGE - dt.timedelta(days=1), Decimal("0.03085")),
+            (CHANGE, COMING - dt.timedelta(days=1), Decimal("0.03062")),
+        )
+    ]
+    return replace(market(*contracts), duties=Duties(tuple(rates), ()))
+
+
+def names(ranked: Iterable[Ranked]) -> list[str]:
+    return [one.contract.supplier for one in ranked]
+
+
+def test_a_price_that_was_overtaken_is_in_no_ranking_and_saves_nothing() -> None:
+    before = CHANGE - dt.timedelta(days=1)
+    # From the cheapest: 51.60 seen the day before the change, 53 seen on the day, 54.20 announced early.
+    early = contract("Early", {"BASE": "0.2050"}, applies_from=CHANGE)
+    found = of_today(seen(CHEAP, before), seen(STATE, CHANGE), seen(early, before))
+    now = replace(terms(present=CHEAP), prices="now")
+    result = compare(kilowatt(), found, now)
+    assert (names(result.ranking), names(result.outdated)) == (["State", "Early"], ["Cheap"])
+    (cheap,) = result.outdated
+    assert cheap.outdated == Overtaken(before, CHANGE)
+    assert (cheap.saving_against_regulated, cheap.saving_against_present) == (None, None)
+    # The present contract stays what others are compared with.
+    assert [one.saving_against_present for one in result.ranking] == [Fraction("-1.40"), Fraction("-2.60")]
+    assert result.bill(cheap.contract).ttc == cheap.total_ttc
+
+    plain = compare(kilowatt(), found, replace(now, include_outdated=True))
+    assert (names(plain.ranking), plain.outdated) == (["Cheap", "State", "Early"], ())
+    assert plain.ranking[0].saving_against_regulated == Fraction("1.40")
+    assert [one.outdated is None for one in plain.ranking] == [False, True, True]
+
+    then = compare(kilowatt(), found, terms(present=CHEAP))
+    assert names(then.ranking) == ["Cheap", "State"]  # the early price is of no day of 2025
+    assert (then.outdated, [one.outdated for one in then.ranking]) == ((), [None, None])
+
+    day_after_all = compare(kilowatt(), found, replace(now, today=COMING))
+    assert day_after_all.ranking == ()
+    assert names(day_after_all.outdated) == ["Cheap", "State", "Early"]
+
+
+def test_a_saving_is_against_a_regulated_tariff_of_today_or_none() -> None:
+    found = of_today(seen(CHEAP, TODAY), seen(STATE, CHANGE - dt.timedelta(days=1)))
+    result = compare(kilowatt(), found, NOW)
+    assert [(one.contract.supplier, one.saving_against_regulated) for one in result.ranking] == [
+        ("Cheap", None)
+    ]
+    assert not result.is_of_regulated_alone
+    result = compare(kilowatt(), of_today(seen(STATE, TODAY), seen(CHEAP, dt.date(2025, 11, 1))), NOW)
+    assert result.is_of_regulated_alone
+
+
+def test_no_advice_rests_on_an_outdated_price() -> None:
+    old, measured = dt.date(2025, 11, 1), constant(600, TEN_DAYS)
+    use = use_of_curve(measured, HOME, TEN_DAYS)
+    small = contract("State", {"BASE": "0.2000"}, 3, "120.00")
+    for state_seen, small_seen, verdict in (
+        (TODAY, TODAY, "lower"),
+        (TODAY, old, "no_price"),
+        (old, TODAY, "no_price"),
+    ):
+        at_power = of_today(seen(STATE, state_seen), seen(NIGHTLY, old), seen(CHEAP, old))
+        every = replace(at_power, contracts=(*at_power.contracts, seen(small, small_seen)))
+        result = compare(use, at_power, NOW)
+        advice = advise(measured, use, every, NOW, result)
+        assert advice.power is not None
+        assert (advice.power.highest_w, advice.power.lower_kva, advice.power.verdict) == (600, 3, verdict)
+        assert advice.off_peak is None  # the option with off-peak hours has an old price
+    plain = replace(NOW, include_outdated=True)
+    result = compare(use, at_power, plain)
+    assert advise(measured, use, every, plain, result).off_peak is not None
 
 
 def test_the_bill_of_a_ranked_contract_is_its_total() -> None:

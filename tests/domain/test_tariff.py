@@ -66,13 +66,13 @@ def test_a_month_is_a_twelfth_rounded_half_up() -> None:
 def test_a_tariff_in_force_ages_by_the_last_look(days_since_seen: int, status: str) -> None:
     now = dt.datetime(2025, 12, 1, 12, tzinfo=dt.UTC)
     seen = now - dt.timedelta(days=days_since_seen)
-    assert data_status(TARIFF, on=now.date(), last_seen_at=seen, now=now) == status
+    assert data_status(TARIFF, on=now.date(), last_seen_at=seen, now=now, changes=()) == status
 
 
 def test_what_is_over_can_no_longer_change_and_what_ended_before_the_day_is_stale() -> None:
     now, seen = dt.datetime(2026, 3, 1, tzinfo=dt.UTC), dt.datetime(2025, 8, 1, tzinfo=dt.UTC)
-    assert data_status(TARIFF, on=dt.date(2026, 1, 31), last_seen_at=seen, now=now) == "fresh"
-    assert data_status(TARIFF, on=dt.date(2026, 2, 1), last_seen_at=now, now=now) == "stale"
+    assert data_status(TARIFF, on=dt.date(2026, 1, 31), last_seen_at=seen, now=now, changes=()) == "fresh"
+    assert data_status(TARIFF, on=dt.date(2026, 2, 1), last_seen_at=now, now=now, changes=()) == "stale"
 
 
 @pytest.mark.parametrize(

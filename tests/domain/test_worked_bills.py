@@ -32,8 +32,15 @@ def constant(watts: int, span: Span) -> LoadCurve:
 
 
 def home_of(worked: dict[str, Any]) -> Home:
-    days = {"EJP": ("peak_days", "PM"), "ZEN_FLEX": ("sobriety_days", "SOBRIETE")}
-    announced = {option: dict.fromkeys(worked.get(key, []), word) for option, (key, word) in days.items()}
+    start, end = worked["span"]
+    span_days = [start + dt.timedelta(days=n) for n in range(-1, (end - start).days)]
+    announced = {
+        option: {**dict.fromkeys(span_days, ordinary), **dict.fromkeys(worked.get(key, []), word)}
+        for option, key, word, ordinary in (
+            ("EJP", "peak_days", "PM", "HN"),
+            ("ZEN_FLEX", "sobriety_days", "SOBRIETE", "ECO"),
+        )
+    }
     colours = {**shipped_colours(), **announced}
     off_peak = (parse_off_peak_hours(worked["off_peak"]),) if "off_peak" in worked else ()
     chosen = WEEKDAYS.index(worked["chosen_weekday"]) if "chosen_weekday" in worked else None

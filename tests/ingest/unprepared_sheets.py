@@ -373,6 +373,101 @@ def blocks_with_headers_across() -> Unprepared:
     return Unprepared(d.pdf(), says("BASE", FROM_6, ("TTC",)) | says("HPHC", FROM_6, ("TTC",)))
 
 
+def powers_across_the_top() -> Unprepared:
+    """Powers as the headings of columns, a line for each price."""
+    d = _new()
+    d.text(40, 80, "Tarifs TTC", 8)
+    lines = [("Abonnement (€/mois)", [subscription(p, "TTC") for p in FROM_6])]
+    lines += [
+        (f"Heures {name} (€/kWh)", [price("HPHC", r, "TTC")] * len(FROM_6))
+        for r, name in (("HP", "Pleines"), ("HC", "Creuses"))
+    ]
+    for i, power in enumerate(FROM_6):
+        d.centred(170 + 52 * i, 100, f"{power} kVA")
+        for j, (_, cells) in enumerate(lines):
+            d.centred(170 + 52 * i, 114 + 14 * j, cells[i])
+    for j, (label, _) in enumerate(lines):
+        d.text(40, 114 + 14 * j, label, 7)
+    return Unprepared(d.pdf(), says("HPHC", FROM_6, ("TTC",)))
+
+
+def subscriptions_and_prices_apart() -> Unprepared:
+    """One table of subscriptions, another of prices."""
+    d = _new()
+    header = ["Puissance@0 | Abonnement (€/mois)@1-2", "(kVA)@0 | HT@1 | TTC@2"]
+    d.table(60, 100, (60, 70, 70), header, (kva(FROM_6), *(subscriptions(FROM_6, s) for s in _SIDES)))
+    header = [
+        "Puissance@0 | Heures Pleines (c€/kWh)@1-2 | Heures Creuses (c€/kWh)@3-4",
+        "(kVA)@0 | HT@1 | TTC@2 | HT@3 | TTC@4",
+    ]
+    columns = [each(price("HPHC", r, s, cents=True), FROM_6) for r in ("HP", "HC") for s in _SIDES]
+    d.table(60, 300, (60, 70, 70, 70, 70), header, (kva(FROM_6), *columns))
+    return Unprepared(d.pdf(), says("HPHC", FROM_6))
+
+
+def month_and_year() -> Unprepared:
+    """The subscription by the month and by the year, side by side."""
+    d = _new()
+    header = [
+        "Puissance@0 | Abonnement TTC@1-2 | Prix du kWh@3",
+        "souscrite@0 | €/mois@1 | €/an@2 | € TTC@3",
+    ]
+    months = [subscription(p, "TTC") for p in USUAL]
+    years = [_printed(Decimal(m.replace(",", ".")) * 12) for m in months]
+    columns = (kva(USUAL), " ".join(months), " ".join(years), each(price("BASE", "BASE", "TTC"), USUAL))
+    d.table(60, 100, (60, 80, 80, 80), header, columns)
+    return Unprepared(d.pdf(), says("BASE", USUAL, ("TTC",)))
+
+
+def small_digits_behind_prices() -> Unprepared:
+    """A footnote's digit, small and raised, right behind each price."""
+    d = _new()
+    header = ["Puissance@0 | Abonnement@1 | Prix du kWh@2", "souscrite@0 | € TTC/an@1 | € TTC/kWh@2"]
+    columns = (kva(USUAL), subscriptions(USUAL, "TTC", months=12), each("-", USUAL))
+    d.table(60, 100, (80, 90, 90), header, columns)
+    for row in range(len(USUAL)):
+        text, y = price("BASE", "BASE", "TTC"), 124 + 13 * row
+        d.text(260, y, text, 7)
+        d.text(260 + d.width(text, 7), y - 2.5, "2", 4)
+    return Unprepared(d.pdf(), says("BASE", USUAL, ("TTC",), months=12))
+
+
+def seasons_in_the_cells() -> Unprepared:
+    """Four names of hours stacked with their prices in merged cells."""
+    d = _new()
+    header = [
+        "Puissance@0 | Abonnement@1-2 | Prix du kWh@3-4",
+        "souscrite@0 | €/mois HT@1 | €/mois TTC@2 | c€/kWh HT@3 | c€/kWh TTC@4",
+    ]
+    d.table(
+        40, 100, (60, 70, 70, 130, 130), header, (kva(FROM_6), *(subscriptions(FROM_6, s) for s in _SIDES))
+    )
+    names = ("HP Hiver", "HC Hiver", "HP Été", "HC Été")
+    for x, side in ((305, "HT"), (435, "TTC")):
+        for i, (name, register) in enumerate(zip(names, _FOUR, strict=True)):
+            d.centred(x, 134 + 22 * i, f"{name} : {price('SAISON', register, side, cents=True)}")
+    return Unprepared(d.pdf(), says("SAISON", FROM_6))
+
+
+def components_of_two_registers() -> Unprepared:
+    """Supply, network and taxes of peak and off-peak in cents, TTC only, without totals."""
+    d = _new()
+    header = [
+        "Puissance@0 | Abonnement@1 | Heures Pleines (c€ TTC/kWh)@2-4 | Heures Creuses (c€ TTC/kWh)@5-7",
+        "souscrite@0 | € TTC/mois@1 | "
+        + " | ".join(f"{('Énergie', 'Réseau', 'Taxes')[i % 3]}@{2 + i}" for i in range(6)),
+    ]
+    parts = {"HP": ("9,900", "6,922", "3,598"), "HC": ("7,530", "4,842", "3,598")}
+    columns = [subscriptions(FROM_6, "TTC"), *(each(p, FROM_6) for r in ("HP", "HC") for p in parts[r])]
+    d.table(30, 100, (60, 70, *([66] * 6)), header, (kva(FROM_6), *columns))
+    expected = says("HPHC", FROM_6, ("TTC",))
+    for offer, option, power, meaning, side in list(expected):
+        if meaning in parts:
+            total = sum((Decimal(p.replace(",", ".")) for p in parts[meaning]), Decimal(0)) / 100
+            expected[offer, option, power, meaning, side] = total
+    return Unprepared(d.pdf(), expected)
+
+
 def _simple(d: Drawing, y: float, powers: Sequence[str], **changes: Callable[[str], str]) -> None:
     """A plain Base table, its printed subscriptions and prices changed by what is asked of them."""
     same = str
@@ -525,6 +620,14 @@ LAYOUTS: tuple[Callable[[], Unprepared], ...] = (
     ranges_of_powers,
     cents_without_tax_then_with,
     words_cut_in_two,
+    a_block_for_each_power,
+    blocks_with_headers_across,
+    powers_across_the_top,
+    subscriptions_and_prices_apart,
+    month_and_year,
+    small_digits_behind_prices,
+    seasons_in_the_cells,
+    components_of_two_registers,
     a_page_turned,
     text_that_runs_upwards,
     a_table_on_two_pages,

@@ -52,16 +52,19 @@ def compared(home: LoadCurve, setting: HomeSetting, terms: PortfolioTerms) -> Co
     span = Span(terms.start or whole.start, terms.end or whole.end)
     contracts = [one for one in market.contracts if one.power_kva == setting.power_kva]
     use = use_of_curve(home, Home(setting.off_peak_hours, colours=shipped_colours()), span)
-    asked = ComparisonTerms(span=span, prices=terms.prices, today=terms.today)
+    asked = ComparisonTerms(
+        span=span, prices=terms.prices, today=terms.today, include_outdated=terms.include_outdated
+    )
     return compare(use, replace(market, contracts=contracts), asked)
 
 
 def assert_same(rows: Sequence[HomeRow], alone: Comparison) -> None:
     """Every amount of the rows is that of the comparison and of its bills, in the same order."""
     costed = [row for row in rows if row.total_ttc_eur is not None]
-    assert [row[1:5] for row in costed] == [one.contract.key for one in alone.ranking]
+    every = (*alone.ranking, *alone.outdated)
+    assert [row[1:5] for row in costed] == [one.contract.key for one in every]
     assert {row[1:5] for row in rows if row.total_ttc_eur is None} == {one.key for one, _ in alone.left_out}
-    for row, one in zip(costed, alone.ranking, strict=True):
+    for row, one in zip(costed, every, strict=True):
         bill, saving = alone.bill(one.contract), one.saving_against_regulated
         assert row.total_ttc_eur == to_cents(one.total_ttc)
         assert row.total_ht_eur == (None if bill.ht is None else to_cents(bill.ht))
@@ -72,6 +75,11 @@ def assert_same(rows: Sequence[HomeRow], alone: Comparison) -> None:
         assert (row.start, row.end) == (alone.span.start, alone.span.end)
         assert (row.whole, row.reason or "") == (one.whole, "; ".join(map(sentence, one.partial)))
         assert row.closed_to_new_customers == one.closed_to_new_customers
+        if alone.prices == "then":
+            assert (row.outdated, row.last_seen_on, row.overtaken_on) == (None, None, None)
+        else:
+            assert (row.outdated, row.last_seen_on) == (one.outdated is not None, one.last_seen_on)
+            assert row.overtaken_on == (one.outdated.changed_on if one.outdated else None)
         assert (row.expected_half_hours, row.present_half_hours) == (
             alone.coverage.expected_half_hours,
             alone.coverage.present_half_hours,
@@ -115,7 +123,7 @@ def test_the_real_year_costs_what_its_comparison_says(prices: PriceBasis) -> Non
 def test_energy_of_days_without_colour_makes_tempo_partial_and_last() -> None:
     home = curve(1, Span(TO_TOMORROW.start, dt.date(2026, 12, 2)))
     asked = replace(ASKED, now=dt.datetime(2026, 12, 5, tzinfo=dt.UTC))
-    rows = [row for row in bill_homes([MeteredHome("late", SIX, home)], asked) if row.total_ttc_eur]
+    rows = [row for row in bill_homes([MeteredHome("late", SIX, home)], asked) if row.outdated is False]
     assert_same(bill_homes([MeteredHome("late", SIX, home)], asked), compared(home, SIX, asked))
     assert (rows[-1].option, rows[-1].whole) == ("TEMPO", False)
     assert "belong to no known register" in (rows[-1].reason or "")
@@ -133,11 +141,29 @@ def test_the_cheapest_are_kept_where_only_they_are_asked_for() -> None:
     homes = village(6)
     every = bill_homes(homes, ASKED)
     cheapest = bill_homes(homes, replace(ASKED, top=2))
-    assert len(cheapest) == 12
+    assert len(cheapest) > 6
     for home in homes:
-        assert [row for row in cheapest if row.home == home.home] == [
-            row for row in every if row.home == home.home
-        ][:2]
+        rows = [row for row in every if row.home == home.home]
+        kept = [row for row in cheapest if row.home == home.home]
+        if current := [row for row in rows if row.outdated is False][:2]:
+            assert kept == current
+        else:
+            (alone,) = kept
+            assert alone.failed
+            assert "no price can be today's" in (alone.reason or "")
+
+
+def test_every_home_has_its_cheapest_where_outdated_prices_are_included() -> None:
+    homes, asked = village(6), replace(ASKED, include_outdated=True)
+    every, cheapest = bill_homes(homes, asked), bill_homes(homes, replace(asked, top=2))
+    assert len(cheapest) == 12
+    for number, home in enumerate(homes):
+        rows = [row for row in every if row.home == home.home]
+        assert [row for row in cheapest if row.home == home.home] == rows[:2]
+        alone = compared(curve(number, SPANS[number % 3], gap=number % 5 == 0), home.setting, asked)
+        assert not alone.outdated
+        assert_same(rows, alone)
+    assert {row.outdated for row in cheapest} >= {True}
 
 
 @pytest.mark.parametrize(

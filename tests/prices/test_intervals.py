@@ -19,7 +19,7 @@ from openwatt.domain.legal_time import PARIS, Span, instant_of, minutes_of
 from openwatt.domain.off_peak import parse_off_peak_text
 from openwatt.domain.tariff import OPTIONS, Tariff
 from openwatt.prices.contract_prices import ContractPrices
-from openwatt.prices.intervals import PriceInterval, cut_to_slices, known_until
+from openwatt.prices.intervals import PriceInterval, cut_to_slices
 from tests.domain.bill_oracle import price_on, register_of
 from tests.prices.worked import regulated
 
@@ -109,6 +109,7 @@ class Drawn:
         return self.start + int(self.length * self.share)
 
 
+TODAY = dt.date(2026, 11, 22)
 REGULATED = ("BASE", "HPHC", "TEMPO", "EJP")
 DUTIES = DutyDays(shipped_market().duties)
 COLOURS = {"EJP": {dt.date(2024, 12, 12): "PM", dt.date(2026, 1, 5): "PM"}, **shipped_colours()}
@@ -211,5 +212,17 @@ def test_all_is_known_up_to_the_first_interval_with_a_reason() -> None:
     prices = regulated("TEMPO", 9)
     span = Span(dt.date(2026, 10, 2), dt.date(2026, 10, 8))
     intervals = prices.intervals(span.start_min, span.end_min)
-    assert instant_of(known_until(intervals)).isoformat() == "2026-10-04T06:00:00+02:00"
-    assert known_until(intervals[:1]) == intervals[0].end_min
+    assert instant_of(prices.known_until(intervals, TODAY)).isoformat() == "2026-10-04T06:00:00+02:00"
+    assert prices.known_until(intervals[:1], TODAY) == intervals[0].end_min
+
+
+def test_nothing_is_known_beyond_the_duties_of_today() -> None:
+    prices = regulated("BASE", 6)
+    span = Span(dt.date(2026, 11, 1), dt.date(2027, 6, 1))
+    (interval,) = prices.intervals(span.start_min, span.end_min)
+    assert interval.price_ttc is not None
+    # The accise of 2026-08-01 is set until 31 January 2027.
+    assert instant_of(prices.known_until([interval], TODAY)).isoformat() == "2027-02-01T00:00:00+01:00"
+    past = Span(dt.date(2020, 8, 1), dt.date(2020, 9, 1))
+    intervals = prices.intervals(past.start_min, past.end_min)
+    assert prices.known_until(intervals, TODAY) == past.end_min

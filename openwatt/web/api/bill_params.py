@@ -138,7 +138,7 @@ CHOSEN_WEEKDAY = Parameter(
 )
 _DAY = day(_of_this_century)
 #: 22 a season, of ten seasons.
-PEAK_DAYS = Parameter("peak_days", "EJP peak days.", _DAY, most=220)
+PEAK_DAYS = Parameter("peak_days", "EJP peak days, in place of those known of their winters.", _DAY, most=220)
 HOME = (OFF_PEAK_HOURS, CHOSEN_WEEKDAY, PEAK_DAYS)
 
 REGISTERS_OF = replace(OPTION, description="The option whose registers are wanted.", required=True)

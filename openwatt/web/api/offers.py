@@ -26,7 +26,8 @@ def suppliers(_params: RequestParams) -> Collection:
 def offers(params: RequestParams) -> Collection:
     """Offers.
 
-    Every offer, with the options and subscribed powers under which it is sold.
+    Every offer, with the options and subscribed powers under which it is sold; of an offer
+    without a known price, why.
     """
     items = [
         OfferItem(
@@ -36,6 +37,7 @@ def offers(params: RequestParams) -> Collection:
             url=found.url,
             options=found.options,
             powers_kva=found.powers_kva,
+            no_price=found.no_price,
         )
         for found in stored_offers(app_state().database, params.get(SUPPLIER))
     ]

@@ -1,16 +1,14 @@
 """`/v1/prices`: what a contract's kilowatt hour costs over time, and now."""
 
-import datetime as dt
 from collections.abc import Sequence
 
 from openwatt.comparison.source_incidents import incident_of_offer
-from openwatt.domain.freshness import DataStatus, data_status, next_status_change
+from openwatt.domain.freshness import ExplainedStatus
 from openwatt.domain.legal_time import day_start, instant_of, minutes_of
 from openwatt.prices.contract_prices import ContractPrices
 from openwatt.prices.intervals import cut_to_slices
 from openwatt.prices.question import read_instant_question, read_span_question
-from openwatt.prices.season import count_season
-from openwatt.representations.prices import EvccRate, PriceItem, PriceNow, PricePage, TempoNow
+from openwatt.representations.prices import EvccRate, PriceItem, PriceNow, PricePage
 from openwatt.web.api.price_params import (
     AT,
     CONTRACT,
@@ -27,7 +25,6 @@ from openwatt.web.http.views import cached_view
 
 #: How evcc's rates are cut where nothing else is wanted.
 _EVCC_SLICE_MINUTES = 60
-_NEVER_SEEN = dt.datetime.min.replace(tzinfo=dt.UTC)
 
 
 @cached_view(
@@ -58,7 +55,12 @@ def prices(params: RequestParams) -> Collection | Sequence[EvccRate]:
         return EvccRate.list_of([*cut_to_slices(intervals, slice_minutes or _EVCC_SLICE_MINUTES)])
     if slice_minutes is not None:
         intervals = [*cut_to_slices(intervals, slice_minutes)]
-    page = PricePage.of(of_contract.contract, intervals, status_of(of_contract, params))
+    page = PricePage.of(
+        of_contract.contract,
+        intervals,
+        known_until_min=of_contract.known_until(intervals, params.today),
+        status=status_of(of_contract, params),
+    )
     return Collection(page, page.prices, PriceItem)
 
 
@@ -77,21 +79,12 @@ def price_now(params: RequestParams) -> PriceNow:
         at = midnight if price.since_min is None else max(midnight, instant_of(price.since_min))
         if price.until_min is not None:
             params.expire_at(instant_of(price.until_min))
-    tempo = None
-    if of_contract.contract.option == "TEMPO":
-        colours = of_contract.home.colours["TEMPO"]
-        tempo = TempoNow.of(colours, count_season(colours, at.date()))
-    return PriceNow.of(
-        of_contract.contract, price, at=at, tempo=tempo, data_status=status_of(of_contract, params)
-    )
+    return PriceNow.of(of_contract, price, at=at, status=status_of(of_contract, params))
 
 
-def status_of(of_contract: ContractPrices, params: RequestParams) -> DataStatus:
-    """How far a contract's prices can be trusted today; the answer is true until that changes."""
-    tariff, now, today = of_contract.tariff_to_judge(params.today), params.now, params.today
-    incident = incident_of_offer(of_contract.contract, app_state().source_incidents.current())
-    seen_at = tariff.last_seen_at or _NEVER_SEEN
-    params.expire_at(
-        next_status_change(tariff.tariff, on=today, last_seen_at=seen_at, now=now, incident=incident)
-    )
-    return data_status(tariff.tariff, on=today, last_seen_at=seen_at, now=now, incident=incident)
+def status_of(of_contract: ContractPrices, params: RequestParams) -> ExplainedStatus:
+    """How far a contract's prices can be trusted now; the answer is true until that changes."""
+    state, now = app_state(), params.now
+    incident = incident_of_offer(of_contract.contract, state.source_incidents.current())
+    params.expire_at(of_contract.next_status_change(now, incident, state.market.change_days))
+    return of_contract.status(now, incident, state.market.change_days)

@@ -70,7 +70,8 @@ def history_page() -> Response:
         histories = [history for history in found if history is not None]
     names: dict[str, list[str]] = defaultdict(list)
     for offer in sorted(offers, key=lambda one: (not one.regulated, one.supplier.casefold(), one.name)):
-        names[offer.supplier].append(offer.name)
+        if offer.options:
+            names[offer.supplier].append(offer.name)
     return show(
         "history.html",
         status=400 if form.faults else 200,

@@ -50,4 +50,9 @@ def tariffs_page() -> Response:
         suppliers=[(name, name) for name in sorted({offer.supplier for offer in offers}, key=str.casefold)],
         options=option_choices(offers),
         powers=power_choices(offers),
+        without_price=[
+            offer
+            for offer in offers
+            if offer.no_price and form.get(SUPPLIER, offer.supplier).casefold() == offer.supplier.casefold()
+        ],
     )

@@ -84,6 +84,7 @@ def test_a_real_meter_costs_what_the_domain_says_of_the_shipped_catalogue(
         "prices": result.prices,
         "coverage": CoverageItem.of(result.coverage),
         "ranking": [RankedContract.of(one, result) for one in result.ranking],
+        "outdated": [RankedContract.of(one, result) for one in result.outdated],
         "left_out": [LeftOut.of(contract, reason) for contract, reason in result.left_out],
     }
     encoded = msgspec.json.Encoder(decimal_format="number").encode(expected)
@@ -102,11 +103,12 @@ def test_a_real_meter_costs_what_the_domain_says_of_the_shipped_catalogue(
     present = next(line for line in answer["ranking"] if line["bill"])
     assert present["option"] == "BASE"
     assert present["bill"]["ttc_eur"] == present["total_ttc_eur"]
-    for line in answer["ranking"]:
+    every = answer["ranking"] + answer.setdefault("outdated", [])
+    for line in every:
         del line["bill"]
     for key in expected:
         assert answer[key] == json.loads(encoded)[key]
-    assert len(answer["ranking"]) == (3 if prices == "then" else 37)
+    assert len(every) == (3 if prices == "then" else 60)
     assert answer["advice"]["power"]["highest_w"] == 6048
     assert answer["assumptions"] == []
 
@@ -212,9 +214,11 @@ def test_the_ranking_can_be_had_as_a_table(client: FlaskClient) -> None:
     answer = client.post("/v1/bills?format=csv", json=KWH)
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     rows = list(csv.DictReader(io.StringIO(answer.text)))
-    ranking = told(client.post("/v1/bills", json=KWH))["ranking"]
-    assert [float(row["total_ttc_eur"]) for row in rows] == [line["total_ttc_eur"] for line in ranking]
-    assert len(rows) == 37
+    answer = told(client.post("/v1/bills", json=KWH))
+    every = answer["ranking"] + answer["outdated"]
+    assert [float(row["total_ttc_eur"]) for row in rows] == [line["total_ttc_eur"] for line in every]
+    assert [row["outdated"] for row in rows] == [str(line["outdated"]).lower() for line in every]
+    assert len(rows) == 60
 
 
 def test_a_home_that_used_nothing_pays_its_subscription(client: FlaskClient) -> None:

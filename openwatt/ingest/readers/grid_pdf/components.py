@@ -17,8 +17,13 @@ def add_up(parts: PriceParts, faults: list[str]) -> Iterator[tuple[CellKey, Figu
     A total that is not the sum of the parts beside it is a fault. Without taxes, the duties are
     no part of a price; with them, they must be there, or the sum be proved by the other side.
     """
+    faults += _contradictions(parts)
+    totalled = {key[2] for key, found in parts.items() if "total" in found}
     for key, found in parts.items():
         side = key[3]
+        if key[2] in totalled and "total" not in found:
+            faults.append(f"{key[2]} {side} has no total, the other side has one")
+            continue
         if "total" in found and len(found) == 1:
             yield key, found["total"]
             continue
@@ -43,6 +48,22 @@ def add_up(parts: PriceParts, faults: list[str]) -> Iterator[tuple[CellKey, Figu
                 f"the parts of {key[2]} TTC name no tax, and no side without taxes proves their sum"
             )
         yield key, whole
+
+
+def _contradictions(parts: PriceParts) -> list[str]:
+    """What parts of two registers cannot both be: other duties, or a dearer part off peak."""
+    found = []
+    for (row, option, name, side), peak in parts.items():
+        off_peak = parts.get((row, option, name.replace("HP", "HC"), side))
+        if "HP" not in name or off_peak is None:
+            continue
+        for part in set(peak) & set(off_peak):
+            high, low = peak[part], off_peak[part]
+            if high.amount < low.amount or (part == "duty" and high.amount != low.amount):
+                message = f"the {part} is {high.printed} at peak and {low.printed} off peak"
+                if message not in found:
+                    found.append(message)
+    return found
 
 
 def sum_of(parts: list[Figure]) -> Figure:

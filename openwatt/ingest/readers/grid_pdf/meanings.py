@@ -73,7 +73,7 @@ class HeaderReader:
         billing |= self._beside(AnchorKind.BILLING)
         unit = self._shared(AnchorKind.UNIT, [i for i in everything if measure.get(i) == "energy"])
         unit |= self._beside(AnchorKind.UNIT)
-        component = self._shared(AnchorKind.COMPONENT, everything)
+        component = self._shared(AnchorKind.COMPONENT, self._under(AnchorKind.COMPONENT))
         return [
             Meaning(
                 measure=measure.get(i),
@@ -106,6 +106,14 @@ class HeaderReader:
         if kind is AnchorKind.MEASURE:
             self.measured = {i: found[share] for i, share in zip(among, shares, strict=True)}
         return {i: found[share].value for i, share in zip(among, shares, strict=True)}
+
+    def _under(self, kind: AnchorKind) -> list[int]:
+        """The columns between the first and the last anchor of a kind, and close beside them."""
+        found = [a for a in self.anchors if a.kind is kind]
+        if not found:
+            return []
+        left, right = min(a.x0 for a in found) - 25, max(a.x1 for a in found) + 25
+        return [i for i, column in enumerate(self.columns) if left < (column.x0 + column.x1) / 2 < right]
 
     def _options(self, everything: Sequence[int], measure: dict[int, str]) -> dict[int, str]:
         """Which columns belong to Base and which to HP/HC, where both share one column of powers."""

@@ -10,6 +10,7 @@ from openwatt.domain.reading import SIDES, SUBSCRIPTION, Doubt, Figure, Line, Pr
 from openwatt.domain.tariff import OPTIONS
 from openwatt.ingest.declarations import DeclaredOffer, SourceDeclaration
 from openwatt.ingest.readers.figures import find_validity
+from openwatt.ingest.readers.grid_pdf.blocks import read_blocks
 from openwatt.ingest.readers.grid_pdf.components import sum_of
 from openwatt.ingest.readers.grid_pdf.geometry import lines_of, phrases_of
 from openwatt.ingest.readers.grid_pdf.table import Table, TableReader
@@ -102,7 +103,7 @@ class _SheetReader:
                 default_tax=self.source.default_tax,
                 closing=any(_CLOSING.search(page.text) for page in self.pages),
             )
-            tables = [(page, table) for page in wanted for table in reader.read(page)]
+            tables = [(page, table) for page in wanted for table in self._tables(reader, page)]
             if self.source.compose:
                 self._compose(self.source.offers[0], tables)
             else:
@@ -110,12 +111,23 @@ class _SheetReader:
                     self._take(offer or self._offer_above(page, table), page, table)
         for page in wanted:
             self._announce(page)
+        self._join_subscriptions()
         self._close()
         order = list(OPTIONS)
         lines = sorted(
             self.lines.values(), key=lambda line: (line.offer, order.index(line.option), line.power_kva)
         )
         return Reading(lines=tuple(lines), announced=frozenset(self.announced), faults=tuple(self.faults))
+
+    @staticmethod
+    def _tables(reader: TableReader, page: Page) -> list[Table]:
+        """The tables of a page; where none has a figure, its blocks of one power each."""
+        tables = list(reader.read(page))
+        if not any(table.cells for table in tables):
+            blocks = read_blocks(page, reader.vocabulary, reader.default_tax)
+            if blocks is not None and blocks.cells:
+                return [blocks]
+        return tables
 
     def _fault(self, rule: str, message: str, where: str) -> None:
         doubt = Doubt(rule=rule, message=message, where=where)
@@ -246,6 +258,30 @@ class _SheetReader:
                     applies_to=dated.applies_to,
                 )
                 self._add(line, f"page {page.number}")
+
+    def _join_subscriptions(self) -> None:
+        """Gives an option the subscriptions of a table that names none, where it alone lacks its own."""
+        for offer in {offer for offer, _, _ in self.lines}:
+            lines = {key: line for key, line in self.lines.items() if key[0] == offer}
+            fixed = {
+                key: line
+                for key, line in lines.items()
+                if {name for name, _ in line.figures} == {SUBSCRIPTION}
+            }
+            lacking = [
+                line for line in lines.values() if not any(name == SUBSCRIPTION for name, _ in line.figures)
+            ]
+            options = {line.option for line in lacking}
+            if len(options) != 1 or {option for _, option, _ in fixed} != {"BASE"}:
+                continue
+            for line in lacking:
+                own = fixed.get((offer, "BASE", line.power_kva))
+                if own is not None:
+                    key = (offer, line.option, line.power_kva)
+                    self.lines[key] = replace(line, figures={**own.figures, **line.figures})
+            if all(power in {line.power_kva for line in lacking} for _, _, power in fixed):
+                for key in fixed:
+                    del self.lines[key]
 
     def _announce(self, page: Page) -> None:
         """Collects the options that a short phrase of a page names, read or not."""

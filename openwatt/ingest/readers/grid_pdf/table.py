@@ -159,6 +159,17 @@ class _Frame:
         )
 
 
+def is_yearly(text: str) -> bool | None:
+    """Whether a header counts subscriptions by the year; None when it says nothing, or month as well."""
+    year, month = bool(_PER_YEAR.search(text)), bool(_PER_MONTH.search(text))
+    return year if year != month else None
+
+
+def in_cents(text: str) -> bool:
+    """Whether a header counts prices in cents."""
+    return bool(_CENTS.search(text))
+
+
 def _text_of(words: Sequence[Word]) -> str:
     return " ".join(word.plain for line in lines_of(words) for word in line)
 
@@ -168,13 +179,12 @@ def _read_table(frame: _Frame, vocabulary: Vocabulary, default_tax: Tax | None, 
     anchors = read_anchors(frame.heading, vocabulary)
     titles = frozenset(a.value for a in anchors if a.kind is AnchorKind.OPTION)
     anchors = [a for a in anchors if a.xc > frame.spine.x0 - 4]
-    year, month = bool(_PER_YEAR.search(text)), bool(_PER_MONTH.search(text))
     table = Table(
         page=frame.page,
         spine=frame.spine,
         header=text,
-        yearly=year if year != month else None,
-        cents=bool(_CENTS.search(text)),
+        yearly=is_yearly(text),
+        cents=in_cents(text),
         titles=titles,
     )
     columns = frame.columns
@@ -194,10 +204,10 @@ def _read_table(frame: _Frame, vocabulary: Vocabulary, default_tax: Tax | None, 
             read += [(others[i], found, cells) for found, cells in rows.read(meaning, labels)]
             table.faults += rows.faults
     joint = any(meaning.option for meaning in meanings)
-    whole = None if joint else _option_of([meaning for _, meaning, _ in read], text)
+    whole = None if joint else option_of([meaning for _, meaning, _ in read], text)
     parts: dict[CellKey, dict[str, Figure]] = {}
     for other, meaning, cells in read:
-        _keep(table, meaning, whole or meaning.option or "BASE", cells, decoy=other, parts=parts)
+        keep(table, meaning, whole or meaning.option or "BASE", cells, decoy=other, parts=parts)
     table.cells.update(add_up(parts, table.faults))
     _check_struck(table, [(o, m, c) for o, m, c in read if not o], whole, closing=closing)
     read_options = {option for _, option, _, _ in table.cells}
@@ -264,7 +274,7 @@ def _unread(frame: _Frame, text: str) -> Table | None:
     )
 
 
-def _option_of(meanings: Sequence[Meaning], header: str) -> str:
+def option_of(meanings: Sequence[Meaning], header: str) -> str:
     """The option whose registers a table's columns are."""
     periods = {meaning.period for meaning in meanings}
     if any(meaning.colour for meaning in meanings):
@@ -297,7 +307,7 @@ def _check_measure(table: Table, column: AmountColumn, meaning: Meaning) -> None
         table.faults.append(f"a column under « abonnement » holds {values[0]} to {values[-1]}")
 
 
-def _keep(
+def keep(
     table: Table,
     meaning: Meaning,
     option: str,

@@ -83,6 +83,7 @@ _OPTIONS = {
 #: What a price is added up from, by the first letters of its name.
 _COMPONENTS = {
     "fourniture": "supply",
+    "energie": "energy",
     "acheminement": "network",
     "reseau": "network",
     "turpe": "network",
@@ -202,9 +203,25 @@ def read_anchors(words: Sequence[Word], vocabulary: Vocabulary) -> list[Anchor]:
     for kind in (AnchorKind.HALF, AnchorKind.BILLING, AnchorKind.UNIT):
         if len({a.value for a in anchors if a.kind is kind}) < 2:
             anchors = [a for a in anchors if a.kind is not kind]
-    if not {"network", "supply"} <= {a.value for a in anchors if a.kind is AnchorKind.COMPONENT}:
-        anchors = [a for a in anchors if a.kind is not AnchorKind.COMPONENT]
-    return anchors
+    return [a for a in anchors if a.kind is not AnchorKind.COMPONENT] + _components(anchors)
+
+
+def _components(anchors: Sequence[Anchor]) -> list[Anchor]:
+    """The parts of a price that a header names: none without a network's and a supply's beside it.
+
+    A supply may be called energy, on the line that names the network.
+    """
+    parts = [a for a in anchors if a.kind is AnchorKind.COMPONENT]
+    levels = [a.yc for a in parts if a.value == "network"]
+    if not any(a.value == "supply" for a in parts):
+        parts = [
+            replace(a, value="supply")
+            if a.value == "energy" and any(abs(a.yc - level) < a.height / 2 for level in levels)
+            else a
+            for a in parts
+        ]
+    parts = [a for a in parts if a.value != "energy"]
+    return parts if {"network", "supply"} <= {a.value for a in parts} else []
 
 
 def anchors_of(phrase: Phrase) -> Iterator[Anchor]:

@@ -25,6 +25,8 @@ MAX_WORDS_PER_PAGE = 5_000
 _MIN_AMOUNTS = 4
 _AMOUNT = re.compile(r"\d[.,]\d\d")
 _NO_CHARACTERS = frozenset((0xFFFE, 0xFFFF, 2))
+#: A raised figure is smaller than this share of the one before it.
+_RAISED = 0.8
 _THIN_SPACES = frozenset("\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}\N{THIN SPACE}")
 _FLAT_CHARACTERS = frozenset(",.'-’")
 
@@ -169,6 +171,18 @@ def _is_struck(word: Word, lines: dict[int, list[Rectangle]]) -> bool:
     )
 
 
+def _in_figure(raw: object, index: int, letters: str, letter: str) -> str:
+    """Gives a character in its word: a small digit behind a digit is a footnote's mark, `(2)`."""
+    if not (letter.isdigit() and letters[-1].isdigit()):
+        return letter
+    before, own = pdfium_c.FS_RECTF(), pdfium_c.FS_RECTF()
+    pdfium_c.FPDFText_GetLooseCharBox(raw, index - 1, ctypes.byref(before))
+    pdfium_c.FPDFText_GetLooseCharBox(raw, index, ctypes.byref(own))
+    tall = max(abs(before.top - before.bottom), abs(before.right - before.left))
+    small = max(abs(own.top - own.bottom), abs(own.right - own.left))
+    return f"({letter})" if small < _RAISED * tall else letter
+
+
 def _words(text: pdfium.PdfTextPage, count: int, turn: Turn) -> Iterator[Word]:
     """Joins characters into words, which end at white space, jumps and line ends."""
     raw = text.raw
@@ -198,7 +212,7 @@ def _words(text: pdfium.PdfTextPage, count: int, turn: Turn) -> Iterator[Word]:
             near = a0 - x1 <= 0.8 * max(3.0, height) and a0 >= x0 - 1
             if near and min(b1, y1) - max(b0, y0) >= -0.15 * height:
                 x0, y0, x1, y1 = min(x0, a0), min(y0, b0), max(x1, a1), max(y1, b1)
-                letters += letter
+                letters += _in_figure(raw, index, letters, letter)
                 continue
         if letters:
             yield Word(x0, y0, x1, y1, letters)
