@@ -24,6 +24,7 @@ ITEM_KEYS = {
     "prices_eur_per_kwh_ttc",
     "closed_to_new_customers",
     "data_status",
+    "data_status_reason",
     "observed_at",
     "last_seen_at",
     "source",
@@ -72,6 +73,7 @@ def test_an_item_carries_both_sides_of_the_tax_and_its_source(ask: Ask) -> None:
     assert item["source_ht"]["title"].startswith("CRE")
     assert (item["source"]["kind"], item["source_ht"]["kind"]) == ("supplier", "regulator")
     assert (item["sheet_url"], item["confidence"]) == (None, None)
+    assert item["data_status_reason"] is None
     assert item["data_status"] == "fresh"  # its period is over: it can change no more
     assert "185.94" in item["note"]  # what the regulator's open data says instead
 
@@ -109,6 +111,7 @@ def test_tempo_registers_come_in_the_order_of_meters(ask: Ask) -> None:
 def test_a_power_whose_new_price_is_unknown_is_stale_with_its_end(ask: Ask) -> None:
     item = trve(ask, on="2026-03-01", option="TEMPO", power_kva=24)
     assert (item["data_status"], item["applies_to"]) == ("stale", "2026-01-31")
+    assert item["data_status_reason"] == "ended"
     assert item["prices_eur_per_kwh_ttc"]["ROUGE_HP"] == 0.6468
 
 
