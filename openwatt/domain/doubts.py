@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import groupby, pairwise
 from types import MappingProxyType
 
-from openwatt.domain import likeness, tax_identity
+from openwatt.domain import likeness, new_period, tax_identity
 from openwatt.domain.duties import Duties
 from openwatt.domain.likeness import RegulatedTariffs
 from openwatt.domain.reading import SIDES, SUBSCRIPTION, Doubt, Figure, Line, Reading, Tax
@@ -52,6 +52,8 @@ RULES: Mapping[str, str] = MappingProxyType(
 #: Bounds with all taxes that no residential price has left since 2012, in EUR per kWh and per month.
 MIN_PRICE, MAX_PRICE = Decimal("0.04"), Decimal("0.95")
 MIN_MONTH, MAX_MONTH = Decimal(5), Decimal(110)
+#: The powers at which the regulated tariff and most offers are sold.
+USUAL_POWERS_KVA = (3, 6, 9, 12, 15, 18, 24, 30, 36)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,10 +134,17 @@ def _powers_of(lines: Sequence[Line], expected: Expected, references: References
     powers = expected.offers.get(first.offer, {}).get(first.option)
     if powers is None or not expected.regulated or first.applies_from is None:
         return powers
-    day = first.applies_from.day
-    sold = {power for power in range(1, 37) if references.regulated.on(day, first.option, power) is not None}
+    day, regulated = first.applies_from.day, references.regulated
+    eve = day - dt.timedelta(days=1)
+    sold, sold_before, begun = (
+        {power for power in range(1, 37) if find(on, first.option, power) is not None}
+        for find, on in ((regulated.on, day), (regulated.on, eve), (regulated.begun_on, day))
+    )
     read = {line.power_kva for line in lines}
-    return sorted((set(powers) & sold) | (read & sold)) or powers
+    if set(powers) & sold_before <= begun:
+        return sorted((set(powers) & sold) | (read & sold)) or powers
+    # Of this period the references hold a part or nothing: what was sold goes on, a usual power may be new.
+    return sorted((set(powers) & (sold | sold_before)) | (read & set(USUAL_POWERS_KVA)))
 
 
 def _missing_powers(lines: Sequence[Line], powers: Sequence[int] | None) -> Iterator[Doubt]:
@@ -164,10 +173,9 @@ def _ladder(read: Sequence[int]) -> list[int]:
     """The powers between the first and the last read: every step, or the nine usual ones."""
     if not read:
         return []
-    usual = (3, 6, 9, 12, 15, 18, 24, 30, 36)
-    if any(power not in usual for power in read):
+    if any(power not in USUAL_POWERS_KVA for power in read):
         return list(range(read[0], read[-1] + 1))
-    return [power for power in usual if read[0] <= power <= read[-1]]
+    return [power for power in USUAL_POWERS_KVA if read[0] <= power <= read[-1]]
 
 
 def _dates(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
@@ -376,6 +384,14 @@ def _likeness(lines: Sequence[Line], expected: Expected, references: References)
         yield doubt_of(rule, found, message, where)
 
 
+def _new_period(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
+    dated = [line for line in lines if line.applies_from is not None]
+    if not dated or not expected.regulated:
+        return
+    for rule, found, message, where in new_period.unproven(dated, references.regulated, references.duties):
+        yield doubt_of(rule, found, message, where)
+
+
 _CHECKS: tuple[DoubtCheck, ...] = (
     _dates,
     _completeness,
@@ -384,4 +400,5 @@ _CHECKS: tuple[DoubtCheck, ...] = (
     _jumps,
     _tax_sides,
     _likeness,
+    _new_period,
 )
