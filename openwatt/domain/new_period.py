@@ -18,11 +18,11 @@ from openwatt.domain.tax_identity import FORMULAS, network_fixed_part
 #: The regulator sets subscriptions by whole cents a month: all 470 since 2012 are such.
 _MONTHLY_CENT = Decimal("0.12")
 #: How far a subscription's change may be from the line through those of the other powers, EUR a month.
-#: Both ends of a change are rounded to the cent; a ladder that is built anew is for a person to compare.
+#: Both ends of a change are rounded to the cent; a rebuilt ladder is for a person to compare.
 _UNEVEN = Decimal("0.03")
 #: How far the regulator's weight of the network's formulas may be from that at the next power.
 _WEIGHT_OFF = Decimal("0.03")
-#: Fewer changes than that make no line from which one can be told to be off.
+#: Fewer changes than that make no line to compare one with.
 _ENOUGH = 4
 
 
