@@ -24,7 +24,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "part-missing": "one of the components to add is not on the sheet",
         "layout": "headers and columns that do not fit each other",
         "date-missing": "prices without the day from which they apply",
-        "date-doubtful": "two days that could both be the first",
+        "date-doubtful": "two days that could both be the first, a last day that fits no other row",
         "line-incomplete": "a row of which a figure was not read",
         "side-missing": "the columns without, or with, all taxes were not read",
         "powers-missing": "a subscribed power that the grid prints was not read, or one too many was",
@@ -98,6 +98,7 @@ def find_doubts(reading: Reading, expected: Expected, references: References) ->
         for check in _CHECKS:
             doubts += check(lines, expected, references)
     doubts += _gross_below_discounted(reading.lines, expected)
+    doubts += _wrong_ends(reading.lines)
     return list(dict.fromkeys(doubts))
 
 
@@ -364,6 +365,24 @@ def _gross_below_discounted(lines: Sequence[Line], expected: Expected) -> Iterat
         if wrong:
             message = f"the prices of {discounted} are not below those of {gross}"
             yield doubt_of("gross-below-discounted", wrong, message)
+
+
+def _wrong_ends(lines: Sequence[Line]) -> Iterator[Doubt]:
+    """A period must not end before it begins, nor at another day than the eve of the next in the document."""
+    periods: dict[tuple[str, str, int], list[Line]] = {}
+    for line in lines:
+        if line.applies_from is not None:
+            periods.setdefault((line.offer, line.option, line.power_kva), []).append(line)
+    for rows in periods.values():
+        rows.sort(key=lambda line: line.first_day)
+        for line, following in zip(rows, [*rows[1:], None], strict=True):
+            if line.applies_to is None:
+                continue
+            eve = None if following is None else following.first_day - dt.timedelta(days=1)
+            if line.applies_to < line.first_day or eve not in (None, line.applies_to):
+                message = f"the prices of {line.first_day} end on {line.applies_to}"
+                message += "" if eve is None else f", the next begin on {eve + dt.timedelta(days=1)}"
+                yield doubt_of("date-doubtful", [line], message)
 
 
 def _tax_sides(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:

@@ -169,6 +169,9 @@ DAMAGED: list[tuple[str, Callable[[str], str], str]] = [
     ("HPHC", lambda text: changed(text, "01/08/2026;;36", 0, "01/08/2027"), "regulated-unknown"),
     ("TEMPO", lambda text: changed(text, "01/08/2026;;24", 15, "0,5776"), "price-taxes"),
     ("TEMPO", lambda text: changed(text, "01/08/2026;;6", 3, "142,86"), "subscription-taxes"),
+    ("BASE", lambda text: changed(text, "01/02/2026;31/07/2026;6", 1, "30/07/2026"), "date-doubtful"),
+    ("BASE", lambda text: changed(text, "01/02/2026;31/07/2026;6", 1, "31/07/2016"), "date-doubtful"),
+    ("HPHC", lambda text: changed(text, "01/02/2026;31/07/2026;9", 1, "31/07/2027"), "date-doubtful"),
     ("TEMPO", lambda text: changed(text, "01/02/2026;31/07/2026;6", 3, "141,60"), "regulated-unlike"),
 ]
 
