@@ -141,7 +141,7 @@ def _view(of_contract: ContractPrices, at: dt.datetime, chosen: Mapping[str, str
             for register in of_contract.calendar.registers
             if any(one.register == register for one in intervals)
         ],
-        has_unknown=any(one.register is None for one in intervals),
+        has_unknown=any(one.reason is not None for one in intervals),
         tempo=tempo,
         query=urlencode(names | home),
         names_query=urlencode(names),
