@@ -49,6 +49,11 @@ _REMEDIES = (
         "is struck out",
         "the regulated tariff's? `decoys: [WORD]`, or `ignored_mark: '*'` for its mark",
     ),
+    (
+        "layout",
+        "is not centred on them",
+        "another price in one cell? `ignored_mark: '*'`, the mark that it bears",
+    ),
     ("part", "", "`compose: {BASE: [words of each table's title]}` adds up what is printed in parts"),
     ("date-", "", "`date_after:`, the words before the right day; `date_per_page: true` where pages differ"),
     ("powers-missing", "", "correct `options` when the sheet prints these powers and no others"),
