@@ -87,7 +87,19 @@ def _path(text: str) -> Path:
 
 #: The first words of the service's own addresses: a sub-path that began so would be confused with them.
 RESERVED_PATHS = frozenset(
-    {"docs", "health", "history", "metrics", "openapi.json", "static", "status", "tariffs", "v1", "version"}
+    {
+        "docs",
+        "health",
+        "history",
+        "metrics",
+        "now",
+        "openapi.json",
+        "static",
+        "status",
+        "tariffs",
+        "v1",
+        "version",
+    }
 )
 
 

@@ -1,6 +1,7 @@
 """The prices of one contract in one home: over a span, and at an instant with what is before and after it."""
 
 import datetime as dt
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -88,16 +89,15 @@ class ContractPrices:
 
     def at(self, instant_min: int) -> PriceAt:
         """The price at an instant, in minutes UTC."""
-        before, interval = self._before(instant_min)
-        after = self._after(instant_min, interval)
+        before, interval, after = self._around(instant_min)
         day = instant_of(instant_min).date()
         (period,) = price_periods(
             self.contract, Span(day, day + dt.timedelta(days=1)), self.duties, "then", day
         )
         return PriceAt(
             interval=interval,
-            since_min=before,
-            until_min=None if after is None else after.start_min,
+            since_min=interval.start_min if before else None,
+            until_min=after.start_min if after else None,
             following=after,
             subscription_eur_per_month_ttc=per_month(period.subscription_ttc),
         )
@@ -132,23 +132,26 @@ class ContractPrices:
             sourced.tariff, on=today, last_seen_at=seen_at, now=now, incident=incident, changes=changes
         )
 
-    def _before(self, instant_min: int) -> tuple[int | None, PriceInterval]:
-        """Since when the price of an instant holds, and its interval, which ends a minute later."""
+    def _around(self, instant_min: int) -> tuple[bool, PriceInterval, PriceInterval | None]:
+        """Whether another price came before that of an instant, its interval, and the one that follows."""
+        # A single register changes with the tariff alone.
+        windows = _WINDOWS_DAYS if len(self.calendar.registers) > 1 else _WINDOWS_DAYS[-1:]
+        for days in windows:
+            reach = days * MINUTES_PER_DAY
+            found = self._within(instant_min, instant_min - reach, instant_min + reach)
+            if found[0] and found[2]:
+                return found
+        if found[0]:
+            return found
         first_day = self.contract.tariffs[0].tariff.applies_from
-        known = Span(first_day, first_day + dt.timedelta(days=1)).start_min - MINUTES_PER_DAY
-        starts = [instant_min - days * MINUTES_PER_DAY for days in _WINDOWS_DAYS]
-        intervals: list[PriceInterval] = []
-        for start_min in [*starts, min(known, starts[-1])]:
-            intervals = self.intervals(start_min, instant_min + 1)
-            if len(intervals) > 1:
-                return intervals[-1].start_min, intervals[-1]
-        return None, intervals[-1]
+        start_min = min(day_start_min(first_day) - MINUTES_PER_DAY, instant_min - reach)
+        return self._within(instant_min, start_min, instant_min + reach)
 
-    def _after(self, instant_min: int, present: PriceInterval) -> PriceInterval | None:
-        """The first interval after an instant whose price is another, None where none is known."""
-        for days in _WINDOWS_DAYS:
-            intervals = self.intervals(instant_min, instant_min + days * MINUTES_PER_DAY)
-            following = next((one for one in intervals if not one.is_like(present)), None)
-            if following is not None:
-                return following
-        return None
+    def _within(
+        self, instant_min: int, start_min: int, end_min: int
+    ) -> tuple[bool, PriceInterval, PriceInterval | None]:
+        """The same, as far as a span around the instant shows it."""
+        intervals = self.intervals(start_min, end_min)
+        place = bisect_right(intervals, instant_min, key=lambda interval: interval.start_min) - 1
+        following = intervals[place + 1] if place + 1 < len(intervals) else None
+        return place > 0, intervals[place], following

@@ -4,10 +4,9 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from openwatt.domain.calendar import UNKNOWN, Home, RegisterCalendar, Timeline, lay_out, off_peak_entries
-from openwatt.domain.legal_time import MINUTES_PER_DAY, Minutes, day_number, day_of, local_minutes
+from openwatt.domain.legal_time import Minutes, day_number
 
 #: Why a register is not known.
 RegisterReason = Literal["colour_not_announced", "no_off_peak_hours", "no_calendar"]
@@ -51,7 +50,6 @@ def make_schedule(calendar: RegisterCalendar, home: Home, start_min: int, end_mi
     days = timeline.day_numbers
     reasons = np.full(len(days), _KNOWN, dtype=np.int64)
     reasons[timeline.numbers == UNKNOWN] = _COLOUR if calendar.needs_colours else _CALENDAR
-    reasons[_without_announcement(calendar, home, timeline)] = _COLOUR
     if calendar.needs_off_peak_hours:
         months = days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12 + 1
         reasons[off_peak_entries(home.off_peak_hours, days, months) < 0] = _HOURS
@@ -60,27 +58,3 @@ def make_schedule(calendar: RegisterCalendar, home: Home, start_min: int, end_mi
     if calendar.applies_to is not None:
         reasons[days > day_number(calendar.applies_to)] = _CALENDAR
     return Schedule(timeline, reasons)
-
-
-def _without_announcement(
-    calendar: RegisterCalendar, home: Home, timeline: Timeline
-) -> npt.NDArray[np.bool_]:
-    """Per stretch, whether an announcement that is not known might give it another register.
-
-    Of EJP the peak days alone are announced, and every other day is a normal one: that is known
-    from the first announced day to the last, and would be a guess before and after.
-    """
-    open_ = np.zeros(len(timeline.numbers), dtype=np.bool_)
-    if not calendar.needs_colours or (timeline.numbers == UNKNOWN).all():
-        return open_
-    days = (local_minutes(timeline.bounds_min[:-1]) - calendar.day_starts_min) // MINUTES_PER_DAY
-    announced = [day_number(day) for day in home.colours[calendar.option]]
-    outside = (days < min(announced)) | (days > max(announced)) if announced else ~open_
-    if not outside.any():
-        return open_
-    every_day = [day_of(day) for day in np.unique(days).tolist()]
-    start_min, end_min = int(timeline.bounds_min[0]), int(timeline.bounds_min[-1])
-    for colour in {colour for rule in calendar.rules for colour in rule.colours}:
-        other = replace(home, colours={calendar.option: dict.fromkeys(every_day, colour)})
-        open_ |= lay_out(calendar, other, start_min, end_min).numbers != timeline.numbers
-    return open_ & outside

@@ -20,6 +20,8 @@ PAGES = {
     "fault": "/?kwh=many&",
     "tariffs": "/tariffs?option=TEMPO&",
     "history": "/history?offer=Alpiq~%C3%89lectricit%C3%A9+Stable&option=HPHC&",
+    "now": "/now?contract=EDF~Tarif+Bleu~TEMPO&power_kva=9&",
+    "now-hours": "/now?contract=EDF~Tarif+Bleu~HPHC&power_kva=6&off_peak_hours=22:30-06:30&",
     "status": "/status?",
 }
 

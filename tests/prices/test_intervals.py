@@ -112,7 +112,7 @@ class Drawn:
 TODAY = dt.date(2026, 11, 22)
 REGULATED = ("BASE", "HPHC", "TEMPO", "EJP")
 DUTIES = DutyDays(shipped_market().duties)
-COLOURS = {"EJP": {dt.date(2024, 12, 12): "PM", dt.date(2026, 1, 5): "PM"}, **shipped_colours()}
+COLOURS = shipped_colours()
 drawn_prices = st.builds(
     Drawn,
     option=st.sampled_from(list(OPTIONS)),
@@ -184,23 +184,13 @@ def test_the_price_at_an_instant_is_that_of_its_interval(drawn: Drawn) -> None:
 
 def test_an_option_whose_days_nobody_announces_is_not_guessed() -> None:
     prices = replace(regulated("EJP", 9), home=Home(colours={}))
-    winter = Span(dt.date(2025, 12, 1), dt.date(2025, 12, 2))
-    found = prices.intervals(winter.start_min, winter.end_min)
-    # At night no day is a peak day, from 01:00 to 07:00, whatever is announced.
-    assert [one.register for one in found] == [None, "HN", None]
-    assert found[0].reason is not None
-    assert found[0].reason.code == "colour_not_announced"
-    summer = Span(dt.date(2025, 9, 1), dt.date(2025, 9, 2))
-    assert [one.register for one in prices.intervals(summer.start_min, summer.end_min)] == ["HN"]
-
-
-def test_a_peak_day_that_is_announced_ends_what_is_not_known() -> None:
-    day = dt.date(2025, 12, 1)
-    home = Home(colours={"EJP": {day: "PM", day + dt.timedelta(days=3): "PM"}})
-    prices = replace(regulated("EJP", 9), home=home)
-    span = Span(day, day + dt.timedelta(days=5))
-    found = prices.intervals(span.start_min, span.end_min)
-    assert [one.register for one in found] == [None, "HN", "PM", "HN", "PM", "HN", None]
+    span = Span(dt.date(2025, 10, 31), dt.date(2025, 11, 2))
+    summer, winter = prices.intervals(span.start_min, span.end_min)
+    # The last night of summer ends at seven; no day of winter is known to be ordinary.
+    assert (summer.register, instant_of(summer.end_min).isoformat()) == ("HN", "2025-11-01T07:00:00+01:00")
+    assert (winter.register, winter.price_ttc) == (None, None)
+    assert winter.reason is not None
+    assert winter.reason.code == "colour_not_announced"
 
 
 @pytest.mark.parametrize("option", OPTIONS)

@@ -13,7 +13,6 @@ from openwatt.domain.errors import OffPeakError, OpenWattError, message_of
 from openwatt.domain.messages import Message
 from openwatt.domain.off_peak import SUMMER_MONTHS, WINTER_MONTHS, OffPeakHours, parse_off_peak_text
 from openwatt.domain.profiles import PROFILES
-from openwatt.domain.tariff import OPTIONS
 from openwatt.meter.contents import pack
 from openwatt.meter.options import DIRECTIONS, STAMPS, UNITS
 from openwatt.representations.bills import RankedItem
@@ -30,7 +29,14 @@ from openwatt.web.http.responses import uncached_response
 from openwatt.web.http.security_headers import forbid_caching
 from openwatt.web.pages.answer import HomeView, home_view
 from openwatt.web.pages.i18n import Language
-from openwatt.web.pages.rendering import FormValues, language, link, register_error_pages, show
+from openwatt.web.pages.rendering import (
+    FormValues,
+    contract_choices,
+    language,
+    link,
+    register_error_pages,
+    show,
+)
 
 #: Off-peak hours that differ with the season have a field for each.
 _SEASONS = {"off_peak_summer": SUMMER_MONTHS, "off_peak_winter": WINTER_MONTHS}
@@ -176,7 +182,7 @@ def _page(
         file_choices=_file_choices(ours),
         file_leaves_open=any(_leaves_open(fault) for fault in faults),
         profiles=[(name, ours.text(f"profile.{name}")) for name in PROFILES],
-        contracts=_contracts(offers, ours),
+        contracts=contract_choices(offers),
     )
 
 
@@ -204,15 +210,3 @@ def _detail(fault: Fault, ours: Language) -> tuple[str, str]:
 
 def _powers(offers: list[StoredOffer]) -> list[int]:
     return sorted({power for offer in offers for power in offer.powers_kva})
-
-
-def _contracts(offers: list[StoredOffer], ours: Language) -> list[tuple[str, list[tuple[str, str]]]]:
-    """By supplier, the regulated one first: each offer and option as the form sends it and as it is shown."""
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for offer in sorted(offers, key=lambda one: (not one.regulated, one.supplier.casefold(), one.name)):
-        groups.setdefault(offer.supplier, []).extend(
-            (f"{offer.supplier}~{offer.name}~{option}", f"{offer.name}, {ours.text(f'option.{option}')}")
-            for option in OPTIONS
-            if option in offer.options
-        )
-    return list(groups.items())

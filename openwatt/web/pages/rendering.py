@@ -156,6 +156,21 @@ def option_choices(offers: list[StoredOffer]) -> list[tuple[str, str]]:
     return [(option, language().text(f"option.{option}")) for option in OPTIONS if option in sold]
 
 
+def contract_choices(offers: Sequence[StoredOffer]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """By supplier, the regulated one first: each offer and option as a form sends it and as it is shown."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for offer in sorted(offers, key=lambda one: (not one.regulated, one.supplier.casefold(), one.name)):
+        groups.setdefault(offer.supplier, []).extend(
+            (
+                f"{offer.supplier}~{offer.name}~{option}",
+                f"{offer.name}, {language().text(f'option.{option}')}",
+            )
+            for option in OPTIONS
+            if option in offer.options
+        )
+    return list(groups.items())
+
+
 def power_choices(offers: list[StoredOffer]) -> list[tuple[int, str]]:
     """The subscribed powers of some offers."""
     sold = sorted({power for offer in offers for power in offer.powers_kva})

@@ -15,7 +15,7 @@ from openwatt.settings import Settings
 from openwatt.web.pages.i18n import LANGUAGES
 from tests.conftest import close_app
 
-PAGES = ("/", "/tariffs", "/history", "/status")
+PAGES = ("/", "/now", "/tariffs", "/history", "/status")
 ANSWERED = "/?kwh=4500&power_kva=6&profile=electric_heating"
 SHOWN = [f"{page}?lang={code}" for page in PAGES for code in LANGUAGES]
 SHOWN += [f"{ANSWERED}&lang={code}" for code in LANGUAGES]
