@@ -195,7 +195,7 @@ def _period(texts: Sequence[str], i: int) -> str | None:
 _SILENT = re.compile(
     r"[\W\d_]*|puissances?|souscrites?|kva|tarif\w*|en|de|du|des|la|le|les|par|et|ou|a|au|aux|l'|d'|mois|ans?|euros?"
     r"|eur|compteur|grilles?|prix|electrique|electricite|heures?|h|jours?|offres?|montant|mensuel\w*|annuel\w*|c?€\S*"
-    r"|cts?|centimes?|ps|client\w*|option"
+    r"|cts?|centimes?|ps|client\w*|option|(?:applic|val)ables?"
 )
 
 
