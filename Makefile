@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BUGSINK := .venv-bugsink
+HOME_ASSISTANT := .venv-homeassistant
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -55,7 +56,8 @@ elk-down: ## Stop them; their data is kept.
 ##@ Check
 
 .PHONY: test
-test: $(VENV)/.dev $(BUGSINK)/.done ## Run every test; T=tests/web runs a part.
+# Home Assistant is made where its tests are run: with all tests, or with T=tests/integrations.
+test: $(VENV)/.dev $(BUGSINK)/.done $(if $(filter-out tests/integrations%,$(T)),,$(HOME_ASSISTANT)/.done) ## Run every test; T=tests/web runs a part.
 	$(BIN)/python -m pytest --numprocesses=$(or $(JOBS),auto) --dist=worksteal $(PYTEST_ARGS) $(T)
 
 .PHONY: test-fresh
@@ -142,10 +144,11 @@ lock: $(VENV)/.dev ## Compile requirements*.txt from pyproject.toml, with hashes
 	  > ops/build-requirements.txt
 	echo "bugsink==2.6.1" | $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 \
 	  --quiet - --output-file tests/bugsink-requirements.txt
+	$(BIN)/python -m tests.integrations.home_assistant_lock
 
 .PHONY: clean
 clean: ## Remove what these targets made, except the data in var/.
-	rm -rf $(VENV) $(BUGSINK) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(BUGSINK) $(HOME_ASSISTANT) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The virtual environment, made again whenever what it is made from has changed.
@@ -166,6 +169,11 @@ $(VENV)/.run: requirements.txt pyproject.toml | $(VENV)/bin/python
 $(BUGSINK)/.done: tests/bugsink-requirements.txt | $(VENV)/bin/python
 	$(PYTHON) -m venv $(BUGSINK)
 	$(BUGSINK)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# A Home Assistant for its package's tests, the newest that a Python of this machine runs; 0.5 GB.
+$(HOME_ASSISTANT)/.done: $(wildcard tests/integrations/home-assistant-python*.txt) | $(VENV)/.dev
+	$(BIN)/python -m tests.integrations.home_assistant_venv
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.run

@@ -51,7 +51,7 @@ def to_bills(data: bytes) -> int:
     span = curve.span()
     use = use_of_curve(curve, HOME, span)
     terms = ComparisonTerms(span=span, prices="now", today=ASKED.today)
-    return len(compare(use, AT_POWER, terms).ranking)
+    return len(compare(use, AT_POWER, terms).costed)
 
 
 def in_turn(data: bytes, rounds: int) -> tuple[float, float]:

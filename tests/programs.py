@@ -18,6 +18,7 @@ PACKAGES: Mapping[str, str] = MappingProxyType(
         "chromedriver": "chromium-driver",
         "chromium": "chromium",
         "curl": "curl",
+        "faketime": "faketime",
         "git": "git",
         "jq": "jq",
         "logrotate": "logrotate",

@@ -9,12 +9,14 @@ from rich.table import Table
 from openwatt.bootstrap import connect, held_database, prepare_database
 from openwatt.catalogue.references import known_references, shipped_references
 from openwatt.cli.console import Console
-from openwatt.cli.output import write_output
+from openwatt.cli.output import open_output, write_output
 from openwatt.cli.settings import settings_of
 from openwatt.domain.doubts import References
 from openwatt.domain.legal_time import PARIS
+from openwatt.domain.reading import MAX_DOCUMENT_BYTES
 from openwatt.domain.tariff import Tariff
 from openwatt.ingest.declarations import SourceError, load_sources
+from openwatt.ingest.draft import draft_from, name_of
 from openwatt.ingest.errors import UnreadableDocumentError
 from openwatt.ingest.inspection import Inspection, as_json
 from openwatt.ingest.readers.grid_pdf.picture import draw_pages
@@ -41,23 +43,46 @@ EXIT_STATUS = {"published": 0, "refused": 1, "unreadable": 2}
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Also draw the pages with the recognised cells coloured by meaning.",
 )
+@click.option(
+    "--draft",
+    is_flag=True,
+    help="Write the file of a source for this sheet, ready to be completed, instead of showing what it says.",
+)
+@click.option("--output", type=click.Path(dir_okay=False), help="Where --draft writes; - is standard output.")
 @click.pass_context
 def inspect(
-    ctx: click.Context, /, *, file: Path, name: str | None, as_run: bool, as_text: bool, png: Path | None
+    ctx: click.Context,
+    /,
+    *,
+    file: Path,
+    name: str | None,
+    as_run: bool,
+    as_text: bool,
+    png: Path | None,
+    draft: bool,
+    output: str | None,
 ) -> None:
     """Show what FILE says and every reason not to publish it; nothing is stored.
 
-    It is read within the limits of a run: 20 seconds and 256 MB.
+    It is read within the limits of a run: 20 seconds and 256 MB. With --draft it becomes the
+    YAML of a source: what the general vocabulary recognised, and line by line what it did not.
 
-    Exit status: 0 a run would publish it, 1 it would refuse it, 2 it is unreadable.
+    Exit status: 0 a run would publish it (--draft: it was written), 1 it would refuse it, 2 it is
+    unreadable.
     """
+    if draft and (name or as_run or as_text or png):
+        raise click.UsageError("--draft stands alone, or with --output")
+    if draft:
+        ctx.exit(_write_draft(file, output or "-"))
+    if output is not None:
+        raise click.UsageError("--output is where --draft writes; give --draft too")
     try:
         sources = load_sources()
     except SourceError as error:
         raise click.ClickException(str(error)) from error
     if name is not None and name not in sources:
         raise click.BadParameter(f"{name!r} is none of {', '.join(sources)}", param_hint="--source")
-    document = file.read_bytes()
+    document = read_document(file)
     today = dt.datetime.now(PARIS).date()
     references = _stored_references(settings_of(ctx)) if as_run else shipped_references()
     with DocumentSandbox() as inspector:
@@ -72,6 +97,29 @@ def inspect(
         except UnreadableDocumentError as error:
             click.echo(f"no picture: {error}", err=True)
     ctx.exit(EXIT_STATUS[inspection.outcome])
+
+
+def read_document(file: Path) -> bytes:
+    """Reads a document, of which one byte beyond the limit is enough to be refused."""
+    with file.open("rb") as stream:
+        return stream.read(MAX_DOCUMENT_BYTES + 1)
+
+
+def _write_draft(file: Path, output: str) -> int:
+    """Writes the draft of a source's file; returns the exit status."""
+    name = name_of((file if output == "-" else Path(output)).stem)
+    try:
+        text = draft_from(
+            read_document(file), name=name, document_name=file.name, on=dt.datetime.now(PARIS).date()
+        )
+    except UnreadableDocumentError as error:
+        click.echo(f"no draft: {error}", err=True)
+        return EXIT_STATUS["unreadable"]
+    with open_output(output) as stream:
+        stream.write(text)
+    if output != "-":
+        click.echo(f"written: {output}; next: openwatt sources check {output} --document {file}", err=True)
+    return 0
 
 
 def _stored_references(settings: Settings) -> References:

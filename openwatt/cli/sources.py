@@ -1,4 +1,4 @@
-"""The command `openwatt sources`, which lists every declared source and its state."""
+"""The command `openwatt sources`, which lists every source and its state, and checks the file of one."""
 
 import datetime as dt
 from typing import Any
@@ -12,6 +12,7 @@ from rich.text import Text
 from openwatt.bootstrap import connect, held_database, prepare_database
 from openwatt.cli.console import Console
 from openwatt.cli.settings import settings_of
+from openwatt.cli.source_check import check_command
 from openwatt.domain.freshness import SourceStatus, source_status
 from openwatt.domain.legal_time import PARIS
 from openwatt.ingest.declarations import SourceDeclaration, load_sources
@@ -27,7 +28,7 @@ _COLOURS: dict[SourceStatus, str] = {
 }
 
 
-@click.command("sources")
+@click.group("sources", invoke_without_command=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def sources_command(context: click.Context, *, as_json: bool) -> None:
@@ -37,6 +38,10 @@ def sources_command(context: click.Context, *, as_json: bool) -> None:
     doubted; stale: not for 14 days; broken: three runs in a row have failed; never: not
     yet run, or never with success. `--json` prints more: suppliers, addresses, cadences.
     """
+    if context.invoked_subcommand is not None:
+        if as_json:
+            raise click.UsageError(f"give --json after `{context.invoked_subcommand}`")
+        return
     settings = settings_of(context)
     declared = load_sources()
     with held_database(settings):
@@ -110,5 +115,7 @@ def _item(source: SourceDeclaration, state: SourceState | None, now: dt.datetime
 def _shown(at: dt.datetime | None) -> str:
     return f"{at.astimezone(PARIS):%Y-%m-%d}" if at else ""
 
+
+sources_command.add_command(check_command)
 
 COMMANDS: tuple[click.Command, ...] = (sources_command,)

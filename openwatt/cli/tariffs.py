@@ -102,7 +102,7 @@ def tariffs(
             "  ".join(f"{register} {price}" for register, price in item.prices_eur_per_kwh_ttc.items())
             or "–",
             f"{item.applies_from} → {item.applies_to or ''}",
-            item.data_status,
+            item.data_status + (f" ({item.data_status_reason})" if item.data_status_reason else ""),
             item.source.kind,
         )
     Console().print(table)

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cached_property
 from itertools import pairwise
 
 from openwatt.domain.errors import UnknownDutyError
@@ -70,7 +71,7 @@ class TurpeFixedPart:
         return _holds(day, self.applies_from, self.applies_to)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Duties:
     """Every rate known, by date; a date without a rate is refused, never filled with a neighbour's."""
 
@@ -116,6 +117,10 @@ class Duties:
         A rate that is set again at the same value changes nothing, and neither does the first
         one known.
         """
+        return self._change_days
+
+    @cached_property  # every comparison at today's prices needs them
+    def _change_days(self) -> tuple[dt.date, ...]:
         dated: dict[Hashable, list[_DatedValue]] = defaultdict(list)
         for rate in self.rates:
             dated[rate.duty].append((rate.applies_from, rate.applies_to, rate.value))

@@ -140,12 +140,14 @@ class Reading:
     """All that was taken from one document.
 
     `announced` holds the options that the sheet's titles name, read or not;
-    `faults` what the reader itself could not understand.
+    `faults` what the reader itself could not understand; `unknown_headers` the words
+    above tables that have no meaning for it, each with its page.
     """
 
     lines: tuple[Line, ...]
     announced: frozenset[str] = frozenset()
     faults: tuple[Doubt, ...] = ()
+    unknown_headers: tuple[str, ...] = ()
 
     def tariffs(self) -> list[Tariff]:
         """The tariffs of every line that is complete, in the order of the sheet."""

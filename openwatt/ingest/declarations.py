@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -19,6 +20,11 @@ from openwatt.ingest.readers.figures import plain
 
 #: The sources that ship with the product.
 FOLDER = Path(__file__).parent / "sources"
+
+#: Stands in a draft for what a person has to write; a file that still has it is not complete.
+TO_COMPLETE = "TO COMPLETE"
+#: A source's file has a few hundred bytes.
+_MAX_FILE_BYTES = 100_000
 
 T = TypeVar("T")
 
@@ -113,6 +119,30 @@ def load_sources(folder: Path = FOLDER) -> dict[str, SourceDeclaration]:
     return sources
 
 
+def load_source(path: Path) -> SourceDeclaration:
+    """Reads the file of one source.
+
+    Raises:
+        SourceError: with every fault of the file, not only the first.
+        OSError: it cannot be opened.
+    """
+    faults: list[str] = []
+    source = _load(path, faults)
+    if source is None:
+        raise SourceError(faults)
+    return source
+
+
+def keys_to_complete(source: SourceDeclaration) -> list[str]:
+    """The keys for which a draft's file still has no value."""
+    unset = plain(TO_COMPLETE)
+    found = ["supplier"] if plain(source.supplier) == unset else []
+    found += ["recognise"] if unset in source.recognise else []
+    return found + [
+        f"offers[{i}].name" for i, offer in enumerate(source.offers) if plain(offer.name) == unset
+    ]
+
+
 def recognise(text: str, sources: Iterable[SourceDeclaration]) -> SourceDeclaration | None:
     """Finds the one source all of whose `recognise` phrases are in a document's plain text; else None."""
     squeezed = text.replace(" ", "")
@@ -137,6 +167,13 @@ def expectations(source: SourceDeclaration) -> Expected:
     )
 
 
+#: What a fault shows of a wrong value; a few lines of YAML can stand for gigabytes.
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 200
+_SHORT.maxlist = _SHORT.maxdict = 20
+_SHORT.maxlevel = 3
+
+
 class _Keys:
     """The keys of one mapping of a file, read one by one; whatever is wrong is collected as a fault."""
 
@@ -147,7 +184,7 @@ class _Keys:
         if isinstance(mapping, dict):
             self.mapping = {str(key): value for key, value in mapping.items()}
         else:
-            self.fault(None, f"is {mapping!r}; write `key: value` lines")
+            self.fault(None, f"is {_SHORT.repr(mapping)}; write `key: value` lines")
         self.known: set[str] = set()
 
     def fault(self, key: str | None, message: str) -> None:
@@ -162,7 +199,7 @@ class _Keys:
         try:
             return read(self.mapping[key])
         except (ValueError, TypeError, KeyError):
-            self.fault(key, f"is {self.mapping[key]!r}; {remedy}")
+            self.fault(key, f"is {_SHORT.repr(self.mapping[key])}; {remedy}")
             return default
 
     def need(self, key: str, read: Callable[[Any], T], remedy: str, stand_in: T) -> T:
@@ -288,8 +325,14 @@ class _UniqueKeys(yaml.SafeLoader):
 def _load(path: Path, faults: list[str]) -> SourceDeclaration | None:
     """Reads one file as a source; None, and faults added, when it breaks a rule."""
     try:
+        if path.stat().st_size > _MAX_FILE_BYTES:
+            faults.append(f"{path.name}: is larger than {_MAX_FILE_BYTES} bytes: is it the file of a source?")
+            return None
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        faults.append(f"{path.name}: not readable YAML (too many levels); is it the file of a source?")
+        return None
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError) as error:
         faults.append(
             f"{path.name}: not readable YAML ({str(error).replace(chr(10), ' ')}); correct the line"
         )

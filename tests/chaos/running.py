@@ -159,13 +159,15 @@ class Home:
 class Service:
     """One `gunicorn wsgi:app`, in a process group of its own."""
 
+    application = "wsgi:app"
+
     def __init__(self, home: Home, settings: dict[str, str]) -> None:
         self.home = home
         self.port = free_port()
         self.log = home.folder / f"service-{self.port}.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [*home.within, PROGRAMS / "gunicorn", "wsgi:app"],
+                [*home.within, PROGRAMS / "gunicorn", self.application],
                 cwd=REPOSITORY,
                 env=home.environment(**{"OPENWATT_BIND": f"127.0.0.1:{self.port}", **settings}),
                 stdin=subprocess.DEVNULL,

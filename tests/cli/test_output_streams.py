@@ -50,6 +50,7 @@ CASES = {
     "portfolio": Case(["homes", "--out", "out.csv", "--power-kva", "6", "--jobs", "2"], prints=False),
     "ingest": Case(["alpiq", "--file", "homes/one.csv", "--dry-run"], status=3),
     "sources": Case([]),
+    "sources check": Case(["lumen.yaml"], status=1),
     "review": Case([]),
     "review show": Case(["1"]),
     "review approve": Case(["999", "--as", "A. Dupont", "--reason", "a test"], status=3, prints=False),
@@ -106,6 +107,7 @@ def place(
         "2026-10-20T00:00:00+02:00;1000\n2026-10-27T00:00:00+01:00;2000\n"
         "Periode\ndu 2026-10-20T00:00:00+02:00 au 2026-10-27T00:00:00+01:00;BASE;BASE;EAS F1\n"
     )
+    (folder / "lumen.yaml").write_text("supplier: Lumen\n")
     record = {"@timestamp": "2026-11-22T12:00:00.000Z", "level": "info", "logger": "a", "event": "request"}
     (folder / "api.log").write_text(f"{json.dumps(record)}\n" * 3)
     (folder / "alerts.yaml").write_text(

@@ -37,6 +37,6 @@ present_files() {
   if git rev-parse --git-dir >/dev/null 2>&1; then
     git ls-files -z --cached --others --exclude-standard --deduplicate
   else
-    find . -path ./.venv -prune -o -path ./.venv-bugsink -prune -o -path ./var -prune -o -type f -print0
+    find . -path ./.venv -prune -o -path './.venv-*' -prune -o -path ./var -prune -o -type f -print0
   fi | tar --create --null --files-from=- --ignore-failed-read --transform "s,^,$1/,S" 2>/dev/null
 }

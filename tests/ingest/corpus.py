@@ -28,6 +28,7 @@ SHEETS = {
     "edf_tarif_bleu_20220201": "edf_tarif_bleu",
     "edf_tarif_bleu_20240201": "edf_tarif_bleu",
     "edf_tarif_bleu_20250201": "edf_tarif_bleu",
+    "edf_tarif_bleu_20260201": "edf_tarif_bleu",
     "engie_reference": "engie_reference",
     "ilek_311": "ilek_311",
     "mint_classic_green": "mint_classic_green",

@@ -48,6 +48,25 @@ def lines(out: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+def test_what_is_of_today_s_prices_alone_has_its_columns_with_them_alone(tmp_path: Path) -> None:
+    homes = folder_of_homes(tmp_path / "homes", 2)
+    of_today = ["outdated", "last_seen_on", "overtaken_on"]
+    for form in ("csv", "parquet"):
+        columns = []
+        for prices in ("now", "then"):
+            out = tmp_path / f"{prices}.{form}"
+            assert run_here(homes, "--out", out, "--prices", prices, *POWER).exit_code == 0
+            columns.append(list(lines(out)[0]) if form == "csv" else pq.read_schema(out).names)
+        assert columns[0] == [*columns[1], *of_today]
+    rows = lines(tmp_path / "now.csv")
+    outdated = {row["outdated"] for row in rows if row["total_ttc_eur"]}
+    assert outdated <= {"true", "false"}
+    assert "true" in outdated
+    assert pq.read_table(tmp_path / "now.parquet")["outdated"].to_pylist() == [
+        {"true": True, "false": False, "": None}[row["outdated"]] for row in rows
+    ]
+
+
 def wait_until(asked: Callable[[], object]) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while not asked():

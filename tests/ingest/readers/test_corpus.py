@@ -79,6 +79,7 @@ def test_closed_options_are_closed() -> None:
     from_18 = {("BASE", power) for power in (18, 24, 30, 36)}
     assert closed.pop("edf_tarif_bleu") == from_9
     assert closed.pop("edf_tarif_bleu_20250201") == from_9
+    assert closed.pop("edf_tarif_bleu_20260201") == from_9
     assert closed.pop("edf_tarif_bleu_20240201") == from_18
     assert closed.pop("edf_tarif_bleu_20220201") == from_18
     assert closed.pop("trve_cre_2025_07") == from_9 | {("EJP", power) for power in (9, 12, 15, 18, 36)}

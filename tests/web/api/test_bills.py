@@ -108,7 +108,7 @@ def test_a_real_meter_costs_what_the_domain_says_of_the_shipped_catalogue(
         del line["bill"]
     for key in expected:
         assert answer[key] == json.loads(encoded)[key]
-    assert len(every) == (3 if prices == "then" else 37)
+    assert len(every) == (3 if prices == "then" else 60)
     assert answer["advice"]["power"]["highest_w"] == 6048
     assert answer["assumptions"] == []
 
@@ -218,7 +218,7 @@ def test_the_ranking_can_be_had_as_a_table(client: FlaskClient) -> None:
     every = answer["ranking"] + answer["outdated"]
     assert [float(row["total_ttc_eur"]) for row in rows] == [line["total_ttc_eur"] for line in every]
     assert [row["outdated"] for row in rows] == [str(line["outdated"]).lower() for line in every]
-    assert len(rows) == 37
+    assert len(rows) == 60
 
 
 def test_a_home_that_used_nothing_pays_its_subscription(client: FlaskClient) -> None:

@@ -24,6 +24,7 @@ ITEM_KEYS = {
     "prices_eur_per_kwh_ttc",
     "closed_to_new_customers",
     "data_status",
+    "data_status_reason",
     "observed_at",
     "last_seen_at",
     "source",
@@ -35,7 +36,7 @@ Ask = Callable[..., Any]
 
 def trve(ask: Ask, **query: object) -> Any:
     """The one regulated tariff that a question finds."""
-    (item,) = ask("/v1/tariffs", supplier="EDF", **query)["tariffs"]
+    (item,) = ask("/v1/tariffs", supplier="EDF", offer="Tarif Bleu", **query)["tariffs"]
     return item
 
 
@@ -72,6 +73,7 @@ def test_an_item_carries_both_sides_of_the_tax_and_its_source(ask: Ask) -> None:
     assert item["source_ht"]["title"].startswith("CRE")
     assert (item["source"]["kind"], item["source_ht"]["kind"]) == ("supplier", "regulator")
     assert (item["sheet_url"], item["confidence"]) == (None, None)
+    assert item["data_status_reason"] is None
     assert item["data_status"] == "fresh"  # its period is over: it can change no more
     assert "185.94" in item["note"]  # what the regulator's open data says instead
 
@@ -109,11 +111,12 @@ def test_tempo_registers_come_in_the_order_of_meters(ask: Ask) -> None:
 def test_a_power_whose_new_price_is_unknown_is_stale_with_its_end(ask: Ask) -> None:
     item = trve(ask, on="2026-03-01", option="TEMPO", power_kva=24)
     assert (item["data_status"], item["applies_to"]) == ("stale", "2026-01-31")
+    assert item["data_status_reason"] == "ended"
     assert item["prices_eur_per_kwh_ttc"]["ROUGE_HP"] == 0.6468
 
 
 def test_stale_tariffs_can_be_left_out(ask: Ask) -> None:
-    query = {"on": "2026-07-31", "option": "BASE", "supplier": "EDF"}
+    query = {"on": "2026-07-31", "option": "BASE", "supplier": "EDF", "offer": "Tarif Bleu"}
     everything = ask("/v1/tariffs", **query)["tariffs"]
     query = query | {"on": "2026-08-01"}
     left = ask("/v1/tariffs", **(query | {"include_stale": "false"}))["tariffs"]
@@ -160,7 +163,7 @@ def test_the_regulated_tariff_comes_first(ask: Ask) -> None:
 
 
 def test_the_history_of_a_contract_is_whole_and_without_holes(ask: Ask) -> None:
-    query = {"supplier": "EDF", "option": "BASE", "power_kva": 6}
+    query = {"supplier": "EDF", "offer": "Tarif Bleu", "option": "BASE", "power_kva": 6}
     items = ask("/v1/tariffs/history", **query)["tariffs"]
     assert [items[0]["applies_from"], items[-1]["applies_from"]] == ["2012-07-23", "2026-08-01"]
     assert len(items) == 24
@@ -182,8 +185,8 @@ def test_the_history_of_a_span_holds_what_was_in_force_in_it(ask: Ask) -> None:
 
 
 def test_history_pages_follow_each_other(ask: Ask) -> None:
-    whole = ask("/v1/tariffs/history?supplier=EDF&limit=1000")["tariffs"]
-    address: str | None = "/v1/tariffs/history?supplier=EDF&limit=50"
+    whole = ask("/v1/tariffs/history?offer=Tarif%20Bleu&limit=1000")["tariffs"]
+    address: str | None = "/v1/tariffs/history?offer=Tarif%20Bleu&limit=50"
     joined: list[object] = []
     while address:
         page = ask(address)
@@ -194,7 +197,7 @@ def test_history_pages_follow_each_other(ask: Ask) -> None:
 
 
 def test_csv_has_the_same_figures_and_the_same_columns_always(client: FlaskClient) -> None:
-    query = "on=2026-03-01&supplier=EDF&power_kva=6"
+    query = "on=2026-03-01&offer=Tarif%20Bleu&power_kva=6"
     by_format = client.get(f"/v1/tariffs?{query}&format=csv")
     by_accept = client.get(f"/v1/tariffs?{query}", headers={"Accept": "text/csv"})
     other = client.get("/v1/tariffs?on=1990-01-01&format=csv")
@@ -239,9 +242,19 @@ def test_head_answers_like_get_without_a_body(client: FlaskClient) -> None:
 def test_suppliers_and_offers_are_listed(ask: Ask) -> None:
     suppliers = ask("/v1/suppliers")["suppliers"]
     offers = ask("/v1/offers?supplier=edf")["offers"]
-    assert {"name": "EDF", "offers": 1, "contracts": 31} in suppliers
-    assert [(offer["name"], offer["regulated"]) for offer in offers] == [("Tarif Bleu", True)]
+    assert {"name": "EDF", "offers": 11, "contracts": 171} in suppliers
+    assert [offer["name"] for offer in offers if offer["regulated"]] == ["Tarif Bleu"]
     assert {"BASE", "HPHC", "TEMPO"} <= set(offers[0]["options"])
+
+
+def test_an_offer_without_a_price_is_listed_with_the_reason(ask: Ask, client: FlaskClient) -> None:
+    offers = {offer["name"]: offer for offer in ask("/v1/offers")["offers"]}
+    assert (offers["SoFlex"]["no_price"], offers["SoFlex"]["options"]) == ("spot", [])
+    assert offers["Flexibilité nuit & week-end"]["no_price"] == "hours"
+    assert offers["Tarif Bleu"]["no_price"] is None
+    page = client.get("/tariffs?lang=en").text
+    assert "Sobry · SoFlex</a></dt><dd>Its price changes every hour" in page
+    assert "Sobry" not in client.get("/tariffs?lang=en&supplier=EDF").text.partition("without-price")[2]
 
 
 def test_answers_are_valid_json_for_a_strict_reader(client: FlaskClient) -> None:

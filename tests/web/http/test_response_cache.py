@@ -416,6 +416,33 @@ def test_what_is_said_of_today_is_cached_until_midnight_in_paris(
 
 
 @pytest.mark.parametrize(
+    "path",
+    ["/v1/tariffs?on=2027-01-31&supplier=EDF", "/v1/tariffs/history?supplier=EDF&until=2027-01-31"],
+)
+def test_a_price_is_cached_as_fresh_until_the_midnight_on_which_it_is_overtaken(
+    days: Days, filled_url: str, path: str
+) -> None:
+    midnight = dt.datetime(2027, 1, 31, 23, tzinfo=dt.UTC)  # the accise is not known any more
+    with psycopg.connect(filled_url, autocommit=True) as connection:
+        for (reference,) in connection.execute("select reference from documents").fetchall():
+            record_sighting(connection, reference, midnight - dt.timedelta(hours=12))
+
+    def reasons(answer: Any) -> set[tuple[str, str | None]]:
+        return {
+            (item["data_status"], item["data_status_reason"])
+            for item in answer["tariffs"]
+            if item["applies_to"] is None
+        }
+
+    kept = days.keep(midnight - dt.timedelta(hours=3), path)
+    assert reasons(kept) == {("fresh", None)}
+    assert days.at(midnight - dt.timedelta(seconds=31) + A_MOMENT, path) == (kept, "public, max-age=30", True)
+    after, _, cached = days.at(midnight, path)
+    assert not cached
+    assert reasons(after) == {("stale", "overtaken")}
+
+
+@pytest.mark.parametrize(
     "path", ["/v1/tariffs?on=2026-11-22&supplier=EDF", "/v1/tariffs/history?supplier=EDF&until=2026-11-22"]
 )
 def test_freshness_is_cached_until_it_changes(days: Days, filled_url: str, path: str) -> None:

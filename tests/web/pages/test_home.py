@@ -1,10 +1,14 @@
 """The front page: a file or kWh in, an answer out, every fault beside its field, nothing kept."""
 
+import datetime as dt
 import io
 import re
+from collections.abc import Iterator
+from decimal import Decimal
 from html import unescape
 from typing import Any
 
+import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -12,6 +16,7 @@ from werkzeug.test import TestResponse
 
 from openwatt.app import create_app
 from openwatt.settings import Settings
+from openwatt.store.tariffs import record_sighting
 from openwatt.web.pages import home as home_page
 from openwatt.web.pages.i18n import LANGUAGES
 from tests.conftest import NOW, close_app
@@ -78,6 +83,103 @@ def test_a_price_that_was_not_seen_lately_is_told_with_a_caution(client: FlaskCl
     assert 'class="caution"' in now
     assert 'class="badge stale"' in now
     assert 'class="caution"' not in then
+
+
+def seen_by(url: str, at: dt.datetime, *, market: bool) -> None:
+    """Says that every document of the regulated tariff was seen at an instant, or of market offers too."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        rows = connection.execute(
+            "select distinct d.reference from documents d join tariffs t using (document_id)"
+            " join contracts using (contract_id) join offers o using (offer_id)"
+            " where t.applies_to is null and (o.regulated or %s)",
+            (market,),
+        ).fetchall()
+        assert rows
+        for (reference,) in rows:
+            record_sighting(connection, reference, at)
+
+
+#: After the end of the accise that the product knows: nothing that it ships can be a price of this day.
+LATE = dt.datetime(2027, 3, 1, 10, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def late(filled_url: str) -> Iterator[FlaskClient]:
+    app = create_app(Settings(database_url=filled_url, workers=1), clock=lambda: LATE)
+    yield app.test_client()
+    close_app(app)
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_outdated_prices_are_folded_below_and_win_nothing(
+    late: FlaskClient, filled_url: str, code: str
+) -> None:
+    ours = LANGUAGES[code]
+    seen_by(filled_url, LATE, market=False)
+    page = unescape(late.get(f"/?kwh=4500&power_kva=6&lang={code}").text)
+    head, folded = page.split('<details class="rest">', 1)
+    told: Any = late.get("/v1/bills?kwh=4500&power_kva=6").json
+    assert {line["supplier"] for line in told["ranking"]} == {"EDF"}
+    assert len(told["outdated"]) > 10
+    day = ours.day(dt.date(2027, 2, 1))
+    assert ours.text("home.best_regulated", offer="Tarif Bleu", supplier="EDF") in head
+    assert ours.text("home.regulated_alone", day=day) in head
+    assert "<code>openwatt ingest</code>" in head
+    summary = ours.text("home.outdated_contracts", count=len(told["outdated"]), day=day)
+    assert f"<summary>{summary}</summary>" in folded  # without a script, and closed
+    for line in told["outdated"]:
+        assert line["offer"] in folded
+        assert line["offer"] not in head.split('id="answer"')[1]
+    # The link ranks them all the same, and another goes back.
+    (link,) = re.findall(r'href="(/\?[^"#]*include_outdated=true[^"#]*)#ranking"', page)
+    plain = unescape(late.get(link).text)
+    assert ours.texts["home.why_outdated"] not in plain
+    assert ours.text("home.includes_outdated", day=day) in plain
+    assert ours.texts["home.outdated"] in plain
+    assert ours.text("home.best", offer="Tarif Bleu", supplier="EDF") in plain  # still of today
+    (back,) = re.findall(r'href="(/\?[^"#]*)#ranking"', plain)
+    assert "include_outdated" not in back
+    assert "include_outdated" not in late.get("/?kwh=4500&power_kva=6&prices=then").text
+
+
+def test_a_market_offer_of_today_is_ranked_beside_the_regulated_tariff(
+    late: FlaskClient, filled_url: str
+) -> None:
+    seen_by(filled_url, LATE, market=True)
+    page = late.get("/?kwh=4500&power_kva=6&lang=en").text
+    assert "openwatt ingest" not in page
+    assert LANGUAGES["en"].texts["home.why_outdated"] not in unescape(page)
+    assert len(cells(page, "cost")) > 10
+
+
+def test_a_present_contract_with_an_outdated_price_stays_the_baseline_and_is_said_to_be(
+    late: FlaskClient, filled_url: str
+) -> None:
+    seen_by(filled_url, LATE, market=False)
+    query = "kwh=4500&power_kva=6&supplier=Alpiq&offer=Électricité Stable&option=BASE"
+    told: Any = late.get(f"/v1/bills?{query}").json
+    (present,) = [line for line in told["outdated"] if line["bill"]]
+    assert (present["offer"], present["saving_against_present_eur"]) == ("Électricité Stable", None)
+    for line in told["ranking"]:
+        saving = Decimal(str(present["total_ttc_eur"])) - Decimal(str(line["total_ttc_eur"]))
+        assert abs(saving - Decimal(str(line["saving_against_present_eur"]))) <= Decimal("0.01")
+    page = unescape(late.get("/?kwh=4500&power_kva=6&present=Alpiq~Électricité Stable~BASE&lang=en").text)
+    english = LANGUAGES["en"]
+    seen = english.day(dt.date.fromisoformat(present["last_seen_on"]))
+    assert english.text("home.caution_present", seen=seen, day=english.day(dt.date(2027, 2, 1))) in page
+    (row,) = re.findall(r'<tr role="row" class="yours">.*?</tr>', page, re.DOTALL)
+    assert english.texts["home.outdated"] in row
+    assert english.text("home.seen", day=seen) in row
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_where_no_price_can_be_today_s_the_page_says_so(late: FlaskClient, code: str) -> None:
+    texts = LANGUAGES[code].texts
+    page = unescape(late.get(f"/?kwh=4500&power_kva=6&lang={code}").text)
+    assert texts["home.none_of_today"] in page
+    assert texts["home.advice_no_price"] in page
+    assert texts["home.months"] not in page
+    assert "<code>openwatt ingest</code>" in page
 
 
 def test_what_is_sent_is_kept_by_nobody(client: FlaskClient) -> None:

@@ -84,6 +84,7 @@ class _SheetReader:
         self.source = source
         self.faults: list[Doubt] = []
         self.announced: set[str] = set()
+        self.unknown_headers: dict[str, None] = {}
         self.lines: dict[tuple[str, str, int], Line] = {}
         self.dates: dict[int | None, _Dated] = {}
 
@@ -104,6 +105,11 @@ class _SheetReader:
                 closing=any(_CLOSING.search(page.text) for page in self.pages),
             )
             tables = [(page, table) for page in wanted for table in self._tables(reader, page)]
+            self.unknown_headers |= {
+                f"page {page.number}: « {text} »": None
+                for page, table in tables
+                for text in table.unknown_headers
+            }
             if self.source.compose:
                 self._compose(self.source.offers[0], tables)
             else:
@@ -117,7 +123,12 @@ class _SheetReader:
         lines = sorted(
             self.lines.values(), key=lambda line: (line.offer, order.index(line.option), line.power_kva)
         )
-        return Reading(lines=tuple(lines), announced=frozenset(self.announced), faults=tuple(self.faults))
+        return Reading(
+            lines=tuple(lines),
+            announced=frozenset(self.announced),
+            faults=tuple(self.faults),
+            unknown_headers=tuple(self.unknown_headers),
+        )
 
     @staticmethod
     def _tables(reader: TableReader, page: Page) -> list[Table]:

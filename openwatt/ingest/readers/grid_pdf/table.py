@@ -35,6 +35,7 @@ from openwatt.ingest.readers.grid_pdf.vocabulary import (
     Vocabulary,
     anchors_of,
     read_anchors,
+    unknown_phrases,
 )
 from openwatt.ingest.readers.grid_pdf.words import Page, Word
 
@@ -63,6 +64,7 @@ class Table:
     closed: set[tuple[int, str]] = field(default_factory=set)
     faults: list[str] = field(default_factory=list)
     mistitled: str | None = None
+    unknown_headers: tuple[str, ...] = ()
 
 
 class TableReader:
@@ -186,6 +188,7 @@ def _read_table(frame: _Frame, vocabulary: Vocabulary, default_tax: Tax | None, 
         yearly=is_yearly(text),
         cents=in_cents(text),
         titles=titles,
+        unknown_headers=tuple(unknown_phrases(frame.heading, vocabulary)),
     )
     columns = frame.columns
     units = [unit_beside(column, frame.body) for column in columns]

@@ -191,6 +191,23 @@ def _period(texts: Sequence[str], i: int) -> str | None:
     return None
 
 
+#: Words of headers that neither need a meaning nor have one.
+_SILENT = re.compile(
+    r"[\W\d_]*|puissances?|souscrites?|kva|tarif\w*|en|de|du|des|la|le|les|par|et|ou|a|au|aux|l'|d'|mois|ans?|euros?"
+    r"|eur|compteur|grilles?|prix|electrique|electricite|heures?|h|jours?|offres?|montant|mensuel\w*|annuel\w*|c?€\S*"
+    r"|cts?|centimes?|ps|client\w*|option"
+)
+
+
+def unknown_phrases(words: Sequence[Word], vocabulary: Vocabulary) -> Iterator[str]:
+    """Yields the phrases of a header that have no meaning for the vocabulary."""
+    phrases = phrases_of(words)
+    for phrase in phrases:
+        silent = all(_SILENT.fullmatch(word.plain.strip(_PUNCTUATION)) for word in phrase.words)
+        if not silent and not list(_meanings(phrase)) and not list(read_owners(phrase, vocabulary, phrases)):
+            yield " ".join(word.text for word in phrase.words)
+
+
 def read_anchors(words: Sequence[Word], vocabulary: Vocabulary) -> list[Anchor]:
     """Finds the anchors of a header's words, phrase by phrase."""
     phrases = phrases_of(words)
