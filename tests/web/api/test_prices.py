@@ -155,6 +155,16 @@ def test_base_changes_with_the_tariff_alone(at: Ask) -> None:
     assert (after["off_peak"], after["tempo"]) == (False, None)
 
 
+def test_before_the_first_tariff_nothing_came_before(ask: Ask) -> None:
+    early = ask("/v1/prices/now?option=BASE&power_kva=6&at=2012-03-01")
+    assert (early["register"], early["since"], early["until"]) == ("BASE", None, "2012-07-23T00:00:00+02:00")
+    assert (early["price_eur_per_kwh_ttc"], early["reason"]["code"]) == (None, "before_first_tariff")
+    assert (early["applies_from"], early["source"], early["subscription_eur_per_month_ttc"]) == (None,) * 3
+    # The first tariff: one of more than a year, so that its beginning lies far before.
+    late = ask("/v1/prices/now?option=BASE&power_kva=6&at=2013-07-30")
+    assert (late["since"], late["until"]) == ("2012-07-23T00:00:00+02:00", "2013-08-01T00:00:00+02:00")
+
+
 def test_another_instant_is_answered_as_it_was(at: Ask, ask: Ask) -> None:
     then = at("2026-01-05T06:30", "/v1/prices/now?option=TEMPO&power_kva=9").json
     later = ask("/v1/prices/now?option=TEMPO&power_kva=9&at=2026-01-05T06:30:15%2B01:00")
