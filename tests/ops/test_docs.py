@@ -24,6 +24,7 @@ LANGUAGES = [
     ("exercices.md", "exercises.md"),
     ("exploitation.md", "operate.md"),
     ("journaux.md", "logs.md"),
+    ("nouveau-fournisseur.md", "new-supplier.md"),
     ("publication.md", "release.md"),
     ("reglages.md", "settings.md"),
     ("surveillance.md", "observability.md"),
