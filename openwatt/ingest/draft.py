@@ -17,6 +17,7 @@ from openwatt.ingest.errors import UnreadableDocumentError
 from openwatt.ingest.guesses import (
     Guess,
     guess_date_words,
+    guess_marks,
     guess_offer,
     guess_phrases,
     guess_supplier,
@@ -48,6 +49,11 @@ _REMEDIES = (
         "layout",
         "is struck out",
         "the regulated tariff's? `decoys: [WORD]`, or `ignored_mark: '*'` for its mark",
+    ),
+    (
+        "layout",
+        "is not centred on them",
+        "another price in one cell? `ignored_mark: '*'`, the mark that it bears",
     ),
     ("part", "", "`compose: {BASE: [words of each table's title]}` adds up what is printed in parts"),
     ("date-", "", "`date_after:`, the words before the right day; `date_per_page: true` where pages differ"),
@@ -83,6 +89,7 @@ class Draft:
     date_after: Guess
     date_per_page: bool
     recognise: tuple[str, ...]
+    ignored_mark: str | None = None
     taxes: tuple[str, ...]
 
     def text(self, remarks: Sequence[str] = ()) -> str:
@@ -110,6 +117,9 @@ class Draft:
             yield "# date_after: the words before the day from which the prices apply"
         if self.date_per_page:
             yield "date_per_page: true"
+        if self.ignored_mark:
+            yield "# Without the amounts of this mark the tables can be read: are they another tariff's?"
+            yield f"ignored_mark: {_quoted(self.ignored_mark)}"
         if self.taxes:
             yield f"taxes: [{', '.join(self.taxes)}]"
         else:
@@ -156,6 +166,11 @@ def draft_from(document: bytes, *, name: str, document_name: str, on: dt.date) -
             if len(titled.offers) > 1 and not _mixes_offers(inspect(titled).reading):
                 draft = titled
         last = inspect(draft)
+        for mark in guess_marks(pages) if _has_other_prices(last.reading) else ():
+            without = inspect(replace(draft, ignored_mark=mark))
+            if not _has_other_prices(without.reading) and without.reading.lines:
+                draft, last = replace(draft, ignored_mark=mark), without
+                break
     return draft.text(list(_remarks(last, DocumentLines(pages))))
 
 
@@ -193,6 +208,13 @@ def _options(lines: Sequence[Line]) -> dict[str, tuple[int, ...]]:
 
 def _mixes_offers(reading: Reading) -> bool:
     return any("is printed in two tables" in fault.message for fault in reading.faults)
+
+
+def _has_other_prices(reading: Reading) -> bool:
+    """Whether cells hold more prices than their rows can have."""
+    return any(
+        "is not centred on them" in f.message or "two figures for" in f.message for f in reading.faults
+    )
 
 
 def _titled(draft: Draft) -> Draft | None:

@@ -2,11 +2,12 @@
 
 import datetime as dt
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from openwatt.ingest.readers.figures import find_dates, find_validity, plain
+from openwatt.ingest.readers.figures import find_dates, find_validity, parse_amount, plain
 from openwatt.ingest.readers.grid_pdf.geometry import Phrase, lines_of, phrases_of
 from openwatt.ingest.readers.grid_pdf.words import Page
 
@@ -27,6 +28,7 @@ _OFFER = re.compile(
     r"\b[Oo]ffres?\s(?:d['’]électricité\s|de marché\s)?[«\"“]?\s?"
     r"([A-ZÀ-Ý][\w'’&+%-]*(?:\s(?!Option|Puissance|Tarif|Grille|Prix)(?:[A-ZÀ-Ý&+\d][\w'’&+%-]*|ans?|fixe))*)"
 )
+_BEFORE_OFFER = re.compile(r"^([A-ZÀ-Ý][\w'’&+-]+(?:\s[A-ZÀ-Ý&+\d][\w'’&+-]*)*)\s(?:[-–:]\s)?[Oo]ffre\b")
 _NOT_A_NAME = re.compile(
     r"option|tarif|grille|prix|page|annexe|kva|kwh|abonnement|puissance|conditions?|€|\d\d/\d\d|20\d\d",
     re.IGNORECASE,
@@ -75,7 +77,8 @@ def _as_printed(label: str, lines: Sequence[tuple[int, str]]) -> str:
 
 def guess_offer(pages: Sequence[Page], supplier: str | None) -> Guess:
     """What follows the word offer, or stands in the largest letters of a page."""
-    named = [(page, match[1], match[0]) for page, text in _lines(pages) for match in _OFFER.finditer(text)]
+    patterns = (_OFFER, _BEFORE_OFFER)
+    named = [(n, m[1], m[0]) for n, text in _lines(pages) for p in patterns for m in p.finditer(text)]
     titled = [(page.number, text, text) for page in pages for text in map(_printed, _titles(page))]
     found: dict[str, str] = {}
     for page, name, text in [*named, *titled]:
@@ -84,6 +87,13 @@ def guess_offer(pages: Sequence[Page], supplier: str | None) -> Guess:
             found.setdefault(name[:_LONGEST_NAME], f"page {page}: « {text} »")
     large = " ".join(plain(text) for _, text, _ in titled)
     return _first(found, names={name[:_LONGEST_NAME] for _, name, _ in named if plain(name) in large})
+
+
+def guess_marks(pages: Sequence[Page]) -> tuple[str, ...]:
+    """The marks behind amounts (`*`, `(1)`), the most frequent first: of another tariff's, perhaps."""
+    amounts = (parse_amount(word.text) for page in pages for word in page.words)
+    marks = Counter(amount.marks for amount in amounts if amount and amount.marks)
+    return tuple(mark for mark, _ in marks.most_common(3))
 
 
 def title_words(names: Sequence[str]) -> dict[str, str]:

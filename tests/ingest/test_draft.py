@@ -119,7 +119,7 @@ def test_a_draft_of_any_layout_is_a_file_that_can_be_read(
 
 
 @needs_shared_data
-@pytest.mark.parametrize("sheet", ["mint_classic_green", "alpiq", "yeli_verte", "plenifix", "ohm_classique"])
+@pytest.mark.parametrize("sheet", ["mint_classic_green", "alpiq", "plenifix", "bellenergie_part"])
 def test_a_draft_of_a_real_sheet_reads_it_to_the_last_figure(sheet: str, tmp_path: Path) -> None:
     """As if its source did not exist; names of offers are a person's to correct, figures are not."""
     assert sheet in SHEETS

@@ -11,7 +11,7 @@ from openwatt.comparison.answer import CustomerAnswer
 from openwatt.comparison.question import CustomerQuestion
 from openwatt.comparison.source_incidents import incident_of_offer
 from openwatt.domain.bill import to_cents, to_kwh
-from openwatt.domain.comparison import Comparison, ContractKey, Ranked
+from openwatt.domain.comparison import Comparison, ContractKey
 from openwatt.domain.contract import Contract
 from openwatt.domain.freshness import DataStatus, data_status
 from openwatt.domain.heat_map import heat_map
@@ -175,18 +175,12 @@ def _lines(question: CustomerQuestion, comparison: Comparison) -> list[RankingLi
             closed=one.closed_to_new_customers,
             whole=one.whole,
             unseen=one.unseen,
-            secondary=comparison.prices == "now" and _is_secondary(comparison, one),
+            secondary=comparison.prices == "now" and one.source_kind == "secondary",
             outdated=one.outdated is not None,
             age=ages.get(one.contract.key),
         )
         for place, one in enumerate(every, start=1)
     ]
-
-
-def _is_secondary(comparison: Comparison, one: Ranked) -> bool:
-    """Whether the price with all taxes is of a secondary source."""
-    tariffs = (period.tariff for period in comparison.costed[one.contract.key].periods)
-    return any(tariff.sources[-1].kind == "secondary" for tariff in tariffs if tariff and tariff.sources)
 
 
 def _unseen_colours(part: PartOfYear | None) -> list[str]:

@@ -26,6 +26,7 @@ from openwatt.ingest.readers.grid_pdf.words import Page, Word
 _HEADING = re.compile(
     r"(?:[\w' ]*puissance(?: souscrite)?(?: de)?)?[ :]*(\d{1,2}(?:-\d{1,2})?) ?(?:kva)?[ :]*"
 )
+_ANY_HEADING = re.compile(r"\d ?kva|puissance")
 _MIN_BLOCKS = 2
 
 
@@ -40,6 +41,8 @@ class Block:
 
 def read_blocks(page: Page, vocabulary: Vocabulary, default_tax: Tax | None) -> Table | None:
     """Reads the blocks of a page as one table; None where it has none."""
+    if not _ANY_HEADING.search(page.text):
+        return None
     words = join_words(page.words)
     headings = list(_headings(words))
     if len({heading.powers for heading in headings}) < _MIN_BLOCKS:

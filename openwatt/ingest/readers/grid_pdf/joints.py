@@ -28,18 +28,29 @@ _RANGE_WORD = re.compile(
     r"|superieure?|partir|jusqu'a|moins|[<>≤≥]=?(?:\d{1,2}(?:kva)?)?"
 )
 #: Words of headers that are found again when a line's end or a second run of text cuts them.
-_WHOLE = re.compile(
-    r"abonnements?|puissances?|souscrites?|consommations?|electricite|energie|mensuel(?:le)?|annuel(?:le)?"
-    r"|fournitures?|acheminement|contributions?|obligations?|pleines|creuses|heures?|kilowattheures?"
-    r"|reglementes?|tarifaires?|kwh|hiver|saisons?|taxes|options?"
+_WHOLE = frozenset(
+    word + ending
+    for words, endings in (
+        (
+            "abonnement puissance souscrite consommation fourniture contribution obligation heure saison",
+            ("", "s"),
+        ),
+        ("kilowattheure reglemente tarifaire", ("", "s")),
+        ("electricite energie mensuel mensuelle annuel annuelle acheminement", ("",)),
+        ("pleines creuses kwh hiver taxes", ("",)),
+    )
+    for word in words.split()
+    for ending in endings
 )
+#: What such a word can begin and end with, where it is cut.
+_STARTS = frozenset(word[:i] for word in _WHOLE for i in range(1, len(word))) - _WHOLE
+_ENDS = frozenset(word[i:] for word in _WHOLE for i in range(1, len(word))) - _WHOLE
 #: The pieces of 1 109,20 · 0,19|52 · 0|,1952.
 _PIECES_OF_A_FIGURE = (
     (re.compile(r"[1-9]"), re.compile(r"\d{3}[.,]\d{2}\D*")),
     (re.compile(r"\d+[.,]\d{0,3}"), re.compile(r"\d{1,4}")),
     (re.compile(r"\d+"), re.compile(r"[.,]\d{2,6}")),
 )
-_LETTERS = re.compile(r"[^\W\d_]+-?")
 _GLUED = re.compile(r"(\d{1,4}[.,]\d{1,6})((?:c ?€|€|cts?€?|centimes?)\S*|/\S+)", re.IGNORECASE)
 
 
@@ -101,23 +112,23 @@ def _joined_letters(line: Sequence[Word]) -> Iterator[Word]:
 
 
 def _is_one_word(parts: Sequence[Word]) -> bool:
-    if not all(_LETTERS.fullmatch(part.text) for part in parts):
+    if parts[0].plain not in _STARTS or parts[-1].plain not in _ENDS:
         return False
     near = all(b.x0 - a.x1 < 0.6 * a.height for a, b in pairwise(parts))
     whole = "".join(part.plain for part in parts)
-    return near and bool(_WHOLE.fullmatch(whole)) and not any(_WHOLE.fullmatch(p.plain) for p in parts)
+    return near and whole in _WHOLE
 
 
 def join_lines(lines: Sequence[list[Word]]) -> list[list[Word]]:
     """Joins a word that a line's end cuts ("Abonne-", "ment") with its rest on the line below it."""
     for above, below in pairwise(lines):
         for i, start in enumerate(above):
-            if not _LETTERS.fullmatch(start.text) or _WHOLE.fullmatch(start.plain):
+            begun = start.plain.removesuffix("-")
+            if begun not in _STARTS:
                 continue
             for rest in below:
-                whole = start.plain.removesuffix("-") + rest.plain
                 near = overlap(start, rest) > 0 and rest.y0 - start.y1 < start.height
-                if near and _LETTERS.fullmatch(rest.text) and _WHOLE.fullmatch(whole):
+                if near and begun + rest.plain in _WHOLE:
                     text = start.text.removesuffix("-") + rest.text
                     above[i] = replace(start, text=text)
                     below.remove(rest)

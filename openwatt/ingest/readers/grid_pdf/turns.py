@@ -1,7 +1,8 @@
 """The turn of a page's text and the lines drawn through its words, both found on the page itself."""
 
+import ctypes
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import pi
@@ -59,23 +60,39 @@ def turn_of(page: pdfium.PdfPage, text: pdfium.PdfTextPage, count: int) -> Turn:
 
 def lines_through(page: pdfium.PdfPage, turn: Turn) -> Sequence[Rectangle]:
     """Finds the thin level lines of a page, each as left, right, top and bottom; none on a drawing."""
-    objects = page.get_objects(filter=[pdfium_c.FPDF_PAGEOBJ_PATH], max_depth=_MAX_DEPTH)
-    paths = list(islice(objects, _MAX_PATHS + 1))
-    if len(paths) > _MAX_PATHS:
+    count = pdfium_c.FPDFPage_CountObjects(page.raw)
+    found = list(
+        islice(_paths([pdfium_c.FPDFPage_GetObject(page.raw, i) for i in range(count)]), _MAX_PATHS + 1)
+    )
+    if len(found) > _MAX_PATHS:
         return ()
-    boxes = (turn.place(*_bounds(path)) for path in paths)
+    boxes = (turn.place(*bounds) for bounds in found)
     return _joined(box for box in boxes if box[3] - box[2] <= _THICKEST < box[1] - box[0])
 
 
-def _bounds(path: pdfium.PdfObject) -> Rectangle:
-    """The left, right, bottom and top of a path on its page, also of one inside a form."""
-    left, bottom, right, top = path.get_bounds()
-    form = path.container
-    while form is not None:
-        matrix = form.get_matrix()
-        (left, bottom), (right, top) = matrix.on_point(left, bottom), matrix.on_point(right, top)
-        form = form.container
-    return min(left, right), max(left, right), min(bottom, top), max(bottom, top)
+def _paths(objects: Sequence[object], depth: int = 0) -> Iterator[Rectangle]:
+    """The left, right, bottom and top of each path, also of those inside forms."""
+    sides = [ctypes.c_float() for _ in range(4)]
+    left, bottom, right, top = sides
+    for item in objects:
+        kind = pdfium_c.FPDFPageObj_GetType(item)
+        if kind == pdfium_c.FPDF_PAGEOBJ_PATH:
+            pdfium_c.FPDFPageObj_GetBounds(item, *map(ctypes.byref, sides))
+            yield left.value, right.value, bottom.value, top.value
+        elif kind == pdfium_c.FPDF_PAGEOBJ_FORM and depth < _MAX_DEPTH:
+            matrix = pdfium_c.FS_MATRIX()
+            pdfium_c.FPDFPageObj_GetMatrix(item, ctypes.byref(matrix))
+            count = pdfium_c.FPDFFormObj_CountObjects(item)
+            inside = [pdfium_c.FPDFFormObj_GetObject(item, i) for i in range(count)]
+            yield from (_moved(box, matrix) for box in _paths(inside, depth + 1))
+
+
+def _moved(box: Rectangle, matrix: pdfium_c.FS_MATRIX) -> Rectangle:
+    """A box inside a form at its place on the page."""
+    corners = [(x, y) for x in box[:2] for y in box[2:]]
+    xs = [matrix.a * x + matrix.c * y + matrix.e for x, y in corners]
+    ys = [matrix.b * x + matrix.d * y + matrix.f for x, y in corners]
+    return min(xs), max(xs), min(ys), max(ys)
 
 
 def _joined(lines: Iterable[Rectangle]) -> list[Rectangle]:
