@@ -240,6 +240,7 @@ BASE = "option=BASE&power_kva=6"
         (f"prices?{BASE}&from=2026-02-02&to=2026-02-01", 422, {"to": "the end is not after the start"}),
         (f"prices?{BASE}&from=2026-02-02&to=2026-02-02", 422, {"to": "the end is not after the start"}),
         (f"prices?{BASE}&from=9999-12-31", 422, {"from": "days ahead, of which nothing is known"}),
+        (f"prices?{BASE}&from=9999-12-30&to=9999-12-31", 422, {"from": "days ahead", "to": "days ahead"}),
         (f"prices?{BASE}&to=2026-11-22", 422, {"to": "the end is not after the start"}),
         (f"prices?{BASE}&from=2025-01-01&to=2026-02-06", 422, {"to": "a span has at most 400 days"}),
         (f"prices?{BASE}&from=2025-01-01&to=2025-03-05&slice_minutes=60", 422, {"to": "at most 62 days"}),
