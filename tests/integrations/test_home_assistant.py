@@ -18,8 +18,8 @@ PARIS = ZoneInfo("Europe/Paris")
 #: 06:00 of a red Tempo day after a blue one.
 BOUNDARY = dt.datetime(2026, 1, 5, 6, tzinfo=PARIS)
 #: How long before it both clocks begin: Home Assistant starts and is read within.
-LEAD = dt.timedelta(seconds=75)
-pytestmark = needs_program("faketime")
+LEAD = dt.timedelta(seconds=90)
+pytestmark = [needs_program("faketime"), pytest.mark.timeout(300)]
 
 
 def package_for(address: str) -> str:
