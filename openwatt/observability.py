@@ -5,6 +5,7 @@ from typing import Literal
 
 from openwatt import __version__
 from openwatt.catalogue.source_names import declared_sources
+from openwatt.price_metrics import price_collector
 from openwatt.settings import Settings
 from openwatt.store import pg_tools
 from openwatt.store.backup import newest_backup
@@ -15,7 +16,13 @@ from openwatt.store.server import server_of
 from openwatt.store.source_states import declared_source_states
 from openwatt.telemetry.logs.json_formatter import Identity
 from openwatt.telemetry.logs.setup import LogConfig
-from openwatt.telemetry.metrics.collectors import BackupCollector, DiskCollector, IngestCollector, IngestState
+from openwatt.telemetry.metrics.collectors import (
+    BackupCollector,
+    DiskCollector,
+    IngestCollector,
+    IngestState,
+    PriceCollector,
+)
 from openwatt.telemetry.sentry import SentryConfig
 from openwatt.telemetry.shipping.shipper import ShippingConfig
 from openwatt.telemetry.start import TelemetryConfig
@@ -70,16 +77,19 @@ def telemetry_config(
     )
 
 
-def collectors(
-    settings: Settings, database: Database
-) -> list[IngestCollector | BackupCollector | DiskCollector]:
-    """The collectors of what is read at each scrape: the state of the ingestion, backups, disks."""
-    found: list[IngestCollector | BackupCollector | DiskCollector] = [
+AnyCollector = IngestCollector | BackupCollector | DiskCollector | PriceCollector
+
+
+def collectors(settings: Settings, database: Database) -> list[AnyCollector]:
+    """The collectors of what is read at each scrape: the state of the ingestion, backups, disks, prices."""
+    found: list[AnyCollector] = [
         ingest_collector(database),
         disk_collector(settings),
     ]
     if settings.backup_dir is not None:
         found.append(backup_collector(settings.backup_dir, database))
+    if settings.price_metrics is not None:
+        found.append(price_collector(settings.price_metrics, database))
     return found
 
 

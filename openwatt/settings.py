@@ -22,6 +22,7 @@ from openwatt.addresses import (
     parse_web_address,
 )
 from openwatt.domain.errors import OpenWattError
+from openwatt.price_metrics import parse_contracts
 
 PREFIX = "OPENWATT_"
 _LONGEST_SHOWN = 60
@@ -71,6 +72,11 @@ def _address(parse: Callable[[str], Address]) -> Callable[[str], str]:
 
 def _bind(text: str) -> str:
     parse_bind(text)
+    return text
+
+
+def _contracts(text: str) -> str:
+    parse_contracts(text)
     return text
 
 
@@ -238,6 +244,11 @@ class Settings:
         "Token with which `openwatt drill` provokes faults; without it its routes do not exist.",
         _token,
         secret=True,
+    )
+    price_metrics: str | None = _setting(
+        None,
+        "Contracts whose present price is a metric, each as option=TEMPO&power_kva=6, parted by spaces.",
+        _contracts,
     )
     contact: str | None = _setting(
         None, "Page or mail address that the ingestion sends to suppliers in its User-Agent.", _contact

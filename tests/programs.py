@@ -20,6 +20,8 @@ PACKAGES: Mapping[str, str] = MappingProxyType(
         "curl": "curl",
         "faketime": "faketime",
         "git": "git",
+        "java": "default-jdk-headless",
+        "javac": "default-jdk-headless",
         "jq": "jq",
         "logrotate": "logrotate",
         "mkfs.ext4": "e2fsprogs",

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+from collections.abc import Sequence
 from importlib.resources.abc import Traversable
 from typing import Any
 
@@ -16,10 +17,12 @@ from openwatt.catalogue.shipped_facts import (
     shipped_sources,
     shipped_tempo_colours,
 )
+from openwatt.domain.tariff import Tariff
 from openwatt.store.editions import edition_is_loaded, record_edition
 from openwatt.store.offers import add_offer_without_price
+from openwatt.store.other_side import with_other_side
 from openwatt.store.refusals import refusals
-from openwatt.store.tariffs import Observation, SourceDocument, publish, record_sighting
+from openwatt.store.tariffs import Observation, SourceDocument, known_tariffs, publish, record_sighting
 from openwatt.store.tempo import ColourObservation, publish_colours
 
 READER = "catalogue"
@@ -60,6 +63,8 @@ def load_catalogue(connection: psycopg.Connection[Any], edition: Traversable = S
                 )
             )
         published = publish(connection, observations)
+        if added := _sides_to_add(connection, observations):
+            published += publish(connection, added)
         for offer in offers.values():
             if offer.no_price is not None:
                 published += add_offer_without_price(
@@ -83,6 +88,48 @@ def load_catalogue(connection: psycopg.Connection[Any], edition: Traversable = S
             record_sighting(connection, documents[source.id].reference, _at(source.seen_on))
         record_edition(connection, sha256)
     return published
+
+
+def _sides_to_add(
+    connection: psycopg.Connection[Any], observations: Sequence[Observation]
+) -> list[Observation]:
+    """The regulated tariffs of which a later reading gave one tax side, with the catalogue's other one.
+
+    They are known with both from now on; what was known of them before stays what it was.
+    """
+    now = dt.datetime.now(dt.UTC)
+    ours = {_period(one.tariff): one for one in sorted(observations, key=lambda one: one.observed_at)}
+    added = []
+    for supplier, offer in sorted({_period(one.tariff)[:2] for one in observations if one.regulated}):
+        for stored in known_tariffs(connection, supplier, [offer]):
+            other = ours.get(_period(stored.tariff))
+            if other is None or stored.reader == READER or not _agree(stored.tariff, other.tariff):
+                continue
+            tariff, document, ht_document = with_other_side(stored.tariff, stored.document, other)
+            if tariff != stored.tariff:
+                added.append(
+                    Observation(
+                        tariff, max(now, stored.observed_at), document, ht_document, READER, regulated=True
+                    )
+                )
+    return added
+
+
+def _period(tariff: Tariff) -> tuple[str, str, str, int, dt.date]:
+    return tariff.supplier, tariff.offer, tariff.option, tariff.power_kva, tariff.applies_from
+
+
+def _agree(stored: Tariff, other: Tariff) -> bool:
+    """Whether two tariffs of a period give the same prices on the one tax side that the first has."""
+    if stored.prices_eur_per_kwh_ht:
+        return not stored.prices_eur_per_kwh_ttc and (
+            (stored.prices_eur_per_kwh_ht, stored.subscription_eur_per_year_ht)
+            == (other.prices_eur_per_kwh_ht, other.subscription_eur_per_year_ht)
+        )
+    return (stored.prices_eur_per_kwh_ttc, stored.subscription_eur_per_year_ttc) == (
+        other.prices_eur_per_kwh_ttc,
+        other.subscription_eur_per_year_ttc,
+    )
 
 
 def edition_sha256(edition: Traversable = SHIPPED) -> str:

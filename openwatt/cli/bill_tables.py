@@ -63,7 +63,12 @@ def print_answer(answer: CustomerAnswer, assumptions: Sequence[str]) -> None:
         _print_ranking(console, items, result)
     if outdated:
         _print_outdated(console, outdated)
-    if result.is_of_regulated_alone:
+    if present := result.outdated_present:
+        console.print(
+            f"the present contract counts at its price last seen on {present.seen_on}, which cannot be "
+            "today's: what stands beside it is an indication"
+        )
+    if result.lacks_market_offers:
         console.print(_NO_MARKET_OFFER)
     if part := result.part_of_year:
         console.print(sentence_of_part(part))

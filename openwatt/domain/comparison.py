@@ -26,6 +26,7 @@ from openwatt.domain.load_curve import PER_KWH, Coverage, Finding
 from openwatt.domain.messages import Message
 from openwatt.domain.part_of_year import PartOfYear, part_of_year, stands_for_a_year
 from openwatt.domain.price_matrix import price_matrix
+from openwatt.domain.tariff import SourceKind
 from openwatt.domain.usage import Usage, Use
 
 ContractKey = tuple[str, str, str, int]
@@ -54,6 +55,8 @@ class Ranked:
     last_seen_on: dt.date | None
     outdated: Overtaken | None
     """At today's prices: when its price was last seen, and why that cannot be today's."""
+    source_kind: SourceKind | None
+    """Who says its newest price with taxes."""
 
     @property
     def saving_against_regulated(self) -> Fraction | None:
@@ -199,9 +202,16 @@ class Comparison:
     left_out: tuple[tuple[Contract, Message], ...]
     findings: tuple[Finding, ...]
     costed: Mapping[ContractKey, Costed]
+    present: ContractKey | None = None
 
     @property
-    def is_of_regulated_alone(self) -> bool:
+    def outdated_present(self) -> Overtaken | None:
+        """Why the price of the present contract, with which others are compared, cannot be today's."""
+        present = None if self.present is None else self.costed.get(self.present)
+        return None if present is None else present.priced.outdated
+
+    @property
+    def lacks_market_offers(self) -> bool:
         """Whether market offers are known, and none has a price that can be today's."""
         return any(not one.is_regulated for one in self.outdated) and all(
             one.is_regulated for one in self.ranking
@@ -319,6 +329,7 @@ def compare(use: Use, market: Market, terms: ComparisonTerms) -> Comparison:
         left_out=tuple(left_out),
         findings=tuple(dict.fromkeys(finding for one in costed.values() for finding in one.usage.findings)),
         costed=costed,
+        present=terms.present,
     )
 
 
@@ -369,6 +380,7 @@ def _ranked(
     present: ContractTotal[Fraction] | None,
 ) -> Ranked:
     priced, total = costed.priced, costed.total
+    sources = _last_tariff(priced.periods).sources
     return Ranked(
         contract=priced.contract,
         total_ttc=total.ttc,
@@ -382,6 +394,7 @@ def _ranked(
         unseen=total.unseen,
         last_seen_on=priced.last_seen_on,
         outdated=priced.outdated,
+        source_kind=sources[-1].kind if sources else None,
     )
 
 

@@ -7,10 +7,10 @@ from decimal import Decimal
 from itertools import groupby, pairwise
 from types import MappingProxyType
 
-from openwatt.domain import likeness, tax_identity
+from openwatt.domain import grid_rows, likeness, new_period, tax_identity
 from openwatt.domain.duties import Duties
 from openwatt.domain.likeness import RegulatedTariffs
-from openwatt.domain.reading import SIDES, SUBSCRIPTION, Doubt, Figure, Line, Reading, Tax
+from openwatt.domain.reading import SIDES, SUBSCRIPTION, Disagreement, Doubt, Figure, Line, Reading, Tax
 from openwatt.domain.tariff import OPTIONS
 
 #: Rule → what it catches.
@@ -24,7 +24,7 @@ RULES: Mapping[str, str] = MappingProxyType(
         "part-missing": "one of the components to add is not on the sheet",
         "layout": "headers and columns that do not fit each other",
         "date-missing": "prices without the day from which they apply",
-        "date-doubtful": "two days that could both be the first",
+        "date-doubtful": "two days that could both be the first, a last day that fits no other row",
         "line-incomplete": "a row of which a figure was not read",
         "side-missing": "the columns without, or with, all taxes were not read",
         "powers-missing": "a subscribed power that the grid prints was not read, or one too many was",
@@ -92,11 +92,11 @@ def find_doubts(reading: Reading, expected: Expected, references: References) ->
     doubts += _missing_options(reading, expected)
     for _, group in groupby(reading.lines, key=_grid):
         lines = list(group)
-        doubts += _missing_powers(lines, _powers_of(lines, expected, references))
         for check in _CHECKS:
             doubts += check(lines, expected, references)
     doubts += _off_peak_above_base(reading.lines)
     doubts += _gross_below_discounted(reading.lines, expected)
+    doubts += _doubts_of(grid_rows.wrong_ends(reading.lines))
     return list(dict.fromkeys(doubts))
 
 
@@ -127,48 +127,17 @@ def _missing_options(reading: Reading, expected: Expected) -> Iterator[Doubt]:
             yield Doubt(rule="option-missing", message=message, where=option)
 
 
-def _powers_of(lines: Sequence[Line], expected: Expected, references: References) -> Sequence[int] | None:
-    """The powers that must be there: those of the source, and of a regulated grid those sold on its day."""
+def _doubts_of(disagreements: Iterable[Disagreement]) -> Iterator[Doubt]:
+    for rule, lines, message, where in disagreements:
+        yield doubt_of(rule, lines, message, where)
+
+
+def _powers(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
     first = lines[0]
     powers = expected.offers.get(first.offer, {}).get(first.option)
-    if powers is None or not expected.regulated or first.applies_from is None:
-        return powers
-    day = first.applies_from.day
-    sold = {power for power in range(1, 37) if references.regulated.on(day, first.option, power) is not None}
-    read = {line.power_kva for line in lines}
-    return sorted((set(powers) & sold) | (read & sold)) or powers
-
-
-def _missing_powers(lines: Sequence[Line], powers: Sequence[int] | None) -> Iterator[Doubt]:
-    read = [line.power_kva for line in lines]
-    if powers is not None:
-        missing = [power for power in powers if power not in read]
-        added = [power for power in read if power not in powers]
-        if missing or added:
-            parts = [f"{', '.join(map(str, missing))} kVA not read"] if missing else []
-            parts += [f"{', '.join(map(str, added))} kVA not known of this grid"] if added else []
-            yield doubt_of(
-                "powers-missing", lines, "; ".join(parts) + ": correct the source if the grid changed"
-            )
-        return
-    ladder = _ladder(read)
-    missing = [power for power in ladder if power not in read]
-    if missing:
-        message = f"{', '.join(map(str, missing))} kVA is missing between {read[0]} and {read[-1]} kVA"
-        yield doubt_of("powers-missing", lines, message)
-    elif read and (read[-1] != 36 or read[0] > 9):
-        message = f"the grid begins at {read[0]} and ends at {read[-1]} kVA; grids end at 36"
-        yield doubt_of("powers-missing", lines, message)
-
-
-def _ladder(read: Sequence[int]) -> list[int]:
-    """The powers between the first and the last read: every step, or the nine usual ones."""
-    if not read:
-        return []
-    usual = (3, 6, 9, 12, 15, 18, 24, 30, 36)
-    if any(power not in usual for power in read):
-        return list(range(read[0], read[-1] + 1))
-    return [power for power in usual if read[0] <= power <= read[-1]]
+    if powers is not None and expected.regulated and first.applies_from is not None:
+        powers = grid_rows.regulated_powers(lines, powers, references.regulated)
+    yield from _doubts_of(grid_rows.missing_powers(lines, powers))
 
 
 def _dates(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
@@ -380,23 +349,31 @@ def _gross_below_discounted(lines: Sequence[Line], expected: Expected) -> Iterat
 
 def _tax_sides(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
     dated = [line for line in lines if line.applies_from is not None]
-    for rule, found, message, where in tax_identity.disagreements(
-        dated, references.duties, ht_rounded=expected.ht_rounded
-    ):
-        yield doubt_of(rule, found, message, where)
+    yield from _doubts_of(
+        tax_identity.disagreements(dated, references.duties, ht_rounded=expected.ht_rounded)
+    )
 
 
 def _likeness(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
     dated = [line for line in lines if line.applies_from is not None]
     if not dated:
         return
-    for rule, found, message, where in likeness.differences(
-        dated, references.regulated, regulated=expected.regulated, discounted=expected.discounted
-    ):
-        yield doubt_of(rule, found, message, where)
+    yield from _doubts_of(
+        likeness.differences(
+            dated, references.regulated, regulated=expected.regulated, discounted=expected.discounted
+        )
+    )
+
+
+def _new_period(lines: Sequence[Line], expected: Expected, references: References) -> Iterator[Doubt]:
+    dated = [line for line in lines if line.applies_from is not None]
+    if not dated or not expected.regulated:
+        return
+    yield from _doubts_of(new_period.unproven(dated, references.regulated, references.duties))
 
 
 _CHECKS: tuple[DoubtCheck, ...] = (
+    _powers,
     _dates,
     _completeness,
     _ranges,
@@ -404,4 +381,5 @@ _CHECKS: tuple[DoubtCheck, ...] = (
     _jumps,
     _tax_sides,
     _likeness,
+    _new_period,
 )

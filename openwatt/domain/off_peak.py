@@ -239,7 +239,8 @@ class _Entry:
             raise OffPeakError(Message.of("off_peak.no_range", piece=self.times[-1][0], text=text))
         pairs = enumerate(zip(self.times[::2], self.times[1::2], strict=True))
         ranges = tuple(sorted(_range(*ends, text, first=not n) for n, ends in pairs))
-        minutes = [minute for one in ranges for minute in range(MINUTES_PER_DAY) if minute in one]
+        ends = [(one.start_min, one.start_min + one.length_min) for one in ranges]
+        minutes = [minute % MINUTES_PER_DAY for start, end in ends for minute in range(start, end)]
         if len(set(minutes)) < len(minutes):
             raise OffPeakError(Message.of("off_peak.overlap", text=text))
         applies_from, applies_to = self.dates.get("from"), self.dates.get("to")

@@ -59,6 +59,8 @@ class Line:
     `figures` maps a meaning (`subscription` or a register of the option) and a
     tax side to a figure. `decoys` holds what the sheet prints beside them about
     another tariff (the regulated one), which must never be published as the offer's.
+    `sums` holds amounts with taxes that the document computes itself and that are not
+    what is billed: they are checked, and never published.
     """
 
     supplier: str
@@ -67,6 +69,7 @@ class Line:
     power_kva: int
     figures: Mapping[tuple[str, Tax], Figure]
     decoys: Mapping[tuple[str, Tax], Figure] = field(default_factory=dict)
+    sums: Mapping[tuple[str, Tax], Figure] = field(default_factory=dict)
     applies_from: PrintedDay | None = None
     applies_to: dt.date | None = None
     closed_to_new_customers: bool = False

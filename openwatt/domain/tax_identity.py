@@ -105,7 +105,9 @@ def _subscriptions(lines: Sequence[Line], duties: Duties) -> Iterator[Disagreeme
         cta = duties.rate("cta", day) / 100
         tva = 1 + duties.rate("tva_subscription", day) / 100
         try:
-            network = {formula: _turpe(duties, formula, line.power_kva, day) for formula in FORMULAS}
+            network = {
+                formula: network_fixed_part(duties, formula, line.power_kva, day) for formula in FORMULAS
+            }
         except UnknownDutyError:
             unknown.append((line, (ttc.amount / tva - ht.amount) / cta))
             continue
@@ -150,7 +152,7 @@ def _share(line: Line, formula: str, duties: Duties) -> Decimal:
     ht, ttc = line.figures[SUBSCRIPTION, "HT"], line.figures[SUBSCRIPTION, "TTC"]
     day = line.first_day
     before_tva = ttc.amount / (1 + duties.rate("tva_subscription", day) / 100)
-    return (before_tva - ht.amount) * 100 / _turpe(duties, formula, line.power_kva, day)
+    return (before_tva - ht.amount) * 100 / network_fixed_part(duties, formula, line.power_kva, day)
 
 
 def _formula_of(segment: Sequence[_Row], rows: Sequence[_Row]) -> str:
@@ -165,7 +167,7 @@ def _formula_of(segment: Sequence[_Row], rows: Sequence[_Row]) -> str:
     )
 
 
-def _turpe(duties: Duties, formula: str, power_kva: int, on: dt.date) -> Decimal:
+def network_fixed_part(duties: Duties, formula: str, power_kva: int, on: dt.date) -> Decimal:
     """The yearly fixed part at any power: a fixed amount and one per kVA, so a straight line over powers."""
     at_3 = duties.turpe_fixed_eur_per_year_ht(formula, 3, on)
     at_9 = duties.turpe_fixed_eur_per_year_ht(formula, 9, on)

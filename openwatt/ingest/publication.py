@@ -3,7 +3,6 @@
 import datetime as dt
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -16,6 +15,7 @@ from openwatt.ingest.fetching.media import MEDIA_TYPES
 from openwatt.ingest.inspection import Inspection, as_mapping
 from openwatt.store.database import Connection
 from openwatt.store.documents import StoredDocument
+from openwatt.store.other_side import with_other_side
 from openwatt.store.runs import Origin, Outcome, Run
 from openwatt.store.tariffs import Observation, PublishedTariff, SourceDocument, known_tariffs, publish
 from openwatt.store.tempo import ColourObservation, publish_colours
@@ -82,7 +82,7 @@ def _observations(
     reader = reader_name(source, inspection)
     for tariff in inspection.tariffs():
         other = known.get(_contract(tariff))
-        merged, ttc_document, ht_document = _merged(tariff, document, other)
+        merged, ttc_document, ht_document = with_other_side(tariff, document, other)
         stays = other if other is not None and ttc_document is not document else None
         yield Observation(
             tariff=merged,
@@ -95,39 +95,6 @@ def _observations(
             sheet_url=stays.sheet_url if stays else None,
             confidence=stays.confidence if stays else None,
         )
-
-
-def _merged(
-    tariff: Tariff, document: SourceDocument, known: PublishedTariff | None
-) -> tuple[Tariff, SourceDocument, SourceDocument | None]:
-    """Adds to a tariff of one tax side the other side as it is known, with the documents of TTC and HT.
-
-    The regulator says HT and the last day of a period, the supplier's sheet TTC and who
-    may still sign: each look at one of them keeps what only the other says.
-    """
-    if known is None:
-        return tariff, document, None
-    other = known.tariff
-    if tariff.applies_to is None:
-        tariff = replace(tariff, applies_to=other.applies_to)
-    if not tariff.prices_eur_per_kwh_ttc and other.prices_eur_per_kwh_ttc:
-        merged = replace(
-            tariff,
-            subscription_eur_per_year_ttc=other.subscription_eur_per_year_ttc,
-            prices_eur_per_kwh_ttc=other.prices_eur_per_kwh_ttc,
-            closed_to_new_customers=other.closed_to_new_customers,
-            note=other.note,
-        )
-        return merged, known.document, document
-    if not tariff.prices_eur_per_kwh_ht and other.prices_eur_per_kwh_ht:
-        merged = replace(
-            tariff,
-            subscription_eur_per_year_ht=other.subscription_eur_per_year_ht,
-            prices_eur_per_kwh_ht=other.prices_eur_per_kwh_ht,
-            note=other.note,
-        )
-        return merged, document, known.ht_document or known.document
-    return tariff, document, None
 
 
 def make_document(source: SourceDeclaration, content: bytes, *, url: str | None) -> StoredDocument:

@@ -19,6 +19,7 @@ from openwatt.domain.legal_time import Span, instant_of
 from openwatt.domain.load_curve import Coverage, Finding
 from openwatt.domain.messages import Message
 from openwatt.domain.part_of_year import PartOfYear, Season
+from openwatt.domain.tariff import SourceKind
 from openwatt.domain.usage import RegisterTotals
 from openwatt.representations.advice import AdviceItem
 from openwatt.representations.figures import Eur, Percent, cents, percent
@@ -285,11 +286,18 @@ class CurrentRow(RankedRow, frozen=True, kw_only=True):
         dt.date | UnsetType | None,
         Meta(description="Where it is outdated: the first day of change after it was last seen."),
     ] = UNSET
+    source_kind: Annotated[
+        SourceKind | UnsetType | None,
+        Meta(description="Who says its price with taxes; `sources` have the documents."),
+    ] = UNSET
 
 
 class RankedContract(CurrentRow, frozen=True, kw_only=True):
     """A contract of a ranking with what its total rests on."""
 
+    outdated_reason: Annotated[
+        str | UnsetType | None, Meta(description="Where it is outdated: why its price cannot be today's.")
+    ] = UNSET
     partial: Annotated[list[str], Meta(description="Why the total is not whole.")]
     notes: list[str]
     sources: Annotated[list[PriceSource], Meta(description="The documents of every price in the total.")]
@@ -326,6 +334,8 @@ def _ranked(ranked: Ranked, comparison: Comparison, language: str) -> dict[str, 
             "outdated": ranked.outdated is not None,
             "last_seen_on": ranked.last_seen_on,
             "overtaken_on": ranked.outdated.changed_on if ranked.outdated else None,
+            "source_kind": ranked.source_kind,
+            "outdated_reason": sentence(ranked.outdated.message, language) if ranked.outdated else None,
         }
     return {
         **_names(ranked.contract),

@@ -294,3 +294,16 @@ def test_a_grid_that_is_left_out_for_a_doubt_has_that_doubt() -> None:
         doubts = find_doubts(reading_of(lines), Expected(taxes=("TTC",)), REFERENCES)
         assert one["reason"] in {doubt.rule for doubt in doubts}, one
         assert one["why"] == "; ".join(dict.fromkeys(doubt.message for doubt in doubts)), one
+
+
+@pytest.mark.parametrize("page", ["use.md", "utilisation.md"])
+def test_the_documentation_counts_what_is_shipped_and_what_is_left_out(page: str) -> None:
+    text = (HERE.parents[1] / "docs" / page).read_text("utf-8")
+    left_out = Counter(reason for _, reason in left_out_keys())
+    counted = dict(re.findall(r"^\| `([a-z-]+)` \| (\d+) \|", text, re.MULTILINE))
+    assert {reason: int(rows) for reason, rows in counted.items()} == left_out
+    offers = {(row.tariff.supplier, row.tariff.offer) for row in SHIPPED}
+    assert re.search(rf"\b{len(SHIPPED)} (rows of|lignes de) {len(offers)} (offers|offres)\b", text)
+    days = [str(row.observed_on) for row in SHIPPED]
+    assert min(days) in text
+    assert max(days) in text

@@ -243,6 +243,17 @@ def test_outdated_prices_are_ranked_at_every_door_that_is_asked_to(
     assert sorted(places) == sorted((line["supplier"], line["offer"]) for line in api["ranking"])
 
 
+@pytest.mark.usefixtures("client")
+def test_a_present_contract_whose_price_is_outdated_is_said_by_the_command() -> None:
+    present = ("--supplier", "Alpiq", "--offer", "Électricité Stable", "--option", "BASE")
+    printed = " ".join(run("compare", "--kwh", "5000", "--power-kva", "6", *present).split())
+    assert "the present contract counts at its price last seen on 2025-10-28" in printed
+    assert "Not ranked: prices that cannot be today's" in printed
+    assert "last seen on" not in run("compare", "--kwh", "5000", "--power-kva", "6", "--option", "BASE")
+    then = run("compare", "--kwh", "5000", "--power-kva", "6", "--prices", "then", *present)
+    assert "today" not in then
+
+
 def test_yearly_kwh_cost_the_same_at_every_door_that_takes_them(client: FlaskClient) -> None:
     supplier, offer, option = PRESENT
     query = {"power_kva": "6", "kwh": "5000", "profile": "electric_car", "off_peak_hours": "22:00-06:00"}

@@ -175,9 +175,9 @@ def test_a_saving_is_against_a_regulated_tariff_of_today_or_none() -> None:
     assert [(one.contract.supplier, one.saving_against_regulated) for one in result.ranking] == [
         ("Cheap", None)
     ]
-    assert not result.is_of_regulated_alone
+    assert not result.lacks_market_offers
     result = compare(kilowatt(), of_today(seen(STATE, TODAY), seen(CHEAP, dt.date(2025, 11, 1))), NOW)
-    assert result.is_of_regulated_alone
+    assert result.lacks_market_offers
 
 
 def test_no_advice_rests_on_an_outdated_price() -> None:

@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import signal
 import subprocess
 import time
 import urllib.parse
@@ -66,6 +67,7 @@ class HomeAssistant:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         try:
             assert wait_until(self._answers, _START_S), self.log()
@@ -77,13 +79,20 @@ class HomeAssistant:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Ends the whole group: what a command line begins with may run the rest as its child."""
         assert self._process is not None
-        self._process.terminate()
-        try:
+        if self._group_lives(signal.SIGTERM):
             self._process.wait(30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            if not wait_until(lambda: not self._group_lives(0), 30):
+                self._group_lives(signal.SIGKILL)
+
+    def _group_lives(self, number: int) -> bool:
+        """Sends a signal to each process of the group, and says whether there was one; 0 only looks."""
+        assert self._process is not None
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)
+            return True
+        return False
 
     def log(self) -> str:
         """What it wrote."""

@@ -10,6 +10,7 @@ import pytest
 
 from tests.chaos.running import REPOSITORY, Service, new_home
 from tests.integrations.home_assistant import HomeAssistant, wait_for_state
+from tests.log_receivers import wait_until
 from tests.programs import needs_program
 
 PACKAGE = REPOSITORY / "integrations" / "home_assistant" / "openwatt.yaml"
@@ -17,8 +18,8 @@ PARIS = ZoneInfo("Europe/Paris")
 #: 06:00 of a red Tempo day after a blue one.
 BOUNDARY = dt.datetime(2026, 1, 5, 6, tzinfo=PARIS)
 #: How long before it both clocks begin: Home Assistant starts and is read within.
-LEAD = dt.timedelta(seconds=75)
-pytestmark = needs_program("faketime")
+LEAD = dt.timedelta(seconds=90)
+pytestmark = [needs_program("faketime"), pytest.mark.timeout(300)]
 
 
 def package_for(address: str) -> str:
@@ -106,6 +107,22 @@ def _check_classes(home: HomeAssistant) -> None:
     }
     for entity, attributes in wanted.items():
         assert attributes.items() <= home.state(entity)[1].items(), entity
+
+
+def _check_history(home: HomeAssistant) -> None:
+    """The history that TeslaMateAgile costs a charge by has both prices, each with its instant."""
+    query = f"?filter_entity_id=sensor.openwatt_price&end_time={_stamp(BOUNDARY + LEAD)}"
+    path = f"/api/history/period/{_stamp(BOUNDARY - LEAD)}{query}"
+
+    def prices() -> list[str]:
+        (states,) = home.get(path) or [[]]
+        return [state["state"] for state in states if state["state"] != "unavailable"]
+
+    assert wait_until(lambda: prices()[-2:] == ["0.1232", "0.6468"], 30), prices()
+
+
+def _stamp(instant: dt.datetime) -> str:
+    return instant.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _check_energy_dashboard(home: HomeAssistant) -> None:

@@ -24,7 +24,7 @@ RATE_INTERVAL: Final = timedelta(seconds=7001)
 #: Kinds of panels whose values have a unit, or whose values are mapped to words.
 MEASURED: Final = frozenset({"stat", "timeseries", "table", "bargauge", "heatmap", "state-timeline"})
 #: Grafana's names of the units used here, out of its list of formats.
-UNITS: Final = frozenset({"none", "short", "percentunit", "s", "bytes", "reqps", "cps"})
+UNITS: Final = frozenset({"none", "short", "percentunit", "s", "bytes", "reqps", "cps", "currencyEUR"})
 LINT: Final = FOLDER / "dashboards" / ".lint"
 
 

@@ -16,7 +16,13 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from prometheus_client.registry import Collector
 
 from openwatt.telemetry.logs.fields import EXTRA_FIELDS, FIXED_FIELDS
-from openwatt.telemetry.metrics.collectors import BackupCollector, DiskCollector, IngestCollector, IngestState
+from openwatt.telemetry.metrics.collectors import (
+    BackupCollector,
+    DiskCollector,
+    IngestCollector,
+    IngestState,
+    PriceCollector,
+)
 from openwatt.telemetry.metrics.registry import Metrics
 from openwatt.telemetry.metrics.worker_files import files_family
 from ops.grafana.source.build import built
@@ -196,6 +202,7 @@ class Scrape(Collector):
         yield from IngestCollector(lambda: [state]).collect()
         yield from BackupCollector(lambda: (1.0, 1), lambda: True).collect()
         yield from DiskCollector({"data": OPS}).collect()
+        yield from PriceCollector(list).collect()
         yield files_family(Counter())
 
 

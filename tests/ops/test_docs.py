@@ -20,6 +20,7 @@ LANGUAGES = [
     ("collecte.md", "ingestion.md"),
     ("controle.md", "doctor.md"),
     ("deploiement.md", "deployment.md"),
+    ("domotique.md", "home-automation.md"),
     ("exercices.md", "exercises.md"),
     ("exploitation.md", "operate.md"),
     ("journaux.md", "logs.md"),
@@ -45,7 +46,10 @@ TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (REPOSITORY / "Makefile").read_tex
 #: Names that our own environment variables resemble, and that the text speaks of for that reason.
 NOT_OURS = {"OPENWATT_PORT", "OPENWATT_"}
 #: Folders of the repository whose files the text names; others are of the reader's machine.
-OURS = r"(?:ops|docs|openwatt|tests|bench)/[\w./*-]*[\w*]|logstash\.conf|requirements\.txt|gunicorn\.conf\.py"
+OURS = (
+    r"(?:ops|docs|openwatt|tests|bench|integrations)/[\w./*-]*[\w*]"
+    r"|logstash\.conf|requirements\.txt|gunicorn\.conf\.py"
+)
 
 #: Where a command's name stands: at the beginning, after a prompt, a path, sudo or ops/stack.
 CALLED = r"(?:^(?:[#$] )?(?:sudo -u \w+ )?(?:[\w./-]*/)?|ops/stack |&& )"

@@ -5,6 +5,7 @@ import datetime as dt
 import io
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 
 from openwatt.domain.reading import SUBSCRIPTION, Doubt, Figure, Line, PrintedDay, Reading, Tax
@@ -22,8 +23,9 @@ _KEYS = ("DATE_DEBUT", "DATE_FIN", "P_SOUSCRITE")
 def read_csv(document: bytes, source: SourceDeclaration) -> Reading:
     """Reads the rows of a file of the dataset: `;`, decimal commas, DD/MM/YYYY, last days included.
 
-    Only the tax sides that the source declares are read: the amounts with taxes
-    are known to be wrong for some periods. Rows without any amount are padding.
+    Only the tax sides that the source declares are read as figures: the amounts with
+    taxes are known to be wrong for some periods, and are sums to check a new one by.
+    Rows without any amount are padding.
 
     Raises:
         UnreadableDocumentError: no such CSV.
@@ -42,7 +44,9 @@ def read_csv(document: bytes, source: SourceDeclaration) -> Reading:
     lines = []
     for number, cells in enumerate(rows[1:], start=2):
         row = dict(zip(rows[0], cells, strict=False))
-        if not any(row.get(column, "").strip() for column in columns):
+        if not any(
+            row.get(column, "").strip() for column, (_, tax) in columns.items() if tax in source.taxes
+        ):
             continue
         try:
             lines.append(_line(row, columns, source))
@@ -73,17 +77,17 @@ def _columns(header: list[str], source: SourceDeclaration, faults: list[Doubt]) 
         tax: Tax = "TTC" if name.endswith("_TTC") else "HT"
         if name in ("PART_FIXE_HT", "PART_FIXE_TTC"):
             meaning = SUBSCRIPTION
-        elif found := _PRICE.fullmatch(name.upper()):
-            register, colour = found[1], found[2]
+        elif price := _PRICE.fullmatch(name.upper()):
+            register, colour = price[1], price[2]
             meaning = f"{colour}_{register}" if colour else register or "BASE"
         else:
             faults.append(Doubt(rule="layout", message=f"column {name} is not known", where="row 1"))
             continue
-        if tax in source.taxes:
-            columns[name] = (meaning, tax)
+        columns[name] = (meaning, tax)
     option = source.option or ""
     needed = {(meaning, tax) for meaning in (SUBSCRIPTION, *OPTIONS.get(option, ())) for tax in source.taxes}
-    for meaning, tax in sorted(needed ^ set(columns.values())):
+    found = {(meaning, tax) for meaning, tax in columns.values() if tax in source.taxes}
+    for meaning, tax in sorted(needed ^ found):
         faults.append(
             Doubt(rule="layout", message=f"{meaning} {tax} is missing or not of {option}", where="row 1")
         )
@@ -92,22 +96,29 @@ def _columns(header: list[str], source: SourceDeclaration, faults: list[Doubt]) 
 
 def _line(row: Mapping[str, str], columns: Mapping[str, tuple[str, Tax]], source: SourceDeclaration) -> Line:
     start, end = row["DATE_DEBUT"].strip(), row["DATE_FIN"].strip()
-    figures = {}
+    figures, sums = {}, {}
     for name, place in columns.items():
-        printed = row[name].strip()
-        amount = Decimal(printed.replace(",", "."))
-        figures[place] = Figure(
-            amount=amount, printed=printed, step=Decimal(1).scaleb(int(amount.as_tuple().exponent))
-        )
+        if place[1] in source.taxes:
+            figures[place] = _figure(row[name])
+        else:
+            with suppress(InvalidOperation):  # without its sum a new period cannot be proven, and is doubted
+                sums[place] = _figure(row[name])
     return Line(
         supplier=source.supplier,
         offer=source.offers[0].name,
         option=source.option or "",
         power_kva=int(row["P_SOUSCRITE"]),
         figures=figures,
+        sums=sums,
         applies_from=PrintedDay(day=_day(start), precision="day", printed=start),
         applies_to=_day(end) if end else None,
     )
+
+
+def _figure(cell: str) -> Figure:
+    printed = cell.strip()
+    amount = Decimal(printed.replace(",", "."))
+    return Figure(amount=amount, printed=printed, step=Decimal(1).scaleb(int(amount.as_tuple().exponent)))
 
 
 def _day(text: str) -> dt.date:

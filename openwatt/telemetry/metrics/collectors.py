@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
@@ -125,6 +125,43 @@ class BackupCollector(Collector):
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: registration must not read the disk."""
+        return []
+
+
+class PriceState(NamedTuple):
+    """What a kWh of a contract costs at the moment, in EUR with all taxes, and the register that runs."""
+
+    supplier: str
+    offer: str
+    option: str
+    power_kva: str
+    register: str
+    price_eur_per_kwh: float
+
+
+class PriceCollector(Collector):
+    """The prices of some contracts, read at scrape time.
+
+    `read` returns those that are known. When it raises, the scrape still succeeds, without prices.
+    """
+
+    def __init__(self, read: Callable[[], Iterable[PriceState]]) -> None:
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        """The family, for one scrape; two homes with the same contract and register are one series."""
+        price = GaugeMetricFamily(
+            "openwatt_price_eur_per_kwh",
+            "What a kilowatt hour of a contract costs now, with all taxes.",
+            labels=PriceState._fields[:-1],
+        )
+        with suppress(Exception):  # whatever the reader raises, the other metrics are still served
+            for *labels, value in dict.fromkeys(self._read()):
+                price.add_metric(labels, value)
+        return [price]
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: registration must not read the database."""
         return []
 
 

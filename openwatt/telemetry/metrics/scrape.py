@@ -7,7 +7,12 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from openwatt.telemetry.metrics.collectors import BackupCollector, DiskCollector, IngestCollector
+from openwatt.telemetry.metrics.collectors import (
+    BackupCollector,
+    DiskCollector,
+    IngestCollector,
+    PriceCollector,
+)
 from openwatt.telemetry.metrics.registry import Metrics
 from openwatt.telemetry.metrics.worker_files import files_family
 
@@ -38,7 +43,8 @@ def declared_families() -> dict[str, bool]:
     """Returns every family that this code can serve, and whether it always has a series.
 
     One with labels has none until the first event that they name, those of backups
-    are served where a folder for them is set, that of files where workers share some.
+    are served where a folder for them is set, that of prices where a setting names contracts,
+    that of files where workers share some.
     """
     metrics = Metrics()
     collectors = [IngestCollector(list), DiskCollector({"data": Path("/")})]
@@ -48,5 +54,9 @@ def declared_families() -> dict[str, bool]:
         *(family for collector in collectors for family in collector.collect()),
     ]
     always = {family.name: bool(family.samples) for family in families}
-    sometimes = [*BackupCollector(lambda: None, lambda: True).collect(), files_family(Counter())]
+    sometimes = [
+        *BackupCollector(lambda: None, lambda: True).collect(),
+        *PriceCollector(list).collect(),
+        files_family(Counter()),
+    ]
     return always | {family.name: False for family in sometimes}

@@ -251,6 +251,22 @@ def _doubts() -> list[Json]:
     ]
 
 
+def _prices() -> Json:
+    labels = ("supplier", "offer", "option", "power_kva", "register")
+    return lines(
+        "Price per kWh",
+        "Prix TTC du kWh en ce moment, par contrat que nomme OPENWATT_PRICE_METRICS, et poste en cours. Vide "
+        "sans ce réglage, et là où une couleur ou un prix n’est pas connu.",
+        Query(
+            f"max by ({', '.join(labels)}) (openwatt_price_eur_per_kwh{{{TARGETS}}})",
+            "{{supplier}} {{offer}} {{option}} {{power_kva}} kVA {{register}}",
+        ),
+        unit="currencyEUR",
+        decimals=4,
+        legend=("lastNotNull",),
+    )
+
+
 def ingestion() -> Json:
     """The dashboard."""
     return dashboard(
@@ -263,6 +279,7 @@ def ingestion() -> Json:
             (1, [heading("Over Time")]),
             (9, _over_time()),
             (8, _doubts()),
+            (8, [_prices()]),
         ],
         [SOURCE],
         span="now-7d",

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 from prometheus_client import generate_latest
 
-from openwatt.telemetry.metrics.collectors import BackupCollector, DiskCollector, IngestCollector, IngestState
+from openwatt.telemetry.metrics.collectors import (
+    BackupCollector,
+    DiskCollector,
+    IngestCollector,
+    IngestState,
+    PriceCollector,
+)
 from openwatt.telemetry.metrics.registry import Metrics
 from openwatt.telemetry.metrics.scrape import declared_families, read_scrape
 from openwatt.telemetry.metrics.worker_files import WorkerFiles
@@ -37,6 +43,7 @@ def test_every_family_that_is_ever_served_is_declared(tmp_path: Path) -> None:
     )
     metrics.registry.register(BackupCollector(lambda: (1.0, 1), lambda: True))
     metrics.registry.register(DiskCollector({"data": tmp_path}))
+    metrics.registry.register(PriceCollector(list))
     (tmp_path / "counter_1.a-1.db").touch()
     metrics.registry.register(WorkerFiles(tmp_path))
     served = {family.name for family in metrics.registry.collect()}

@@ -65,5 +65,6 @@ def test_a_past_year_is_priced_up_to_the_end_and_says_from_when_it_is_not(
     assert answer.status_code == 200, answer.text
     assert "accise" not in " ".join(note for line in ranked(answer.json) for note in line["notes"])
     later = client.get(f"/v1/bills?{QUESTION}&prices=then&from=2026-08-01&to=2027-08-01")
-    (base,) = (line for line in ranked(later.json) if (line["supplier"], line["option"]) == ("EDF", "BASE"))
+    wanted = ("Tarif Bleu", "BASE")
+    (base,) = (line for line in ranked(later.json) if (line["offer"], line["option"]) == wanted)
     assert any("2027-02-01" in note for note in base["notes"]), base["notes"]

@@ -184,7 +184,8 @@ def test_the_status_page_says_the_same(visitor: FlaskClient, code: str) -> None:
     page = visitor.get(f"/status?lang={code}").text
     verdict = texts["status.broken_sources"].format(count=1)
     assert f'<p class="verdict poor" role="status">{verdict}</p>' in page
-    rows = [row for row in page.split("<tr>")[1:] if 'class="badge ' in row]
+    looks = page.partition('id="documents"')[0]  # whose rows may be marked as secondary
+    rows = [row for row in looks.split("<tr>")[1:] if 'class="badge ' in row]
     assert len(rows) == len(STORIES)
     for row, (source, (runs, freshness, failures, _)) in zip(rows, STORIES.items(), strict=True):
         assert source in row

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlencode
 
+import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -18,7 +19,10 @@ from openwatt.app import create_app
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import OPTIONS
 from openwatt.settings import Settings
-from tests.conftest import Server, close_app
+from openwatt.store.sql import statement
+from openwatt.store.tariffs import SourceDocument
+from openwatt.store.tempo import ColourObservation, publish_colours
+from tests.conftest import close_app
 from tests.prices.worked import WORKED
 from tests.web.http.test_bad_input import faults
 
@@ -28,16 +32,10 @@ Ask = Callable[..., Any]
 CLOCK = [dt.datetime(2026, 1, 5, 12, tzinfo=PARIS)]
 
 
-@pytest.fixture(scope="module")
-def url(server: Server, filled: str) -> str:
-    """The address of a database of the module's own, with the shipped catalogue."""
-    return server.url(server.create(filled))
-
-
 @pytest.fixture
-def app(url: str) -> Iterator[Flask]:
+def app(filled_url: str) -> Iterator[Flask]:
     """An app whose clock the test sets; its cache is empty, for that clock may go back."""
-    app = create_app(Settings(database_url=url, workers=1), clock=lambda: CLOCK[0])
+    app = create_app(Settings(database_url=filled_url, workers=1), clock=lambda: CLOCK[0])
     yield app
     close_app(app)
 
@@ -157,6 +155,16 @@ def test_base_changes_with_the_tariff_alone(at: Ask) -> None:
     assert (after["off_peak"], after["tempo"]) == (False, None)
 
 
+def test_before_the_first_tariff_nothing_came_before(ask: Ask) -> None:
+    early = ask("/v1/prices/now?option=BASE&power_kva=6&at=2012-03-01")
+    assert (early["register"], early["since"], early["until"]) == ("BASE", None, "2012-07-23T00:00:00+02:00")
+    assert (early["price_eur_per_kwh_ttc"], early["reason"]["code"]) == (None, "before_first_tariff")
+    assert (early["applies_from"], early["source"], early["subscription_eur_per_month_ttc"]) == (None,) * 3
+    # The first tariff: one of more than a year, so that its beginning lies far before.
+    late = ask("/v1/prices/now?option=BASE&power_kva=6&at=2013-07-30")
+    assert (late["since"], late["until"]) == ("2012-07-23T00:00:00+02:00", "2013-08-01T00:00:00+02:00")
+
+
 def test_another_instant_is_answered_as_it_was(at: Ask, ask: Ask) -> None:
     then = at("2026-01-05T06:30", "/v1/prices/now?option=TEMPO&power_kva=9").json
     later = ask("/v1/prices/now?option=TEMPO&power_kva=9&at=2026-01-05T06:30:15%2B01:00")
@@ -231,6 +239,8 @@ BASE = "option=BASE&power_kva=6"
         ("prices/now?option=TEMPO&power_kva=35", 422, {"supplier": "no contract EDF Tarif Bleu TEMPO"}),
         (f"prices?{BASE}&from=2026-02-02&to=2026-02-01", 422, {"to": "the end is not after the start"}),
         (f"prices?{BASE}&from=2026-02-02&to=2026-02-02", 422, {"to": "the end is not after the start"}),
+        (f"prices?{BASE}&from=9999-12-31", 422, {"from": "days ahead, of which nothing is known"}),
+        (f"prices?{BASE}&from=9999-12-30&to=9999-12-31", 422, {"from": "days ahead", "to": "days ahead"}),
         (f"prices?{BASE}&to=2026-11-22", 422, {"to": "the end is not after the start"}),
         (f"prices?{BASE}&from=2025-01-01&to=2026-02-06", 422, {"to": "a span has at most 400 days"}),
         (f"prices?{BASE}&from=2025-01-01&to=2025-03-05&slice_minutes=60", 422, {"to": "at most 62 days"}),
@@ -312,6 +322,28 @@ def test_today_and_tomorrow_are_others_after_midnight(at: Ask) -> None:
     assert evening.json["from"] == "2026-02-10T00:00:00+01:00"
     morning = at("2026-02-11T00:00", address, If_None_Match=evening.headers["ETag"])
     assert morning.json["from"] == "2026-02-11T00:00:00+01:00"
+
+
+def test_a_colour_that_comes_changes_the_answer(
+    at: Ask, filled_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("openwatt.web.http.data_version.MAX_AGE_S", 0.0)
+    address = "/v1/prices/now?option=TEMPO&power_kva=12"
+    before = [at(f"2026-10-03T{moment}", address) for moment in ("10:55", "10:59", "11:05")]
+    assert {answer.json["tempo"]["tomorrow"] for answer in before} == {"unknown"}
+    assert len({answer.headers["ETag"] for answer in before}) == 1
+    document = SourceDocument(reference="test", title="an announcement", kind="regulator")
+    day = ColourObservation(dt.date(2026, 10, 4), CLOCK[0], "BLANC", document, None)
+    with psycopg.connect(filled_url) as connection:
+        publish_colours(connection, [day])
+        connection.execute(statement("database/advance_data_version"))
+    after = at("2026-10-03T11:05", address, If_None_Match=before[0].headers["ETag"])
+    assert after.status_code == 200
+    assert after.json["tempo"]["tomorrow"] == "BLANC"
+    evening = at("2026-10-03T22:00", address).json
+    assert evening["next"]["register"] == "BLANC_HP"
+    page = at("2026-10-03T11:05", "/v1/prices?option=TEMPO&power_kva=12").json
+    assert page["known_until"] == "2026-10-05T00:00:00+02:00"
 
 
 @pytest.mark.parametrize("path", [f"prices?{BASE}", f"prices/now?{BASE}", "tempo/season"])

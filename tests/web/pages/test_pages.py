@@ -141,6 +141,16 @@ def test_every_text_is_used_and_every_one_used_is_there() -> None:
     assert unused == []
 
 
+def test_every_register_has_a_colour_in_tables_and_charts() -> None:
+    static = files("openwatt.web.pages") / "static"
+    css, script = ((static / name).read_text("utf-8") for name in ("site.css", "history.js"))
+    assert len(REGISTERS) > 20
+    for register in REGISTERS[1:]:
+        assert f".register.{register}::before" in css
+        assert f".part.{register}" in css
+        assert f'{register}: "--' in script
+
+
 @pytest.mark.parametrize(
     ("asked", "spoken"),
     [("fr-CA,fr;q=0.9", "fr"), ("en-GB,en;q=0.8,fr;q=0.5", "en"), ("de", "fr"), ("", "fr")],

@@ -111,7 +111,7 @@ def test_every_text_to_copy_holds_the_contract_and_works(client: FlaskClient, co
         else:
             assert {*answer.json[0]} == {"start", "end", "value"}  # type: ignore[index]  # JSON
     sensors = [sensor["value_template"] for sensor in rest[0]["sensor"]]
-    assert sensors == ["{{ value_json.price_eur_per_kwh_ttc }}", "{{ value_json.register }}"]
+    assert sensors == ["{{ value_json.price_eur_per_kwh_ttc }}", "{{ value_json.register or 'unknown' }}"]
 
 
 def test_what_is_typed_is_shown_and_not_run(client: FlaskClient) -> None:

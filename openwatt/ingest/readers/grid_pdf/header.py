@@ -13,7 +13,7 @@ _LINK_WORDS = re.compile(
 )
 _ELISIONS = ("l'", "d'", "m'", "n'", "c'", "s'")
 _HEADER_WORD = re.compile(
-    r"\W*(?:abonnements?|prime|fixe|prix|l'energie|energie|kwh|kilowatt.*|htt?|ttc|hors|taxes|heures?|pleines?|creuses?"
+    r"\W*(?:abonnements?|abo|prime|fixe|prix|l'energie|energie|kwh|kilowatt.*|htt?|ttc|hors|taxes|heures?|pleines?|creuses?"
     r"|normales?|pointe|puissances?|souscrite|mensuel|annuel|mois|an|kva|cts?|centimes?|c?€.*|base|option|tarif.*"
     r"|offre|hp|hc|hiver|ete|saison|hautes?|basses?|janvier|fevrier|mars|avril|mai|juin|juillet|aout|septembre|octobre"
     r"|novembre|decembre|fourniture|acheminement|reseau|contributions?|total|bleus?|blancs?|rouges?|consommation|electricite|regle.*|trve?|brut|remise|[\d*()/:-]+)\b\W*.*"

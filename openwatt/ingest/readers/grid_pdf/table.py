@@ -101,12 +101,13 @@ class TableReader:
                 continue
             text = _text_of(frame.heading)
             if not _POWER_WORDS.search(text):
-                if self._last is None or not self._last.goes_on_in(frame):
+                if self._last is not None and self._last.goes_on_in(frame):
+                    frame = replace(frame, heading=self._last.heading)
+                elif not frame.rows_are_powers:
                     unread = _unread(frame, text)
                     if unread is not None:
                         yield unread
                     continue
-                frame = replace(frame, heading=self._last.heading)
             self._last = frame
             yield _read_table(frame, self.vocabulary, self.default_tax, closing=self.closing)
 
@@ -148,6 +149,17 @@ class _Frame:
     columns: Sequence[AmountColumn]
     body: Sequence[Word]
     heading: Sequence[Word]
+
+    @property
+    def rows_are_powers(self) -> bool:
+        """Whether the rows themselves say kVA, so that their header need not."""
+        units = [word.yc for word in self.body if word.plain == "kva"]
+        named = [
+            row
+            for row in self.spine.rows
+            if row.word.plain.endswith("kva") or any(abs(row.yc - y) < 0.5 * row.word.height for y in units)
+        ]
+        return len(named) == len(self.spine.rows)
 
     def goes_on_in(self, other: "_Frame") -> bool:
         """Whether another table, on the next page, has the same columns and higher powers."""

@@ -60,7 +60,8 @@ class Vocabulary:
         return None
 
 
-MEASURE_WORDS = re.compile(r"abonnement|kwh|energie|consommation")
+MEASURE_WORDS = re.compile(r"abonnement|\babo\b|kwh|energie|consommation")
+_SUBSCRIPTION = re.compile(r"abonnement|\babo\b|prime fixe|part fixe")
 _REGULATED = re.compile(r"\btrve?\b|^reglement|^maxim|^plafond")
 _ENERGY = re.compile(r"^(?:[dl]')?(?:energie|consommation|conso|kwh|kilowatt)|/ ?kwh")
 _TAX = re.compile(r"(?<![a-z])(ttc|htva|htt|ht)(?![a-z])")
@@ -105,7 +106,7 @@ _PUNCTUATION = "()[].,;:*«»\"'"
 def _meanings(phrase: Phrase) -> Iterator[tuple[int, AnchorKind, str]]:
     """Yields every meaning of a phrase, with the place of its word."""
     texts = [word.plain.strip(_PUNCTUATION) for word in phrase.words]
-    subscription = any(name in phrase.text for name in ("abonnement", "prime fixe", "part fixe"))
+    subscription = bool(_SUBSCRIPTION.search(phrase.text))
     for i, text in enumerate(texts):
         measure = _measure(texts, i, subscription=subscription)
         if measure:
@@ -132,7 +133,8 @@ def _meanings(phrase: Phrase) -> Iterator[tuple[int, AnchorKind, str]]:
 def _measure(texts: Sequence[str], i: int, *, subscription: bool) -> str | None:
     """Finds subscription or energy; in a phrase on the subscription, "énergie" is a supplier's name."""
     text = texts[i]
-    if text.startswith("abonnement") or (text == "fixe" and texts[i - 1 : i] in (["prime"], ["part"])):
+    fixed = text == "fixe" and texts[i - 1 : i] in (["prime"], ["part"])
+    if fixed or text == "abo" or text.startswith("abonnement"):
         return "subscription"
     price = text == "prix" and texts[i + 1 : i + 2] in (["du"], ["par"], ["de"]) and not subscription
     if price or (_ENERGY.search(text) and not (subscription and text.startswith("energie"))):
@@ -214,6 +216,7 @@ def read_anchors(words: Sequence[Word], vocabulary: Vocabulary) -> list[Anchor]:
     anchors = [anchor for phrase in phrases for anchor in anchors_of(phrase)]
     anchors += [anchor for phrase in phrases for anchor in read_owners(phrase, vocabulary, phrases)]
     anchors = _drop_lone_colours(anchors)
+    anchors += _unsaid_prices(anchors)
     if any(a.kind is AnchorKind.SEASON for a in anchors):
         anchors = [a for a in anchors if a.kind not in (AnchorKind.PERIOD, AnchorKind.HALF)]
     # One half of the year, or one unit, is of the whole sheet or in a name ("basse tension").
@@ -221,6 +224,22 @@ def read_anchors(words: Sequence[Word], vocabulary: Vocabulary) -> list[Anchor]:
         if len({a.value for a in anchors if a.kind is kind}) < 2:
             anchors = [a for a in anchors if a.kind is not kind]
     return [a for a in anchors if a.kind is not AnchorKind.COMPONENT] + _components(anchors)
+
+
+def _unsaid_prices(anchors: Sequence[Anchor]) -> list[Anchor]:
+    """The prices of a kWh that a header means by hours alone: `Abonnement`, `HP`, `HC`.
+
+    None where any word of it says price or kWh: then the hours stand under or over that word.
+    """
+    measures = [a for a in anchors if a.kind is AnchorKind.MEASURE]
+    if {a.value for a in measures} != {"subscription"}:
+        return []
+    return [
+        replace(a, kind=AnchorKind.MEASURE, value="energy")
+        for a in anchors
+        if a.kind in (AnchorKind.PERIOD, AnchorKind.SEASON)
+        and not any(overlap(a, subscription) > 0 for subscription in measures)
+    ]
 
 
 def _components(anchors: Sequence[Anchor]) -> list[Anchor]:

@@ -12,6 +12,8 @@ addEventListener("DOMContentLoaded", () => {
     BASE: "--base", HP: "--day", HC: "--night", HSC: "--third", SEM: "--day", WE: "--third", HN: "--day", PM: "--rouge",
     HPH: "--day", HCH: "--night", HPB: "--third", HCB: "--fourth", BLEU_HP: "--bleu", BLEU_HC: "--bleu-soft",
     BLANC_HP: "--edge", BLANC_HC: "--blanc-soft", ROUGE_HP: "--rouge", ROUGE_HC: "--rouge-soft",
+    HIVER_HP: "--day", HIVER_HC: "--night", HIVER_HSC: "--third", ETE_HP: "--fourth", ETE_HC: "--bleu", ETE_HSC: "--bleu-soft",
+    ECO_HP: "--day", ECO_HC: "--night", SOBRIETE_HP: "--rouge", SOBRIETE_HC: "--rouge-soft",
   };
   const seconds = (text) => Date.parse(text + "T00:00:00Z") / 1000;
   const price = new Intl.NumberFormat(language, { minimumFractionDigits: 4 });
