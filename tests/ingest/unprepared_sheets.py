@@ -606,33 +606,6 @@ def seasons_on_a_turned_page() -> Unprepared:
     return Unprepared(d.pdf(), says("SAISON", FROM_6, ("TTC",)))
 
 
-def hours_without_a_word_for_price() -> Unprepared:
-    """Under `HP` and `HC` nothing says price or kWh; the rows say kVA, their header nothing."""
-    d = _new()
-    header = [
-        "Abonnement@1-2 | Heures Pleines@3-4 | Heures Creuses@5-6",
-        "€/mois@1-2 | €@3-4 | €@5-6",
-        " | ".join(f"{_SIDES[(i + 1) % 2]}@{i}" for i in range(1, 7)),
-    ]
-    columns = [subscriptions(FROM_6, s) for s in _SIDES]
-    columns += [each(price("HPHC", r, s), FROM_6) for r in ("HP", "HC") for s in _SIDES]
-    d.table(60, 100, (60, *([60] * 6)), header, (kva(FROM_6), *columns))
-    return Unprepared(d.pdf(), says("HPHC", FROM_6))
-
-
-def headers_in_short() -> Unprepared:
-    """`Abo.` for the subscription, `kWh HC` for a price."""
-    d = _new()
-    header = [
-        "kVA@0 | Abo. TTC@1 | kWh HC TTC@2 | kWh HP TTC@3",
-        "(€/mois)@1 | (€)@2-3",
-    ]
-    columns = [subscriptions(FROM_6, "TTC")]
-    columns += [each(price("HPHC", r, "TTC"), FROM_6) for r in ("HC", "HP")]
-    d.table(60, 100, (60, 90, 90, 90), header, (" ".join(FROM_6), *columns))
-    return Unprepared(d.pdf(), says("HPHC", FROM_6, ("TTC",)))
-
-
 def crosses_beside_a_merged_price() -> Unprepared:
     """HP/HC is not sold at 3 kVA, where `x` stands, and its prices are printed once for all other powers."""
     d = _new()
@@ -821,6 +794,33 @@ def parts_that_do_not_add_up() -> bytes:
     parts = (each(cell, USUAL) for cell in ("0,0706", "0,0484", "0,1290"))
     d.table(40, 100, (60, 80, 80, 80, 80), header, (kva(USUAL), subscriptions(USUAL, "HT"), *parts))
     return d.pdf()
+
+
+def hours_without_a_word_for_price() -> Unprepared:
+    """Under `HP` and `HC` nothing says price or kWh; the rows say kVA, their header nothing."""
+    d = _new()
+    header = [
+        "Abonnement@1-2 | Heures Pleines@3-4 | Heures Creuses@5-6",
+        "€/mois@1-2 | €@3-4 | €@5-6",
+        " | ".join(f"{_SIDES[(i + 1) % 2]}@{i}" for i in range(1, 7)),
+    ]
+    columns = [subscriptions(FROM_6, s) for s in _SIDES]
+    columns += [each(price("HPHC", r, s), FROM_6) for r in ("HP", "HC") for s in _SIDES]
+    d.table(60, 100, (60, *([60] * 6)), header, (kva(FROM_6), *columns))
+    return Unprepared(d.pdf(), says("HPHC", FROM_6))
+
+
+def headers_in_short() -> Unprepared:
+    """`Abo.` for the subscription, `kWh HC` for a price."""
+    d = _new()
+    header = [
+        "kVA@0 | Abo. TTC@1 | kWh HC TTC@2 | kWh HP TTC@3",
+        "(€/mois)@1 | (€)@2-3",
+    ]
+    columns = [subscriptions(FROM_6, "TTC")]
+    columns += [each(price("HPHC", r, "TTC"), FROM_6) for r in ("HC", "HP")]
+    d.table(60, 100, (60, 90, 90, 90), header, (" ".join(FROM_6), *columns))
+    return Unprepared(d.pdf(), says("HPHC", FROM_6, ("TTC",)))
 
 
 LAYOUTS: tuple[Callable[[], Unprepared], ...] = (
