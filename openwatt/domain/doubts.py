@@ -94,6 +94,7 @@ def find_doubts(reading: Reading, expected: Expected, references: References) ->
         lines = list(group)
         for check in _CHECKS:
             doubts += check(lines, expected, references)
+    doubts += _off_peak_above_base(reading.lines)
     doubts += _gross_below_discounted(reading.lines, expected)
     doubts += _doubts_of(grid_rows.wrong_ends(reading.lines))
     return list(dict.fromkeys(doubts))
@@ -306,6 +307,25 @@ def _steps_as_regulated(
         return False
     own, regulated = after[1].amount - before[1].amount, prices[1] - prices[0]
     return abs(own - regulated) <= max(abs(regulated) / 10, after[1].step)
+
+
+def _off_peak_above_base(lines: Sequence[Line]) -> Iterator[Doubt]:
+    """An offer whose off-peak price is not below its Base price: columns of two options are swapped."""
+    by_key = {(line.offer, line.option, line.power_kva, line.applies_from): line for line in lines}
+    for tax in SIDES:
+        wrong = [
+            line
+            for (offer, option, power, day), line in by_key.items()
+            if option == "HPHC"
+            and (base := by_key.get((offer, "BASE", power, day))) is not None
+            and (price := base.amount("BASE", tax)) is not None
+            and (off_peak := line.amount("HC", tax)) is not None
+            and off_peak >= price
+        ]
+        if wrong:
+            figure = wrong[0].figures["HC", tax]
+            message = f"HC {tax} at {figure.amount} is not below the Base price of the same offer"
+            yield doubt_of("registers-order", wrong, message, figure.where)
 
 
 def _gross_below_discounted(lines: Sequence[Line], expected: Expected) -> Iterator[Doubt]:

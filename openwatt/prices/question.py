@@ -146,7 +146,9 @@ def _span(fields: Fields, now: dt.datetime, faults: list[PriceFault]) -> PriceSp
     if None in [fields.get(name, 0) for name in ("from", "to", "slice_minutes")]:
         return None
     start = given.get("from", day_start(now.astimezone(PARIS).date()))
-    end = given.get("to", day_start(start.date() + dt.timedelta(days=USUAL_DAYS)))
+    if "to" not in given and len(faults) > found:
+        return None  # the usual end of a faulty start can lie outside the calendar
+    end = given["to"] if "to" in given else day_start(start.date() + dt.timedelta(days=USUAL_DAYS))
     start_min, end_min = minutes_of(start), minutes_of(end)
     most = MOST_DAYS_SLICED if slice_minutes else MOST_DAYS
     named = "to" if "to" in given else "from"

@@ -295,6 +295,9 @@ class CurrentRow(RankedRow, frozen=True, kw_only=True):
 class RankedContract(CurrentRow, frozen=True, kw_only=True):
     """A contract of a ranking with what its total rests on."""
 
+    outdated_reason: Annotated[
+        str | UnsetType | None, Meta(description="Where it is outdated: why its price cannot be today's.")
+    ] = UNSET
     partial: Annotated[list[str], Meta(description="Why the total is not whole.")]
     notes: list[str]
     sources: Annotated[list[PriceSource], Meta(description="The documents of every price in the total.")]
@@ -332,6 +335,7 @@ def _ranked(ranked: Ranked, comparison: Comparison, language: str) -> dict[str, 
             "last_seen_on": ranked.last_seen_on,
             "overtaken_on": ranked.outdated.changed_on if ranked.outdated else None,
             "source_kind": ranked.source_kind,
+            "outdated_reason": sentence(ranked.outdated.message, language) if ranked.outdated else None,
         }
     return {
         **_names(ranked.contract),

@@ -1,7 +1,7 @@
 """Each rule on a grid that is right but for one thing; the grid is Mint Énergie's of 2025-08-01."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from decimal import Decimal
 
@@ -355,6 +355,87 @@ def test_a_power_whose_new_regulated_price_is_not_known_yet_is_compared_with_the
     }
     expected = Expected(offers=EXPECTED.offers, taxes=("TTC",))
     assert find_doubts(Reading(lines=tuple(lines.values())), expected, references) == []
+
+
+def follower(option: str, prices: Mapping[int, Mapping[str, str]]) -> list[Line]:
+    """A grid with all taxes from 2026-08-01 whose subscriptions are the regulated ones of Base."""
+    day = dt.date(2026, 8, 1)
+    lines = []
+    for power, registers in prices.items():
+        regulated = REFERENCES.regulated.on(day, "BASE", power)
+        assert regulated is not None
+        assert regulated.subscription_eur_per_month_ttc is not None
+        figures: dict[Place, Figure] = {
+            (SUBSCRIPTION, "TTC"): figure(str(regulated.subscription_eur_per_month_ttc), 12)
+        }
+        figures |= {(register, "TTC"): figure(price) for register, price in registers.items()}
+        lines.append(
+            Line(
+                supplier="EDF",
+                offer="Vert",
+                option=option,
+                power_kva=power,
+                figures=figures,
+                applies_from=PrintedDay(day=day, precision="day", printed="01/08/2026"),
+            )
+        )
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("at_6_kva", "rules"),
+    [
+        ("0.2022", []),
+        ("0.2024", []),
+        ("0.2007", []),
+        ("0.2027", ["price-jump"]),
+        ("0.2017", ["price-jump"]),
+    ],
+)
+def test_a_price_may_step_between_two_powers_where_the_regulated_one_does(
+    at_6_kva: str, rules: list[str]
+) -> None:
+    """The regulated price falls by 0.0016 after 6 kVA, and an offer that is sold from there may, too."""
+    prices = {power: {"BASE": "0.2007" if power > 6 else at_6_kva} for power in POWERS}
+    found = find_doubts(Reading(lines=tuple(follower("BASE", prices))), Expected(taxes=("TTC",)), REFERENCES)
+    assert [doubt.rule for doubt in found] == rules
+
+
+@pytest.mark.parametrize(
+    ("option", "prices", "swapped"),
+    [
+        (
+            "SAISON_SUPER_CREUSES",
+            {"HIVER_HP": "0.2722", "HIVER_HC": "0.2131", "HIVER_HSC": "0.1992"}
+            | {"ETE_HP": "0.1588", "ETE_HC": "0.1405", "ETE_HSC": "0.0991"},
+            ("ETE_HC", "ETE_HSC"),
+        ),
+        (
+            "ZEN_FLEX",
+            {"ECO_HP": "0.2142", "ECO_HC": "0.1595", "SOBRIETE_HP": "0.7467", "SOBRIETE_HC": "0.2142"},
+            ("ECO_HP", "SOBRIETE_HP"),
+        ),
+        (
+            "OCTOTEMPO",
+            {"ROUGE_HC": "0.1575", "ROUGE_HP": "0.6469", "HIVER_HC": "0.1575"}
+            | {"HIVER_HP": "0.1871", "ETE_HC": "0.1325", "ETE_HP": "0.1575"},
+            ("HIVER_HC", "HIVER_HP"),
+        ),
+        ("WEEKEND_PLUS", {"SEM": "0.2259", "WE": "0.1691"}, ("SEM", "WE")),
+        ("WEEKEND_PLUS_HPHC", {"HP": "0.2314", "HC": "0.1731", "WE": "0.1731"}, ("HP", "HC")),
+    ],
+)
+def test_an_option_with_registers_of_its_own_has_their_order(
+    option: str, prices: dict[str, str], swapped: tuple[str, str]
+) -> None:
+    def rules(of: dict[str, str]) -> set[str]:
+        lines = follower(option, dict.fromkeys(POWERS, of))
+        found = find_doubts(Reading(lines=tuple(lines)), Expected(taxes=("TTC",)), REFERENCES)
+        return {doubt.rule for doubt in found}
+
+    one, other = swapped
+    assert rules(prices) == set()
+    assert "registers-order" in rules(prices | {one: prices[other], other: prices[one]})
 
 
 def test_a_line_becomes_a_tariff_when_one_side_is_whole() -> None:

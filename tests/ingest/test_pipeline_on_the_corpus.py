@@ -1,5 +1,6 @@
 """The real sheets from a site to the API: what the catalogue says of them, every printed cell."""
 
+import datetime as dt
 import json
 from decimal import Decimal
 
@@ -19,7 +20,11 @@ pytestmark = needs_shared_data
 def test_every_real_sheet_ends_as_what_is_known_of_it(desk: Desk) -> None:
     """Those that the catalogue was typed from change nothing; the misprinted ones are refused."""
     found = {}
-    for sheet, name in SHEETS.items():
+    # The sheet of 2026 is looked at last, when what the catalogue says of its day was known.
+    newest = "edf_tarif_bleu_20260201"
+    for sheet, name in sorted(SHEETS.items(), key=lambda one: one[0] == newest):
+        if sheet == newest:
+            desk.now = dt.datetime(2026, 10, 1, 6, tzinfo=dt.UTC)
         look = desk.look(name, given=pdf_of(sheet).read_bytes())
         found[sheet] = (look.outcome, {doubt.rule for doubt in look.doubts})
     assert found == {

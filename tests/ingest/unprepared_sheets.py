@@ -606,6 +606,196 @@ def seasons_on_a_turned_page() -> Unprepared:
     return Unprepared(d.pdf(), says("SAISON", FROM_6, ("TTC",)))
 
 
+def crosses_beside_a_merged_price() -> Unprepared:
+    """HP/HC is not sold at 3 kVA, where `x` stands, and its prices are printed once for all other powers."""
+    d = _new()
+    header = [
+        "Option Base@1-2 | Option HP/HC@3-5",
+        "Puissance@0 | Abonnement@1 | Prix du kWh@2 | Abonnement@3 | HP@4 | HC@5",
+        "souscrite@0 | € TTC/mois@1 | € TTC/kWh@2 | € TTC/mois@3 | € TTC/kWh@4 | € TTC/kWh@5",
+    ]
+    columns = [kva(USUAL), subscriptions(USUAL, "TTC"), f"= {price('BASE', 'BASE', 'TTC')}"]
+    columns += ["x " + subscriptions(FROM_6, "TTC"), *(["x " + each("-", FROM_6)] * 2)]
+    d.table(40, 100, (60, *([85] * 5)), header, columns)
+    for x, register in ((397, "HP"), (482, "HC")):
+        d.centred(x, 134 + 13 * 4.5, price("HPHC", register, "TTC"))
+    return Unprepared(d.pdf(), says("BASE", USUAL, ("TTC",)) | says("HPHC", FROM_6, ("TTC",)))
+
+
+def struck_beside_the_real_one() -> Unprepared:
+    """In each cell, on one line, the regulated price, struck, and the offer's."""
+    d = _new()
+    header = [
+        "Puissance@0 | Abonnement (€/mois)@1-2 | Prix du kWh (€/kWh)@3-4",
+        "souscrite@0 | HT@1 | TTC@2 | HT@3 | TTC@4",
+    ]
+    d.table(60, 100, (60, *([90] * 4)), header, (kva(USUAL), *(subscriptions(USUAL, s) for s in _SIDES)))
+    for row in range(len(USUAL)):
+        for x, struck, side in ((300, "0,1327", "HT"), (390, "0,1952", "TTC")):
+            d.struck(x + 28, 124 + 13 * row, struck)
+            d.centred(x + 62, 124 + 13 * row, price("BASE", "BASE", side))
+    return Unprepared(d.pdf(), says("BASE", USUAL))
+
+
+def a_table_for_each_side() -> Unprepared:
+    """A table HT left and one TTC right, each with its powers, in cents."""
+    d = _new()
+    for i, side in enumerate(_SIDES):
+        header = [
+            f"Prix {side}@0-3",
+            "Puissance@0 | Abonnement@1 | HP@2 | HC@3",
+            "(kVA)@0 | €/mois@1 | c€/kWh@2 | c€/kWh@3",
+        ]
+        prices = (each(price("HPHC", r, side, cents=True), FROM_6) for r in ("HP", "HC"))
+        columns = (" ".join(FROM_6), subscriptions(FROM_6, side), *prices)
+        d.table(30 + 280 * i, 100, (50, 65, 65, 65), header, columns)
+    return Unprepared(d.pdf(), says("HPHC", FROM_6))
+
+
+def _ranges(rows: Sequence[str], steps: Sequence[Sequence[str]]) -> Unprepared:
+    d = _new()
+    header = ["Puissance souscrite@0 | Abonnement@1 | Prix du kWh@2", "(kVA)@0 | € HT/an@1 | € HT/kWh@2"]
+    amounts = ("125,40", "190,40", "250,00", "380,40") if len(rows) == 4 else ("125,40", "215,40", "380,40")
+    columns = (" ".join(row.replace(" ", "_") for row in rows), " ".join(amounts), each("0,1290", rows))
+    d.table(60, 100, (120, 100, 100), header, columns)
+    expected: Expected = {}
+    for powers, amount in zip(steps, amounts, strict=True):
+        for power in powers:
+            key = "(unknown)", "BASE", int(power)
+            expected[*key, "subscription", "HT"] = Decimal(amount.replace(",", "."))
+            expected[*key, "BASE", "HT"] = Decimal("0.1290")
+    return Unprepared(d.pdf(), expected)
+
+
+_FOUR_STEPS = (("3", "6"), ("9", "12"), ("15", "18"), ("24", "30", "36"))
+
+
+def ranges_in_words() -> Unprepared:
+    """Ranges as "De 3 à 6 kVA", "24 kVA et plus"."""
+    return _ranges(("De 3 à 6 kVA", "9 kVA à 12 kVA", "entre 15 et 18", "24 kVA et plus"), _FOUR_STEPS)
+
+
+def ranges_in_signs() -> Unprepared:
+    """Signs of inequality, a dash, a slash."""
+    return _ranges(("≤ 6", "9-12", "15/18", "> 18"), _FOUR_STEPS)
+
+
+def three_ranges() -> Unprepared:
+    """Fewer rows than any table of single powers."""
+    steps = (("3", "6"), ("9", "12", "15", "18"), ("24", "30", "36"))
+    return _ranges(("3 - 6 kVA", "9 - 18 kVA", "24 - 36 kVA"), steps)
+
+
+def blocks_of_two_options() -> Unprepared:
+    """In each block Base on one line, HP/HC on three: its subscription, then each price behind its hours."""
+    d = _new()
+    for i, power in enumerate(FROM_6):
+        x, y = 40 + 270 * (i % 2), 80 + 105 * (i // 2)
+        d.text(x, y, f"Puissance : {power} kVA", 9)
+        for k, (name, unit) in enumerate((("Abonnement TTC", "€/mois"), ("Prix du kWh TTC", "c€/kWh"))):
+            d.centred(x + 120 + 80 * k, y + 13, name)
+            d.centred(x + 120 + 80 * k, y + 23, unit)
+        kwh = {
+            r: price(o, r, "TTC", cents=True) for o, r in (("BASE", "BASE"), ("HPHC", "HP"), ("HPHC", "HC"))
+        }
+        lines = (
+            ("Base", subscription(power, "TTC"), kwh["BASE"]),
+            ("Heures Pleines / Heures Creuses", subscription(power, "TTC"), ""),
+            ("dont HP", "", kwh["HP"]),
+            ("dont HC", "", kwh["HC"]),
+        )
+        for j, (label, *cells) in enumerate(lines):
+            d.text(x, y + 36 + 12 * j, label, 6)
+            for k, cell in enumerate(cells):
+                d.centred(x + 120 + 80 * k, y + 36 + 12 * j, cell)
+    return Unprepared(d.pdf(), says("BASE", FROM_6, ("TTC",)) | says("HPHC", FROM_6, ("TTC",)))
+
+
+def seasons_with_points() -> Unprepared:
+    """H.P., H.C., and winter or summer behind them."""
+    return _seasonal(
+        (
+            "Puissance@0 | Abonnement@1-2 | H.P. Hiver@3-4 | H.C. Hiver@5-6 | H.P. Été@7-8 | H.C. Été@9-10",
+            "souscrite@0 | €/mois@1-2 | €/kWh@3-10",
+        )
+    )
+
+
+def seasons_in_one_word() -> Unprepared:
+    """HP-Hiver, HC-Été."""
+    return _seasonal(
+        (
+            "Puissance@0 | Abonnement@1-2 | HP-Hiver@3-4 | HC-Hiver@5-6 | HP-Été@7-8 | HC-Été@9-10",
+            "souscrite@0 | €/mois@1-2 | €/kWh@3-10",
+        )
+    )
+
+
+def seasons_by_their_months() -> Unprepared:
+    """The first and last day of each season above the hours."""
+    return _seasonal(
+        (
+            "Abonnement@1-2 | du 1er novembre au 31 mars@3-6 | du 1er avril au 31 octobre@7-10",
+            "Puissance@0 | €/mois@1-2 | HP@3-4 | HC@5-6 | HP@7-8 | HC@9-10",
+            "souscrite@0 | €/kWh@3-10",
+        )
+    )
+
+
+def components_over_measures() -> Unprepared:
+    """Supply, network and total, each with its subscription and price, HT and TTC."""
+    d = _new()
+    header = [
+        "Fourniture@1-4 | Acheminement@5-8 | Total@9-12",
+        "Puissance@0 | "
+        + " | ".join(f"{('Abonnement', 'kWh')[i % 2]}@{1 + 2 * i}-{2 + 2 * i}" for i in range(6)),
+        "(kVA)@0 | " + " | ".join(f"{('€/mois', '€/kWh')[i // 2 % 2]}@{1 + i}" for i in range(12)),
+        " | ".join(f"{_SIDES[i % 2]}@{1 + i}" for i in range(12)),
+    ]
+    whole = {side: [Decimal(subscription(p, side).replace(",", ".")) for p in USUAL] for side in _SIDES}
+    columns = [
+        " ".join(USUAL),
+        _join([amount - 3 for amount in whole["HT"]]),
+        _join([amount - 4 for amount in whole["TTC"]]),
+        *(each(cell, USUAL) for cell in ("0,0806", "0,1327", "3,00", "4,00", "0,0484", "0,0581")),
+        *(subscriptions(USUAL, side) for side in _SIDES),
+        *(each(price("BASE", "BASE", side), USUAL) for side in _SIDES),
+    ]
+    d.table(15, 100, (30, *([44] * 12)), header, columns, size=5)
+    return Unprepared(d.pdf(), says("BASE", USUAL))
+
+
+def units_glued_to_amounts() -> Unprepared:
+    """Cells as "178,32€TTC/an" and "20,01c€/kWh"; a fixed and a variable part."""
+    d = _new("Offre Lumière pour les logements : prix valables à compter du 1er août 2025")
+    years = " ".join(f"{subscription(p, 'TTC', months=12)}€TTC/an" for p in USUAL)
+    prices = each(f"{price('BASE', 'BASE', 'TTC', cents=True)}c€/kWh", USUAL)
+    header = ["Puissance souscrite@0 | Part fixe@1 | Part variable (prix du kWh)@2"]
+    d.table(60, 100, (80, 120, 120), header, (kva(USUAL), years, prices))
+    return Unprepared(d.pdf(), says("BASE", USUAL, ("TTC",), months=12))
+
+
+def struck_without_a_word() -> bytes:
+    """Every price is struck, no other stands for it, and nothing is said to be closed."""
+    d = _new()
+    header = ["Puissance@0 | Abonnement (€ TTC/mois)@1 | Prix du kWh (€ TTC)@2"]
+    d.table(60, 100, (60, 90, 90), header, (kva(USUAL), subscriptions(USUAL, "TTC"), each("~0,1952", USUAL)))
+    return d.pdf()
+
+
+def parts_that_do_not_add_up() -> bytes:
+    """A total that is not the sum of what stands beside it."""
+    d = _new()
+    header = [
+        "Prix du kWh (€/kWh)@2-4",
+        "Puissance@0 | Abonnement@1 | Fourniture@2 | Acheminement@3 | Total@4",
+        "souscrite@0 | HT (€/mois)@1 | HT@2 | HT@3 | HT@4",
+    ]
+    parts = (each(cell, USUAL) for cell in ("0,0706", "0,0484", "0,1290"))
+    d.table(40, 100, (60, 80, 80, 80, 80), header, (kva(USUAL), subscriptions(USUAL, "HT"), *parts))
+    return d.pdf()
+
+
 def hours_without_a_word_for_price() -> Unprepared:
     """Under `HP` and `HC` nothing says price or kWh; the rows say kVA, their header nothing."""
     d = _new()
@@ -668,4 +858,16 @@ LAYOUTS: tuple[Callable[[], Unprepared], ...] = (
     points_for_decimals,
     crosses_and_cents,
     seasons_on_a_turned_page,
+    crosses_beside_a_merged_price,
+    struck_beside_the_real_one,
+    a_table_for_each_side,
+    ranges_in_words,
+    ranges_in_signs,
+    three_ranges,
+    blocks_of_two_options,
+    seasons_with_points,
+    seasons_in_one_word,
+    seasons_by_their_months,
+    components_over_measures,
+    units_glued_to_amounts,
 )

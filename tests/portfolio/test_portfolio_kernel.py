@@ -222,3 +222,15 @@ def test_a_dask_map_over_partitions_gives_the_same_rows() -> None:
     rows = bag.map_partitions(bill_homes, ASKED).compute(scheduler="processes", num_workers=2)
     assert rows == bill_homes(homes, ASKED)
     assert rows[-1].failed
+
+
+def test_a_new_look_at_a_price_is_another_market_only_where_it_decides_what_is_outdated() -> None:
+    def seen(at: dt.datetime) -> PortfolioMarket:
+        (tariff,) = contract.tariffs[-1:]
+        later = replace(contract, tariffs=(*contract.tariffs[:-1], replace(tariff, last_seen_at=at)))
+        return PortfolioMarket(replace(shipped_market(), contracts=(later,)), shipped_colours())
+
+    contract = next(one for one in shipped_market().contracts if one.key == ("EDF", "Tarif Bleu", "BASE", 6))
+    august, september = (dt.datetime(2026, month, 20, tzinfo=dt.UTC) for month in (8, 9))
+    assert seen(august).edition == seen(september).edition
+    assert seen(dt.datetime(2026, 7, 20, tzinfo=dt.UTC)).edition != seen(august).edition

@@ -15,7 +15,6 @@ from openwatt.domain.comparison import Comparison, ContractKey
 from openwatt.domain.contract import Contract
 from openwatt.domain.freshness import DataStatus, data_status
 from openwatt.domain.heat_map import heat_map
-from openwatt.domain.legal_time import PARIS
 from openwatt.domain.messages import Message
 from openwatt.domain.part_of_year import PartOfYear
 from openwatt.representations.advice import AdviceItem
@@ -40,10 +39,9 @@ _ALL = 100_000
 
 
 class PriceAge(NamedTuple):
-    """Of a price of today: its first day, the last day on which it was seen, and how far to trust it."""
+    """Of a price of today: its first day, and how far to trust it."""
 
     applies_from: dt.date
-    seen_on: dt.date
     status: DataStatus
 
 
@@ -69,6 +67,8 @@ class RankingLine:
     secondary: bool
     """Whether today's price was taken from somebody else than the supplier or the regulator."""
     outdated: bool
+    seen_on: dt.date | None
+    """The last day on which its price was seen."""
     age: PriceAge | None
     """None at the prices of each day."""
 
@@ -177,6 +177,7 @@ def _lines(question: CustomerQuestion, comparison: Comparison) -> list[RankingLi
             unseen=one.unseen,
             secondary=comparison.prices == "now" and one.source_kind == "secondary",
             outdated=one.outdated is not None,
+            seen_on=one.last_seen_on,
             age=ages.get(one.contract.key),
         )
         for place, one in enumerate(every, start=1)
@@ -196,7 +197,6 @@ def _ages(question: CustomerQuestion) -> dict[ContractKey, PriceAge]:
     return {
         (one.supplier, one.offer, one.option, one.power_kva): PriceAge(
             one.applies_from,
-            one.last_seen_at.astimezone(PARIS).date(),
             data_status(
                 one,
                 on=on,

@@ -239,6 +239,8 @@ BASE = "option=BASE&power_kva=6"
         ("prices/now?option=TEMPO&power_kva=35", 422, {"supplier": "no contract EDF Tarif Bleu TEMPO"}),
         (f"prices?{BASE}&from=2026-02-02&to=2026-02-01", 422, {"to": "the end is not after the start"}),
         (f"prices?{BASE}&from=2026-02-02&to=2026-02-02", 422, {"to": "the end is not after the start"}),
+        (f"prices?{BASE}&from=9999-12-31", 422, {"from": "days ahead, of which nothing is known"}),
+        (f"prices?{BASE}&from=9999-12-30&to=9999-12-31", 422, {"from": "days ahead", "to": "days ahead"}),
         (f"prices?{BASE}&to=2026-11-22", 422, {"to": "the end is not after the start"}),
         (f"prices?{BASE}&from=2025-01-01&to=2026-02-06", 422, {"to": "a span has at most 400 days"}),
         (f"prices?{BASE}&from=2025-01-01&to=2025-03-05&slice_minutes=60", 422, {"to": "at most 62 days"}),
@@ -320,6 +322,18 @@ def test_today_and_tomorrow_are_others_after_midnight(at: Ask) -> None:
     assert evening.json["from"] == "2026-02-10T00:00:00+01:00"
     morning = at("2026-02-11T00:00", address, If_None_Match=evening.headers["ETag"])
     assert morning.json["from"] == "2026-02-11T00:00:00+01:00"
+
+
+def test_an_answer_is_kept_no_longer_than_its_status_is_true(at: Ask, ask: Ask) -> None:
+    address = "/v1/prices/now?option=BASE&power_kva=6"
+    (tariff,) = ask("/v1/tariffs?offer=Tarif+Bleu&option=BASE&power_kva=6")["tariffs"]
+    seen_at = dt.datetime.fromisoformat(tariff["last_seen_at"])
+    fresh = at((seen_at + dt.timedelta(days=6, hours=23, minutes=59, seconds=30)).isoformat(), address)
+    assert (fresh.json["data_status"], fresh.json["data_status_reason"]) == ("fresh", None)
+    assert fresh.headers["Cache-Control"] == "public, max-age=30"
+    older = at((seen_at + dt.timedelta(days=7, seconds=1)).isoformat(), address)
+    assert (older.json["data_status"], older.json["data_status_reason"]) == ("verifying", "not_seen")
+    assert older.headers["ETag"] != fresh.headers["ETag"]
 
 
 def test_a_colour_that_comes_changes_the_answer(

@@ -159,6 +159,11 @@ def test_a_present_contract_with_an_outdated_price_stays_the_baseline_and_is_sai
     query = "kwh=4500&power_kva=6&supplier=Alpiq&offer=Électricité Stable&option=BASE"
     told: Any = late.get(f"/v1/bills?{query}").json
     (present,) = [line for line in told["outdated"] if line["bill"]]
+    assert present["outdated_reason"] == (
+        "last seen on 2025-10-28; duties or the network tariff changed on 2026-02-01, "
+        "and it has not been seen since"
+    )
+    assert {line["outdated_reason"] for line in told["ranking"]} == {None}
     assert (present["offer"], present["saving_against_present_eur"]) == ("Électricité Stable", None)
     for line in told["ranking"]:
         saving = Decimal(str(present["total_ttc_eur"])) - Decimal(str(line["total_ttc_eur"]))

@@ -12,6 +12,8 @@ from openwatt.ingest.readers.grid_pdf.words import Word
 
 #: Fewer aligned powers than this are no table.
 MIN_ROWS = 4
+#: Ranges of powers are rarer words than numbers: so many are enough.
+_MIN_RANGES = 3
 #: A page of three grids with every power has a hundred.
 MAX_POWERS = 600
 #: Two powers of one column are centred within this many points.
@@ -163,7 +165,8 @@ def power_columns(words: Sequence[Word]) -> list[PowerColumn]:
         run = [first]
         while following := _next_row(run, candidates, used):
             run.append(following)
-        if len(run) >= MIN_ROWS:
+        ranges = all(row.powers.low < row.powers.high for row in run)
+        if len(run) >= (_MIN_RANGES if ranges else MIN_ROWS):
             used.update(map(id, run))
             columns.append(PowerColumn(tuple(run)))
     return columns

@@ -15,7 +15,8 @@ _ELISIONS = ("l'", "d'", "m'", "n'", "c'", "s'")
 _HEADER_WORD = re.compile(
     r"\W*(?:abonnements?|abo|prime|fixe|prix|l'energie|energie|kwh|kilowatt.*|htt?|ttc|hors|taxes|heures?|pleines?|creuses?"
     r"|normales?|pointe|puissances?|souscrite|mensuel|annuel|mois|an|kva|cts?|centimes?|c?€.*|base|option|tarif.*"
-    r"|offre|hp|hc|bleus?|blancs?|rouges?|consommation|electricite|regle.*|trve?|brut|remise|[\d*()/:-]+)\b\W*.*"
+    r"|offre|hp|hc|hiver|ete|saison|hautes?|basses?|janvier|fevrier|mars|avril|mai|juin|juillet|aout|septembre|octobre"
+    r"|novembre|decembre|fourniture|acheminement|reseau|contributions?|total|bleus?|blancs?|rouges?|consommation|electricite|regle.*|trve?|brut|remise|[\d*()/:-]+)\b\W*.*"
 )
 #: Header lines follow each other within this many points; the first stands within the second of the rows.
 _LINE_GAP, _FIRST_GAP, _TALLEST = 38.0, 95.0, 170.0

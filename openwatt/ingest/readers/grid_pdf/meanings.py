@@ -73,7 +73,10 @@ class HeaderReader:
         billing |= self._beside(AnchorKind.BILLING)
         unit = self._shared(AnchorKind.UNIT, [i for i in everything if measure.get(i) == "energy"])
         unit |= self._beside(AnchorKind.UNIT)
-        component = self._shared(AnchorKind.COMPONENT, self._under(AnchorKind.COMPONENT))
+        groups = [[i for i in everything if measure.get(i) == name] for name in ("energy", "subscription")]
+        component = self._shared(
+            AnchorKind.COMPONENT, self._under(AnchorKind.COMPONENT, [everything, *groups])
+        )
         return [
             Meaning(
                 measure=measure.get(i),
@@ -107,13 +110,17 @@ class HeaderReader:
             self.measured = {i: found[share] for i, share in zip(among, shares, strict=True)}
         return {i: found[share].value for i, share in zip(among, shares, strict=True)}
 
-    def _under(self, kind: AnchorKind) -> list[int]:
-        """The columns between the first and the last anchor of a kind, and close beside them."""
-        found = [a for a in self.anchors if a.kind is kind]
+    def _under(self, kind: AnchorKind, groups: Sequence[Sequence[int]]) -> Sequence[int]:
+        """The group of columns over whose middle the anchors of a kind stand."""
+        found = [a.xc for a in self.anchors if a.kind is kind]
         if not found:
             return []
-        left, right = min(a.x0 for a in found) - 25, max(a.x1 for a in found) + 25
-        return [i for i, column in enumerate(self.columns) if left < (column.x0 + column.x1) / 2 < right]
+        middle = sum(found) / len(found)
+
+        def distance(group: Sequence[int]) -> float:
+            return abs((self.columns[group[0]].x0 + self.columns[group[-1]].x1) / 2 - middle)
+
+        return min(filter(None, groups), key=distance)
 
     def _options(self, everything: Sequence[int], measure: dict[int, str]) -> dict[int, str]:
         """Which columns belong to Base and which to HP/HC, where both share one column of powers."""
@@ -140,6 +147,8 @@ class HeaderReader:
             return {i: _side(value) for i, value in beside.items()}
         found = [a for a in self.anchors if a.kind is AnchorKind.TAX]
         sides: set[Tax] = {_tax(a) for a in found}
+        # A side behind the amounts of some columns is that of all where no header names one.
+        sides = sides or {_side(value) for value in beside.values()}
         if not sides and default_tax is not None:
             sides = {default_tax}
         if len(sides) == 1:

@@ -91,9 +91,9 @@ class TableReader:
 
     def read(self, page: Page) -> Iterator[Table]:
         """Reads every table of a page that has a column of subscribed powers and amounts beside it."""
-        if sum(parse_amount(word.text) is not None for word in page.words) < MIN_ROWS:
-            return
         words = join_words(page.words)
+        if sum(parse_amount(word.text) is not None for word in words) < MIN_ROWS:
+            return
         spines = power_columns(words)
         for spine in spines:
             frame = self._frame(page, words, spine, spines)

@@ -65,7 +65,7 @@ _SUBSCRIPTION = re.compile(r"abonnement|\babo\b|prime fixe|part fixe")
 _REGULATED = re.compile(r"\btrve?\b|^reglement|^maxim|^plafond")
 _ENERGY = re.compile(r"^(?:[dl]')?(?:energie|consommation|conso|kwh|kilowatt)|/ ?kwh")
 _TAX = re.compile(r"(?<![a-z])(ttc|htva|htt|ht)(?![a-z])")
-_SEASON = re.compile(r"\b(h[pc][hb])\b")
+_SEASON = re.compile(r"\b(h[pc])[- ]?(s?h(?:iver)?|s?b|e(?:te)?)\b")
 _COLOUR = re.compile(r"^(?:jours?-?)?(bleu|blanc|rouge)(?:s|he|hes|es)?$")
 _PERIODS = {"hp": "HP", "hc": "HC", "hsc": "HSC", "pleine": "HP", "normale": "HN", "pointe": "PM"}
 _OPTIONS = {
@@ -121,7 +121,7 @@ def _meanings(phrase: Phrase) -> Iterator[tuple[int, AnchorKind, str]]:
         }
         yield from ((i, kind, value) for kind, value in found_values.items() if value)
         if found := _SEASON.search(text):
-            yield i, AnchorKind.SEASON, found[1].upper()
+            yield i, AnchorKind.SEASON, f"{found[1]}{'h' if 'h' in found[2] else 'b'}".upper()
         elif period := _period(texts, i):
             yield i, AnchorKind.PERIOD, period
         elif (found := _COLOUR.match(text)) and texts[i - 1 : i] not in (["tarif"], ["tarifs"]):
@@ -182,7 +182,7 @@ def _component(texts: Sequence[str], i: int) -> str | None:
 
 def _period(texts: Sequence[str], i: int) -> str | None:
     """Finds the hours that a word names: "creuses" HC, after "super" HSC; "sans heures creuses" none."""
-    text = texts[i]
+    text = texts[i].replace(".", "")
     if text.startswith("creuse"):
         if texts[i - 1 : i] == ["super"]:
             return "HSC"
