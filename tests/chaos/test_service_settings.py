@@ -144,6 +144,7 @@ def test_a_reload_takes_up_every_setting_and_loses_no_request(  # noqa: PLR0915 
             "OPENWATT_SENTRY_TRACES_SAMPLE_RATE": "1",
             "OPENWATT_ADMIN_TOKEN": TOKEN,
             "OPENWATT_DRILL_TOKEN": DRILL_TOKEN,
+            "OPENWATT_PRICE_METRICS": "option=BASE&power_kva=6",
             "OPENWATT_BACKUP_DIR": str(home.folder / "backups"),
             "OPENWATT_ENVIRONMENT": "staging",
             "OPENWATT_REVISION": "second",
@@ -166,6 +167,7 @@ def test_a_reload_takes_up_every_setting_and_loses_no_request(  # noqa: PLR0915 
         assert service.get("/v1/admin/runs").status == 401
         assert service.get("/v1/admin/runs", headers={"Authorization": f"Bearer {TOKEN}"}).status == 200
         assert metric(service, "openwatt_backup_last_success_timestamp_seconds") == [0]
+        assert len(metric(service, r"openwatt_price_eur_per_kwh\{.*\}")) == 1
         assert service.get("/version").json()["revision"] == "second"
         assert builds(service) == ["second"]
         drill = {"Authorization": f"Bearer {DRILL_TOKEN}", "X-Drill-Until": str(int(time.time()) + 60)}
@@ -192,6 +194,7 @@ def test_a_reload_takes_up_every_setting_and_loses_no_request(  # noqa: PLR0915 
         assert service.get("/v1/admin/runs").status == 404
         assert service.get("/v1/drills/error", method="POST", headers=drill).status in {404, 405}
         assert metric(service, "openwatt_backup_last_success_timestamp_seconds") == []
+        assert metric(service, r"openwatt_price_eur_per_kwh\{.*\}") == []
         assert metric(service, "openwatt_rate_limiter_degraded") == [0]
         assert builds(service) == ["unknown"]
         told_before = len(items), len((home.folder / "log" / "api.log").read_text())
