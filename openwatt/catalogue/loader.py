@@ -107,11 +107,8 @@ def _sides_to_add(
                 continue
             tariff, document, ht_document = with_other_side(stored.tariff, stored.document, other)
             if tariff != stored.tariff:
-                added.append(
-                    Observation(
-                        tariff, max(now, stored.observed_at), document, ht_document, READER, regulated=True
-                    )
-                )
+                at = max(now, stored.observed_at + dt.timedelta.resolution)  # a clock may have been ahead
+                added.append(Observation(tariff, at, document, ht_document, READER, regulated=True))
     return added
 
 

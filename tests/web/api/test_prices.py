@@ -324,6 +324,18 @@ def test_today_and_tomorrow_are_others_after_midnight(at: Ask) -> None:
     assert morning.json["from"] == "2026-02-11T00:00:00+01:00"
 
 
+def test_an_answer_is_kept_no_longer_than_its_status_is_true(at: Ask, ask: Ask) -> None:
+    address = "/v1/prices/now?option=BASE&power_kva=6"
+    (tariff,) = ask("/v1/tariffs?offer=Tarif+Bleu&option=BASE&power_kva=6")["tariffs"]
+    seen_at = dt.datetime.fromisoformat(tariff["last_seen_at"])
+    fresh = at((seen_at + dt.timedelta(days=6, hours=23, minutes=59, seconds=30)).isoformat(), address)
+    assert (fresh.json["data_status"], fresh.json["data_status_reason"]) == ("fresh", None)
+    assert fresh.headers["Cache-Control"] == "public, max-age=30"
+    older = at((seen_at + dt.timedelta(days=7, seconds=1)).isoformat(), address)
+    assert (older.json["data_status"], older.json["data_status_reason"]) == ("verifying", "not_seen")
+    assert older.headers["ETag"] != fresh.headers["ETag"]
+
+
 def test_a_colour_that_comes_changes_the_answer(
     at: Ask, filled_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
