@@ -65,6 +65,7 @@ ONLY_IN = {
     "sentry_sdk": {"telemetry"},
     "prometheus_client": {"telemetry"},
     "pyarrow": {"portfolio"},
+    "icalendar": {"representations"},
 }
 REFUSED_NAMES = {"utils", "common", "core", "helpers", "services", "models", "schemas", "managers"}
 

@@ -139,7 +139,7 @@ class HomeAssistant:
         self._token = self._ask("POST", "/auth/token", urllib.parse.urlencode(form), kind)["access_token"]
 
     def _ask(self, method: str, path: str, body: str | None = None, kind: str = "") -> Any:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         headers = {"Content-Type": kind} if kind else {}
         headers |= {"Authorization": f"Bearer {self._token}"} if self._token else {}
         try:

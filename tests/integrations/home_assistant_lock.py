@@ -14,7 +14,11 @@ from typing import Final
 
 FOLDER: Final = Path(__file__).parent
 #: Python → Home Assistant: the newest that it runs, and a day by which what that version needs was out.
-VERSIONS: Final = {"3.11": ("2024.3.3", "2024-04-01"), "3.13": ("2025.4.4", "2025-05-01")}
+VERSIONS: Final = {
+    "3.11": ("2024.3.3", "2024-04-01"),
+    "3.13": ("2025.4.4", "2025-05-01"),
+    "3.14": ("2026.11.0", "2026-11-28"),
+}
 #: What `integrations/home_assistant` uses, then what Home Assistant sets up whatever its configuration.
 COMPONENTS: Final = (
     *("api", "http", "rest", "template", "sensor", "binary_sensor"),
@@ -64,11 +68,11 @@ def write(python: str) -> None:
     wanted = f"homeassistant=={version}"
     with tempfile.TemporaryDirectory() as folder:
         package = Path(folder) / "homeassistant"
-        _uv("pip", "install", "--no-deps", "--python-version", python, "--target", folder, wanted)
+        _uv("pip", "install", "--no-deps", "--python-version", f"{python}.2", "--target", folder, wanted)
         lines = "\n".join([wanted, *_component_requirements(package)])
         _uv(
             *("pip", "compile", "--generate-hashes", "--no-annotate", "--no-header"),
-            *("--python-version", python, "--exclude-newer", day),
+            *("--python-version", f"{python}.2", "--exclude-newer", day),
             *(
                 "--constraints",
                 package / "package_constraints.txt",

@@ -127,21 +127,26 @@ def _stamp(instant: dt.datetime) -> str:
 
 def _check_energy_dashboard(home: HomeAssistant) -> None:
     """The Energy dashboard takes the price for a meter, and finds nothing wrong with it."""
-    meter = {"unit_of_measurement": "kWh", "device_class": "energy", "state_class": "total_increasing"}
-    home.post("/api/states/sensor.linky", {"state": "1234.5", "attributes": meter})
+    attributes = {"unit_of_measurement": "kWh", "device_class": "energy", "state_class": "total_increasing"}
+    home.post("/api/states/sensor.linky", {"state": "1234.5", "attributes": attributes})
     flow = {
         "stat_energy_from": "sensor.linky",
         "stat_cost": None,
         "entity_energy_price": "sensor.openwatt_price",
         "number_energy_price": None,
     }
-    grid = {"type": "grid", "flow_from": [flow], "flow_to": [], "cost_adjustment_day": 0}
+    unified = (
+        int(home.get("/api/config")["version"].partition(".")[0]) >= 2026
+    )  # one meter a source since then
+    grid: dict[str, object] = {"type": "grid", "cost_adjustment_day": 0}
+    grid |= flow if unified else {"flow_from": [flow], "flow_to": []}
     saved, issues = home.websocket(
         {"type": "energy/save_prefs", "energy_sources": [grid], "device_consumption": []},
         {"type": "energy/validate"},
     )
     (source,) = saved["energy_sources"]
-    assert source["flow_from"][0]["entity_energy_price"] == "sensor.openwatt_price"
+    meter = source if unified else source["flow_from"][0]
+    assert meter["entity_energy_price"] == "sensor.openwatt_price"
     (faults,) = issues["energy_sources"]
     found = faults if isinstance(faults, list) else faults["issues"]
     assert [fault for fault in found if "price" in str(fault)] == [], found

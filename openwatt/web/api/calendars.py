@@ -32,6 +32,8 @@ COLOURS = Parameter(
     ),
     "ROUGE,BLANC",
 )
+#: The word of EJP's peak days; the other days of a winter have one too.
+_PEAK = "PM"
 #: Far more tariffs than a contract has in a lifetime.
 _MOST_TARIFFS = 10_000
 
@@ -64,10 +66,9 @@ def ejp_calendar(params: RequestParams, language: str) -> bytes:
     a date; the peak lasts from 07:00 to 01:00 of the next day.
     """
     since = _first_day(params)
-    days = app_state().market.colours().get("EJP", {})
-    return to_icalendar(
-        Message("calendar.ejp"), ejp_events(day for day in sorted(days) if day >= since), language
-    )
+    words = app_state().market.colours().get("EJP", {})
+    peak_days = sorted(day for day, word in words.items() if word == _PEAK and day >= since)
+    return to_icalendar(Message("calendar.ejp"), ejp_events(peak_days), language)
 
 
 @calendar_view(*CONTRACT_NAMES, problems=(422,))

@@ -1,5 +1,6 @@
 """Calendars to subscribe to, opened by the library with which Home Assistant opens calendars."""
 
+import csv
 import datetime as dt
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -19,6 +20,7 @@ from openwatt.settings import Settings
 from openwatt.store.tariffs import Observation, SourceDocument, publish
 from openwatt.store.tempo import ColourObservation, publish_colours
 from tests.conftest import NOW, close_app
+from tests.test_architecture import PACKAGE
 
 DOCUMENT = SourceDocument(
     reference="test", kind="supplier", title="a test's own", url="https://example.org/days?a=1,2;b"
@@ -76,6 +78,16 @@ def test_days_of_the_calendar_are_those_of_the_api(client: FlaskClient) -> None:
 def test_only_the_wanted_colours_are_in_it(client: FlaskClient, colours: str, summaries: set[str]) -> None:
     calendar = opened(client.get(f"{TEMPO}?colours={colours}"))
     assert {event.summary for event in calendar.events} == summaries
+
+
+def test_ejp_has_its_peak_days_and_no_other_day_of_the_winter(client: FlaskClient) -> None:
+    with (PACKAGE / "catalogue" / "announced_days.csv").open(newline="", encoding="utf-8") as file:
+        shipped = [row for row in csv.DictReader(file) if (row["option"], row["word"]) == ("EJP", "PM")]
+    wanted = [row["first_day"] for row in shipped if row["first_day"] >= "2025-09-01"]
+    assert len(wanted) == 22
+    calendar = opened(client.get(EJP))
+    assert [event.start.isoformat() for event in calendar.events] == wanted
+    assert {event.summary for event in calendar.events} == {"EJP: peak day"}
 
 
 def test_a_colour_that_comes_is_an_event_and_one_that_is_corrected_stays_the_same_event(
