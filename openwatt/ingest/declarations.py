@@ -2,12 +2,11 @@
 
 import datetime as dt
 import re
-import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, get_args
 
 import yaml
 
@@ -16,6 +15,7 @@ from openwatt.domain.errors import OpenWattError
 from openwatt.domain.reading import Tax
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS, SourceKind
 from openwatt.ingest.fetching.media import MediaKind
+from openwatt.ingest.mapping_keys import MappingKeys
 from openwatt.ingest.readers.figures import plain
 
 #: The sources that ship with the product.
@@ -25,8 +25,6 @@ FOLDER = Path(__file__).parent / "sources"
 TO_COMPLETE = "TO COMPLETE"
 #: A source's file has a few hundred bytes.
 _MAX_FILE_BYTES = 100_000
-
-T = TypeVar("T")
 
 #: What reads a source's document; `none_yet` marks an address whose document is not described yet.
 Format = Literal["grid_pdf", "cre_csv", "rte_tempo_json", "none_yet"]
@@ -167,57 +165,6 @@ def expectations(source: SourceDeclaration) -> Expected:
     )
 
 
-#: What a fault shows of a wrong value; a few lines of YAML can stand for gigabytes.
-_SHORT = reprlib.Repr()
-_SHORT.maxstring = _SHORT.maxother = 200
-_SHORT.maxlist = _SHORT.maxdict = 20
-_SHORT.maxlevel = 3
-
-
-class _Keys:
-    """The keys of one mapping of a file, read one by one; whatever is wrong is collected as a fault."""
-
-    def __init__(self, where: str, mapping: object, faults: list[str]) -> None:
-        self.where = where
-        self.faults = faults
-        self.mapping: dict[str, Any] = {}
-        if isinstance(mapping, dict):
-            self.mapping = {str(key): value for key, value in mapping.items()}
-        else:
-            self.fault(None, f"is {_SHORT.repr(mapping)}; write `key: value` lines")
-        self.known: set[str] = set()
-
-    def fault(self, key: str | None, message: str) -> None:
-        """Collects a fault of a key (or of the whole mapping)."""
-        self.faults.append(f"{self.where}: {key} {message}" if key else f"{self.where}: {message}")
-
-    def take(self, key: str, read: Callable[[Any], T], remedy: str, default: T | None = None) -> T | None:
-        """Reads an optional key with `read`; a ValueError becomes a fault with the remedy."""
-        self.known.add(key)
-        if key not in self.mapping:
-            return default
-        try:
-            return read(self.mapping[key])
-        except (ValueError, TypeError, KeyError):
-            self.fault(key, f"is {_SHORT.repr(self.mapping[key])}; {remedy}")
-            return default
-
-    def need(self, key: str, read: Callable[[Any], T], remedy: str, stand_in: T) -> T:
-        """Reads a required key; its absence is a fault."""
-        if key not in self.mapping:
-            self.known.add(key)
-            self.fault(key, f"is missing; {remedy}")
-            return stand_in
-        value = self.take(key, read, remedy)
-        return stand_in if value is None else value
-
-    def close(self) -> None:
-        """Collects a fault for every key that was not read."""
-        for key in self.mapping:
-            if key not in self.known:
-                self.fault(key, f"is not known; remove it, or use one of {', '.join(sorted(self.known))}")
-
-
 def _text(value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(value)
@@ -338,7 +285,7 @@ def _load(path: Path, faults: list[str]) -> SourceDeclaration | None:
         )
         return None
     before = len(faults)
-    keys = _Keys(path.name, document, faults)
+    keys = MappingKeys(path.name, document, faults)
     sides: tuple[Tax, ...] = ("HT", "TTC")
     name = keys.need("name", _text, f"write name: {path.stem}", path.stem)
     if name != path.stem:
@@ -400,7 +347,7 @@ def _side(text: str | None) -> Tax | None:
 
 
 def _offer(where: str, item: object, faults: list[str]) -> DeclaredOffer:
-    keys = _Keys(where, item, faults)
+    keys = MappingKeys(where, item, faults)
     offer = DeclaredOffer(
         name=keys.need("name", _text, "write the offer's name", "?"),
         title=keys.take("title", lambda v: plain(_text(v)), "write a word of the title above its tables"),
@@ -414,7 +361,7 @@ def _offer(where: str, item: object, faults: list[str]) -> DeclaredOffer:
 
 
 def _waiver(where: str, item: object, faults: list[str]) -> Waiver:
-    keys = _Keys(where, item, faults)
+    keys = MappingKeys(where, item, faults)
     waiver = Waiver(
         rule=keys.need("rule", _one_of(*RULES), f"use one of {', '.join(RULES)}", ""),
         what=keys.need("what", _text, "write words of the doubt's place or message", "?"),

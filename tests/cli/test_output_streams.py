@@ -43,6 +43,8 @@ NEXT_MONTH = str(dt.date.today() + dt.timedelta(days=30))  # noqa: DTZ011 - any 
 CASES = {
     "tariffs": Case(["--option", "BASE"]),
     "tempo": Case(["--from", "2025-12-01", "--to", "2025-12-31"]),
+    "prices": Case(["--option", "TEMPO", "--power-kva", "6", "--from", "2026-01-05", "--to", "2026-01-06"]),
+    "prices now": Case(["--option", "TEMPO", "--power-kva", "6"]),
     "export": Case(["--format", "jsonl"]),
     "registers": Case(["homes/one.csv", "--option", "BASE"]),
     "reconcile": Case(["homes/one.csv", "indexes.csv"], status=1),

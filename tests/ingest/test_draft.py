@@ -23,6 +23,7 @@ from tests.ingest.drawn_sheets import (
 )
 from tests.ingest.hostile_documents import encrypted
 from tests.ingest.unprepared_sheets import each, kva, price, subscriptions
+from tests.ops.dockerfile import REPOSITORY
 from tests.shared_data import needs_shared_data
 
 
@@ -75,6 +76,16 @@ def test_the_draft_of_a_plain_sheet_needs_no_edit(tmp_path: Path) -> None:
     done = check(file)
     assert done.exit_code == 0, done.output
     assert "lumen: nothing is wanting" in done.output
+
+
+@pytest.mark.parametrize("page", ["new-supplier.md", "nouveau-fournisseur.md"])
+def test_the_transcript_of_the_docs_is_real(page: str, tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs" / page).read_text()
+    file = draft(tmp_path, a_new_supplier("Nos prix"))
+    assert f"```yaml\n{file.read_text().split('wanting.', 1)[1].lstrip()}```" in text
+    printed = check(file).output.splitlines()
+    assert printed[-2:] == ["to complete: offers[0].name", "no meaning for: page 1: « Nos prix »"]
+    assert "\n".join(printed[-2:]) in text
 
 
 def test_two_offers_are_told_apart_by_their_titles(tmp_path: Path) -> None:
