@@ -1,6 +1,7 @@
 """The contracts of OPENWATT_PRICE_METRICS, whose price of the moment Prometheus reads."""
 
 import datetime as dt
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -13,8 +14,11 @@ from openwatt.domain.legal_time import minutes_of
 from openwatt.domain.off_peak import parse_off_peak_text
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
 from openwatt.prices.question import PriceQuestionError, read_instant_question
+from openwatt.sentences.catalogue import sentence
 from openwatt.store.database import Database
 from openwatt.telemetry.metrics.collectors import PriceCollector, PriceState
+
+logger = logging.getLogger(__name__)
 
 #: Each is costed at every scrape.
 MOST_CONTRACTS: Final = 20
@@ -86,11 +90,19 @@ def price_collector(text: str, database: Database) -> PriceCollector:
     """
     contracts = parse_contracts(text)
     market = StoredMarket(database, lambda: database.read_number("database/data_version"))
+    reported: set[str] = set()
 
     def read() -> Iterable[PriceState]:
         now = dt.datetime.now(dt.UTC)
         for fields in contracts:
-            state = _state(fields, market, now)
+            try:
+                state = _state(fields, market, now)
+            except PriceQuestionError as error:
+                reason = "; ".join(f"{fault.field}: {sentence(fault.message)}" for fault in error.faults)
+                if reason not in reported:  # once, not at every scrape
+                    reported.add(reason)
+                    logger.warning("a price metric names no known contract", extra={"reason": reason})
+                continue
             if state is not None:
                 yield state
 
@@ -98,11 +110,12 @@ def price_collector(text: str, database: Database) -> PriceCollector:
 
 
 def _state(fields: Fields, market: StoredMarket, now: dt.datetime) -> PriceState | None:
-    """The price of a contract; None where it is not known, or the database has no such contract."""
-    try:
-        prices, _ = read_instant_question(fields, market, now)
-    except PriceQuestionError:
-        return None
+    """The price of a contract; None where it is not known.
+
+    Raises:
+        PriceQuestionError: when the database has no such contract.
+    """
+    prices, _ = read_instant_question(fields, market, now)
     minute = minutes_of(now)
     (interval,) = prices.intervals(minute, minute + 1)
     if interval.register is None or interval.price_ttc is None:

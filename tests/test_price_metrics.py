@@ -59,6 +59,16 @@ def test_each_contract_has_the_price_that_the_api_says(app_with: MakeApp) -> Non
         assert sample.labels == {**contract, "register": now["register"]}
 
 
+def test_a_contract_that_is_not_known_is_reported_once(
+    app_with: MakeApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = app_with(UNKNOWN).test_client()
+    for _ in range(2):
+        assert scraped(client.get("/metrics").text) == []
+    (record,) = (r for r in caplog.records if r.name == "openwatt.price_metrics")
+    assert "no contract Nobody" in record.__dict__["reason"]
+
+
 def test_the_metrics_server_gives_the_same_as_the_application(
     app_with: MakeApp, filled_url: str, database: Callable[[str], Database], tmp_path: Path
 ) -> None:
