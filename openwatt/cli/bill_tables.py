@@ -106,6 +106,8 @@ def _print_ranking(console: Console, items: Sequence[RankedContract], result: Co
     )
     if any(item.outdated is True for item in items):
         console.print("° last seen before duties or the network tariff changed: it cannot be today's price")
+    if any(item.source_kind == "secondary" for item in items):
+        console.print("§ read from the sheet by a third party: compare it with the supplier's own")
     for registers in dict.fromkeys(tuple(item.unseen_registers) for item in items if item.unseen_registers):
         console.print(f"‡ {', '.join(registers)} did not run on these days: no rank of a year")
 
@@ -116,6 +118,7 @@ def _marks(item: RankedContract) -> str:
         "†": item.closed_to_new_customers,
         "‡": bool(item.unseen_registers),
         "°": item.outdated is True,
+        "§": item.source_kind == "secondary",
     }
     return "".join(mark for mark, holds in marks.items() if holds)
 
