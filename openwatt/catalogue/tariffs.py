@@ -30,7 +30,7 @@ class CatalogueTariff:
 def read_tariffs(file: table.Table) -> tuple[CatalogueTariff, ...]:
     """Reads the tariffs of a CSV file with the columns of `COLUMNS`, in its order.
 
-    A file of secondary observations has two more: `sheet_url` and `confidence`.
+    A file with secondary observations may have two more: `sheet_url` and `confidence`.
 
     Raises:
         CatalogueError: with every fault of every line, two lines that give one

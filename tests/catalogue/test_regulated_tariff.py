@@ -6,7 +6,12 @@ from itertools import pairwise
 
 import pytest
 
-from openwatt.catalogue.shipped_facts import shipped_duties, shipped_observations, shipped_tariffs
+from openwatt.catalogue.shipped_facts import (
+    shipped_duties,
+    shipped_observations,
+    shipped_sources,
+    shipped_tariffs,
+)
 from openwatt.catalogue.tariffs import CatalogueTariff
 from openwatt.domain.duties import price_eur_per_kwh_ttc, subscription_eur_per_month_ttc
 from tests.shared_data import SHARED, needs_shared_data
@@ -179,14 +184,18 @@ def prices(cell: str) -> dict[str, Decimal]:
 
 @needs_shared_data
 def test_both_periods_of_2026_are_shipped_field_by_field(regulated: tuple[CatalogueTariff, ...]) -> None:
+    kinds = {source.id: source.kind for source in shipped_sources()}
     lines = {
-        (t.option, t.power_kva, t.applies_from.isoformat()): t
-        for t in (line.tariff for line in regulated)
-        if t.applies_from.year == 2026
+        (t.option, t.power_kva, t.applies_from.isoformat()): line
+        for line in regulated
+        if (t := line.tariff).applies_from.year == 2026
     }
     assert len(lines) == 60
     for row in rows("trve/trve_2026.csv"):
-        tariff = lines.pop((row["option"], int(row["power_kva"]), row["applies_from"]))
+        line = lines.pop((row["option"], int(row["power_kva"]), row["applies_from"]))
+        confidence = row["confidence"].split()[0] if kinds[line.sources[-1]] == "secondary" else None
+        assert line.confidence == confidence
+        tariff = line.tariff
         assert (tariff.supplier, tariff.offer) == (row["supplier"], row["offer"])
         assert (tariff.applies_to.isoformat() if tariff.applies_to else "") == row["applies_to"]
         assert tariff.closed_to_new_customers == (row["closed_to_new_customers"] == "1")
