@@ -41,7 +41,7 @@ def to_icalendar(name: Message, events: Iterable[DayEvent], language: str) -> by
     Nothing in it says when it was made, so that a calendar without news keeps its ETag.
     """
     # Loading it takes 6 MB and a fifth of a second, which only a worker with subscribers needs.
-    from icalendar import Calendar  # noqa: PLC0415
+    from icalendar import Calendar  # noqa: PLC0415 - 6 MB that few workers need
 
     title = sentence(name, language)
     calendar = Calendar()
@@ -58,7 +58,7 @@ def to_icalendar(name: Message, events: Iterable[DayEvent], language: str) -> by
 
 
 def _component(event: DayEvent, language: str) -> "Event":
-    from icalendar import Event  # noqa: PLC0415  as above
+    from icalendar import Event  # noqa: PLC0415 - 6 MB that few workers need
 
     component = Event()
     component.add("uid", event.uid)

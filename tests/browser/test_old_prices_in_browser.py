@@ -29,7 +29,7 @@ def late(browser: Browser, filled_url: str) -> Iterator[Browser]:
 
 @pytest.mark.parametrize("dark", [False, True])
 @pytest.mark.parametrize("width", [1280, 360])
-def test_old_prices_are_folded_below_those_of_today(late: Browser, width: int, dark: bool) -> None:  # noqa: FBT001
+def test_old_prices_are_folded_below_those_of_today(late: Browser, width: int, dark: bool) -> None:  # noqa: FBT001 - pytest names it
     late.be(width=width, dark=dark)
     late.open(KWH)
     best = late.driver.find_element(By.CLASS_NAME, "best").text

@@ -13,6 +13,12 @@ ADDRESSES = (
     "/v1/suppliers",
     "/v1/offers",
     "/v1/tempo?from=2026-01-01&to=2026-01-31",
+    "/v1/prices?option=TEMPO&power_kva=6",
+    "/v1/prices/now?option=EJP&power_kva=9",
+    "/v1/tempo/season",
+    "/v1/tempo.ics",
+    "/v1/ejp.ics",
+    "/v1/tariff-changes.ics?option=BASE&power_kva=6",
     "/v1/guards/trve-diff",
     "/v1/bills?kwh=4000&power_kva=6",
     "/health/ready",
@@ -24,6 +30,7 @@ ADDRESSES = (
     "/?kwh=4000&power_kva=6",
     "/tariffs?power_kva=6",
     "/history",
+    "/now",
     "/status",
 )
 

@@ -86,6 +86,7 @@ def busy_service(home: Home, *, seconds: float) -> Iterator[Busy]:
         OPENWATT_BACKUP_DIR=backups,
         OPENWATT_LOGSTASH_URL=receiver.url,
         OPENWATT_LIMIT_PAGES="60/minute",
+        OPENWATT_PRICE_METRICS="option=BASE&power_kva=6",
         OPENWATT_LOG_FILE=str(home.folder / "openwatt.log"),
     ).ready()
     try:

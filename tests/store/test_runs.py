@@ -26,7 +26,8 @@ class Story:
         self.days += 1
         if document:
             self.connection.execute(
-                "insert into documents (reference, title) values (%s, 'sheet') on conflict do nothing",
+                "insert into documents (reference, title, kind) values (%s, 'sheet', 'supplier') "
+                "on conflict do nothing",
                 [document],
             )
         row = self.connection.execute(
