@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.chaos.running import Home, Service, load, new_home, wait_until
 from tests.chaos.small_disk import SmallDisk, small_disk
 
 KINDS = ["tmpfs", pytest.param("ext4", marks=pytest.mark.slow)]
+SEEN = "openwatt_worker_seen_timestamp_seconds"
 #: Each a series of its own: together they need more than the space that was reserved at the start.
 QUESTIONS = [
     (method, path)
@@ -97,6 +99,14 @@ def test_a_disk_that_fills_up_costs_no_worker_and_no_answer_and_its_losses_are_c
             return written >= asked and all(now.get(("http_requests", route)) for route in routes)
 
         wait_until(counted)
+        room_at = time.time()
+
+        def reported() -> bool:
+            """Whether each worker has reported its losses since, which it does about each second."""
+            seen = [value for (name, _), value in told(service).items() if name == SEEN]
+            return len(seen) == len(before) and min(seen) > room_at + 1
+
+        wait_until(reported)
         lost = told(service)["openwatt_writes_lost", "log_file"]
         assert service.answers()
         log = disk.seen / "log" / "api.log"
