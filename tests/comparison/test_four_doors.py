@@ -214,9 +214,7 @@ def test_a_load_curve_costs_the_same_at_every_door(client: FlaskClient, tmp_path
     same_page(api, page.text)
 
 
-def test_outdated_prices_are_ranked_at_every_door_that_is_asked_to(
-    client: FlaskClient, tmp_path: Path
-) -> None:
+def test_include_outdated_ranks_outdated_prices_at_every_door(client: FlaskClient, tmp_path: Path) -> None:
     data = export(curve(7, SPAN))
     file = tmp_path / "homes" / "home.csv"
     file.parent.mkdir()

@@ -88,7 +88,7 @@ def test_the_transcript_of_the_docs_is_real(page: str, tmp_path: Path) -> None:
     assert "\n".join(printed[-2:]) in text
 
 
-def test_two_offers_are_told_apart_by_their_titles(tmp_path: Path) -> None:
+def test_two_offers_are_separated_by_their_titles(tmp_path: Path) -> None:
     source = load_source(draft(tmp_path, a_new_supplier(second=True)))
     assert [(offer.name, offer.title) for offer in source.offers] == [
         ("Lumen Fixe", "fixe"),

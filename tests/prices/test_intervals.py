@@ -182,7 +182,7 @@ def test_the_price_at_an_instant_is_that_of_its_interval(drawn: Drawn) -> None:
         assert not at.following.is_like(at.interval)
 
 
-def test_an_option_whose_days_nobody_announces_is_not_guessed() -> None:
+def test_an_option_without_announced_days_is_not_guessed() -> None:
     prices = replace(regulated("EJP", 9), home=Home(colours={}))
     span = Span(dt.date(2025, 10, 31), dt.date(2025, 11, 2))
     summer, winter = prices.intervals(span.start_min, span.end_min)

@@ -66,7 +66,7 @@ def test_prices_that_are_struck_out_without_another_close_their_rows() -> None:
         (parts_that_do_not_add_up, "the parts of BASE HT add up to 0.1190, the total is 0.1290"),
     ],
 )
-def test_what_cannot_be_told_is_refused_with_the_reason(pdf: Callable[[], bytes], message: str) -> None:
+def test_an_ambiguous_sheet_is_refused_with_the_reason(pdf: Callable[[], bytes], message: str) -> None:
     faults = read_sheet(read_pages(pdf())).faults
     assert ("layout", message) in [(fault.rule, fault.message) for fault in faults]
 

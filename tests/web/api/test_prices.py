@@ -300,7 +300,7 @@ def test_what_lies_on_a_limit_is_answered(ask: Ask, query: str) -> None:
     assert ask(f"/v1/prices?{query}")["prices"]
 
 
-def test_the_answer_is_kept_until_the_price_changes(at: Ask) -> None:
+def test_the_answer_is_cached_until_the_price_changes(at: Ask) -> None:
     address = "/v1/prices/now?option=HPHC&power_kva=9&off_peak_hours=22:30-06:30"
     first = at("2026-02-10T09:00", address)
     tag = first.headers["ETag"]
@@ -324,7 +324,7 @@ def test_today_and_tomorrow_are_others_after_midnight(at: Ask) -> None:
     assert morning.json["from"] == "2026-02-11T00:00:00+01:00"
 
 
-def test_an_answer_is_kept_no_longer_than_its_status_is_true(at: Ask, ask: Ask) -> None:
+def test_an_answer_is_cached_no_longer_than_its_status_is_true(at: Ask, ask: Ask) -> None:
     address = "/v1/prices/now?option=BASE&power_kva=6"
     (tariff,) = ask("/v1/tariffs?offer=Tarif+Bleu&option=BASE&power_kva=6")["tariffs"]
     seen_at = dt.datetime.fromisoformat(tariff["last_seen_at"])
