@@ -18,6 +18,8 @@ from openwatt.telemetry.metrics.registry import exposition_of
 from openwatt.telemetry.metrics.scrape import read_scrape
 from openwatt.telemetry.metrics.server import MetricsServer
 from openwatt.telemetry.metrics.worker_metrics import WorkerMetrics
+from openwatt.telemetry.metrics.worker_slots import master_lives
+from tests.log_receivers import wait_until
 from tests.telemetry.metrics.master_script import MASTER
 
 
@@ -279,6 +281,8 @@ def killed_master(directory: Path) -> str:
     command = [sys.executable, "-c", MASTER + KILLED, str(directory)]
     assert subprocess.run(command, check=False, timeout=60).returncode == -9
     (lock,) = directory.glob("master_*.lock")
+    # The worker that killed it holds the lock too, until it has ended itself.
+    assert wait_until(lambda: master_lives(directory, lock.name) is False, seconds=30)
     return lock.stem.removeprefix("master_")
 
 
