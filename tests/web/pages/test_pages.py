@@ -1,6 +1,7 @@
 """What browsers see, and what they are told not to do."""
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 from importlib.resources import files
 from string import Formatter
@@ -45,7 +46,7 @@ def shown(client: FlaskClient, address: str, status: int = 200) -> Page:
 
 def test_the_documentation_loads_nothing_from_elsewhere(client: FlaskClient) -> None:
     answer = client.get("/docs")
-    sources = re.findall(r'(?:src|href)="([^"]+)"', answer.text)
+    sources = [unescape(one) for one in re.findall(r'(?:src|href)="([^"]+)"', answer.text)]
     sources = [one for one in sources if not one.startswith(("#", "http://localhost/docs"))]
     assert len(sources) >= 4
     for source in sources:
