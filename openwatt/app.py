@@ -12,7 +12,7 @@ from flask import Flask, got_request_exception
 from openwatt.bootstrap import database_environment, locate_database
 from openwatt.catalogue.calendars import shipped_calendars
 from openwatt.catalogue.market import shipped_words
-from openwatt.catalogue.shipped_facts import shipped_change_days, shipped_duties
+from openwatt.catalogue.shipped_facts import shipped_change_days, shipped_duties, shipped_offer_terms
 from openwatt.catalogue.source_names import declared_sources
 from openwatt.comparison.market import StoredMarket
 from openwatt.comparison.source_incidents import SourceIncidents
@@ -65,6 +65,7 @@ def read_ahead(app: Flask) -> None:
     shipped_duties()
     shipped_change_days()
     shipped_words()
+    shipped_offer_terms()
     shipped_calendars()
     for code in CODES:
         texts(code)
