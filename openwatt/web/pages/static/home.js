@@ -59,9 +59,6 @@ addEventListener("DOMContentLoaded", () => {
   shared.hidden = true;
   shared.previousElementSibling.hidden = true;
   copy.addEventListener("click", async () => {
-    // The page's own beginning, which a proxy may have changed.
-    const url = new URL(shared.value);
-    shared.value = location.origin + url.pathname + url.search;
     try {
       await navigator.clipboard.writeText(shared.value);
       line.textContent = copy.dataset.done;
