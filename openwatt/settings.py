@@ -100,6 +100,7 @@ RESERVED_PATHS = frozenset(
         "metrics",
         "now",
         "openapi.json",
+        "problems",
         "static",
         "status",
         "tariffs",

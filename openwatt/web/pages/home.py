@@ -16,7 +16,6 @@ from openwatt.domain.profiles import PROFILES
 from openwatt.meter.contents import pack
 from openwatt.meter.options import DIRECTIONS, STAMPS, UNITS
 from openwatt.representations.bills import RankedItem
-from openwatt.sentences.catalogue import sentence
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.store.offers import StoredOffer, stored_offers
 from openwatt.web.api.bill_params import BILL_PARAMETERS, FILE_OPTIONS, LONGEST_HOURS, read_bill_question
@@ -35,6 +34,7 @@ from openwatt.web.pages.rendering import (
     language,
     link,
     register_error_pages,
+    sentence_start,
     show,
 )
 
@@ -94,7 +94,7 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
         if len(names) == 3:
             pairs += list(zip(("supplier", "offer", "option"), names, strict=True))
         else:
-            faults.append(Fault("present", "is not a contract of the list"))
+            faults.append(Fault("present", Message("parameter.not_in_list")))
     sent = [one for one in request.files.getlist("file") if one.filename]
     if sent:
         pairs += [(name, text) for name, text in texts.items() if name in _FILE_FIELDS]
@@ -115,7 +115,7 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
         faults = [_of_missing_season(fault, texts) for fault in error.faults]
         return _page(texts, faults, None, status=error.status)
     except OpenWattError as error:
-        return _page(texts, [Fault("file", error.message or str(error))], None, status=422)
+        return _page(texts, [Fault("file", message_of(error))], None, status=422)
     return _page(texts, [], view)
 
 
@@ -197,15 +197,12 @@ def _file_choices(ours: Language) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def _leaves_open(fault: Fault) -> bool:
     """Whether a file is refused only because it may mean two things: the form asks which."""
-    return isinstance(fault.message, Message) and fault.message.key.startswith("ambiguous.")
+    return fault.message.key.startswith("ambiguous.")
 
 
 def _detail(fault: Fault, ours: Language) -> tuple[str, str]:
     """A fault's sentence and the language it is in: the customer's where it is a message."""
-    if isinstance(fault.message, str):
-        return "en", fault.message
-    text = sentence(fault.message, ours.code, on_page=True)
-    return ours.code, f"{text[:1].upper()}{text[1:]}."
+    return ours.code, sentence_start(fault.sentence(ours.code, on_page=True))
 
 
 def _powers(offers: list[StoredOffer]) -> list[int]:
