@@ -44,6 +44,7 @@ from openwatt.web.http.response_cache import ResponseCache
 from openwatt.web.http.sub_path import SubPath
 from openwatt.web.http.uploads import return_large_blocks, upload_slots
 from openwatt.web.pages.home import home
+from openwatt.web.pages.rendering import problem_page
 from openwatt.web.pages.routes import pages
 
 #: A question is in its address; only a customer's file needs more (`web.bodies`).
@@ -138,7 +139,7 @@ def create_app(
         report_state=state.report,
     )
     lifecycle.init_app(app)  # its hooks come first, so that every response, a 429 too, has its id and record
-    register_problems(app)
+    register_problems(app, problem_page)
     for part in (api, bills, home, probes, pages):
         app.register_blueprint(part)
     if settings.admin_token is not None:

@@ -11,6 +11,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from openwatt import __version__
 from openwatt.web.api.bill_params import FILE
 from openwatt.web.http.content_negotiation import CALENDAR_SUFFIX
+from openwatt.web.http.fault_codes import fault_codes
 from openwatt.web.http.operation_spec import OperationSpec, specified_routes
 from openwatt.web.http.params import Parameter
 from openwatt.web.http.problems import MEDIA_TYPE, Problem
@@ -79,6 +80,7 @@ def contract(app: Flask) -> dict[str, Any]:
             tags |= _ADMIN_TAG
         paths.setdefault(path, {})["post" if spec.is_post else "get"] = operation
     _, components = msgspec.json.schema_components(types.values(), ref_template="#/components/schemas/{name}")
+    components["FaultItem"]["properties"]["code"]["x-extensible-enum"] = fault_codes()
     return {
         "openapi": "3.1.0",
         "info": {

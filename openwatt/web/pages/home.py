@@ -88,7 +88,7 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
         if len(names) == 3:
             pairs += list(zip(("supplier", "offer", "option"), names, strict=True))
         else:
-            faults.append(Fault("present", "is not a contract of the list"))
+            faults.append(Fault("present", Message("parameter.not_in_list")))
     use = _MeasuredUse(kwh="kwh" in texts)
     if use.files:
         pairs += [(name, text) for name, text in texts.items() if name in FILE_FIELDS]
@@ -111,7 +111,7 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
         faults = [_of_missing_season(fault, texts) for fault in error.faults]
         return _page(texts, faults, None, status=error.status, measured_use=use.carried())
     except OpenWattError as error:
-        return _page(texts, [Fault("file", error.message or str(error))], None, status=422)
+        return _page(texts, [Fault("file", message_of(error))], None, status=422)
     return _page(texts, [], view, measured_use=use.carried())
 
 
