@@ -77,7 +77,7 @@ def home_page() -> Response:
     texts = {name: given.get(name, "").strip() for name in (*_FIELDS, *_FILE_FIELDS)}
     texts["kwh"] = re.sub(r"\s", "", texts["kwh"])
     texts = {name: text for name, text in texts.items() if text}
-    if request.method == "GET" and "kwh" not in texts:
+    if request.method != "POST" and "kwh" not in texts:
         return _page(texts, [], None)
     try:
         return _answer_page(texts, given.get("download", ""))
@@ -204,7 +204,7 @@ def _page(
     return show(
         "home.html",
         status=status,
-        keep=not texts and request.method == "GET",  # a form with a home's power or contract is its own
+        keep=not texts and request.method != "POST",  # a form with a home's power or contract is its own
         form=FormValues({}, {**_USUAL, **texts}, frozenset(details)),
         details=details,
         view=view,
