@@ -6,6 +6,7 @@ import datetime as dt
 # it half imported, and Python then remembers that there is none: each answer of the process is a 500.
 import encodings.idna  # noqa: F401 - imported for its effect
 from collections.abc import Callable
+from pathlib import Path
 
 from flask import Flask, got_request_exception
 
@@ -41,6 +42,7 @@ from openwatt.web.http.no_sessions import NoSessions
 from openwatt.web.http.problems import register_problems
 from openwatt.web.http.rate_limits import RateLimits
 from openwatt.web.http.response_cache import ResponseCache
+from openwatt.web.http.static_files import StaticFiles
 from openwatt.web.http.sub_path import SubPath
 from openwatt.web.http.uploads import return_large_blocks, upload_slots
 from openwatt.web.pages.home import home
@@ -70,6 +72,7 @@ def read_ahead(app: Flask) -> None:
     shipped_calendars()
     for code in CODES:
         texts(code)
+    StaticFiles.of(app).compress()
     for name in app.jinja_env.list_templates():
         app.jinja_env.get_template(name)
 
@@ -90,7 +93,8 @@ def create_app(
     """
     settings = settings or read_settings()
     telemetry = telemetry or running_telemetry() or Telemetry(telemetry_config(settings, multiprocess=False))
-    app = Flask("openwatt.web.pages", static_url_path="/static")
+    app = Flask("openwatt.web.pages", static_folder=None)
+    StaticFiles(Path(app.root_path) / "static").init_app(app)
     app.request_class = Request
     app.session_interface = NoSessions()
     upload_slots.allow(threads=settings.threads)

@@ -67,7 +67,7 @@ def home_page() -> Response:
     request.max_content_length = LONGEST_FILE_BODY
     given = request.form if request.method == "POST" else request.args
     texts = typed_texts(given)
-    if request.method == "GET" and "kwh" not in texts:
+    if request.method != "POST" and "kwh" not in texts:
         return _page(texts, [], None)
     try:
         return _answer_page(texts, given.get("download", ""))
@@ -199,7 +199,7 @@ def _page(
     return show(
         "home.html",
         status=status,
-        keep=not texts and request.method == "GET",  # a form with a home's power or contract is its own
+        keep=not texts and request.method != "POST",  # a form with a home's power or contract is its own
         form=FormValues({}, {**USUAL, **texts}, frozenset(by_field), next(iter(by_field), None)),
         faults=by_field,
         view=view,
