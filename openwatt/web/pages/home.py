@@ -29,6 +29,7 @@ from openwatt.web.http.responses import uncached_response
 from openwatt.web.http.security_headers import forbid_caching
 from openwatt.web.pages.answer import HomeView, home_view
 from openwatt.web.pages.i18n import Language
+from openwatt.web.pages.ranking import CHOICE_FIELDS, RankingChoice
 from openwatt.web.pages.rendering import (
     FormValues,
     contract_choices,
@@ -49,9 +50,10 @@ _FIELDS = (
     "present",
     "prices",
     "include_outdated",
+    *CHOICE_FIELDS,
 )
 _HOURS = {"off_peak_hours": frozenset[int](), **_SEASONS}
-_SENT_AS_THEY_ARE = frozenset(_FIELDS) - {"present", "profile", *_HOURS}
+_SENT_AS_THEY_ARE = frozenset(_FIELDS) - {"present", "profile", *_HOURS, *CHOICE_FIELDS}
 #: What is said about a file that leaves it open; it counts with a file alone.
 _FILE_FIELDS = tuple(field.name for field in FILE_OPTIONS)
 _USUAL = {"power_kva": "6", "profile": USUAL_PROFILE, "prices": "now"}
@@ -72,7 +74,8 @@ def home_page() -> Response:
     given = request.form if request.method == "POST" else request.args
     texts = {name: given.get(name, "").strip() for name in (*_FIELDS, *_FILE_FIELDS)}
     texts["kwh"] = re.sub(r"\s", "", texts["kwh"])
-    texts = {name: text for name, text in texts.items() if text}
+    left_out = CHOICE_FIELDS if "show_all" in given else ()
+    texts = {name: text for name, text in texts.items() if text and name not in left_out}
     if request.method == "GET" and "kwh" not in texts:
         return _page(texts, [], None)
     try:
@@ -110,7 +113,7 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
             response = uncached_response(ranking, download, RankedItem)
             response.headers["Content-Disposition"] = f'attachment; filename="openwatt.{download}"'
             return response
-        view = home_view(question, answer)
+        view = home_view(question, answer, RankingChoice.of(texts))
     except BadRequestError as error:
         faults = [_of_missing_season(fault, texts) for fault in error.faults]
         return _page(texts, faults, None, status=error.status)
