@@ -244,9 +244,6 @@ def test_the_columns_of_a_file_add_up_to_its_bill(client: FlaskClient) -> None:
     assert (whole, scaled) == (present["total_ttc_eur"], present["total_ttc_eur_per_year"])
     # What the caption says is what the columns add up to, and the year is said to be scaled.
     assert f"€{whole:,.2f} in 351 days, that is €{scaled:,.2f} for 365 days" in caption
-        "Aug 2023",
-        "Jul 2024",
-    ]
     assert ["(23 d)" in rows[0], "(24 d)" in rows[11]] == [True, True]
     assert text.count('<g class="partial">') == 4  # two months of each of the two charts
     axes = re.findall(r'<path class="rule" d="M40 ([\d.]+)H', text)
