@@ -40,6 +40,7 @@ from openwatt.web.pages.question_form import (
     summary_parts,
     typed_texts,
 )
+from openwatt.web.pages.ranking import CHOICE_FIELDS, RankingChoice
 from openwatt.web.pages.rendering import (
     FormValues,
     contract_choices,
@@ -52,7 +53,7 @@ from openwatt.web.pages.rendering import (
 #: Off-peak hours that differ with the season have a field for each.
 _SEASONS = {"off_peak_summer": SUMMER_MONTHS, "off_peak_winter": WINTER_MONTHS}
 _MONTHS = {name: _SEASONS.get(name, frozenset[int]()) for name in HOURS}
-_SENT_AS_THEY_ARE = frozenset(FIELDS) - {"present", "profile", *HOURS}
+_SENT_AS_THEY_ARE = frozenset(FIELDS) - {"present", "profile", *HOURS, *CHOICE_FIELDS}
 _FORMS = ("csv", "json")
 
 
@@ -66,7 +67,8 @@ def home_page() -> Response:
     """The question, and its answer when there is one: by a form with a file, or by kWh in the address."""
     request.max_content_length = LONGEST_FILE_BODY
     given = request.form if request.method == "POST" else request.args
-    texts = typed_texts(given)
+    left_out = CHOICE_FIELDS if "show_all" in given else ()
+    texts = {name: text for name, text in typed_texts(given).items() if name not in left_out}
     if request.method != "POST" and "kwh" not in texts:
         return _page(texts, [], None)
     try:
@@ -106,7 +108,7 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
             response = uncached_response(ranking, download, RankedItem)
             response.headers["Content-Disposition"] = f'attachment; filename="openwatt.{download}"'
             return response
-        view = home_view(question, answer)
+        view = home_view(question, answer, RankingChoice.of(texts))
     except BadRequestError as error:
         faults = [_of_missing_season(fault, texts) for fault in error.faults]
         return _page(texts, faults, None, status=error.status, measured_use=use.carried())

@@ -9,6 +9,7 @@ from openwatt.web.api.bill_params import FILE_OPTIONS
 from openwatt.web.http.problems import Fault
 from openwatt.web.pages.answer import HomeView
 from openwatt.web.pages.i18n import Language
+from openwatt.web.pages.ranking import CHOICE_FIELDS
 from openwatt.web.pages.rendering import sentence_start
 from openwatt.web.pages.typed_numbers import whole_kwh
 
@@ -23,6 +24,7 @@ FIELDS = (
     "present",
     "prices",
     "include_outdated",
+    *CHOICE_FIELDS,
 )
 #: What is said about a file that leaves it open; it counts with a file alone.
 FILE_FIELDS = tuple(field.name for field in FILE_OPTIONS)

@@ -236,10 +236,20 @@ def test_the_columns_of_a_file_add_up_to_its_bill(client: FlaskClient) -> None:
         present="EDF~Tarif Bleu~TEMPO",
         off_peak_hours="22:00-06:00",
     ).text
-    table = text.rpartition("Month by month")[2].split("<table")[-1].split("</table>")[0]
-    months = [float(row.split("€")[-1].split("<")[0].replace(",", "")) for row in table.split("</tr>")[1:-1]]
+    head, *tables = text.rpartition("Month by month")[2].split("<table")  # the best is the present one
+    caption = head.split("<figcaption")[1].split("</figcaption>")[0]
+    rows = re.findall(r"<tr>.*?</tr>", tables[0], re.DOTALL)[1:]
+    amounts = [float(re.findall(r"€([\d,.]+)", row)[-1].replace(",", "")) for row in rows]
+    *months, whole, scaled = amounts
     assert len(months) == 12
-    assert sum(months) == pytest.approx(present["total_ttc_eur"], abs=0.06)
+    assert sum(months) == pytest.approx(whole, abs=0.06)
+    assert (whole, scaled) == (present["total_ttc_eur"], present["total_ttc_eur_per_year"])
+    # What the caption says is what the columns add up to, and the year is said to be scaled.
+    assert f"€{whole:,.2f} in 351 days, that is €{scaled:,.2f} for 365 days" in caption
+    assert ["(23 d)" in rows[0], "(24 d)" in rows[11]] == [True, True]
+    assert text.count('<g class="partial">') == 4  # two months of each of the two charts
+    axes = re.findall(r'<path class="rule" d="M40 ([\d.]+)H', text)
+    assert axes[: len(axes) // 2] == axes[len(axes) // 2 :]
 
 
 @pytest.mark.parametrize(
