@@ -1,10 +1,11 @@
 """The documentation: a page of Swagger UI and the OpenAPI contract that it shows."""
 
 import msgspec
-from flask import Response, current_app, render_template
+from flask import Response, current_app
 
 from openwatt.web.http.openapi import contract
 from openwatt.web.http.sub_path import address
+from openwatt.web.pages.rendering import show
 
 #: Everything comes from here and nothing is inline. Swagger UI draws its icons from data addresses.
 DOCS_POLICY = (
@@ -14,10 +15,9 @@ DOCS_POLICY = (
 
 
 def docs_page() -> Response:
-    """The interactive documentation; its assets are served by us."""
-    response = Response(render_template("docs.html", address=address))
+    """The interactive documentation in the frame of the pages; its assets are served by us."""
+    response = show("docs.html")
     response.headers["Content-Security-Policy"] = DOCS_POLICY
-    response.headers["Cache-Control"] = "public, max-age=300"
     return response
 
 
