@@ -97,5 +97,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, list):
-        return " ".join(map(str, value))
+        words = [str(one) for one in value]
+        return ("; " if any(" " in word for word in words) else " ").join(words)
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
