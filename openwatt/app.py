@@ -18,6 +18,7 @@ from openwatt.catalogue.source_names import declared_sources
 from openwatt.comparison.market import StoredMarket
 from openwatt.comparison.source_incidents import SourceIncidents
 from openwatt.observability import PRIVATE_ENDPOINTS, PROBE_ENDPOINTS, collectors, telemetry_config
+from openwatt.open_data.stored_package import StoredPackage
 from openwatt.sentences.catalogue import CODES, texts
 from openwatt.settings import Settings, read_settings, read_sub_path
 from openwatt.store.database import Database
@@ -117,6 +118,7 @@ def create_app(
         response_cache=ResponseCache(),
         market=StoredMarket(database, data_version.current),
         source_incidents=SourceIncidents(database, data_version.current, declared_sources()),
+        package=StoredPackage(database, data_version.current, shipped_change_days),
     )
     state.init_app(app)
     limits = RateLimits(
