@@ -41,6 +41,7 @@ from openwatt.web.pages.rendering import (
     register_error_pages,
     show,
 )
+from openwatt.web.pages.understand import UNDERSTAND_FIELDS, Understanding, understand
 
 #: Off-peak hours that differ with the season have a field for each.
 _SEASONS = {"off_peak_summer": SUMMER_MONTHS, "off_peak_winter": WINTER_MONTHS}
@@ -53,9 +54,10 @@ _FIELDS = (
     "present",
     "prices",
     "include_outdated",
+    *UNDERSTAND_FIELDS,
 )
 _HOURS = {"off_peak_hours": frozenset[int](), **_SEASONS}
-_SENT_AS_THEY_ARE = frozenset(_FIELDS) - {"present", "profile", *_HOURS}
+_SENT_AS_THEY_ARE = frozenset(_FIELDS) - {"present", "profile", *_HOURS, *UNDERSTAND_FIELDS}
 #: What is said about a file that leaves it open; it counts with a file alone.
 _FILE_FIELDS = tuple(field.name for field in FILE_OPTIONS)
 _USUAL = {"power_kva": "6", "profile": USUAL_PROFILE, "prices": "now"}
@@ -115,12 +117,13 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
             response.headers["Content-Disposition"] = f'attachment; filename="openwatt.{download}"'
             return response
         view = home_view(question, answer)
+        understanding = understand(texts, question, answer)
     except BadRequestError as error:
         faults = [_of_missing_season(fault, texts) for fault in error.faults]
         return _page(texts, faults, None, status=error.status, measured_use=use.carried())
     except OpenWattError as error:
         return _page(texts, [Fault("file", error.message or str(error))], None, status=422)
-    return _page(texts, [], view, measured_use=use.carried())
+    return _page(texts, [], view, understanding=understanding, measured_use=use.carried())
 
 
 class _MeasuredUse:
@@ -189,6 +192,7 @@ def _page(
     faults: Sequence[Fault],
     view: HomeView | None,
     *,
+    understanding: Understanding | None = None,
     status: int = 200,
     measured_use: str | None = None,
 ) -> Response:
@@ -208,6 +212,7 @@ def _page(
         form=FormValues({}, {**_USUAL, **texts}, frozenset(details)),
         details=details,
         view=view,
+        understanding=understanding,
         measured_use=measured_use,
         # A file is in no address.
         shared=_own_address(texts) if view and not view.measured else None,
