@@ -95,7 +95,12 @@ def create_app(
     upload_slots.allow(threads=settings.threads)
     return_large_blocks()
     app.config.update(
-        MAX_CONTENT_LENGTH=LONGEST_BODY_BYTES, REVISION=settings.revision, SOURCES=declared_sources()
+        MAX_CONTENT_LENGTH=LONGEST_BODY_BYTES,
+        REVISION=settings.revision,
+        SECURITY_CONTACT=settings.security_contact,
+        SECURITY_EXPIRES=settings.security_expires,
+        SOURCES=declared_sources(),
+        TRUSTED_PROXIES=settings.trusted_proxies,
     )
     database = Database(locate_database(settings), most_connections=settings.threads, on_query=record_query)
     data_version = DataVersion(database)
