@@ -49,11 +49,12 @@ from openwatt.web.pages.rendering import (
     register_error_pages,
     show,
 )
+from openwatt.web.pages.understand import UNDERSTAND_FIELDS, Understanding, understand
 
 #: Off-peak hours that differ with the season have a field for each.
 _SEASONS = {"off_peak_summer": SUMMER_MONTHS, "off_peak_winter": WINTER_MONTHS}
 _MONTHS = {name: _SEASONS.get(name, frozenset[int]()) for name in HOURS}
-_SENT_AS_THEY_ARE = frozenset(FIELDS) - {"present", "profile", *HOURS, *CHOICE_FIELDS}
+_SENT_AS_THEY_ARE = frozenset(FIELDS) - {"present", "profile", *HOURS, *CHOICE_FIELDS, *UNDERSTAND_FIELDS}
 _FORMS = ("csv", "json")
 
 
@@ -109,12 +110,13 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
             response.headers["Content-Disposition"] = f'attachment; filename="openwatt.{download}"'
             return response
         view = home_view(question, answer, RankingChoice.of(texts))
+        understanding = understand(texts, question, answer)
     except BadRequestError as error:
         faults = [_of_missing_season(fault, texts) for fault in error.faults]
         return _page(texts, faults, None, status=error.status, measured_use=use.carried())
     except OpenWattError as error:
         return _page(texts, [Fault("file", message_of(error))], None, status=422)
-    return _page(texts, [], view, measured_use=use.carried())
+    return _page(texts, [], view, understanding=understanding, measured_use=use.carried())
 
 
 class _MeasuredUse:
@@ -191,6 +193,7 @@ def _page(
     faults: Sequence[Fault],
     view: HomeView | None,
     *,
+    understanding: Understanding | None = None,
     status: int = 200,
     measured_use: str | None = None,
 ) -> Response:
@@ -206,6 +209,7 @@ def _page(
         faults=by_field,
         view=view,
         question_line=summary_parts(texts, view, ours) if view else [],
+        understanding=understanding,
         measured_use=measured_use,
         # A file is in no address.
         shared=_own_address(texts) if view and not view.measured else None,

@@ -12,6 +12,7 @@ from openwatt.web.pages.i18n import Language
 from openwatt.web.pages.ranking import CHOICE_FIELDS
 from openwatt.web.pages.rendering import sentence_start
 from openwatt.web.pages.typed_numbers import whole_kwh
+from openwatt.web.pages.understand import UNDERSTAND_FIELDS
 
 #: Off-peak hours of the year, and those of each season where they differ.
 HOURS = ("off_peak_hours", "off_peak_summer", "off_peak_winter")
@@ -25,6 +26,7 @@ FIELDS = (
     "prices",
     "include_outdated",
     *CHOICE_FIELDS,
+    *UNDERSTAND_FIELDS,
 )
 #: What is said about a file that leaves it open; it counts with a file alone.
 FILE_FIELDS = tuple(field.name for field in FILE_OPTIONS)
