@@ -12,7 +12,7 @@ from flask import Flask, got_request_exception
 from openwatt.bootstrap import database_environment, locate_database
 from openwatt.catalogue.calendars import shipped_calendars
 from openwatt.catalogue.market import shipped_words
-from openwatt.catalogue.shipped_facts import shipped_change_days, shipped_duties
+from openwatt.catalogue.shipped_facts import shipped_change_days, shipped_duties, shipped_offer_terms
 from openwatt.catalogue.source_names import declared_sources
 from openwatt.comparison.market import StoredMarket
 from openwatt.comparison.source_incidents import SourceIncidents
@@ -66,6 +66,7 @@ def read_ahead(app: Flask) -> None:
     shipped_duties()
     shipped_change_days()
     shipped_words()
+    shipped_offer_terms()
     shipped_calendars()
     for code in CODES:
         texts(code)
@@ -95,7 +96,12 @@ def create_app(
     upload_slots.allow(threads=settings.threads)
     return_large_blocks()
     app.config.update(
-        MAX_CONTENT_LENGTH=LONGEST_BODY_BYTES, REVISION=settings.revision, SOURCES=declared_sources()
+        MAX_CONTENT_LENGTH=LONGEST_BODY_BYTES,
+        REVISION=settings.revision,
+        SECURITY_CONTACT=settings.security_contact,
+        SECURITY_EXPIRES=settings.security_expires,
+        SOURCES=declared_sources(),
+        TRUSTED_PROXIES=settings.trusted_proxies,
     )
     database = Database(locate_database(settings), most_connections=settings.threads, on_query=record_query)
     data_version = DataVersion(database)

@@ -1,6 +1,7 @@
 """The settings: every OPENWATT_* variable with its type, its default and one sentence of help."""
 
 import dataclasses
+import datetime as dt
 import difflib
 import os
 import re
@@ -94,13 +95,17 @@ def _path(text: str) -> Path:
 #: The first words of the service's own addresses: a sub-path that began so would be confused with them.
 RESERVED_PATHS = frozenset(
     {
+        ".well-known",
         "docs",
+        "favicon.ico",
         "health",
         "history",
         "metrics",
         "now",
         "openapi.json",
         "problems",
+        "robots.txt",
+        "sitemap.xml",
         "static",
         "status",
         "tariffs",
@@ -149,6 +154,13 @@ def _interface_token(text: str) -> str:
     if not re.fullmatch(r"[!-~]{1,4096}", text):
         raise ValueError("must be one word without spaces or accents: copy the token again")
     return text
+
+
+def _day(text: str) -> dt.date:
+    try:
+        return dt.datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=dt.UTC).date()
+    except ValueError:
+        raise ValueError("must be a day, as 2027-06-30") from None
 
 
 def _contact(text: str) -> str:
@@ -253,6 +265,15 @@ class Settings:
     )
     contact: str | None = _setting(
         None, "Page or mail address that the ingestion sends to suppliers in its User-Agent.", _contact
+    )
+    security_contact: str | None = _setting(
+        None,
+        "Page or mail address in /.well-known/security.txt, to report a vulnerability of this installation; "
+        "without it there is no such file.",
+        _contact,
+    )
+    security_expires: dt.date | None = _setting(
+        None, "Day until which that contact holds, as 2027-06-30; by default half a year from today.", _day
     )
     backup_dir: Path | None = _setting(
         None, "Folder of the backups of `openwatt backup`; the age of the newest is monitored.", _path

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import re
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -18,6 +18,7 @@ from openwatt.catalogue.facts import (
     read_tempo_colours,
     read_turpe,
 )
+from openwatt.catalogue.offer_terms import OfferTerms, read_offer_terms
 from openwatt.catalogue.tariffs import CatalogueTariff, read_tariffs
 from openwatt.domain.announced_days import AnnouncedDays
 from openwatt.domain.duties import Duties
@@ -67,6 +68,12 @@ def shipped_announced_days() -> tuple[AnnouncedDays, ...]:
 
 
 @cache
+def shipped_offer_terms() -> Mapping[tuple[str, str], OfferTerms]:
+    """What the sources state of offers beside their prices, by supplier and name."""
+    return {(one.supplier, one.offer): one for one in read_offer_terms(SHIPPED / "offer_terms.csv")}
+
+
+@cache
 def shipped_duties() -> Duties:
     """Every rate of duty and fixed part of the network tariff that is known."""
     return Duties(rates=read_rates(SHIPPED / "duties.csv"), turpe=read_turpe(SHIPPED / "turpe.csv"))
@@ -79,7 +86,7 @@ def shipped_change_days() -> Sequence[dt.date]:
 
 
 def loaded_files(edition: Traversable = SHIPPED) -> tuple[Traversable, ...]:
-    """The files that are loaded into the database; duties and announced days, of no source, stay files."""
+    """The files that are loaded into the database; duties, announced days and offers' terms stay files."""
     others = ("sources.csv", "offers.csv", "tempo_colours.csv")
     return (*(edition / name for name in others), *_tariff_files(edition))
 

@@ -53,6 +53,7 @@ from openwatt.representations.bills import (
     PartOfYearItem,
     RankedContract,
     RankedItem,
+    baseline_item,
 )
 from openwatt.sentences.catalogue import sentence
 
@@ -320,6 +321,7 @@ def _answer_json(answer: CustomerAnswer, assumptions: list[str], *, details: boo
     return {
         "span": Days.of(comparison.span),
         "prices": comparison.prices,
+        "baseline": baseline_item(comparison),
         "part_of_year": None if part is None else PartOfYearItem.of(part),
         "coverage": CoverageItem.of(comparison.coverage),
         "ranking": [ranked.of(one, comparison) for one in comparison.ranking],

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from openwatt.domain.announced_days import winters_of
 from openwatt.domain.calendar import Home
 from openwatt.domain.comparison import ComparisonTerms, ContractKey
 from openwatt.domain.errors import MeterFileError, OpenWattError, SpanError, message_of
-from openwatt.domain.legal_time import PARIS, Span
+from openwatt.domain.legal_time import PARIS, Span, year_on
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.messages import Message
 from openwatt.domain.off_peak import SUMMER_MONTHS, parse_off_peak_hours, unsaid_day
@@ -62,7 +63,8 @@ class CustomerQuestion:
 
     `curve` is the measured one, None where yearly kWh were given in its place;
     `assumptions` are keys of `assumption_message`, and an answer has those of them that it uses.
-    `off_peak_spreads_kwh` where the profile of yearly kWh runs a use in the off-peak hours.
+    `off_peak_spreads_kwh` where the profile of yearly kWh runs a use in the off-peak hours,
+    and `spread` gives their curve over any days.
     """
 
     power_kva: int
@@ -70,7 +72,15 @@ class CustomerQuestion:
     use: Use
     terms: ComparisonTerms
     assumptions: tuple[str, ...]
+    home: Home
     off_peak_spreads_kwh: bool = False
+    spread: Callable[[Span], LoadCurve] | None = None
+
+    def curve_over(self, span: Span) -> LoadCurve | None:
+        """The measured curve, else the spread one over some days; None of kWh by register."""
+        if self.curve is not None or self.spread is None:
+            return self.curve
+        return self.spread(span)
 
 
 def read_question(
@@ -102,6 +112,7 @@ def read_question(
     if curve is not None and not ("from" in fields or "to" in fields) and (cut := curve.cut_days(span)):
         curve = replace(curve, findings=(*curve.findings, cut))
     assumptions: list[str] = []
+    spread: Callable[[Span], LoadCurve] | None = None
     off_peak_spreads_kwh = False
     home = home_of(fields, colours)
     if not home.off_peak_hours:
@@ -114,8 +125,8 @@ def read_question(
         assumptions.append("register_kwh")
     else:
         profile = fields.get("profile", USUAL_PROFILE)
-        spread = profile_curve(profile, fields["kwh"], span, home.off_peak_hours)
-        use = use_of_curve(spread, home, span)
+        spread = partial(profile_curve, profile, fields["kwh"], off_peak=home.off_peak_hours)
+        use = use_of_curve(spread(span), home, span)
         assumptions.append(profile)
         off_peak_spreads_kwh = PROFILES[profile].runs_off_peak
     return CustomerQuestion(
@@ -130,7 +141,9 @@ def read_question(
             include_outdated=fields.get("include_outdated", False),
         ),
         assumptions=tuple(assumptions),
+        home=home,
         off_peak_spreads_kwh=off_peak_spreads_kwh,
+        spread=spread,
     )
 
 
@@ -221,19 +234,11 @@ def _span(fields: Fields, curve: LoadCurve | None, usual: Span, faults: list[Que
         return span
     if start is None and end is None:
         return usual
-    start, end = start or _year_on(end, -1), end or _year_on(start, 1)
+    start, end = start or year_on(end, -1), end or year_on(start, 1)
     if not 365 <= (end - start).days <= 366:
         faults.append(QuestionFault("to" if fields.get("to") else "from", Message("question.one_year")))
         return None
     return Span(start, end)
-
-
-def _year_on(day: dt.date, years: int) -> dt.date:
-    """The same day of another year; that of 29 February is 1 March."""
-    try:
-        return day.replace(year=day.year + years)
-    except ValueError:
-        return dt.date(day.year + years, 3, 1)
 
 
 def _present(fields: Fields, market: StoredMarket, faults: list[QuestionFault]) -> ContractKey | None:

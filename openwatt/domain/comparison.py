@@ -45,6 +45,7 @@ class Ranked:
     total_ttc: Fraction
     regulated_ttc: Fraction | None
     present_ttc: Fraction | None
+    baseline_ttc: Fraction | None
     is_regulated: bool
     closed_to_new_customers: bool
     whole: bool
@@ -67,6 +68,11 @@ class Ranked:
     def saving_against_present(self) -> Fraction | None:
         """What it saves against the present contract."""
         return None if self.present_ttc is None else self.present_ttc - self.total_ttc
+
+    @property
+    def saving_against_baseline(self) -> Fraction | None:
+        """What it saves against the one contract with which all are compared."""
+        return None if self.baseline_ttc is None else self.baseline_ttc - self.total_ttc
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -203,6 +209,8 @@ class Comparison:
     findings: tuple[Finding, ...]
     costed: Mapping[ContractKey, Costed]
     present: ContractKey | None = None
+    baseline: ContractKey | None = None
+    """The contract with which all are compared: the present one, else the regulated tariff in BASE."""
 
     @property
     def outdated_present(self) -> Overtaken | None:
@@ -228,9 +236,12 @@ class Comparison:
         unseen = {one.contract.option: one.usage.unseen for one in self.costed.values() if one.usage.unseen}
         return part_of_year(self.span, self.coverage, unseen)
 
-    def per_year(self, amount: Fraction | None) -> Fraction | None:
-        """An amount of the span for 365 days; None where the span cannot stand for a year."""
-        if amount is None or not stands_for_a_year(self.span, self.coverage):
+    def per_year(self, amount: Fraction | None, *, whole: bool) -> Fraction | None:
+        """An amount of the span for 365 days; None where the span cannot stand for a year.
+
+        What is not `whole` lacks days or energy, and is no cost of a year either.
+        """
+        if amount is None or not whole or not stands_for_a_year(self.span, self.coverage):
             return None
         return amount * DAYS_PER_YEAR / self.span.days
 
@@ -319,7 +330,8 @@ def compare(use: Use, market: Market, terms: ComparisonTerms) -> Comparison:
     if not costed:
         reason = Message.each(reason for _, reason in left_out) or Message("left_out.there_is_none")
         raise BillError(Message.of("left_out.every_contract", reason=reason))
-    ranking, outdated = _rankings(costed, terms)
+    baseline = _baseline(costed, terms)
+    ranking, outdated = _rankings(costed, terms, baseline)
     return Comparison(
         span=terms.span,
         prices=terms.prices,
@@ -330,6 +342,7 @@ def compare(use: Use, market: Market, terms: ComparisonTerms) -> Comparison:
         findings=tuple(dict.fromkeys(finding for one in costed.values() for finding in one.usage.findings)),
         costed=costed,
         present=terms.present,
+        baseline=None if baseline is None else baseline.contract.key,
     )
 
 
@@ -360,17 +373,32 @@ def _open_days(periods: Sequence[PricePeriod]) -> frozenset[dt.date]:
     )
 
 
+def _baseline(costed: Mapping[ContractKey, Costed], terms: ComparisonTerms) -> Costed | None:
+    """The present contract, else the regulated tariff in BASE; None where neither has a price."""
+    if terms.present is not None and terms.present in costed:
+        return costed[terms.present]
+    return next(
+        (
+            one
+            for one in costed.values()
+            if one.priced.is_regulated and one.priced.is_ranked and one.contract.option == "BASE"
+        ),
+        None,
+    )
+
+
 def _rankings(
-    costed: Mapping[ContractKey, Costed], terms: ComparisonTerms
+    costed: Mapping[ContractKey, Costed], terms: ComparisonTerms, baseline: Costed | None
 ) -> tuple[tuple[Ranked, ...], tuple[Ranked, ...]]:
     """The contracts that are ranked, and those whose price cannot be today's."""
     found = sorted(costed.values(), key=lambda one: one.total.rank)
     ranking = [one for one in found if one.priced.is_ranked]
     regulated = {one.contract.key[2:]: one.total for one in ranking if one.priced.is_regulated}
     present = None if terms.present is None else costed.get(terms.present)
+    beside = (present.total if present else None, baseline.total if baseline else None)
     return (
-        tuple(_ranked(one, regulated, present.total if present else None) for one in ranking),
-        tuple(_ranked(one, {}, None) for one in found if not one.priced.is_ranked),
+        tuple(_ranked(one, regulated, *beside) for one in ranking),
+        tuple(_ranked(one, {}, None, None) for one in found if not one.priced.is_ranked),
     )
 
 
@@ -378,6 +406,7 @@ def _ranked(
     costed: Costed,
     regulated: Mapping[tuple[str, int], ContractTotal[Fraction]],
     present: ContractTotal[Fraction] | None,
+    baseline: ContractTotal[Fraction] | None,
 ) -> Ranked:
     priced, total = costed.priced, costed.total
     sources = _last_tariff(priced.periods).sources
@@ -386,6 +415,7 @@ def _ranked(
         total_ttc=total.ttc,
         regulated_ttc=total.comparable(regulated.get(priced.contract.key[2:])),
         present_ttc=total.comparable(present),
+        baseline_ttc=total.comparable(baseline),
         is_regulated=priced.is_regulated,
         closed_to_new_customers=priced.closed_to_new_customers,
         whole=total.whole,

@@ -64,6 +64,14 @@ class Span:
             start = following
 
 
+def year_on(day: dt.date, years: int) -> dt.date:
+    """The same day of another year; that of 29 February is 1 March."""
+    try:
+        return day.replace(year=day.year + years)
+    except ValueError:
+        return dt.date(day.year + years, 3, 1)
+
+
 def day_number(day: dt.date) -> int:
     """Days since 1970-01-01."""
     return (day - _EPOCH).days

@@ -33,6 +33,16 @@ class Message:
         return cls("decimal", {"whole": whole, "decimals": decimals})
 
     @classmethod
+    def amount(cls, number: Decimal) -> "Message":
+        """A number of at least 0 with its thousands apart, as a value of a message."""
+        whole, _, decimals = str(number).partition(".")
+        return (
+            cls("decimal", {"whole": int(whole), "decimals": decimals})
+            if decimals
+            else cls("whole", {"whole": int(whole)})
+        )
+
+    @classmethod
     def each(cls, messages: "Iterable[Message]") -> "Message | None":
         """Several messages one after another, each once; None where there are none."""
         joined = None

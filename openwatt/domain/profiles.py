@@ -9,7 +9,7 @@ import numpy as np
 
 from openwatt.domain.calendar import off_peak_entries
 from openwatt.domain.errors import BillError
-from openwatt.domain.legal_time import MINUTES_PER_DAY, Minutes, Span, local_minutes
+from openwatt.domain.legal_time import MINUTES_PER_DAY, Minutes, Span, local_minutes, year_on
 from openwatt.domain.load_curve import HALF_HOUR_MIN, PER_KWH, LoadCurve
 from openwatt.domain.off_peak import OffPeakHours
 
@@ -80,12 +80,28 @@ def profile_curve(name: str, kwh: int, span: Span, off_peak: Sequence[OffPeakHou
         raise BillError(f"{kwh} kWh a year is not above 0")
     if profile.runs_off_peak and not off_peak:
         raise BillError(f"profile {name} needs the off-peak hours in which its night use runs")
-    starts = np.arange(span.start_min, span.end_min, HALF_HOUR_MIN, dtype=np.int64)
-    before = np.cumsum(_weights(profile, starts, off_peak))
-    whole = kwh * PER_KWH
+    starts = _half_hours(span)
+    return spread(kwh * PER_KWH, starts, _steps(starts), _weights(profile, starts, off_peak))
+
+
+def heating_curve(kwh_per_year: int, span: Span) -> LoadCurve:
+    """Half hours over a span of an electric heating that uses so much in a whole year from its first day.
+
+    It follows the shape of the profiles' heating: nothing from June to September. A span
+    of a year has exactly `kwh_per_year`, a part of one has the part that falls in it.
+    """
+    starts, year = _half_hours(span), _half_hours(Span(span.start, year_on(span.start, 1)))
+    weights, of_year = _heating_weights(starts), int(_heating_weights(year).sum())
+    energy = int(weights.sum()) * kwh_per_year * PER_KWH // of_year
+    return spread(energy, starts, _steps(starts), weights)
+
+
+def spread(energy: int, starts: Minutes, steps: Minutes, weights: Minutes) -> LoadCurve:
+    """Steps that share an energy (W × minutes) by whole weights, all of it."""
+    before = np.cumsum(weights)
+    whole = max(int(before[-1]), 1)
     # Python's integers: the product of a year's weights and energy passes 64 bits.
-    shares = np.array([int(weight) * whole // int(before[-1]) for weight in before], dtype=np.int64)
-    steps = np.full(len(starts), HALF_HOUR_MIN, dtype=np.int64)
+    shares = np.array([weight * energy // whole for weight in before.tolist()], dtype=np.int64)
     return LoadCurve(starts, steps, np.diff(shares, prepend=0))
 
 
@@ -99,11 +115,36 @@ def last_known_year(colours: Mapping[dt.date, str], today: dt.date) -> Span:
     return Span(end.replace(year=end.year - 1), end)
 
 
+def _half_hours(span: Span) -> Minutes:
+    return np.arange(span.start_min, span.end_min, HALF_HOUR_MIN, dtype=np.int64)
+
+
+def _steps(starts: Minutes) -> Minutes:
+    return np.full(len(starts), HALF_HOUR_MIN, dtype=np.int64)
+
+
+def _heating_weights(starts: Minutes) -> Minutes:
+    wall = local_minutes(starts)
+    weights: Minutes = np.array(_HEATING)[_hours(wall)] * np.array(_HEATING_BY_MONTH)[_months(wall)]
+    return weights
+
+
+def _hours(wall: Minutes) -> Minutes:
+    hours: Minutes = wall % MINUTES_PER_DAY // 60
+    return hours
+
+
+def _months(wall: Minutes) -> Minutes:
+    """The month of each reading of the clock, from 0."""
+    months = (wall // MINUTES_PER_DAY).astype("datetime64[D]").astype("datetime64[M]")
+    return months.astype(np.int64) % 12
+
+
 def _weights(profile: Profile, starts: Minutes, off_peak: Sequence[OffPeakHours]) -> Minutes:
     """Each half hour's weight: the parts' shapes, each scaled to its share of the whole."""
     wall = local_minutes(starts)
     minute, days = wall % MINUTES_PER_DAY, wall // MINUTES_PER_DAY
-    hour, month = minute // 60, days.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12
+    hour, month = _hours(wall), _months(wall)
     week_end = np.where((days + 3) % 7 >= 5, _WEEK_END, 100)
     in_hours = [[any(m in one for one in entry.ranges) for m in range(MINUTES_PER_DAY)] for entry in off_peak]
     # A day without an entry has the last row, in which no minute is off-peak.
@@ -111,7 +152,7 @@ def _weights(profile: Profile, starts: Minutes, off_peak: Sequence[OffPeakHours]
     night = in_off_peak[off_peak_entries(off_peak, days, month + 1), minute]
     parts = (
         (profile.appliances, np.array(_APPLIANCES)[hour] * np.array(_APPLIANCES_BY_MONTH)[month] * week_end),
-        (profile.heating, np.array(_HEATING)[hour] * np.array(_HEATING_BY_MONTH)[month]),
+        (profile.heating, _heating_weights(starts)),
         (profile.night_heater, night * np.array(_NIGHT_BY_MONTH)[month]),
         (profile.car, night * np.array(_WHOLE_YEAR)[month]),
     )

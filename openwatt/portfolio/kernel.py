@@ -288,9 +288,9 @@ class _Ranking:
             power_kva=contract.power_kva,
             total_ttc_eur=self._cents(total.ttc),
             total_ht_eur=self._cents(one.ht) if total.priced.knows_ht else None,
-            total_ttc_eur_per_year=self._cents_per_year(total.ttc),
+            total_ttc_eur_per_year=self._cents_per_year(total.ttc, whole=total.whole),
             saving_against_regulated_eur=None if saving is None else self._cents(saving),
-            saving_against_regulated_eur_per_year=self._cents_per_year(saving),
+            saving_against_regulated_eur_per_year=self._cents_per_year(saving, whole=total.whole),
             closed_to_new_customers=total.priced.closed_to_new_customers,
             whole=total.whole,
             reason=self._what_is_left_out(total),
@@ -311,8 +311,8 @@ class _Ranking:
     def _cents(self, amount: int) -> Decimal:
         return _cents(amount, self.denominator)
 
-    def _cents_per_year(self, amount: int | None) -> Decimal | None:
-        if amount is None or not self.has_year:
+    def _cents_per_year(self, amount: int | None, *, whole: bool) -> Decimal | None:
+        if amount is None or not whole or not self.has_year:
             return None
         return _cents(amount * DAYS_PER_YEAR, self.denominator * self.span.days)
 

@@ -250,7 +250,11 @@ class RankedRow(ContractItem, frozen=True, kw_only=True):
 
     total_ttc_eur: Decimal
     total_ttc_eur_per_year: Annotated[
-        Eur, Meta(description="The same for 365 days; null where the span cannot stand for a year.")
+        Eur,
+        Meta(
+            description="The same for 365 days; null where the span cannot stand for a year, or where the "
+            "total is not whole."
+        ),
     ]
     total_ht_eur: Eur
     duties_eur: Annotated[Eur, Meta(description="All taxes less none.")]
@@ -261,8 +265,17 @@ class RankedRow(ContractItem, frozen=True, kw_only=True):
     saving_against_regulated_percent: Percent
     saving_against_present_eur: Eur
     saving_against_present_percent: Percent
+    saving_against_baseline_eur: Annotated[
+        Eur,
+        Meta(
+            description="Against the one contract with which all are compared: the present one, else the "
+            "regulated tariff in BASE."
+        ),
+    ]
+    saving_against_baseline_eur_per_year: Eur
     closed_to_new_customers: bool
     whole: Annotated[bool, Meta(description="Whether every day and all energy is in the total.")]
+    partial: Annotated[list[str], Meta(description="Why the total is not whole.")]
     unseen_registers: Annotated[
         list[str],
         Meta(description="Registers that did not run in the span: the total speaks of no other time."),
@@ -298,7 +311,6 @@ class RankedContract(CurrentRow, frozen=True, kw_only=True):
     outdated_reason: Annotated[
         str | UnsetType | None, Meta(description="Where it is outdated: why its price cannot be today's.")
     ] = UNSET
-    partial: Annotated[list[str], Meta(description="Why the total is not whole.")]
     notes: list[str]
     sources: Annotated[list[PriceSource], Meta(description="The documents of every price in the total.")]
 
@@ -327,7 +339,11 @@ class RankedItem(RankedContract, frozen=True, kw_only=True):
 def _ranked(ranked: Ranked, comparison: Comparison, language: str) -> dict[str, Any]:
     """The figures of a contract of a ranking, as fields of an item."""
     costed = comparison.costed[ranked.contract.key]
-    total_ht, saving = costed.total_ht, ranked.saving_against_regulated
+    total_ht, saving, beside = (
+        costed.total_ht,
+        ranked.saving_against_regulated,
+        ranked.saving_against_baseline,
+    )
     age: dict[str, Any] = {}
     if comparison.prices == "now":
         age = {
@@ -340,19 +356,21 @@ def _ranked(ranked: Ranked, comparison: Comparison, language: str) -> dict[str, 
     return {
         **_names(ranked.contract),
         "total_ttc_eur": to_cents(ranked.total_ttc),
-        "total_ttc_eur_per_year": cents(comparison.per_year(ranked.total_ttc)),
+        "total_ttc_eur_per_year": cents(comparison.per_year(ranked.total_ttc, whole=ranked.whole)),
         "total_ht_eur": cents(total_ht),
         "duties_eur": None if total_ht is None else to_cents(ranked.total_ttc - total_ht),
         "saving_against_regulated_eur": cents(saving),
-        "saving_against_regulated_eur_per_year": cents(comparison.per_year(saving)),
+        "saving_against_regulated_eur_per_year": cents(comparison.per_year(saving, whole=ranked.whole)),
         "saving_against_regulated_percent": percent(saving, ranked.regulated_ttc),
         "saving_against_present_eur": cents(ranked.saving_against_present),
         "saving_against_present_percent": percent(ranked.saving_against_present, ranked.present_ttc),
+        "saving_against_baseline_eur": cents(beside),
+        "saving_against_baseline_eur_per_year": cents(comparison.per_year(beside, whole=ranked.whole)),
         "closed_to_new_customers": ranked.closed_to_new_customers,
         "whole": ranked.whole,
+        "partial": sentences(ranked.partial, language),
         "unseen_registers": list(ranked.unseen),
         **age,
-        "partial": sentences(ranked.partial, language),
         "notes": sentences(ranked.notes, language),
         "sources": PriceSource.each(
             source for period in costed.periods if period.tariff for source in period.tariff.sources
@@ -406,11 +424,25 @@ def sentence_of_part(part: PartOfYear, language: str = "en") -> str:
     return "; ".join(sentences([*messages, Message("part.estimate")], language))
 
 
+def baseline_item(comparison: Comparison) -> ContractItem | None:
+    """The contract with which all of a comparison are compared."""
+    if comparison.baseline is None:
+        return None
+    return ContractItem(**_names(comparison.costed[comparison.baseline].contract))
+
+
 class BillsPage(Struct, frozen=True, kw_only=True):
     """What every contract would have cost, from the cheapest; whole totals first."""
 
     span: Days
     prices: Literal["then", "now"]
+    baseline: Annotated[
+        ContractItem | None,
+        Meta(
+            description="With which `saving_against_baseline_eur` compares: the present contract, else the "
+            "regulated tariff in BASE; null where neither has a price."
+        ),
+    ]
     part_of_year: Annotated[
         PartOfYearItem | None, Meta(description="What the span lacks; null where it can stand for a year.")
     ]
@@ -458,6 +490,7 @@ class BillsPage(Struct, frozen=True, kw_only=True):
         return cls(
             span=Days.of(comparison.span),
             prices=comparison.prices,
+            baseline=baseline_item(comparison),
             part_of_year=None if part is None else PartOfYearItem.of(part, language),
             ranking=items(comparison.ranking),
             outdated=items(comparison.outdated) if comparison.prices == "now" else UNSET,

@@ -67,5 +67,6 @@ def _cell(item: object, path: tuple[str, ...]) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, list):
-        return " ".join(map(str, value))
+        words = [str(one) for one in value]
+        return ("; " if any(" " in word for word in words) else " ").join(words)
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

@@ -1,20 +1,26 @@
 import csv
 import datetime as dt
 import hashlib
+import io
 import json
 import re
 from decimal import Decimal
 from importlib.resources import files
 
+import pytest
+
+from openwatt.catalogue.offer_terms import read_offer_terms
 from openwatt.catalogue.shipped_facts import (
     loaded_files,
     shipped_duties,
     shipped_observations,
+    shipped_offer_terms,
     shipped_offers,
     shipped_sources,
     shipped_tariffs,
     shipped_tempo_colours,
 )
+from openwatt.catalogue.table import CatalogueError
 from openwatt.domain.duties import DUTIES
 from openwatt.domain.tax_identity import FORMULAS
 from tests.shared_data import SHARED, needs_shared_data
@@ -235,6 +241,39 @@ def test_every_offer_with_a_tariff_is_described_and_only_the_regulated_one_is_re
     assert priced == {key for key, offer in described.items() if offer.no_price is None}
     assert {described[key].no_price for key in set(described) - priced} == {"spot", "hours"}
     assert [key for key, offer in described.items() if offer.regulated] == [("EDF", "Tarif Bleu")]
+
+
+def test_the_terms_of_an_offer_are_of_a_known_offer_and_name_their_sources() -> None:
+    terms = shipped_offer_terms()
+    assert len(terms) > 30
+    described = {(offer.supplier, offer.offer): offer for offer in shipped_offers()}
+    # Every offer that can be ranked has a line, be it without a word on its price.
+    assert set(terms) == {key for key, offer in described.items() if offer.no_price is None}
+    known = {source.id for source in shipped_sources()}
+    assert {source for one in terms.values() for source in one.sources} <= known
+    regulated = {key for key, one in terms.items() if one.pricing == "regulated"}
+    assert regulated == {key for key, offer in described.items() if offer.regulated}
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"fixed_months": "12"}, "is not fixed"),
+        ({"green_percent": "50"}, "is not green"),
+        ({"green": "1", "green_percent": "101"}, "is not green"),
+        ({"pricing": "cheap"}, "is none of"),
+        ({"conditions": "online by_horse"}, "is none of"),
+        ({"page_url": "ftp://example.org"}, "is not a web address"),
+    ],
+)
+def test_terms_that_contradict_themselves_are_refused(changed: dict[str, str], fault: str) -> None:
+    columns = (
+        "supplier offer pricing fixed_months fixed_until green green_percent conditions page_url source note"
+    )
+    cells = dict.fromkeys(columns.split(), "") | {"supplier": "A", "offer": "B", "source": "c"}
+    table = io.StringIO(f"{','.join(cells)}\n{','.join((cells | changed).values())}\n")
+    with pytest.raises(CatalogueError, match=fault):
+        read_offer_terms(table)
 
 
 def test_prices_are_written_to_a_hundredth_of_a_cent_and_amounts_to_the_cent() -> None:

@@ -68,9 +68,9 @@ def assert_same(rows: Sequence[HomeRow], alone: Comparison) -> None:
         bill, saving = alone.bill(one.contract), one.saving_against_regulated
         assert row.total_ttc_eur == to_cents(one.total_ttc)
         assert row.total_ht_eur == (None if bill.ht is None else to_cents(bill.ht))
-        assert row.total_ttc_eur_per_year == cents(alone.per_year(one.total_ttc))
+        assert row.total_ttc_eur_per_year == cents(alone.per_year(one.total_ttc, whole=one.whole))
         assert row.saving_against_regulated_eur == (None if saving is None else to_cents(saving))
-        assert row.saving_against_regulated_eur_per_year == cents(alone.per_year(saving))
+        assert row.saving_against_regulated_eur_per_year == cents(alone.per_year(saving, whole=one.whole))
         assert (row.unseen_registers or "") == " ".join(one.unseen)
         assert (row.start, row.end) == (alone.span.start, alone.span.end)
         assert (row.whole, row.reason or "") == (one.whole, "; ".join(map(sentence, one.partial)))

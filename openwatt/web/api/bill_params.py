@@ -16,6 +16,7 @@ from openwatt.comparison.question import (
     CustomerQuestion,
     Fields,
     QuestionError,
+    ReadCurve,
     parse_register_kwh,
     read_question,
 )
@@ -225,8 +226,12 @@ BILL_PARAMETERS = tuple(
 )
 
 
-def read_bill_question(values: Fields, faults: Sequence[Fault], now: dt.datetime) -> CustomerQuestion:
-    """The customer's question in values that were read by `params.gather`; a file is read in the sandbox.
+def read_bill_question(
+    values: Fields, faults: Sequence[Fault], now: dt.datetime, read_curve: ReadCurve | None = None
+) -> CustomerQuestion:
+    """The customer's question in values that were read by `params.gather`.
+
+    A file is read in the sandbox, where `read_curve` does not replace that.
 
     Raises:
         BadRequestError: with those faults and every other one that the values have together.
@@ -234,7 +239,7 @@ def read_bill_question(values: Fields, faults: Sequence[Fault], now: dt.datetime
         DatabaseUnavailableError: when the contracts have to be read and cannot be.
     """
     try:
-        question = read_question(values, app_state().market, now, read_load_curve)
+        question = read_question(values, app_state().market, now, read_curve or read_load_curve)
     except QuestionError as error:
         raise BadRequestError([*faults, *faults_of(error)]) from None
     if faults:

@@ -41,12 +41,12 @@ class ResponseCacheMiddleware:
             if refusal is not None:
                 with self._app.request_context(environ):  # its end is the end of the request
                     refused = refusal.response()
-                    refused.headers.extend(lifecycle.headers(context))
+                    refused.headers.extend(lifecycle.headers(context, cacheable=False))
                     lifecycle.finish(context, refused.status_code, refused.calculate_content_length())
                 return refused(environ, start_response)
             cached.count()
             status, headers, body = cached.answer_to(environ, now)
-            headers = [*headers, *lifecycle.headers(context)]
+            headers = [*headers, *lifecycle.headers(context, cacheable=True)]
             lifecycle.finish(context, int(status[:3]), len(body))
         except Exception as error:  # noqa: BLE001 - Flask tells Sentry, logs it and answers 500, as for a view
             with self._app.request_context(environ):  # its hooks finish and close what was started here

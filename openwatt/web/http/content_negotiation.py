@@ -67,7 +67,9 @@ def prefers_html(environ: Mapping[str, str]) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _accepted_formats(accept: str) -> tuple[str, str]:
-    accepted = parse_accept_header(accept, MIMEAccept)
+    # A parameter of a media type, as in `application/json; charset=utf-8`, asks for nothing else here.
+    given = parse_accept_header(accept, MIMEAccept)
+    accepted = MIMEAccept([(media_type.partition(";")[0].strip(), quality) for media_type, quality in given])
     json_only, both = accepted.best_match(["application/json"]), accepted.best_match(list(FORMATS))
     return FORMATS.get(json_only or "", ""), FORMATS.get(both or "", "")
 

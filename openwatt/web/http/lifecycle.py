@@ -11,9 +11,11 @@ from openwatt.telemetry.logs.request_record import log_request
 from openwatt.telemetry.metrics.registry import Metrics
 from openwatt.telemetry.sentry import ErrorReports
 from openwatt.web.http.client_address import client_address
+from openwatt.web.http.cors import answer_preflight, cors_headers
 from openwatt.web.http.rate_limits import RateLimits
 from openwatt.web.http.responses import ReadyResponse
 from openwatt.web.http.security_headers import GUARDS, missing_guards
+from openwatt.web.http.trailing_slash import redirect_to_our_path
 
 #: How often the pool and the response cache are shown in the metrics.
 _REPORT_EVERY_S = 5.0
@@ -48,6 +50,8 @@ class RequestLifecycle:
     def init_app(self, app: Flask) -> None:
         """Registers the hooks. They must be the app's first: a request above its limit has a record too."""
         app.before_request(self._before_request)
+        app.before_request(answer_preflight)
+        app.before_request(redirect_to_our_path)
         app.after_request(self._after_request)
         app.teardown_request(self._teardown_request)
         self.limits.init_app(app)
@@ -80,10 +84,17 @@ class RequestLifecycle:
         return context
 
     def headers(
-        self, context: RequestContext, guards: Sequence[tuple[str, str]] = GUARDS
+        self, context: RequestContext, guards: Sequence[tuple[str, str]] = GUARDS, *, cacheable: bool
     ) -> list[tuple[str, str]]:
-        """The headers that a response has beyond its own."""
-        return [*guards, *self.limits.headers(context), ("X-Request-ID", context.request_id)]
+        """The headers that a response has beyond its own.
+
+        One that shared caches may keep says nothing of this request: whoever gets it from a cache
+        would take the id of another client's request, and what remains of its limit, for its own.
+        """
+        headers = [*guards, *self.limits.headers(context), *cors_headers(context.path)]
+        if not cacheable:
+            headers += [*self.limits.remaining_headers(context), ("X-Request-ID", context.request_id)]
+        return headers
 
     def finish(self, context: RequestContext, status: int, response_bytes: int | None) -> None:
         """Writes the record of a request that has its response, and counts it."""
@@ -119,9 +130,10 @@ class RequestLifecycle:
         if context is None:  # `_before_request` did not run: nothing was started that could finish
             return response
         if isinstance(response, ReadyResponse):
-            response.header_list += self.headers(context)
+            response.header_list += self.headers(context, cacheable=True)
         else:  # together, because setting headers one by one searches all of them each time
-            response.headers.extend(self.headers(context, missing_guards(response)))
+            cacheable = response.cache_control.public
+            response.headers.extend(self.headers(context, missing_guards(response), cacheable=cacheable))
         self.finish(context, response.status_code, _bytes_sent(context.method, response))
         return response
 

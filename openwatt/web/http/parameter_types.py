@@ -126,7 +126,10 @@ def _read_name(text: str) -> str:
     return text
 
 
-BOOLEAN = ParameterType({"type": "boolean"}, lambda text: choice("true", "false").read(text) == "true")
+#: In any case of letters: Python and R write `True` and `TRUE`.
+BOOLEAN = ParameterType(
+    {"type": "boolean"}, lambda text: choice("true", "false").read(text.lower()) == "true"
+)
 DAY = day()
 #: Names as suppliers write them.
 NAME = ParameterType({"type": "string", "pattern": r"^[^\x00-\x1f\x7f]{1,100}$"}, _read_name)

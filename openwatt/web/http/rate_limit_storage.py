@@ -23,6 +23,11 @@ _LOG_EVERY_S = 60.0
 _MOST_CLIENTS = 50_000
 
 
+def used(window_s: float, previous: int, left_s: float, current: int) -> int:
+    """How many requests of a client count now, by the rule of `seconds_to_wait`."""
+    return int(previous * left_s / window_s) + current
+
+
 def seconds_to_wait(most: int, window_s: float, previous: int, left_s: float, current: int) -> float:
     """Seconds until a client may make one more request; 0 when, and only when, it may now.
 
@@ -30,7 +35,7 @@ def seconds_to_wait(most: int, window_s: float, previous: int, left_s: float, cu
     than a window ago, taken as spread evenly over it, and all of the `current` window,
     of which `left_s` seconds are left. `limits` counts in Redis by the same rule.
     """
-    if int(previous * left_s / window_s) + current < most:
+    if used(window_s, previous, left_s, current) < most:
         return 0.0
     if current < most:
         left_s -= (most - current) * window_s / previous
@@ -96,6 +101,10 @@ class _SlidingWindowStorage(Storage, SlidingWindowCounterSupport):
     def seconds_to_wait(self, key: str, limit: int, expiry: int) -> float:
         """Seconds until a client whose request was refused may make one more."""
 
+    @abstractmethod
+    def remaining(self, key: str, limit: int, expiry: int) -> tuple[int, float]:
+        """How many more requests a client may make at least, and the seconds until its window ends."""
+
 
 class ExactMemoryStorage(_SlidingWindowStorage):
     """A worker's share of each limit in its own memory, exact: what all workers allow together is the limit.
@@ -128,6 +137,11 @@ class ExactMemoryStorage(_SlidingWindowStorage):
         """The same for the worker's share."""
         previous, left_s, current, _ = self._count(limit, expiry).window(key, time.monotonic())
         return seconds_to_wait(self._share(limit), expiry, previous, left_s, current)
+
+    def remaining(self, key: str, limit: int, expiry: int) -> tuple[int, float]:
+        """The same for the worker's share; the other workers may allow more."""
+        previous, left_s, current, _ = self._count(limit, expiry).window(key, time.monotonic())
+        return max(0, self._share(limit) - used(expiry, previous, left_s, current)), left_s
 
     def _share(self, limit: int) -> int:
         return max(1, limit // self._workers)
@@ -188,6 +202,14 @@ class RedisOrMemoryStorage(_SlidingWindowStorage):
             return self._memory.seconds_to_wait(key, limit, expiry)
         # A window is retained for the length of one more after its end.
         return seconds_to_wait(limit, expiry, previous, lives_s - expiry, current)
+
+    def remaining(self, key: str, limit: int, expiry: int) -> tuple[int, float]:
+        """The same where the request was counted."""
+        previous, _, current, lives_s = self.get_sliding_window(key, expiry)
+        if self._degraded:
+            return self._memory.remaining(key, limit, expiry)
+        left_s = max(0.0, lives_s - expiry)
+        return max(0, limit - used(expiry, previous, left_s, current)), left_s
 
     def _degrade(self, error: StorageError) -> None:
         with self._lock:

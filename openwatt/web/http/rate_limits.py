@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import limits
 from flask import Flask, Response
@@ -27,7 +27,18 @@ class _GroupLimit(NamedTuple):
     item: limits.RateLimitItem
     group: str
     headers: Sequence[tuple[str, str]]
-    """The header with the limit. What remains comes with a 429: reading it doubles the cost."""
+    """What the limit is, under the usual name and by draft-ietf-httpapi-ratelimit-headers-10."""
+
+    @classmethod
+    def of(cls, item: limits.RateLimitItem, group: str) -> Self:
+        """The limit with its headers."""
+        policy = f'"{group}";q={item.amount};w={item.get_expiry()}'
+        headers = (("X-RateLimit-Limit", str(item.amount)), ("RateLimit-Policy", policy))
+        return cls(item, group, headers)
+
+    def remaining_header(self, remaining: int, seconds: float) -> tuple[str, str]:
+        """What remains of it, and for how long."""
+        return "RateLimit", f'"{self.group}";r={remaining};t={math.ceil(seconds)}'
 
 
 class LimitRefusal(NamedTuple):
@@ -89,7 +100,7 @@ class RateLimits(Limiter):
 
     def check(self, context: RequestContext) -> "LimitRefusal | None":
         """Counts a request; the refusal when its client has made too many, else None."""
-        limit = self._resolve(context.endpoint)
+        limit = self._limit_of(context)
         if limit is None:
             return None
         identifiers = (client_key(context.client or "unknown"), limit.group)
@@ -100,9 +111,32 @@ class RateLimits(Limiter):
         return self._too_many(limit.item, limit.item.key_for(*identifiers))
 
     def headers(self, context: RequestContext) -> Sequence[tuple[str, str]]:
-        """The headers of a response that is allowed."""
-        limit = self._resolve(context.endpoint)
+        """The headers of every response: what the limit is."""
+        limit = self._limit_of(context)
         return () if limit is None else limit.headers
+
+    def remaining_headers(self, context: RequestContext) -> Sequence[tuple[str, str]]:
+        """What remains of the limit, for a response that no cache gives to others.
+
+        Reading it costs as much as counting: a cached response, whose whole cost that
+        would double, goes without it.
+        """
+        limit = self._limit_of(context)
+        if limit is None:
+            return ()
+        key = limit.item.key_for(client_key(context.client or "unknown"), limit.group)
+        remaining, seconds = self._counts.remaining(key, limit.item.amount, limit.item.get_expiry())
+        return (limit.remaining_header(remaining, seconds),)
+
+    @property
+    def _counts(self) -> ExactMemoryStorage | RedisOrMemoryStorage:
+        storage = self.storage
+        assert isinstance(storage, ExactMemoryStorage | RedisOrMemoryStorage)  # noqa: S101 - by __init__
+        return storage
+
+    def _limit_of(self, context: RequestContext) -> _GroupLimit | None:
+        """The limit that a request counts towards; a browser's question before it is counted apart."""
+        return self._resolve(None if context.method == "OPTIONS" else context.endpoint)
 
     def _resolve(self, endpoint: str | None) -> _GroupLimit | None:
         """The limit of an endpoint as Flask-Limiter resolves it; None where it is exempt."""
@@ -112,17 +146,12 @@ class RateLimits(Limiter):
             defaults, own = self.limit_manager.resolve_limits(
                 self.app, endpoint, blueprint, in_middleware=True
             )
-            found = [
-                _GroupLimit(limit.limit, str(limit.scope), (("X-RateLimit-Limit", str(limit.limit.amount)),))
-                for limit in (*own, *defaults)
-            ]
+            found = [_GroupLimit.of(limit.limit, str(limit.scope)) for limit in (*own, *defaults)]
             self._groups[endpoint] = found[0] if found else None
         return self._groups[endpoint]
 
     def _too_many(self, limit: limits.RateLimitItem, key: str) -> "LimitRefusal":
-        storage = self.storage
-        assert isinstance(storage, ExactMemoryStorage | RedisOrMemoryStorage)  # noqa: S101 - by __init__
-        wait_s = storage.seconds_to_wait(key, limit.amount, limit.get_expiry())
+        wait_s = self._counts.seconds_to_wait(key, limit.amount, limit.get_expiry())
         seconds = math.floor(wait_s) + 1  # never too early, whatever the fraction
         most, window = str(limit.amount), str(limit.get_expiry())
         return LimitRefusal(

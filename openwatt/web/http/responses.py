@@ -12,7 +12,7 @@ from flask import Response, request
 from openwatt.representations.csv_rows import to_csv
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.content_negotiation import accepts_gzip, chosen_format
-from openwatt.web.http.response_cache import CACHE_CONTROL, CachedResponse, Representation
+from openwatt.web.http.response_cache import CACHE_CONTROL, GZIP_SUFFIX, CachedResponse, Representation
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -111,7 +111,7 @@ def _cacheable(
     compressed = None
     if compress and len(body) >= _GZIP_FROM_BYTES:
         coded = [*headers, ("Content-Encoding", "gzip")]
-        compressed = _representation(gzip.compress(body, 6, mtime=0), f'"{etag}-gzip"', coded)
+        compressed = _representation(gzip.compress(body, 6, mtime=0), f'"{etag}{GZIP_SUFFIX}"', coded)
     plain = _representation(body, f'"{etag}"', headers)
     rule = request.url_rule
     assert rule is not None  # noqa: S101 - a view runs because a rule matched

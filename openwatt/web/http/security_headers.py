@@ -15,12 +15,13 @@ PRIVATE = "private, no-store"
 
 
 def forbid_caching(response: Response) -> Response:
-    """Forbids all caches: an `after_request` of a blueprint whose responses are about one household.
+    """Forbids all caches and search engines: an `after_request` of a blueprint of one household's responses.
 
     A response without any figure of a household says `public`, and is left alone.
     """
     if not response.cache_control.public:
         response.headers["Cache-Control"] = PRIVATE
+        response.headers["X-Robots-Tag"] = "noindex"
         del response.headers["ETag"]
     return response
 

@@ -160,7 +160,7 @@ def _lines(question: CustomerQuestion, comparison: Comparison) -> list[RankingLi
     part = comparison.part_of_year
 
     def shown_amount(amount: Fraction | None) -> Decimal | None:
-        return cents(amount if part else comparison.per_year(amount))
+        return cents(amount if part else comparison.per_year(amount, whole=True))
 
     return [
         RankingLine(

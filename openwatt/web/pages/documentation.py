@@ -1,11 +1,12 @@
 """The documentation: a page of Swagger UI and the OpenAPI contract that it shows."""
 
 import msgspec
-from flask import Response, current_app, render_template, request
+from flask import Response, current_app, request
 
 from openwatt.web.http.openapi import contract
 from openwatt.web.http.params import read_query
 from openwatt.web.http.sub_path import address
+from openwatt.web.pages.rendering import show
 
 #: Everything comes from here and nothing is inline. Swagger UI draws its icons from data addresses.
 DOCS_POLICY = (
@@ -15,11 +16,9 @@ DOCS_POLICY = (
 
 
 def docs_page() -> Response:
-    """The interactive documentation; its assets are served by us."""
-    read_query(request.query_string, ())
-    response = Response(render_template("docs.html", address=address))
+    """The interactive documentation in the frame of the pages; its assets are served by us."""
+    response = show("docs.html")
     response.headers["Content-Security-Policy"] = DOCS_POLICY
-    response.headers["Cache-Control"] = "public, max-age=300"
     return response
 
 

@@ -1,5 +1,6 @@
 """The home page: it takes a meter's file or yearly kWh and shows the comparison. Nothing is stored."""
 
+import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,11 +11,12 @@ from werkzeug.exceptions import HTTPException
 
 from openwatt.comparison.question import USUAL_PROFILE
 from openwatt.domain.errors import OffPeakError, OpenWattError, message_of
+from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.messages import Message
 from openwatt.domain.off_peak import SUMMER_MONTHS, WINTER_MONTHS, OffPeakHours, parse_off_peak_text
 from openwatt.domain.profiles import PROFILES
 from openwatt.meter.contents import pack
-from openwatt.meter.options import DIRECTIONS, STAMPS, UNITS
+from openwatt.meter.options import DIRECTIONS, STAMPS, UNITS, FileOptions
 from openwatt.representations.bills import RankedItem
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.store.offers import StoredOffer, stored_offers
@@ -26,6 +28,8 @@ from openwatt.web.http.params import gather
 from openwatt.web.http.problems import BadRequestError, Fault
 from openwatt.web.http.responses import uncached_response
 from openwatt.web.http.security_headers import forbid_caching
+from openwatt.web.http.uploads import read_load_curve
+from openwatt.web.pages import carried_use
 from openwatt.web.pages.answer import HomeView, home_view
 from openwatt.web.pages.i18n import Language
 from openwatt.web.pages.rendering import (
@@ -95,15 +99,15 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
             pairs += list(zip(("supplier", "offer", "option"), names, strict=True))
         else:
             faults.append(Fault("present", Message("parameter.not_in_list")))
-    sent = [one for one in request.files.getlist("file") if one.filename]
-    if sent:
+    use = _MeasuredUse(kwh="kwh" in texts)
+    if use.files:
         pairs += [(name, text) for name, text in texts.items() if name in _FILE_FIELDS]
     values, of_texts = gather(pairs, (*BILL_PARAMETERS, *FILE_OPTIONS))
     _add_hours(texts, values, faults)
     try:
-        if sent:
-            values["file"] = file_bytes(sent[0]) if len(sent) == 1 else pack(map(file_bytes, sent))
-        question = read_bill_question(values, [*faults, *of_texts], app_state().clock())
+        if (data := use.data()) is not None:
+            values["file"] = data
+        question = read_bill_question(values, [*faults, *of_texts], app_state().clock(), use.read)
         answer = answer_of(question)
         if download in _FORMS:
             ranking = bills_collection(values, question, answer, PRIVACY)
@@ -113,10 +117,35 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
         view = home_view(question, answer)
     except BadRequestError as error:
         faults = [_of_missing_season(fault, texts) for fault in error.faults]
-        return _page(texts, faults, None, status=error.status)
+        return _page(texts, faults, None, status=error.status, measured_use=use.carried())
     except OpenWattError as error:
         return _page(texts, [Fault("file", message_of(error))], None, status=422)
-    return _page(texts, [], view)
+    return _page(texts, [], view, measured_use=use.carried())
+
+
+class _MeasuredUse:
+    """The measured use that a form brings: in files, else as a page carried it; yearly kWh replace that."""
+
+    def __init__(self, *, kwh: bool) -> None:
+        self.files = [one for one in request.files.getlist("file") if one.filename]
+        self._sent = "" if self.files or kwh else request.form.get(carried_use.FIELD, "")
+        self._curve: LoadCurve | None = None
+
+    def data(self) -> bytes | None:
+        """What `read` reads; None where the form brings neither."""
+        if self.files:
+            return file_bytes(self.files[0]) if len(self.files) == 1 else pack(map(file_bytes, self.files))
+        return self._sent.encode() or None
+
+    def read(self, data: bytes, now: dt.datetime, options: FileOptions) -> LoadCurve:
+        """The curve of that data."""
+        reader = carried_use.read if self._sent else read_load_curve
+        self._curve = reader(data, now, options)
+        return self._curve
+
+    def carried(self) -> str | None:
+        """The text that carries the curve on, once it was read; None too where it is too long."""
+        return None if self._curve is None else carried_use.write(self._curve)
 
 
 def _add_hours(texts: Mapping[str, str], values: dict[str, Any], faults: list[Fault]) -> None:
@@ -156,7 +185,12 @@ def _own_address(texts: Mapping[str, str], **changed: str | None) -> str:
 
 
 def _page(
-    texts: Mapping[str, str], faults: Sequence[Fault], view: HomeView | None, *, status: int = 200
+    texts: Mapping[str, str],
+    faults: Sequence[Fault],
+    view: HomeView | None,
+    *,
+    status: int = 200,
+    measured_use: str | None = None,
 ) -> Response:
     """The page with the form as it was filled in."""
     details: dict[str, list[tuple[str, str]]] = {}
@@ -174,6 +208,7 @@ def _page(
         form=FormValues({}, {**_USUAL, **texts}, frozenset(details)),
         details=details,
         view=view,
+        measured_use=measured_use,
         # A file is in no address.
         shared=_own_address(texts) if view and not view.measured else None,
         with_outdated=_own_address(texts, include_outdated="true"),

@@ -100,7 +100,6 @@ def now_page() -> Response:
         powers=power_choices(offers),
         weekdays=[(name, ours.weekday(number)) for number, name in enumerate(WEEKDAYS)],
         asks_weekday="chosen_weekday" in {*details, *texts},
-        host=f"{request.scheme}://{request.host}",
     )
 
 

@@ -1,8 +1,9 @@
 """The rendering of a page: its language, its frame, its security policy, its form and its errors."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -19,6 +20,7 @@ from openwatt.web.http.app_state import app_state
 from openwatt.web.http.parameter_types import ParameterError
 from openwatt.web.http.params import LONGEST_QUERY, Parameter
 from openwatt.web.http.problems import Fault, Problem, register_error_handlers
+from openwatt.web.http.public_address import public_address
 from openwatt.web.http.sub_path import address
 from openwatt.web.pages.i18n import CODES, LANGUAGES, Language
 
@@ -111,9 +113,27 @@ def sentence_start(text: str) -> str:
     return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?')) else '.'}"
 
 
-def show(template: str, *, status: int = 200, keep: bool = True, **facts: object) -> Response:
-    """A page of a template in the language of the request; `keep` lets others keep it for a minute."""
+def _own_address(named: Mapping[str, str], code: str | None) -> str:
+    """The absolute address of this page for search engines, in a language or in the browser's own."""
+    query = {**named, **({_LANG: code} if code else {})}
+    return public_address(request.path) + (f"?{urlencode(query)}" if query else "")
+
+
+def show(
+    template: str,
+    *,
+    status: int = 200,
+    keep: bool = True,
+    named: Mapping[str, str] = MappingProxyType({}),
+    **facts: object,
+) -> Response:
+    """A page of a template in the language of the request; `keep` lets others keep it for a minute.
+
+    What nobody may keep is one household's, or of this moment: search engines do not list it. `named`
+    are the choices that make another page, so that they belong to its address there.
+    """
     ours = language()
+    listed = keep and status == 200
     text = render_template(
         template,
         lang=ours,
@@ -124,13 +144,18 @@ def show(template: str, *, status: int = 200, keep: bool = True, **facts: object
         in_language=in_language,
         chosen_language=_chosen_language(),
         codes=CODES,
+        canonical=_own_address(named, _chosen_language()) if listed else None,
+        alternates=[(code or "x-default", _own_address(named, code)) for code in (*CODES, None)],
+        public_address=public_address,
         **facts,
     )
     response = Response(text, status, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = PAGE_POLICY
     response.headers["Content-Language"] = ours.code
     response.headers["Vary"] = "Accept-Language"
-    response.headers["Cache-Control"] = _CACHE_CONTROL if keep and status == 200 else "no-store"
+    response.headers["Cache-Control"] = _CACHE_CONTROL if listed else "no-store"
+    if not listed:
+        response.headers["X-Robots-Tag"] = "noindex"
     return response
 
 

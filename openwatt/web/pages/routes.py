@@ -2,6 +2,7 @@
 
 from flask import Blueprint
 
+from openwatt.web.pages.discovery import favicon, robots_txt, security_txt, sitemap
 from openwatt.web.pages.documentation import docs_page, openapi_contract
 from openwatt.web.pages.history import history_page
 from openwatt.web.pages.price_now import now_page
@@ -23,3 +24,7 @@ pages = Blueprint("pages", __name__)
 pages.register_blueprint(site)
 pages.add_url_rule("/docs", "docs", docs_page)
 pages.add_url_rule("/openapi.json", "openapi", openapi_contract)
+pages.add_url_rule("/robots.txt", "robots", robots_txt)
+pages.add_url_rule("/sitemap.xml", "sitemap", sitemap)
+pages.add_url_rule("/favicon.ico", "favicon", favicon)
+pages.add_url_rule("/.well-known/security.txt", "security", security_txt)

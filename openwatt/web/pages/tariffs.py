@@ -41,6 +41,7 @@ def tariffs_page() -> Response:
     return show(
         "tariffs.html",
         status=400 if form.faults else 200,
+        named={name: chosen[name] for name in (SUPPLIER.name, OPTION.name) if name in chosen},
         form=form,
         on=on,
         items=items,

@@ -381,3 +381,43 @@ def test_a_reader_of_french_gets_what_is_said_of_question_and_bills_in_french(cl
         "2 jours, mesurés à 100\u00a0%, ne font pas une année"
     )
     assert any("n’a pas de prix le" in one["reason"] for one in answer["left_out"])
+
+
+def test_what_lacks_prices_has_no_cost_of_a_year(client: FlaskClient) -> None:
+    query = "kwh=4500&power_kva=6&prices=then"
+    page: Any = client.get(f"/v1/bills?{query}").json
+    partial = [line for line in page["ranking"] if not line["whole"]]
+    whole = [line for line in page["ranking"] if line["whole"]]
+    assert partial
+    assert whole
+    for line in partial:
+        assert line["partial"]
+        assert line["total_ttc_eur"] > 0
+        assert line["total_ttc_eur_per_year"] is line["saving_against_baseline_eur_per_year"] is None
+        assert line["saving_against_regulated_eur_per_year"] is None
+    assert all(line["total_ttc_eur_per_year"] and not line["partial"] for line in whole)
+    table = list(
+        csv.DictReader(io.StringIO(client.get(f"/v1/bills?{query}", headers={"Accept": "text/csv"}).text))
+    )
+    shown = {row["whole"]: row for row in table}
+    assert shown["false"]["total_ttc_eur_per_year"] == ""
+    assert shown["false"]["partial"]
+    assert shown["true"]["total_ttc_eur_per_year"]
+    assert shown["true"]["partial"] == ""
+
+
+@pytest.mark.parametrize(
+    ("present", "baseline"),
+    [("", ("EDF", "Tarif Bleu", "BASE")), ("&option=TEMPO", ("EDF", "Tarif Bleu", "TEMPO"))],
+)
+def test_every_contract_is_compared_with_one(
+    client: FlaskClient, present: str, baseline: tuple[str, str, str]
+) -> None:
+    page: Any = client.get(f"/v1/bills?kwh=4500&power_kva=6{present}").json
+    beside = page["baseline"]
+    assert (beside["supplier"], beside["offer"], beside["option"]) == baseline
+    (own,) = [line for line in page["ranking"] if all(line[name] == beside[name] for name in beside)]
+    assert own["saving_against_baseline_eur"] == 0
+    for line in page["ranking"]:
+        saving = Decimal(str(own["total_ttc_eur"])) - Decimal(str(line["total_ttc_eur"]))
+        assert abs(saving - Decimal(str(line["saving_against_baseline_eur"]))) <= Decimal("0.01")

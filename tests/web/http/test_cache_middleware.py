@@ -102,21 +102,20 @@ def test_the_third_answer_is_the_first_without_flask(
     assert first.status_code == second.status_code == status
     assert first.status == second.status
     assert first.data == second.data
-    ids = [answer.headers.pop("X-Request-ID") for answer in (first, second)]
+    assert "X-Request-ID" not in second.headers, "a shared cache would give it to other clients"
     assert sorted(first.headers) == sorted(second.headers)
     assert len(dict(second.headers)) == len(second.headers)
-    assert [line["request_id"] for line in (lines.requests[0], lines.requests[2])] == ids
+    assert len({line["request_id"] for line in lines.requests}) == 3
     varying = {"request_id", "event_id", "@timestamp", "duration_ms", "cpu_ms", "db_ms", "db_queries"}
     told = [{name: line[name] for name in line.keys() - varying} for line in lines.requests]
     assert told[0] == told[2]
     assert lines.requests[2]["db_queries"] == 0
 
 
-def test_a_caller_s_ids_are_kept(visitor: FlaskClient, by_flask: list[str], lines: Lines) -> None:
+def test_a_caller_s_ids_are_logged(visitor: FlaskClient, by_flask: list[str], lines: Lines) -> None:
     ids = {"X-Request-ID": "a-caller.s_ID-1", "traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
     for _ in range(3):
-        answer = visitor.get(PATH, headers=ids)
-        assert answer.headers["X-Request-ID"] == "a-caller.s_ID-1"
+        assert visitor.get(PATH, headers=ids).status_code == 200
         assert lines.requests[-1]["request_id"] == "a-caller.s_ID-1"
         assert lines.requests[-1]["trace_id"] == TRACE
     assert len(by_flask) == 2

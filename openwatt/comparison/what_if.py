@@ -1,0 +1,90 @@
+"""The answer to "what if": the same home with another use or power, ranked beside what it is today."""
+
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from openwatt.comparison.market import StoredMarket
+from openwatt.comparison.question import CustomerQuestion, QuestionError, QuestionFault
+from openwatt.domain.changed_use import ChangedUse, UseChange, change_use
+from openwatt.domain.comparison import Comparison, ContractKey, Ranked, compare
+from openwatt.domain.errors import OpenWattError, message_of
+from openwatt.domain.load_curve import Finding
+from openwatt.domain.messages import Message
+from openwatt.domain.usage import use_of_curve
+
+#: What a car draws from the plug where its driver does not say it: an assumption, between the 14 of a
+#: small car and the 22 of a large one by the test cycle WLTP of regulation (EU) 2017/1151, losses included.
+USUAL_CAR_KWH_PER_100_KM = Decimal(18)
+MOST_CAR_KWH_PER_100_KM = 60
+MOST_KM_PER_WEEK = 5000
+MOST_HEAT_PUMP_KWH = 50_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhatIf:
+    """The comparison of a changed home beside that of today, both with the same terms.
+
+    `used` is None where the power alone changes; `above` is the finding that the changed use passes the
+    power, and None where its hours are only assumed.
+    """
+
+    change: UseChange
+    question: CustomerQuestion
+    before: Comparison
+    after: Comparison
+    used: ChangedUse | None
+    above: Finding | None
+
+    @property
+    def power_kva(self) -> int:
+        """The subscribed power after the change."""
+        return self.question.power_kva
+
+    def after_of(self, key: ContractKey) -> Ranked | None:
+        """The same offer and option after the change, at the power of then; None where it has no price."""
+        wanted = (*key[:3], self.power_kva)
+        every = (*self.after.ranking, *self.after.outdated)
+        return next((one for one in every if one.contract.key == wanted), None)
+
+
+def best_of(comparison: Comparison) -> Ranked | None:
+    """The cheapest contract that a customer may choose; one with today's price where there is any."""
+    open_ = [
+        one for one in comparison.ranking if one.whole and not one.closed_to_new_customers and not one.unseen
+    ]
+    return next((one for one in open_ if one.outdated is None), None) or next(iter(open_), None)
+
+
+def what_if(
+    question: CustomerQuestion,
+    before: Comparison,
+    change: UseChange,
+    power_kva: int | None,
+    market: StoredMarket,
+) -> WhatIf:
+    """Every contract for the use after a change, at a power where one is given.
+
+    Raises:
+        QuestionError: when the use's hours are not known, or no contract can be costed after the change.
+        DatabaseUnavailableError: when the contracts have to be read and cannot be.
+    """
+    terms = question.terms
+    power_kva = power_kva or question.power_kva
+    used = None
+    changed = question
+    if not change.is_none:
+        curve = question.curve_over(terms.span)
+        if curve is None:
+            raise QuestionError([QuestionFault("register_kwh", Message("what_if.no_hours"))])
+        used = change_use(curve, question.home, terms.span, change)
+        changed = replace(question, use=use_of_curve(used.curve, question.home, terms.span))
+    if terms.present is not None:
+        terms = replace(terms, present=(*terms.present[:3], power_kva))
+    changed = replace(changed, power_kva=power_kva, terms=terms)
+    try:
+        after = compare(changed.use, market.market(market.at_power(power_kva)), terms)
+    except OpenWattError as error:
+        raise QuestionError([QuestionFault("power_kva", message_of(error))]) from None
+    curve = used.curve if used is not None else question.curve
+    above = curve.above_power(power_kva) if question.curve is not None and curve is not None else None
+    return WhatIf(change=change, question=changed, before=before, after=after, used=used, above=above)
