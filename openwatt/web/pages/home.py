@@ -36,6 +36,7 @@ from openwatt.web.pages.question_form import (
     summary_parts,
     typed_texts,
 )
+from openwatt.web.pages.ranking import CHOICE_FIELDS, RankingChoice
 from openwatt.web.pages.rendering import (
     FormValues,
     contract_choices,
@@ -44,11 +45,19 @@ from openwatt.web.pages.rendering import (
     register_error_pages,
     show,
 )
+from openwatt.web.pages.understand import UNDERSTAND_FIELDS, Understanding, understand
 
 #: Off-peak hours that differ with the season have a field for each.
 _SEASONS = {"off_peak_summer": SUMMER_MONTHS, "off_peak_winter": WINTER_MONTHS}
 _MONTHS = {name: _SEASONS.get(name, frozenset[int]()) for name in HOURS}
-_SENT_AS_THEY_ARE = frozenset(FIELDS) - {EXAMPLE_FIELD, "present", "profile", *HOURS}
+_SENT_AS_THEY_ARE = frozenset(FIELDS) - {
+    EXAMPLE_FIELD,
+    "present",
+    "profile",
+    *HOURS,
+    *CHOICE_FIELDS,
+    *UNDERSTAND_FIELDS,
+}
 #: The example home: its contract is the one that most homes have.
 _EXAMPLE = {
     EXAMPLE_FIELD: EXAMPLE,
@@ -69,8 +78,9 @@ def home_page() -> Response:
     """The question, and its answer when there is one: by a form with a file, or by kWh in the address."""
     request.max_content_length = LONGEST_FILE_BODY
     given = request.form if request.method == "POST" else request.args
-    texts = typed_texts(given)
-    if request.method == "GET" and not {"kwh", EXAMPLE_FIELD} & texts.keys():
+    left_out = CHOICE_FIELDS if "show_all" in given else ()
+    texts = {name: text for name, text in typed_texts(given).items() if name not in left_out}
+    if request.method != "POST" and not {"kwh", EXAMPLE_FIELD} & texts.keys():
         return _page(texts, [], None)
     try:
         return _answer_page(texts, given.get("download", ""))
@@ -91,7 +101,7 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
         if len(names) == 3:
             pairs += list(zip(("supplier", "offer", "option"), names, strict=True))
         else:
-            faults.append(Fault("present", "is not a contract of the list"))
+            faults.append(Fault("present", Message("parameter.not_in_list")))
     use = MeasuredUse(texts)
     if use.files:
         texts.pop(EXAMPLE_FIELD, None)
@@ -110,13 +120,14 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
             response = uncached_response(ranking, download, RankedItem)
             response.headers["Content-Disposition"] = f'attachment; filename="openwatt.{download}"'
             return response
-        view = home_view(question, answer)
+        view = home_view(question, answer, RankingChoice.of(texts))
+        understanding = understand(texts, question, answer)
     except BadRequestError as error:
         faults = [_of_missing_season(fault, texts) for fault in error.faults]
         return _page(texts, faults, None, status=error.status, use=use)
     except OpenWattError as error:
-        return _page(texts, [Fault("file", error.message or str(error))], None, status=422)
-    return _page(texts, [], view, use=use)
+        return _page(texts, [Fault("file", message_of(error))], None, status=422)
+    return _page(texts, [], view, understanding=understanding, use=use)
 
 
 def _add_hours(texts: Mapping[str, str], values: dict[str, Any], faults: list[Fault]) -> None:
@@ -168,6 +179,7 @@ def _page(
     faults: Sequence[Fault],
     view: HomeView | None,
     *,
+    understanding: Understanding | None = None,
     status: int = 200,
     use: MeasuredUse | None = None,
 ) -> Response:
@@ -178,11 +190,12 @@ def _page(
     return show(
         "home.html",
         status=status,
-        keep=not texts and request.method == "GET",  # a form with a home's power or contract is its own
+        keep=not texts and request.method != "POST",  # a form with a home's power or contract is its own
         form=FormValues({}, {**USUAL, **texts}, frozenset(by_field), next(iter(by_field), None)),
         faults=by_field,
         view=view,
         question_line=summary_parts(texts, view, ours) if view else [],
+        understanding=understanding,
         measured_use=use.carried() if use else None,
         recognised=recognised_facts(curve, ours) if view and use and (curve := use.file_curve) else [],
         shared=_own_address(texts) if view and use and use.has_address else None,
