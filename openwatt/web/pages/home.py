@@ -51,12 +51,8 @@ from openwatt.web.pages.understand import UNDERSTAND_FIELDS, Understanding, unde
 _SEASONS = {"off_peak_summer": SUMMER_MONTHS, "off_peak_winter": WINTER_MONTHS}
 _MONTHS = {name: _SEASONS.get(name, frozenset[int]()) for name in HOURS}
 _SENT_AS_THEY_ARE = frozenset(FIELDS) - {
-    EXAMPLE_FIELD,
-    "present",
-    "profile",
-    *HOURS,
-    *CHOICE_FIELDS,
-    *UNDERSTAND_FIELDS,
+    *(EXAMPLE_FIELD, "present", "profile"),
+    *(*HOURS, *CHOICE_FIELDS, *UNDERSTAND_FIELDS),
 }
 #: The example home: its contract is the one that most homes have.
 _EXAMPLE = {
