@@ -34,6 +34,7 @@ _TAGS = {
     "prices": "What a contract's kilowatt hour costs over time, and now: for home automation.",
     "tempo": "The colours of Tempo days.",
     "calendars": "Days to subscribe to from a calendar (iCalendar, RFC 5545).",
+    "package": "The whole history as files: an open-data package.",
     "service": "Is it alive, is it ready, which code is it.",
 }
 #: Only there when the admin API is.
@@ -104,7 +105,8 @@ def _tag(path: str) -> str:
     if path.endswith(CALENDAR_SUFFIX):
         return "calendars"
     word = path.split("/")[2]
-    return {"suppliers": "offers", "registers": "bills", "health": "service"}.get(word, word)
+    named = {"suppliers": "offers", "registers": "bills", "health": "service", "package.zip": "package"}
+    return named.get(word, word)
 
 
 def _path_parameter(most: str, name: str) -> dict[str, object]:
@@ -171,7 +173,7 @@ def _json_schema(page: type[msgspec.Struct], array: type[msgspec.Struct] | None)
 
 
 def _responses(spec: OperationSpec) -> Iterator[tuple[str, object]]:
-    content: dict[str, dict[str, object]] = {"text/calendar": {"schema": {"type": "string"}}}
+    content: dict[str, dict[str, object]] = {spec.file or "text/calendar": {"schema": {"type": "string"}}}
     if spec.page is not None:
         content = {"application/json": {"schema": _json_schema(spec.page, spec.array)}}
     if spec.example is not None:
@@ -179,6 +181,8 @@ def _responses(spec: OperationSpec) -> Iterator[tuple[str, object]]:
     if spec.row is not None:
         content["text/csv"] = {"schema": {"type": "string"}}
     yield "200", {"description": "The answer.", "content": content, "headers": _headers(spec)}
+    if spec.file is not None:
+        yield "206", {"description": "The range that was asked for.", "content": content}
     if spec.cacheable:
         yield "304", {"description": "The client has this answer already."}
     asks = spec.cacheable or spec.parameters or spec.is_post or spec.needs_token

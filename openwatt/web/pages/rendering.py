@@ -37,11 +37,15 @@ _LANG = "lang"
 
 @dataclass(frozen=True, slots=True)
 class FormValues:
-    """The fields of a form: values by parameter name, texts to show again, and the names at fault."""
+    """The fields of a form: values by parameter name, texts to show again, and the names at fault.
+
+    The first of these has the focus when the page is loaded.
+    """
 
     values: dict[str, Any]
     texts: dict[str, str]
     faults: frozenset[str]
+    first_fault: str | None = None
 
     def get(self, parameter: Parameter, default: Any = None) -> Any:
         """The value of a parameter, or `default` where it was left out or at fault."""
@@ -109,15 +113,15 @@ def in_language(code: str) -> str:
     return f"{address(request.path)}?{urlencode(query | {_LANG: code})}"
 
 
-def sentence_start(text: str) -> str:
-    """A sentence that begins with a capital letter and ends with a full stop."""
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?')) else '.'}"
-
-
 def _own_address(named: Mapping[str, str], code: str | None) -> str:
     """The absolute address of this page for search engines, in a language or in the browser's own."""
     query = {**named, **({_LANG: code} if code else {})}
     return public_address(request.path) + (f"?{urlencode(query)}" if query else "")
+
+
+def sentence_start(text: str) -> str:
+    """A sentence that begins with a capital letter and ends with a full stop."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?')) else '.'}"
 
 
 def show(
