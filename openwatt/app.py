@@ -74,8 +74,8 @@ def read_ahead(app: Flask) -> None:
     shipped_calendars()
     for code in CODES:
         texts(code)
-    recorded_patterns()
     StaticFiles.of(app).compress()
+    recorded_patterns()
     for name in app.jinja_env.list_templates():
         app.jinja_env.get_template(name)
 
@@ -121,6 +121,7 @@ def create_app(
         market=StoredMarket(database, data_version.current),
         source_incidents=SourceIncidents(database, data_version.current, declared_sources()),
         package=StoredPackage(database, data_version.current, shipped_change_days),
+        offer_terms=shipped_offer_terms(),
     )
     state.init_app(app)
     limits = RateLimits(
