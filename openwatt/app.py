@@ -18,6 +18,7 @@ from openwatt.catalogue.source_names import declared_sources
 from openwatt.comparison.market import StoredMarket
 from openwatt.comparison.source_incidents import SourceIncidents
 from openwatt.observability import PRIVATE_ENDPOINTS, PROBE_ENDPOINTS, collectors, telemetry_config
+from openwatt.open_data.stored_package import StoredPackage
 from openwatt.sentences.catalogue import CODES, texts
 from openwatt.settings import Settings, read_settings, read_sub_path
 from openwatt.store.database import Database
@@ -46,6 +47,7 @@ from openwatt.web.http.static_files import StaticFiles
 from openwatt.web.http.sub_path import SubPath
 from openwatt.web.http.uploads import return_large_blocks, upload_slots
 from openwatt.web.pages.home import home
+from openwatt.web.pages.rendering import problem_page
 from openwatt.web.pages.routes import pages
 
 #: A question is in its address; only a customer's file needs more (`web.bodies`).
@@ -116,6 +118,8 @@ def create_app(
         response_cache=ResponseCache(),
         market=StoredMarket(database, data_version.current),
         source_incidents=SourceIncidents(database, data_version.current, declared_sources()),
+        package=StoredPackage(database, data_version.current, shipped_change_days),
+        offer_terms=shipped_offer_terms(),
     )
     state.init_app(app)
     limits = RateLimits(
@@ -142,7 +146,7 @@ def create_app(
         report_state=state.report,
     )
     lifecycle.init_app(app)  # its hooks come first, so that every response, a 429 too, has its id and record
-    register_problems(app)
+    register_problems(app, problem_page)
     for part in (api, bills, home, probes, pages):
         app.register_blueprint(part)
     if settings.admin_token is not None:

@@ -124,7 +124,8 @@ class RequestLifecycle:
             rule.endpoint if rule else None,
             request.headers,
         )
-        return self.limits.check(context)
+        refusal = self.limits.check(context)
+        return None if refusal is None else refusal.response()
 
     def _after_request(self, response: Response) -> Response:
         context = contexts.current()
