@@ -8,7 +8,7 @@ from openwatt.comparison.market import StoredMarket
 from openwatt.comparison.question import CustomerQuestion
 from openwatt.domain.calendar import Home, RegisterCalendar, refuse_days_without_hours
 from openwatt.domain.changed_use import moved_to
-from openwatt.domain.comparison import Comparison, ContractKey, Market, compare
+from openwatt.domain.comparison import ContractKey, Market, compare
 from openwatt.domain.contract import Contract
 from openwatt.domain.errors import BillError, message_of
 from openwatt.domain.legal_time import Span, day_number, day_of, year_on
@@ -19,6 +19,7 @@ from openwatt.domain.usage import Usage, Use, use_of_curve
 MOST_YEARS = 10
 #: A measured use is moved by whole weeks, so that each day stays the weekday that it was.
 _MOVED_DAYS = 52 * 7
+_NO_PRICE = frozenset({"partial.no_price", "partial.no_taxes", "left_out.no_price"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,12 @@ class YearCost:
     """
 
     total_ttc: Fraction | None
-    missing: Message | None = None
+    missing: tuple[Message, ...] = ()
+
+    @property
+    def lacks_prices_alone(self) -> bool:
+        """Whether nothing but prices of some days is missing."""
+        return bool(self.missing) and all(one.key in _NO_PRICE for one in self.missing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +55,7 @@ def past_years(
     year, energy for energy. Each day has its own price and the register calendar of its own year,
     Tempo's colours among them. Without a curve there is the first span alone.
     """
-    first_day = min(one.tariffs[0].tariff.applies_from for one in contracts)
+    first_day = min(one.first_day for one in contracts)
     found: list[PastYear] = []
     for years in range(MOST_YEARS):
         span = _years_before(question, years)
@@ -61,6 +67,12 @@ def past_years(
         use = question.use if curve is None else _use_of_year(curve, question.home, span)
         found.append(PastYear(span=span, costs=_costs(question, span, use, contracts, market)))
     return tuple(found)
+
+
+def past_year_assumptions(question: CustomerQuestion) -> tuple[Message, ...]:
+    """What the costs of past years rest on."""
+    use = Message("past_years.typed") if question.curve is None else Message("past_years.measured")
+    return use, Message("past_years.prices")
 
 
 def _years_before(question: CustomerQuestion, years: int) -> Span:
@@ -85,22 +97,21 @@ def _use_of_year(curve: LoadCurve, home: Home, span: Span) -> Use:
 def _costs(
     question: CustomerQuestion, span: Span, use: Use, contracts: Sequence[Contract], market: StoredMarket
 ) -> dict[ContractKey, YearCost]:
+    """The cost of each contract over a span; one at a time, because one that has no price is no fault."""
     terms = replace(question.terms, span=span, prices="then", present=None)
-    compared = Market(
-        contracts=contracts, calendar_of=market.calendar_of, duties=market.duties, regulated=frozenset()
-    )
-    try:
-        comparison = compare(use, compared, terms)
-    except BillError as error:
-        return {one.key: YearCost(total_ttc=None, missing=message_of(error)) for one in contracts}
-    left_out = {contract.key: reason for contract, reason in comparison.left_out}
-    return {one.key: _cost(one, comparison, left_out.get(one.key)) for one in contracts}
+    duties, calendar_of = market.duties, market.calendar_of
 
+    def cost(contract: Contract) -> YearCost:
+        alone = Market(contracts=[contract], calendar_of=calendar_of, duties=duties, regulated=frozenset())
+        try:
+            (ranked,) = compare(use, alone, terms).ranking
+        except BillError as error:
+            # Of one contract that is left out, why.
+            reason = message_of(error).values["reason"]
+            return YearCost(total_ttc=None, missing=(reason,) if isinstance(reason, Message) else ())
+        if not ranked.whole:
+            missing = tuple(one for one in ranked.partial if one.key != "partial.not_measured")
+            return YearCost(total_ttc=None, missing=missing)
+        return YearCost(total_ttc=ranked.total_ttc)
 
-def _cost(contract: Contract, comparison: Comparison, left_out: Message | None) -> YearCost:
-    ranked = next((one for one in comparison.ranking if one.contract.key == contract.key), None)
-    if ranked is None:
-        return YearCost(total_ttc=None, missing=left_out)
-    if not ranked.whole:
-        return YearCost(total_ttc=None, missing=Message.each(ranked.partial))
-    return YearCost(total_ttc=ranked.total_ttc)
+    return {one.key: cost(one) for one in contracts}

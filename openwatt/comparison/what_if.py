@@ -1,15 +1,18 @@
 """The answer to "what if": the same home with another use or power, ranked beside what it is today."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from openwatt.comparison.market import StoredMarket
 from openwatt.comparison.question import CustomerQuestion, QuestionError, QuestionFault
+from openwatt.domain.bill import to_kwh
 from openwatt.domain.changed_use import ChangedUse, UseChange, change_use
 from openwatt.domain.comparison import Comparison, ContractKey, Ranked, compare
 from openwatt.domain.errors import OpenWattError, message_of
 from openwatt.domain.load_curve import Finding
 from openwatt.domain.messages import Message
+from openwatt.domain.off_peak import describe_off_peak
 from openwatt.domain.usage import use_of_curve
 
 #: What a car draws from the plug where its driver does not say it: an assumption, between the 14 of a
@@ -40,11 +43,44 @@ class WhatIf:
         """The subscribed power after the change."""
         return self.question.power_kva
 
+    def assumptions(self) -> Iterator[Message]:
+        """What the changed use rests on, each with its source, and what it may pass."""
+        change, used = self.change, self.used
+        if used is not None and change.shift_percent:
+            kwh = Message.amount(to_kwh(used.moved, 0))
+            yield Message.of("what_if.shift", percent=change.shift_percent, kwh=kwh)
+        if used is not None and change.car_km_per_week:
+            yield from _assumptions_of_car(change, used)
+        if used is not None and change.heat_pump_kwh:
+            kwh = Message.amount(to_kwh(used.heat_pump, 0))
+            yield Message.of("what_if.heat_pump", per_year=change.heat_pump_kwh, kwh=kwh)
+            yield Message("what_if.heat_pump_adds")
+        if self.above is not None:
+            hours = self.above.message.values["hours"]
+            yield Message.of("what_if.above", power_kva=self.power_kva, hours=hours)
+
     def after_of(self, key: ContractKey) -> Ranked | None:
         """The same offer and option after the change, at the power of then; None where it has no price."""
         wanted = (*key[:3], self.power_kva)
         every = (*self.after.ranking, *self.after.outdated)
         return next((one for one in every if one.contract.key == wanted), None)
+
+
+def _assumptions_of_car(change: UseChange, used: ChangedUse) -> Iterator[Message]:
+    per_100_km = Message("text", {"text": str(change.car_kwh_per_100_km)})
+    hours = Message("what_if.car_off_peak")
+    if change.car_hours:
+        hours = Message.of("what_if.car_hours", hours=" ; ".join(map(describe_off_peak, change.car_hours)))
+    yield Message.of(
+        "what_if.car",
+        km=change.car_km_per_week,
+        per_100_km=per_100_km,
+        kwh=Message.amount(to_kwh(used.car, 0)),
+        hours=hours,
+    )
+    if change.car_kwh_per_100_km == USUAL_CAR_KWH_PER_100_KM:
+        yield Message.of("what_if.car_usual", per_100_km=per_100_km)
+    yield Message("what_if.car_power")
 
 
 def best_of(comparison: Comparison) -> Ranked | None:

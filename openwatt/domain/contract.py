@@ -76,6 +76,11 @@ class Contract:
         """What tells it from every other contract."""
         return self.supplier, self.offer, self.option, self.power_kva
 
+    @property
+    def first_day(self) -> dt.date:
+        """The first day whose price is known."""
+        return self.tariffs[0].tariff.applies_from
+
     def on(self, day: dt.date) -> SourcedTariff | None:
         """The tariff in force on a day: of several, the one that began last."""
         for sourced in reversed(self.tariffs):

@@ -46,6 +46,11 @@ class Span:
         return (self.end - self.start).days
 
     @property
+    def last(self) -> dt.date:
+        """The last legal day."""
+        return self.end - dt.timedelta(days=1)
+
+    @property
     def start_min(self) -> int:
         """The first instant, in minutes UTC."""
         return day_start_min(self.start)

@@ -16,7 +16,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 class OperationSpec:
     """One operation of the OpenAPI document; `page` is its JSON, `row` an item of it as CSV.
 
-    One without a page is a calendar.
+    One without a page is a calendar, or a `file` of this media type.
     """
 
     parameters: tuple[Parameter, ...]
@@ -29,12 +29,16 @@ class OperationSpec:
     """Fields of a body, in JSON or in a form; a GET has none."""
     whole_body: Mapping[str, Any] | None = None
     """A body that is not described by fields, in the words of OpenAPI."""
+    translated: bool = False
+    """Whether it has sentences, in the language that the request prefers."""
     needs_token: bool = False
     """Whether the admin token is needed."""
     example: Any = None
     """A response, as an example."""
     array: type[msgspec.Struct] | None = None
     """What its JSON may be a bare array of, in place of the page."""
+
+    file: str | None = None
 
     @property
     def is_post(self) -> bool:

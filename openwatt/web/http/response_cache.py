@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from werkzeug.http import parse_etags
-
 from openwatt.web.http.content_negotiation import (
     CALENDAR_SUFFIX,
+    TRANSLATED_PATHS,
     accepted_formats,
     accepted_language,
     accepts_gzip,
 )
+from openwatt.web.http.etags import GZIP_SUFFIX, names_etag
 
 #: Everything counts: keys, bodies, headers and the objects that hold them.
 MAX_BYTES: Final = 8 * 1024 * 1024
@@ -31,9 +31,6 @@ _REMEMBERED_KEYS: Final = 8192
 _BUCKET: Final = 4
 #: How long a client may keep a response: data may be published at any time.
 _MAX_AGE_S: Final = 60
-
-#: Bytes in another content coding are others, and have a tag of their own (RFC 9110, 8.8.3.3).
-GZIP_SUFFIX: Final = "-gzip"
 
 Key = tuple[str, ...]
 
@@ -83,16 +80,6 @@ class CachedResponse:
         """Counts the tariffs in a response that is sent."""
         for add, tariffs in self.served:
             add(tariffs)
-
-
-def names_etag(if_none_match: str, etag: str) -> bool:
-    """Whether an If-None-Match header names a tag, given without its quotes, or says `*` (RFC 9110, 13.1.2).
-
-    It is a list of tags, and a weak one names the same bytes here: there is no other use of them.
-    """
-    if if_none_match == f'"{etag}"':  # what nearly every client sends; parsing takes 4 µs
-        return True
-    return parse_etags(if_none_match).contains_weak(etag)
 
 
 def _cache_control(seconds: float) -> tuple[str, str]:
@@ -182,17 +169,18 @@ class ResponseCache:
 def key_of(environ: Mapping[str, str]) -> Key:
     """What a response depends on, and no more: sub-path, path, parameters in any order, format.
 
-    A calendar has one format, and its sentences are in the language that the client prefers.
+    A calendar has one format. Where there are sentences they are in the language that the client prefers.
     """
     path = environ["PATH_INFO"]
     is_calendar = path.endswith(CALENDAR_SUFFIX)
-    formats = (accepted_language(environ), "") if is_calendar else accepted_formats(environ)
+    language = (accepted_language(environ),) if is_calendar or path in TRANSLATED_PATHS else ()
+    formats = ("", "") if is_calendar else accepted_formats(environ)
     query = environ.get("QUERY_STRING", "")
     if "&" in query:
         query = "&".join(sorted(query.split("&")))
     if "format=" in query and not is_calendar and (query.startswith("format=") or "&format=" in query):
         formats = ("", "")  # then Accept is not looked at
-    return environ.get("SCRIPT_NAME", ""), path, query, *formats
+    return environ.get("SCRIPT_NAME", ""), path, query, *formats, *language
 
 
 def footprint(*objects: Any) -> int:

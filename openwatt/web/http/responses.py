@@ -1,8 +1,6 @@
 """Responses: a view's answer as bytes, JSON or CSV, plain or compressed, with its headers."""
 
 import datetime as dt
-import gzip
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,16 +9,18 @@ from flask import Response, request
 
 from openwatt.representations.csv_rows import to_csv
 from openwatt.web.http.app_state import app_state
-from openwatt.web.http.content_negotiation import accepts_gzip, chosen_format
-from openwatt.web.http.response_cache import CACHE_CONTROL, GZIP_SUFFIX, CachedResponse, Representation
+from openwatt.web.http.compression import gzipped
+from openwatt.web.http.content_negotiation import chosen_format
+from openwatt.web.http.etags import GZIP_SUFFIX, etag_of
+from openwatt.web.http.response_cache import CACHE_CONTROL, CachedResponse, Representation
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _VARY = ("Vary", "Accept, Accept-Encoding")
+_VARY_OF_SENTENCES = ("Vary", "Accept, Accept-Language, Accept-Encoding")
 _VARY_OF_CALENDAR = ("Vary", "Accept-Language, Accept-Encoding")
 CALENDAR_TYPE = "text/calendar; charset=utf-8"
-_GZIP_FROM_BYTES = 500
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -66,29 +66,31 @@ def encode_json(page: msgspec.Struct) -> bytes:
     return _encoder.encode(page)
 
 
-def uncached_response(answer: Answer, format_: str | None, row: type[msgspec.Struct] | None) -> Response:
+def uncached_response(
+    answer: Answer, format_: str | None, row: type[msgspec.Struct] | None, *, language: str | None = None
+) -> Response:
     """A response that no cache may store, in the `format` of the request or by its Accept header.
+
+    `language` is that of its sentences; None where it has none.
 
     Raises:
         NotAcceptable: the client accepts none that there is.
     """
     body, headers = _body(answer, chosen_format(format_, csv=row is not None))
-    headers += [("Cache-Control", "no-store"), _VARY]
-    if len(body) >= _GZIP_FROM_BYTES and accepts_gzip(request.environ):
-        body = gzip.compress(body, 6, mtime=0)
-        headers.append(("Content-Encoding", "gzip"))
+    headers = [("Cache-Control", "no-store"), *_headers_of_language(language), *headers]
     return Response(body, headers=headers)
 
 
 def cacheable_response(
-    answer: Answer, format_: str, valid_until: dt.datetime, *, compress: bool
+    answer: Answer, format_: str, valid_until: dt.datetime, *, compress: bool, language: str | None = None
 ) -> CachedResponse:
     """A response as the response cache holds it, plain and, with `compress`, compressed too."""
     body, headers = _body(answer, format_)
     options = answer.served if isinstance(answer, Collection) else {}
     tariffs_served = app_state().metrics.tariffs_served
     served = [(tariffs_served.labels(option).inc, count) for option, count in options.items()]
-    return _cacheable(body, [_VARY, *headers], valid_until, compress=compress, served=served)
+    headers = [*_headers_of_language(language), *headers]
+    return _cacheable(body, headers, valid_until, compress=compress, served=served)
 
 
 def cacheable_calendar(
@@ -107,15 +109,20 @@ def _cacheable(
     compress: bool,
     served: Sequence[tuple[Callable[[float], None], int]] = (),
 ) -> CachedResponse:
-    etag = hashlib.sha256(body).hexdigest()[:32]
+    etag = etag_of(body)
     compressed = None
-    if compress and len(body) >= _GZIP_FROM_BYTES:
+    if compress and (fewer := gzipped(body)) is not None:
         coded = [*headers, ("Content-Encoding", "gzip")]
-        compressed = _representation(gzip.compress(body, 6, mtime=0), f'"{etag}{GZIP_SUFFIX}"', coded)
+        compressed = _representation(fewer, f'"{etag}{GZIP_SUFFIX}"', coded)
     plain = _representation(body, f'"{etag}"', headers)
     rule = request.url_rule
     assert rule is not None  # noqa: S101 - a view runs because a rule matched
     return CachedResponse(etag, plain, compressed, served, rule.rule, rule.endpoint, valid_until.timestamp())
+
+
+def _headers_of_language(language: str | None) -> list[tuple[str, str]]:
+    """What says, Vary first, by which headers of the request a response was chosen."""
+    return [_VARY] if language is None else [_VARY_OF_SENTENCES, ("Content-Language", language)]
 
 
 def _body(answer: Answer, format_: str) -> tuple[bytes, list[tuple[str, str]]]:

@@ -1,7 +1,5 @@
 """The home page: it takes a meter's file or yearly kWh and shows the comparison. Nothing is stored."""
 
-import datetime as dt
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,30 +7,36 @@ from typing import Any
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
-from openwatt.comparison.question import USUAL_PROFILE
 from openwatt.domain.errors import OffPeakError, OpenWattError, message_of
-from openwatt.domain.load_curve import LoadCurve
+from openwatt.domain.example_home import EXAMPLE_OFF_PEAK, EXAMPLE_POWER_KVA
 from openwatt.domain.messages import Message
 from openwatt.domain.off_peak import SUMMER_MONTHS, WINTER_MONTHS, OffPeakHours, parse_off_peak_text
 from openwatt.domain.profiles import PROFILES
-from openwatt.meter.contents import pack
-from openwatt.meter.options import DIRECTIONS, STAMPS, UNITS, FileOptions
 from openwatt.representations.bills import RankedItem
-from openwatt.sentences.catalogue import sentence
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.store.offers import StoredOffer, stored_offers
 from openwatt.web.api.bill_params import BILL_PARAMETERS, FILE_OPTIONS, LONGEST_HOURS, read_bill_question
 from openwatt.web.api.bills import PRIVACY, answer_of, bills_collection
 from openwatt.web.http.app_state import app_state
-from openwatt.web.http.bodies import LONGEST_FILE_BODY, CustomerDataError, file_bytes
+from openwatt.web.http.bodies import LONGEST_FILE_BODY, CustomerDataError
 from openwatt.web.http.params import gather
 from openwatt.web.http.problems import BadRequestError, Fault
 from openwatt.web.http.responses import uncached_response
 from openwatt.web.http.security_headers import forbid_caching
-from openwatt.web.http.uploads import read_load_curve
-from openwatt.web.pages import carried_use
 from openwatt.web.pages.answer import HomeView, home_view
-from openwatt.web.pages.i18n import Language
+from openwatt.web.pages.measured_use import EXAMPLE, EXAMPLE_FIELD, MeasuredUse, recognised_facts
+from openwatt.web.pages.question_form import (
+    FIELDS,
+    FILE_FIELDS,
+    HOURS,
+    USUAL,
+    field_faults,
+    file_choices,
+    leaves_open,
+    summary_parts,
+    typed_texts,
+)
+from openwatt.web.pages.ranking import CHOICE_FIELDS, RankingChoice
 from openwatt.web.pages.rendering import (
     FormValues,
     contract_choices,
@@ -41,26 +45,22 @@ from openwatt.web.pages.rendering import (
     register_error_pages,
     show,
 )
+from openwatt.web.pages.understand import UNDERSTAND_FIELDS, Understanding, understand
 
 #: Off-peak hours that differ with the season have a field for each.
 _SEASONS = {"off_peak_summer": SUMMER_MONTHS, "off_peak_winter": WINTER_MONTHS}
-_FIELDS = (
-    "kwh",
-    "profile",
-    "power_kva",
-    "off_peak_hours",
-    *_SEASONS,
-    "present",
-    "prices",
-    "include_outdated",
-)
-_HOURS = {"off_peak_hours": frozenset[int](), **_SEASONS}
-_SENT_AS_THEY_ARE = frozenset(_FIELDS) - {"present", "profile", *_HOURS}
-#: What is said about a file that leaves it open; it counts with a file alone.
-_FILE_FIELDS = tuple(field.name for field in FILE_OPTIONS)
-_USUAL = {"power_kva": "6", "profile": USUAL_PROFILE, "prices": "now"}
-#: A fault of a field that the form has not is shown beside the one it came from.
-_FIELD_OF = {"option": "present", "supplier": "present", "offer": "present"}
+_MONTHS = {name: _SEASONS.get(name, frozenset[int]()) for name in HOURS}
+_SENT_AS_THEY_ARE = frozenset(FIELDS) - {
+    *(EXAMPLE_FIELD, "present", "profile"),
+    *(*HOURS, *CHOICE_FIELDS, *UNDERSTAND_FIELDS),
+}
+#: The example home: its contract is the one that most homes have.
+_EXAMPLE = {
+    EXAMPLE_FIELD: EXAMPLE,
+    "power_kva": str(EXAMPLE_POWER_KVA),
+    "off_peak_hours": EXAMPLE_OFF_PEAK,
+    "present": "EDF~Tarif Bleu~BASE",
+}
 _FORMS = ("csv", "json")
 
 
@@ -74,10 +74,9 @@ def home_page() -> Response:
     """The question, and its answer when there is one: by a form with a file, or by kWh in the address."""
     request.max_content_length = LONGEST_FILE_BODY
     given = request.form if request.method == "POST" else request.args
-    texts = {name: given.get(name, "").strip() for name in (*_FIELDS, *_FILE_FIELDS)}
-    texts["kwh"] = re.sub(r"\s", "", texts["kwh"])
-    texts = {name: text for name, text in texts.items() if text}
-    if request.method == "GET" and "kwh" not in texts:
+    left_out = CHOICE_FIELDS if "show_all" in given else ()
+    texts = {name: text for name, text in typed_texts(given).items() if name not in left_out}
+    if request.method != "POST" and not {"kwh", EXAMPLE_FIELD} & texts.keys():
         return _page(texts, [], None)
     try:
         return _answer_page(texts, given.get("download", ""))
@@ -88,7 +87,7 @@ def home_page() -> Response:
 
 
 def _answer_page(texts: dict[str, str], download: str) -> Response:
-    texts = {"power_kva": _USUAL["power_kva"], **texts}  # what the form shows without a choice
+    texts = {"power_kva": USUAL["power_kva"], **texts}
     pairs = [(name, text) for name, text in texts.items() if name in _SENT_AS_THEY_ARE]
     if "kwh" in texts:
         pairs += [(name, text) for name, text in texts.items() if name == "profile"]
@@ -98,60 +97,39 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
         if len(names) == 3:
             pairs += list(zip(("supplier", "offer", "option"), names, strict=True))
         else:
-            faults.append(Fault("present", "is not a contract of the list"))
-    use = _MeasuredUse(kwh="kwh" in texts)
+            faults.append(Fault("present", Message("parameter.not_in_list")))
+    use = MeasuredUse(texts)
     if use.files:
-        pairs += [(name, text) for name, text in texts.items() if name in _FILE_FIELDS]
+        texts.pop(EXAMPLE_FIELD, None)
+        pairs += [(name, text) for name, text in texts.items() if name in FILE_FIELDS]
     values, of_texts = gather(pairs, (*BILL_PARAMETERS, *FILE_OPTIONS))
     _add_hours(texts, values, faults)
     try:
         if (data := use.data()) is not None:
             values["file"] = data
         question = read_bill_question(values, [*faults, *of_texts], app_state().clock(), use.read)
+        if request.method == "POST" and use.has_address and not download:
+            return Response(status=303, headers={"Location": f"{_own_address(texts)}#answer"})
         answer = answer_of(question)
         if download in _FORMS:
             ranking = bills_collection(values, question, answer, PRIVACY)
             response = uncached_response(ranking, download, RankedItem)
             response.headers["Content-Disposition"] = f'attachment; filename="openwatt.{download}"'
             return response
-        view = home_view(question, answer)
+        view = home_view(question, answer, RankingChoice.of(texts))
+        understanding = understand(texts, question, answer)
     except BadRequestError as error:
         faults = [_of_missing_season(fault, texts) for fault in error.faults]
-        return _page(texts, faults, None, status=error.status, measured_use=use.carried())
+        return _page(texts, faults, None, status=error.status, use=use)
     except OpenWattError as error:
-        return _page(texts, [Fault("file", error.message or str(error))], None, status=422)
-    return _page(texts, [], view, measured_use=use.carried())
-
-
-class _MeasuredUse:
-    """The measured use that a form brings: in files, else as a page carried it; yearly kWh replace that."""
-
-    def __init__(self, *, kwh: bool) -> None:
-        self.files = [one for one in request.files.getlist("file") if one.filename]
-        self._sent = "" if self.files or kwh else request.form.get(carried_use.FIELD, "")
-        self._curve: LoadCurve | None = None
-
-    def data(self) -> bytes | None:
-        """What `read` reads; None where the form brings neither."""
-        if self.files:
-            return file_bytes(self.files[0]) if len(self.files) == 1 else pack(map(file_bytes, self.files))
-        return self._sent.encode() or None
-
-    def read(self, data: bytes, now: dt.datetime, options: FileOptions) -> LoadCurve:
-        """The curve of that data."""
-        reader = carried_use.read if self._sent else read_load_curve
-        self._curve = reader(data, now, options)
-        return self._curve
-
-    def carried(self) -> str | None:
-        """The text that carries the curve on, once it was read; None too where it is too long."""
-        return None if self._curve is None else carried_use.write(self._curve)
+        return _page(texts, [Fault("file", message_of(error))], None, status=422)
+    return _page(texts, [], view, understanding=understanding, use=use)
 
 
 def _add_hours(texts: Mapping[str, str], values: dict[str, Any], faults: list[Fault]) -> None:
     """The off-peak hours of the year, then those of each season, which replace them in their months."""
     found: list[tuple[OffPeakHours, ...]] = []
-    for name, months in _HOURS.items():
+    for name, months in _MONTHS.items():
         if name not in texts:
             continue
         if len(texts[name]) > LONGEST_HOURS:
@@ -167,8 +145,8 @@ def _add_hours(texts: Mapping[str, str], values: dict[str, Any], faults: list[Fa
             faults.append(Fault(name, Message("off_peak.other_season"), of_form=False))
             continue
         found.append(tuple(replace(entry, months=months or entry.months) for entry in entries))
-    if any(name in texts for name in _HOURS):
-        faulty = {fault.parameter for fault in faults} & {*_HOURS}
+    if any(name in texts for name in HOURS):
+        faulty = {fault.parameter for fault in faults} & {*HOURS}
         values["off_peak_hours"] = None if faulty else tuple(found)
 
 
@@ -180,8 +158,16 @@ def _of_missing_season(fault: Fault, texts: Mapping[str, str]) -> Fault:
 
 
 def _own_address(texts: Mapping[str, str], **changed: str | None) -> str:
-    """The address of this page that asks the same again, or with changes; the language chosen stays."""
-    return link("/", **({name: texts[name] for name in _FIELDS if name in texts} | changed))
+    """The address of this page that asks the same again, or with changes; the language chosen stays.
+
+    It has the power always and another field where it says something else than the form shows by itself.
+    """
+    chosen = {
+        name: texts[name]
+        for name in FIELDS
+        if name in texts and (name == "power_kva" or texts[name] != USUAL.get(name))
+    }
+    return link("/", **(chosen | changed))
 
 
 def _page(
@@ -189,58 +175,36 @@ def _page(
     faults: Sequence[Fault],
     view: HomeView | None,
     *,
+    understanding: Understanding | None = None,
     status: int = 200,
-    measured_use: str | None = None,
+    use: MeasuredUse | None = None,
 ) -> Response:
     """The page with the form as it was filled in."""
-    details: dict[str, list[tuple[str, str]]] = {}
     ours = language()
-    for fault in faults:
-        name = _FIELD_OF.get(fault.parameter, fault.parameter)
-        details.setdefault(name if name in {*_FIELDS, *_FILE_FIELDS, "file"} else "file", []).append(
-            _detail(fault, ours)
-        )
+    by_field = {fault.field: fault for fault in field_faults(faults, ours)}
     offers = stored_offers(app_state().database, None)
     return show(
         "home.html",
         status=status,
-        keep=not texts and request.method == "GET",  # a form with a home's power or contract is its own
-        form=FormValues({}, {**_USUAL, **texts}, frozenset(details)),
-        details=details,
+        keep=not texts and request.method != "POST",  # a form with a home's power or contract is its own
+        form=FormValues({}, {**USUAL, **texts}, frozenset(by_field), next(iter(by_field), None)),
+        faults=by_field,
         view=view,
-        measured_use=measured_use,
-        # A file is in no address.
-        shared=_own_address(texts) if view and not view.measured else None,
+        question_line=summary_parts(texts, view, ours) if view else [],
+        understanding=understanding,
+        measured_use=use.carried() if use else None,
+        recognised=recognised_facts(curve, ours) if view and use and (curve := use.file_curve) else [],
+        shared=_own_address(texts) if view and use and use.has_address else None,
+        example=link("/", **_EXAMPLE),
+        in_other_language=lambda code: _own_address(texts, lang=code),
         with_outdated=_own_address(texts, include_outdated="true"),
         without_outdated=_own_address(texts, include_outdated=None),
         powers=[(power, ours.text("tariffs.kva", kva=power)) for power in _powers(offers)],
-        file_choices=_file_choices(ours),
-        file_leaves_open=any(_leaves_open(fault) for fault in faults),
+        file_choices=file_choices(ours),
+        file_leaves_open=any(map(leaves_open, faults)),
         profiles=[(name, ours.text(f"profile.{name}")) for name in PROFILES],
         contracts=contract_choices(offers),
     )
-
-
-def _file_choices(ours: Language) -> list[tuple[str, list[tuple[str, str]]]]:
-    """What may be said about a file, by field: each choice as the form sends it and as it is shown."""
-    choices = {"stamps": STAMPS, "unit": tuple(UNITS), "direction": DIRECTIONS}
-    return [
-        (name, [(value, ours.text(f"file_option.{name}_{value}")) for value in choices[name]])
-        for name in _FILE_FIELDS
-    ]
-
-
-def _leaves_open(fault: Fault) -> bool:
-    """Whether a file is refused only because it may mean two things: the form asks which."""
-    return isinstance(fault.message, Message) and fault.message.key.startswith("ambiguous.")
-
-
-def _detail(fault: Fault, ours: Language) -> tuple[str, str]:
-    """A fault's sentence and the language it is in: the customer's where it is a message."""
-    if isinstance(fault.message, str):
-        return "en", fault.message
-    text = sentence(fault.message, ours.code, on_page=True)
-    return ours.code, f"{text[:1].upper()}{text[1:]}."
 
 
 def _powers(offers: list[StoredOffer]) -> list[int]:

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 
 from openwatt.app import create_app
 from openwatt.domain.tariff import OPTIONS, REGISTERS
+from openwatt.sentences.catalogue import texts as catalogue_texts
 from openwatt.settings import Settings
 from openwatt.web.pages.i18n import LANGUAGES
 from tests.conftest import close_app
@@ -278,7 +279,7 @@ def test_a_page_without_its_database_says_so_in_words() -> None:
 def test_too_long_a_question_is_refused_in_words(client: FlaskClient) -> None:
     answer = client.get("/tariffs?lang=en&supplier=" + "x" * 5000)
     assert answer.status_code == 414
-    assert LANGUAGES["en"].texts["problem.414"] in answer.text
+    assert catalogue_texts("en")["problem_type.request-uri-too-long.detail"] in answer.text
 
 
 def test_the_status_page_judges_the_service_and_the_data_apart(client: FlaskClient) -> None:
