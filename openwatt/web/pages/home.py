@@ -15,20 +15,20 @@ from openwatt.domain.off_peak import SUMMER_MONTHS, WINTER_MONTHS, OffPeakHours,
 from openwatt.domain.profiles import PROFILES
 from openwatt.meter.contents import pack
 from openwatt.meter.options import FileOptions
-from openwatt.representations.bills import RankedItem
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.store.offers import StoredOffer, stored_offers
 from openwatt.web.api.bill_params import BILL_PARAMETERS, FILE_OPTIONS, LONGEST_HOURS, read_bill_question
-from openwatt.web.api.bills import PRIVACY, answer_of, bills_collection
+from openwatt.web.api.bills import answer_of
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.bodies import LONGEST_FILE_BODY, CustomerDataError, file_bytes
 from openwatt.web.http.params import gather
 from openwatt.web.http.problems import BadRequestError, Fault
-from openwatt.web.http.responses import uncached_response
 from openwatt.web.http.security_headers import forbid_caching
 from openwatt.web.http.uploads import read_load_curve
 from openwatt.web.pages import carried_use
 from openwatt.web.pages.answer import HomeView, home_view
+from openwatt.web.pages.answer_tables import PrintedSheet, caveats, statements
+from openwatt.web.pages.downloads import DOWNLOADS, Answered, download_response
 from openwatt.web.pages.question_form import (
     FIELDS,
     FILE_FIELDS,
@@ -55,7 +55,6 @@ from openwatt.web.pages.understand import UNDERSTAND_FIELDS, Understanding, unde
 _SEASONS = {"off_peak_summer": SUMMER_MONTHS, "off_peak_winter": WINTER_MONTHS}
 _MONTHS = {name: _SEASONS.get(name, frozenset[int]()) for name in HOURS}
 _SENT_AS_THEY_ARE = frozenset(FIELDS) - {"present", "profile", *HOURS, *CHOICE_FIELDS, *UNDERSTAND_FIELDS}
-_FORMS = ("csv", "json")
 
 
 home = Blueprint("home", __name__)  # of its own, because it has the limit of bills
@@ -104,19 +103,17 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
         if request.method == "POST" and question.curve is None and not download:
             return Response(status=303, headers={"Location": f"{_own_address(texts)}#answer"})
         answer = answer_of(question)
-        if download in _FORMS:
-            ranking = bills_collection(values, question, answer, PRIVACY)
-            response = uncached_response(ranking, download, RankedItem)
-            response.headers["Content-Disposition"] = f'attachment; filename="openwatt.{download}"'
-            return response
         view = home_view(question, answer, RankingChoice.of(texts))
+        if download in DOWNLOADS:
+            return download_response(Answered(texts, values, question, answer, view), download)
         understanding = understand(texts, question, answer)
     except BadRequestError as error:
         faults = [_of_missing_season(fault, texts) for fault in error.faults]
         return _page(texts, faults, None, status=error.status, measured_use=use.carried())
     except OpenWattError as error:
         return _page(texts, [Fault("file", message_of(error))], None, status=422)
-    return _page(texts, [], view, understanding=understanding, measured_use=use.carried())
+    sheet = PrintedSheet(statements(texts, question, view, language()), caveats(view, language()))
+    return _page(texts, [], view, understanding=understanding, measured_use=use.carried(), sheet=sheet)
 
 
 class _MeasuredUse:
@@ -196,6 +193,7 @@ def _page(
     understanding: Understanding | None = None,
     status: int = 200,
     measured_use: str | None = None,
+    sheet: PrintedSheet | None = None,
 ) -> Response:
     """The page with the form as it was filled in."""
     ours = language()
@@ -210,6 +208,7 @@ def _page(
         view=view,
         question_line=summary_parts(texts, view, ours) if view else [],
         understanding=understanding,
+        sheet=sheet,
         measured_use=measured_use,
         # A file is in no address.
         shared=_own_address(texts) if view and not view.measured else None,
