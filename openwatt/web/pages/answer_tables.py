@@ -67,7 +67,10 @@ def ranking_table(view: HomeView, ours: Language) -> AnswerTable:
     """The contracts that the page shows, in its order."""
     lines = sorted((one for one in (*view.shown, *view.rest) if one.place), key=lambda one: one.place or 0)
     every = [*lines, *view.incomplete, *(one for one in (*view.shown, *view.outdated) if not one.place)]
-    registers = [name for name in REGISTERS if any(name in one.details.prices for one in every)]
+    registers: dict[str, list[str]] = {}  # by name, which some options share
+    for register in REGISTERS:
+        if any(register in one.details.prices for one in every):
+            registers.setdefault(ours.text(f"register.{register}"), []).append(register)
     columns = [
         TableColumn(ours.text("table.place"), "whole", 6),
         TableColumn(ours.text("table.supplier"), "text", 20),
@@ -78,17 +81,17 @@ def ranking_table(view: HomeView, ours: Language) -> AnswerTable:
         TableColumn(ours.text("table.per_month"), "eur", 14),
         TableColumn(ours.text("table.saving", baseline=_baseline_name(view, ours)), "eur", 22),
         TableColumn(ours.text("table.subscription"), "eur", 14),
-        *(TableColumn(f"{ours.text(f'register.{name}')} (€/kWh)", "price", 14) for name in registers),
+        *(TableColumn(f"{name} (€/kWh)", "price", 14) for name in registers),
         TableColumn(ours.text("table.seen_on"), "day", 12),
         TableColumn(ours.text("table.remark"), "text", 44),
         TableColumn(ours.text("table.sources"), "text", 60),
     ]
-    return AnswerTable(
-        ours.text("table.ranking"), columns, [_ranking_row(one, registers, ours) for one in every]
-    )
+    rows = [_ranking_row(one, list(registers.values()), ours) for one in every]
+    return AnswerTable(ours.text("table.ranking"), columns, rows)
 
 
-def _ranking_row(line: RankingLine, registers: Sequence[str], ours: Language) -> list[Any]:
+def _ranking_row(line: RankingLine, registers: Sequence[Sequence[str]], ours: Language) -> list[Any]:
+    prices = line.details.prices
     supplier, offer, option, power_kva = line.contract.key
     return [
         line.place if line.whole else None,
@@ -100,7 +103,7 @@ def _ranking_row(line: RankingLine, registers: Sequence[str], ours: Language) ->
         line.per_month,
         line.saving if line.whole else None,
         line.details.subscription_per_month,
-        *(line.details.prices.get(name) for name in registers),
+        *(next((prices[one] for one in names if one in prices), None) for names in registers),
         line.seen_on,
         "; ".join(_remarks(line, ours)) or None,
         "; ".join(_source_name(one) for one in line.details.sources) or None,
@@ -179,7 +182,7 @@ def statements(
             ours.text("home.off_peak"),
             ", ".join(hours) or ours.text("table.assumed", what=ASSUMED_OFF_PEAK),
         ),
-        Statement(ours.text("home.prices"), ours.text(f"home.prices_{view.comparison.prices}")),
+        Statement(ours.text("table.prices"), ours.text(f"home.prices_{view.comparison.prices}")),
     ]
     if view.present is not None:
         found.append(Statement(ours.text("home.present"), contract_name(view.present.contract, ours)))

@@ -99,5 +99,5 @@ def _csv_cell(value: Any, ours: Language) -> str:
         return f"'{value}" if value.startswith(_FORMULA) else value
     if isinstance(value, dt.date):
         return value.strftime(_DAYS[ours.code][1])
-    text = format(value, "f")
+    text = format(value, "f") if isinstance(value, Decimal) else str(value)
     return text.replace(".", ",") if ours.code == "fr" else text
