@@ -119,6 +119,7 @@ def create_app(
         market=StoredMarket(database, data_version.current),
         source_incidents=SourceIncidents(database, data_version.current, declared_sources()),
         package=StoredPackage(database, data_version.current, shipped_change_days),
+        offer_terms=shipped_offer_terms(),
     )
     state.init_app(app)
     limits = RateLimits(
