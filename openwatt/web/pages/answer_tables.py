@@ -111,8 +111,8 @@ def _ranking_row(line: RankingLine, registers: Sequence[Sequence[str]], ours: La
 
 
 def _remarks(line: RankingLine, ours: Language) -> Iterator[str]:
-    """What the page shows as badges."""
-    said = {
+    """The badges of a line on the page."""
+    badges = {
         "home.yours": line.present,
         "tariffs.regulated": line.regulated,
         "home.outdated": line.outdated,
@@ -121,7 +121,7 @@ def _remarks(line: RankingLine, ours: Language) -> Iterator[str]:
         "home.partial": not line.whole,
         "home.unseen": bool(line.unseen),
     }
-    yield from (ours.text(key) for key, so in said.items() if so)
+    yield from (ours.text(key) for key, holds in badges.items() if holds)
 
 
 def _baseline_name(view: HomeView, ours: Language) -> str:

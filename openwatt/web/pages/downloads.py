@@ -20,7 +20,7 @@ from openwatt.web.pages.spreadsheets import CSV_TYPE, XLSX_TYPE, to_spreadsheet_
 DOWNLOADS: Final = ("xlsx", "csv", "json")
 
 
-class Answered(NamedTuple):
+class DownloadedAnswer(NamedTuple):
     """A question with its answer: texts of the form, their values, and what the page shows."""
 
     texts: Mapping[str, str]
@@ -30,9 +30,9 @@ class Answered(NamedTuple):
     view: HomeView
 
 
-def download_response(answered: Answered, form: str) -> Response:
+def download_response(given: DownloadedAnswer, form: str) -> Response:
     """An answer in a form of `DOWNLOADS`; a browser saves it under a name with its day."""
-    texts, values, question, answer, view = answered
+    texts, values, question, answer, view = given
     ours = language()
     if form == "json":
         ranking = bills_collection(values, question, answer, PRIVACY)

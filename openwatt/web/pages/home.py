@@ -23,7 +23,7 @@ from openwatt.web.http.problems import BadRequestError, Fault
 from openwatt.web.http.security_headers import forbid_caching
 from openwatt.web.pages.answer import HomeView, home_view
 from openwatt.web.pages.answer_tables import PrintedSheet, caveats, statements
-from openwatt.web.pages.downloads import DOWNLOADS, Answered, download_response
+from openwatt.web.pages.downloads import DOWNLOADS, DownloadedAnswer, download_response
 from openwatt.web.pages.measured_use import EXAMPLE, EXAMPLE_FIELD, MeasuredUse, recognised_facts
 from openwatt.web.pages.question_form import (
     FIELDS,
@@ -112,7 +112,7 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
         answer = answer_of(question)
         view = home_view(question, answer, RankingChoice.of(texts))
         if download in DOWNLOADS:
-            return download_response(Answered(texts, values, question, answer, view), download)
+            return download_response(DownloadedAnswer(texts, values, question, answer, view), download)
         understanding = understand(texts, question, answer)
     except BadRequestError as error:
         faults = [_of_missing_season(fault, texts) for fault in error.faults]
