@@ -35,6 +35,7 @@ def test_the_hours_of_two_seasons_are_typed_and_shown_again(browser: Browser, wi
     hours = {"off_peak_summer": "2h-6h et 11h-15h", "off_peak_winter": "de 22h30 à 6h30"}
     send(browser, kwh="5000", **hours)
     assert browser.driver.find_elements(By.ID, "answer")
+    browser.driver.find_element(By.CSS_SELECTOR, ".asked > summary").click()
     for name, text in hours.items():
         typed = browser.driver.find_element(By.ID, name)
         assert typed.is_displayed()

@@ -1,7 +1,6 @@
 """The home page: it takes a meter's file or yearly kWh and shows the comparison. Nothing is stored."""
 
 import datetime as dt
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,16 +8,14 @@ from typing import Any
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
-from openwatt.comparison.question import USUAL_PROFILE
 from openwatt.domain.errors import OffPeakError, OpenWattError, message_of
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.messages import Message
 from openwatt.domain.off_peak import SUMMER_MONTHS, WINTER_MONTHS, OffPeakHours, parse_off_peak_text
 from openwatt.domain.profiles import PROFILES
 from openwatt.meter.contents import pack
-from openwatt.meter.options import DIRECTIONS, STAMPS, UNITS, FileOptions
+from openwatt.meter.options import FileOptions
 from openwatt.representations.bills import RankedItem
-from openwatt.sentences.catalogue import sentence
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.store.offers import StoredOffer, stored_offers
 from openwatt.web.api.bill_params import BILL_PARAMETERS, FILE_OPTIONS, LONGEST_HOURS, read_bill_question
@@ -32,7 +29,17 @@ from openwatt.web.http.security_headers import forbid_caching
 from openwatt.web.http.uploads import read_load_curve
 from openwatt.web.pages import carried_use
 from openwatt.web.pages.answer import HomeView, home_view
-from openwatt.web.pages.i18n import Language
+from openwatt.web.pages.question_form import (
+    FIELDS,
+    FILE_FIELDS,
+    HOURS,
+    USUAL,
+    field_faults,
+    file_choices,
+    leaves_open,
+    summary_parts,
+    typed_texts,
+)
 from openwatt.web.pages.rendering import (
     FormValues,
     contract_choices,
@@ -41,28 +48,18 @@ from openwatt.web.pages.rendering import (
     register_error_pages,
     show,
 )
-from openwatt.web.pages.understand import UNDERSTAND_FIELDS, Understanding, understand
+from openwatt.web.pages.understand import (
+    UNDERSTAND_FIELDS,
+    Understanding,
+    requested_part,
+    texts_of_part,
+    understand,
+)
 
 #: Off-peak hours that differ with the season have a field for each.
 _SEASONS = {"off_peak_summer": SUMMER_MONTHS, "off_peak_winter": WINTER_MONTHS}
-_FIELDS = (
-    "kwh",
-    "profile",
-    "power_kva",
-    "off_peak_hours",
-    *_SEASONS,
-    "present",
-    "prices",
-    "include_outdated",
-    *UNDERSTAND_FIELDS,
-)
-_HOURS = {"off_peak_hours": frozenset[int](), **_SEASONS}
-_SENT_AS_THEY_ARE = frozenset(_FIELDS) - {"present", "profile", *_HOURS, *UNDERSTAND_FIELDS}
-#: What is said about a file that leaves it open; it counts with a file alone.
-_FILE_FIELDS = tuple(field.name for field in FILE_OPTIONS)
-_USUAL = {"power_kva": "6", "profile": USUAL_PROFILE, "prices": "now"}
-#: A fault of a field that the form has not is shown beside the one it came from.
-_FIELD_OF = {"option": "present", "supplier": "present", "offer": "present"}
+_MONTHS = {name: _SEASONS.get(name, frozenset[int]()) for name in HOURS}
+_SENT_AS_THEY_ARE = frozenset(FIELDS) - {"present", "profile", *HOURS, *UNDERSTAND_FIELDS}
 _FORMS = ("csv", "json")
 
 
@@ -76,9 +73,7 @@ def home_page() -> Response:
     """The question, and its answer when there is one: by a form with a file, or by kWh in the address."""
     request.max_content_length = LONGEST_FILE_BODY
     given = request.form if request.method == "POST" else request.args
-    texts = {name: given.get(name, "").strip() for name in (*_FIELDS, *_FILE_FIELDS)}
-    texts["kwh"] = re.sub(r"\s", "", texts["kwh"])
-    texts = {name: text for name, text in texts.items() if text}
+    texts = typed_texts(given) | texts_of_part(given)
     if request.method == "GET" and "kwh" not in texts:
         return _page(texts, [], None)
     try:
@@ -90,7 +85,7 @@ def home_page() -> Response:
 
 
 def _answer_page(texts: dict[str, str], download: str) -> Response:
-    texts = {"power_kva": _USUAL["power_kva"], **texts}  # what the form shows without a choice
+    texts = {"power_kva": USUAL["power_kva"], **texts}
     pairs = [(name, text) for name, text in texts.items() if name in _SENT_AS_THEY_ARE]
     if "kwh" in texts:
         pairs += [(name, text) for name, text in texts.items() if name == "profile"]
@@ -103,13 +98,16 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
             faults.append(Fault("present", "is not a contract of the list"))
     use = _MeasuredUse(kwh="kwh" in texts)
     if use.files:
-        pairs += [(name, text) for name, text in texts.items() if name in _FILE_FIELDS]
+        pairs += [(name, text) for name, text in texts.items() if name in FILE_FIELDS]
     values, of_texts = gather(pairs, (*BILL_PARAMETERS, *FILE_OPTIONS))
     _add_hours(texts, values, faults)
     try:
         if (data := use.data()) is not None:
             values["file"] = data
         question = read_bill_question(values, [*faults, *of_texts], app_state().clock(), use.read)
+        if request.method == "POST" and question.curve is None and not download:
+            part = requested_part(request.form) or "answer"
+            return Response(status=303, headers={"Location": f"{_own_address(texts)}#{part}"})
         answer = answer_of(question)
         if download in _FORMS:
             ranking = bills_collection(values, question, answer, PRIVACY)
@@ -154,7 +152,7 @@ class _MeasuredUse:
 def _add_hours(texts: Mapping[str, str], values: dict[str, Any], faults: list[Fault]) -> None:
     """The off-peak hours of the year, then those of each season, which replace them in their months."""
     found: list[tuple[OffPeakHours, ...]] = []
-    for name, months in _HOURS.items():
+    for name, months in _MONTHS.items():
         if name not in texts:
             continue
         if len(texts[name]) > LONGEST_HOURS:
@@ -170,8 +168,8 @@ def _add_hours(texts: Mapping[str, str], values: dict[str, Any], faults: list[Fa
             faults.append(Fault(name, Message("off_peak.other_season"), of_form=False))
             continue
         found.append(tuple(replace(entry, months=months or entry.months) for entry in entries))
-    if any(name in texts for name in _HOURS):
-        faulty = {fault.parameter for fault in faults} & {*_HOURS}
+    if any(name in texts for name in HOURS):
+        faulty = {fault.parameter for fault in faults} & {*HOURS}
         values["off_peak_hours"] = None if faulty else tuple(found)
 
 
@@ -183,8 +181,16 @@ def _of_missing_season(fault: Fault, texts: Mapping[str, str]) -> Fault:
 
 
 def _own_address(texts: Mapping[str, str], **changed: str | None) -> str:
-    """The address of this page that asks the same again, or with changes; the language chosen stays."""
-    return link("/", **({name: texts[name] for name in _FIELDS if name in texts} | changed))
+    """The address of this page that asks the same again, or with changes; the language chosen stays.
+
+    It has the power always and another field where it says something else than the form shows by itself.
+    """
+    chosen = {
+        name: texts[name]
+        for name in FIELDS
+        if name in texts and (name == "power_kva" or texts[name] != USUAL.get(name))
+    }
+    return link("/", **(chosen | changed))
 
 
 def _page(
@@ -197,55 +203,30 @@ def _page(
     measured_use: str | None = None,
 ) -> Response:
     """The page with the form as it was filled in."""
-    details: dict[str, list[tuple[str, str]]] = {}
     ours = language()
-    for fault in faults:
-        name = _FIELD_OF.get(fault.parameter, fault.parameter)
-        details.setdefault(name if name in {*_FIELDS, *_FILE_FIELDS, "file"} else "file", []).append(
-            _detail(fault, ours)
-        )
+    by_field = {fault.field: fault for fault in field_faults(faults, ours)}
     offers = stored_offers(app_state().database, None)
     return show(
         "home.html",
         status=status,
         keep=not texts and request.method == "GET",  # a form with a home's power or contract is its own
-        form=FormValues({}, {**_USUAL, **texts}, frozenset(details)),
-        details=details,
+        form=FormValues({}, {**USUAL, **texts}, frozenset(by_field), next(iter(by_field), None)),
+        faults=by_field,
         view=view,
         understanding=understanding,
+        question_line=summary_parts(texts, view, ours) if view else [],
         measured_use=measured_use,
         # A file is in no address.
         shared=_own_address(texts) if view and not view.measured else None,
+        in_other_language=lambda code: _own_address(texts, lang=code),
         with_outdated=_own_address(texts, include_outdated="true"),
         without_outdated=_own_address(texts, include_outdated=None),
         powers=[(power, ours.text("tariffs.kva", kva=power)) for power in _powers(offers)],
-        file_choices=_file_choices(ours),
-        file_leaves_open=any(_leaves_open(fault) for fault in faults),
+        file_choices=file_choices(ours),
+        file_leaves_open=any(map(leaves_open, faults)),
         profiles=[(name, ours.text(f"profile.{name}")) for name in PROFILES],
         contracts=contract_choices(offers),
     )
-
-
-def _file_choices(ours: Language) -> list[tuple[str, list[tuple[str, str]]]]:
-    """What may be said about a file, by field: each choice as the form sends it and as it is shown."""
-    choices = {"stamps": STAMPS, "unit": tuple(UNITS), "direction": DIRECTIONS}
-    return [
-        (name, [(value, ours.text(f"file_option.{name}_{value}")) for value in choices[name]])
-        for name in _FILE_FIELDS
-    ]
-
-
-def _leaves_open(fault: Fault) -> bool:
-    """Whether a file is refused only because it may mean two things: the form asks which."""
-    return isinstance(fault.message, Message) and fault.message.key.startswith("ambiguous.")
-
-
-def _detail(fault: Fault, ours: Language) -> tuple[str, str]:
-    """A fault's sentence and the language it is in: the customer's where it is a message."""
-    if isinstance(fault.message, str):
-        return "en", fault.message
-    text = sentence(fault.message, ours.code, on_page=True)
-    return ours.code, f"{text[:1].upper()}{text[1:]}."
 
 
 def _powers(offers: list[StoredOffer]) -> list[int]:

@@ -33,11 +33,15 @@ _LANG = "lang"
 
 @dataclass(frozen=True, slots=True)
 class FormValues:
-    """The fields of a form: values by parameter name, texts to show again, and the names at fault."""
+    """The fields of a form: values by parameter name, texts to show again, and the names at fault.
+
+    The first of these has the focus when the page is loaded.
+    """
 
     values: dict[str, Any]
     texts: dict[str, str]
     faults: frozenset[str]
+    first_fault: str | None = None
 
     def get(self, parameter: Parameter, default: Any = None) -> Any:
         """The value of a parameter, or `default` where it was left out or at fault."""

@@ -1,5 +1,6 @@
 """What the home page says on request under an answer: two contracts side by side, "what if", past years."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -19,9 +20,12 @@ from openwatt.web.http.app_state import app_state
 from openwatt.web.http.params import gather
 from openwatt.web.pages.grouped_columns import GroupedColumns, draw_groups
 from openwatt.web.pages.rendering import language
+from openwatt.web.pages.typed_numbers import whole_kwh
 
 _VERSUS = ("versus_first", "versus_second")
 _PAST_YEARS = "past_years"
+_PARTS = ("versus", "what-if", "past-years")
+_NUMBERS = ("shift_percent", "car_km_per_week", "heat_pump_kwh")
 _CHANGE_FIELDS = tuple(one.name for one in CHANGES)
 #: The fields of these parts; a form and an address have them beside those of the question.
 UNDERSTAND_FIELDS = (*_VERSUS, *_CHANGE_FIELDS, _PAST_YEARS)
@@ -92,6 +96,18 @@ class Understanding:
     usual_car_kwh: Decimal = USUAL_CAR_KWH_PER_100_KM
 
 
+def requested_part(given: Mapping[str, str]) -> str | None:
+    """The part whose button was pressed, as its heading is named in the page."""
+    return part if (part := given.get("part", "")) in _PARTS else None
+
+
+def texts_of_part(given: Mapping[str, str]) -> dict[str, str]:
+    """The fields of the parts that were filled in, and what the button of past years says without one."""
+    texts = {name: text for name in UNDERSTAND_FIELDS if (text := given.get(name, "").strip())}
+    texts |= {name: _plain(texts[name]) for name in _NUMBERS if name in texts}
+    return texts | ({_PAST_YEARS: "true"} if requested_part(given) == "past-years" else {})
+
+
 def understand(texts: Mapping[str, str], question: CustomerQuestion, answer: CustomerAnswer) -> Understanding:
     """The parts that the texts of a form request; nothing is computed for the others."""
     comparison = answer.comparison
@@ -118,6 +134,11 @@ def understand(texts: Mapping[str, str], question: CustomerQuestion, answer: Cus
         past_years=_past_years_view(question, comparison) if _PAST_YEARS in texts else None,
         faults=faults,
     )
+
+
+def _plain(text: str) -> str:
+    """A number without the unit that stands beside its field, as digits where it is one."""
+    return whole_kwh(re.sub(r"\s*(?:%|km)$", "", text)) or text
 
 
 def _value(contract: Contract) -> str:

@@ -37,9 +37,10 @@ PLAIN = {
 
 
 def ask(client: FlaskClient, file: bytes | None = None, language: str = "en", **fields: str) -> TestResponse:
-    """Sends the form as a browser does: every field, and the file with or without one."""
+    """Sends the form as a browser does, every field and a file or none, and follows where it leads."""
     sent: dict[str, Any] = {**PLAIN, **fields, "file": (io.BytesIO(file or b""), "curve.csv" if file else "")}
-    return client.post(f"/?lang={language}", data=sent, content_type="multipart/form-data")
+    address = f"/?lang={language}"
+    return client.post(address, data=sent, content_type="multipart/form-data", follow_redirects=True)
 
 
 def cells(text: str, name: str) -> list[str]:
@@ -267,9 +268,12 @@ def test_a_fault_stands_beside_its_field(
 ) -> None:
     answer = ask(client, None, language, **fields)
     assert answer.status_code in {400, 422}
+    said = LANGUAGES[language].texts[f"fault.{field if fields else 'no_use'}"]
     assert re.findall(r'id="(\w+)-fault"', answer.text) == [field]
-    assert f'id="{field}-fault">{LANGUAGES[language].texts[f"fault.{field}"]}' in answer.text
-    assert re.search(rf'id="{field}"[^>]*aria-invalid="true"', answer.text)
+    assert f'id="{field}-fault">{said}' in answer.text
+    assert re.search(rf'id="{field}"[^>]*aria-invalid="true"[^>]* autofocus', answer.text)
+    assert answer.text.count("autofocus") == 1
+    assert f'<li><a href="#{field}">{said}</a></li>' in answer.text
     assert 'id="answer"' not in answer.text
 
 
@@ -290,7 +294,9 @@ def test_hours_of_two_seasons_are_taken_as_the_api_takes_them(
     answer = ask(client, None, kwh="4500", profile="night_heater", **fields)
     costs = [f"€{line['total_ttc_eur_per_year']:,.2f}" for line in told["ranking"]]
     assert cells(answer.text, "cost")[:10] == costs[:10]
-    (shared,) = re.findall(r'<a href="(/\?[^"]+)">Share', answer.text)
+    (shared,) = re.findall(
+        r'<input id="shared" type="url" readonly value="http://localhost(/[^"]+)"', answer.text
+    )
     assert cells(client.get(unescape(shared)).text, "cost") == cells(answer.text, "cost")
     assert ('<details class="seasons" open>' in answer.text) == ("off_peak_summer" in fields)
 

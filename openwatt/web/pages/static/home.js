@@ -1,4 +1,5 @@
-// Shows which file was chosen or dropped, and that the answer is on its way. Without it the form works as well.
+// Shows which file was chosen or dropped, that the answer is on its way, and copies the address of an answer.
+// Without it the form works as well, and the address stands in its field.
 "use strict";
 addEventListener("DOMContentLoaded", () => {
   const form = document.getElementById("question");
@@ -6,6 +7,8 @@ addEventListener("DOMContentLoaded", () => {
   const file = document.getElementById("file");
   const kwh = document.getElementById("kwh");
   const says = drop.querySelector(".says");
+  const compare = form.querySelector("button[type=submit]:not([name])");
+  const label = compare.textContent;
   const show = () => {
     const chosen = file.files[0];
     says.textContent = chosen ? Array.from(file.files, (one) => one.name).join(", ") : says.dataset.empty;
@@ -23,13 +26,44 @@ addEventListener("DOMContentLoaded", () => {
     if (!event.dataTransfer.files.length) return;
     file.files = event.dataTransfer.files;
     show();
-    form.requestSubmit(form.querySelector("button[type=submit]:not([name])"));
+    form.requestSubmit(compare);
   });
   form.addEventListener("submit", (event) => {
-    if (event.submitter?.name === "download") return;
-    const button = form.querySelector("button[type=submit]:not([name])");
-    button.textContent = form.dataset.busy;
-    button.setAttribute("aria-busy", "true");
+    if (event.submitter !== compare) return;
+    compare.textContent = form.dataset.busy;
+    compare.setAttribute("aria-busy", "true");
   });
-  addEventListener("pageshow", show);
+  addEventListener("pageshow", () => {  // also of a page that the browser has kept
+    show();
+    compare.textContent = label;
+    compare.removeAttribute("aria-busy");
+  });
+
+  // A link to a field of the folded form opens it.
+  for (const link of document.querySelectorAll("a[href^='#']")) {
+    link.addEventListener("click", () => {
+      const field = document.getElementById(link.hash.slice(1));
+      const folded = field?.closest("details:not([open])");
+      if (!folded) return;
+      folded.open = true;
+      field.focus();
+    });
+  }
+
+  const copy = document.getElementById("copy");
+  if (!copy) return;
+  const shared = document.getElementById("shared");
+  const line = document.getElementById("copy-says");
+  const byHand = () => { shared.hidden = false; shared.select(); line.textContent = copy.dataset.failed; };
+  copy.hidden = false;
+  shared.hidden = true;
+  shared.previousElementSibling.hidden = true;
+  copy.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(shared.value);
+      line.textContent = copy.dataset.done;
+    } catch {
+      byHand();
+    }
+  });
 });
