@@ -50,7 +50,8 @@ def ours(redis_url: str | None) -> Flask:
     @app.before_request
     def _start() -> Response | None:
         context.client = request.environ["REMOTE_ADDR"]
-        return counted.check(context)
+        refusal = counted.check(context)
+        return None if refusal is None else refusal.response()
 
     @app.after_request
     def _finish(response: Response) -> Response:

@@ -6,6 +6,7 @@ import datetime as dt
 # it half imported, and Python then remembers that there is none: each answer of the process is a 500.
 import encodings.idna  # noqa: F401 - imported for its effect
 from collections.abc import Callable
+from pathlib import Path
 
 from flask import Flask, got_request_exception
 
@@ -17,6 +18,7 @@ from openwatt.catalogue.source_names import declared_sources
 from openwatt.comparison.market import StoredMarket
 from openwatt.comparison.source_incidents import SourceIncidents
 from openwatt.observability import PRIVATE_ENDPOINTS, PROBE_ENDPOINTS, collectors, telemetry_config
+from openwatt.open_data.stored_package import StoredPackage
 from openwatt.sentences.catalogue import CODES, texts
 from openwatt.settings import Settings, read_settings, read_sub_path
 from openwatt.store.database import Database
@@ -41,9 +43,11 @@ from openwatt.web.http.no_sessions import NoSessions
 from openwatt.web.http.problems import register_problems
 from openwatt.web.http.rate_limits import RateLimits
 from openwatt.web.http.response_cache import ResponseCache
+from openwatt.web.http.static_files import StaticFiles
 from openwatt.web.http.sub_path import SubPath
 from openwatt.web.http.uploads import return_large_blocks, upload_slots
 from openwatt.web.pages.home import home
+from openwatt.web.pages.rendering import problem_page
 from openwatt.web.pages.routes import pages
 
 #: A question is in its address; only a customer's file needs more (`web.bodies`).
@@ -69,6 +73,7 @@ def read_ahead(app: Flask) -> None:
     shipped_calendars()
     for code in CODES:
         texts(code)
+    StaticFiles.of(app).compress()
     for name in app.jinja_env.list_templates():
         app.jinja_env.get_template(name)
 
@@ -89,7 +94,8 @@ def create_app(
     """
     settings = settings or read_settings()
     telemetry = telemetry or running_telemetry() or Telemetry(telemetry_config(settings, multiprocess=False))
-    app = Flask("openwatt.web.pages", static_url_path="/static")
+    app = Flask("openwatt.web.pages", static_folder=None)
+    StaticFiles(Path(app.root_path) / "static").init_app(app)
     app.request_class = Request
     app.session_interface = NoSessions()
     upload_slots.allow(threads=settings.threads)
@@ -112,6 +118,7 @@ def create_app(
         response_cache=ResponseCache(),
         market=StoredMarket(database, data_version.current),
         source_incidents=SourceIncidents(database, data_version.current, declared_sources()),
+        package=StoredPackage(database, data_version.current, shipped_change_days),
     )
     state.init_app(app)
     limits = RateLimits(
@@ -138,7 +145,7 @@ def create_app(
         report_state=state.report,
     )
     lifecycle.init_app(app)  # its hooks come first, so that every response, a 429 too, has its id and record
-    register_problems(app)
+    register_problems(app, problem_page)
     for part in (api, bills, home, probes, pages):
         app.register_blueprint(part)
     if settings.admin_token is not None:

@@ -103,6 +103,7 @@ RESERVED_PATHS = frozenset(
         "metrics",
         "now",
         "openapi.json",
+        "problems",
         "robots.txt",
         "sitemap.xml",
         "static",

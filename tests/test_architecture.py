@@ -30,6 +30,7 @@ OURS = {
     "prices": {"prices", "comparison", "domain"},
     "ingest": {"ingest", "domain", "store", "telemetry", "catalogue", "public_hosts", "sandbox"},
     "representations": {"representations", "domain", "store", "comparison", "prices", "sentences"},
+    "open_data": {"open_data", "domain", "store", "representations"},
     "web": {
         "web",
         "domain",
@@ -39,6 +40,7 @@ OURS = {
         "comparison",
         "prices",
         "representations",
+        "open_data",
         "sentences",
         "public_hosts",
         "sandbox",
@@ -64,7 +66,7 @@ ONLY_IN = {
     "rich": {"cli"},
     "sentry_sdk": {"telemetry"},
     "prometheus_client": {"telemetry"},
-    "pyarrow": {"portfolio"},
+    "pyarrow": {"portfolio", "open_data"},
     "icalendar": {"representations"},
 }
 REFUSED_NAMES = {"utils", "common", "core", "helpers", "services", "models", "schemas", "managers"}

@@ -3,9 +3,11 @@
 import datetime as dt
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from pathlib import Path
 
 import click
 import msgspec
+from click.core import ParameterSource
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -15,10 +17,12 @@ from openwatt.catalogue.source_names import declared_sources
 from openwatt.cli.console import Console
 from openwatt.cli.forms import form_options, print_csv, print_json
 from openwatt.cli.output import open_output
+from openwatt.cli.package_folder import open_package_folder
 from openwatt.cli.settings import settings_of
 from openwatt.comparison.source_incidents import read_incidents
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
+from openwatt.open_data.package import need_parquet, write_package
 from openwatt.representations.csv_rows import csv_lines
 from openwatt.representations.tariffs import TariffItem, TempoDayItem
 from openwatt.store.database import Database
@@ -168,27 +172,34 @@ def tempo(
 @click.option(
     "--output", type=click.Path(dir_okay=False, allow_dash=True), default="-", help="File; - prints."
 )
+@click.option(
+    "--package",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of an open-data package (Frictionless): tables, types, sources and licences.",
+)
+@click.option(
+    "--parquet/--no-parquet", default=True, show_default=True, help="Parquet in the package, beside CSV."
+)
 @click.pass_context
-def export(context: click.Context, form: str, output: str) -> None:
+def export(context: click.Context, *, form: str, output: str, package: Path | None, parquet: bool) -> None:
     """Write the whole history of tariffs, every observation included.
 
     Rows are streamed: however long the history, memory stays small. A bar shows the
-    progress when a terminal looks on. A file appears whole or not at all.
+    progress when a terminal looks on. A file, or the folder of a package, appears
+    whole or not at all.
     """
+    if package is not None:
+        given = [
+            name
+            for name in ("form", "output")
+            if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        ]
+        if given:
+            raise click.UsageError("--package has files of its own: leave --format and --output out")
+        _export_package(context, package, parquet=parquet)
+        return
     settings = settings_of(context)
-    console = Console(stderr=True)
-    with (
-        held_database(settings),
-        open_output(output) as target,
-        Progress(
-            TextColumn("exporting"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        ) as progress,
-    ):
+    with held_database(settings), open_output(output) as target, _export_progress() as progress:
         prepare_database(settings)
         with connect(settings) as connection, closing(export_rows(connection)) as rows:
             task = progress.add_task("export", total=export_size(connection))
@@ -202,6 +213,38 @@ def export(context: click.Context, form: str, output: str) -> None:
             else:
                 encoder = msgspec.json.Encoder(decimal_format="number")
                 target.writelines(encoder.encode(item).decode() + "\n" for item in items)
+
+
+def _export_package(context: click.Context, folder: Path, *, parquet: bool) -> None:
+    """Writes the open-data package."""
+    if parquet:
+        need_parquet()
+    settings = settings_of(context)
+    with held_database(settings), open_package_folder(folder) as create, _export_progress() as progress:
+        prepare_database(settings)
+        with connect(settings) as connection:
+            task = progress.add_task("export", total=None)
+            write_package(
+                connection,
+                create,
+                now=dt.datetime.now(dt.UTC),
+                changes=shipped_change_days(),
+                forms=("csv", "parquet") if parquet else ("csv",),
+                on_rows=lambda rows: progress.advance(task, rows),
+            )
+
+
+def _export_progress() -> Progress:
+    """A bar, where a terminal looks on."""
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("exporting"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
 
 
 def _counted(rows: Iterable[PublishedTariff], progress: Progress, task: TaskID) -> Iterator[PublishedTariff]:

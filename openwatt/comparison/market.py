@@ -14,11 +14,13 @@ from openwatt.domain.comparison import ContractKey, Market
 from openwatt.domain.contract import Contract, PriceDocument, SourcedTariff, contracts_of
 from openwatt.domain.duties import Duties
 from openwatt.store.database import Database
-from openwatt.store.tariffs import PublishedTariff, SourceDocument, TariffFilter, tariff_history
+from openwatt.store.tariffs import PublishedTariff, SourceDocument, TariffFilter, tariff_history, tariffs_on
 from openwatt.store.tempo import tempo_colours
 
 #: Far above what any supplier sells: a bound on what one statement may bring.
 _MOST_TARIFFS = 50_000
+#: Almost everybody looks at today.
+_MOST_DAYS = 4
 Colours = Mapping[str, Mapping[dt.date, str]]
 
 
@@ -35,6 +37,7 @@ class _Edition:
 
     version: int
     found: dict[TariffFilter, ContractSet] = field(default_factory=dict)
+    days: dict[dt.date, list[PublishedTariff]] = field(default_factory=dict)
     colours: Colours | None = None
 
 
@@ -86,6 +89,16 @@ class StoredMarket:
     def everything(self) -> ContractSet:
         """Every contract at all powers: a tenth of a second, for who asks once."""
         return self._find(TariffFilter())
+
+    def tariffs_on(self, day: dt.date) -> list[PublishedTariff]:
+        """The tariff of every contract on a day, regulated offers first: a megabyte, for a few days."""
+        edition = self._current()
+        with self._lock:
+            if day not in edition.days:
+                while len(edition.days) >= _MOST_DAYS:
+                    del edition.days[next(iter(edition.days))]
+                edition.days[day] = tariffs_on(self._database, TariffFilter(), on=day, limit=_MOST_TARIFFS)
+            return list(edition.days[day])
 
     def market(self, found: ContractSet, contracts: Mapping[ContractKey, Contract] | None = None) -> Market:
         """What was found as what a comparison takes; with `contracts`, these instead of the found ones."""

@@ -210,7 +210,8 @@ class Comparison:
     costed: Mapping[ContractKey, Costed]
     present: ContractKey | None = None
     baseline: ContractKey | None = None
-    """The contract with which all are compared: the present one, else the regulated tariff in BASE."""
+    """The contract with which all are compared: the present one where its total is whole, else the regulated
+    tariff in BASE."""
 
     @property
     def outdated_present(self) -> Overtaken | None:
@@ -374,10 +375,12 @@ def _open_days(periods: Sequence[PricePeriod]) -> frozenset[dt.date]:
 
 
 def _baseline(costed: Mapping[ContractKey, Costed], terms: ComparisonTerms) -> Costed | None:
-    """The present contract, else the regulated tariff in BASE; None where neither has a price."""
-    if terms.present is not None and terms.present in costed:
-        return costed[terms.present]
-    return next(
+    """The present contract, else the regulated tariff in BASE; None where neither has a price.
+
+    Of the two one whose total is whole, for others cannot be compared with one that is not.
+    """
+    present = None if terms.present is None else costed.get(terms.present)
+    regulated = next(
         (
             one
             for one in costed.values()
@@ -385,6 +388,8 @@ def _baseline(costed: Mapping[ContractKey, Costed], terms: ComparisonTerms) -> C
         ),
         None,
     )
+    known = [one for one in (present, regulated) if one is not None]
+    return next((one for one in known if one.total.whole), None) or next(iter(known), None)
 
 
 def _rankings(

@@ -101,7 +101,7 @@ class RegistersPage(Struct, frozen=True, kw_only=True):
     privacy: Privacy
 
     @classmethod
-    def of(cls, totals: RegisterTotals, *, privacy: str, language: str) -> Self:
+    def of(cls, totals: RegisterTotals, *, privacy: Message, language: str) -> Self:
         """The page of a curve's totals by register."""
         return cls(
             option=totals.option,
@@ -110,7 +110,7 @@ class RegistersPage(Struct, frozen=True, kw_only=True):
             span=Instants.of(totals.start_min, totals.end_min),
             coverage=CoverageItem.of(totals.coverage),
             findings=[FindingItem.of(finding, language) for finding in totals.findings],
-            privacy=privacy,
+            privacy=sentence(privacy, language),
         )
 
 
@@ -473,7 +473,7 @@ class BillsPage(Struct, frozen=True, kw_only=True):
         *,
         details: bool,
         address: str | None,
-        privacy: str,
+        privacy: Message,
         language: str,
     ) -> Self:
         """The page of an answer; the present contract has its bill, with `details` each has."""
@@ -500,5 +500,5 @@ class BillsPage(Struct, frozen=True, kw_only=True):
             advice=AdviceItem.of(answer.advice),
             assumptions=sentences(map(assumption_message, answer.assumptions), language),
             address=address,
-            privacy=privacy,
+            privacy=sentence(privacy, language),
         )

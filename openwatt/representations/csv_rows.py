@@ -5,25 +5,56 @@ import io
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from openwatt.domain.tariff import REGISTERS
 
 
-def csv_lines(items: Iterable[msgspec.Struct], item_type: type[msgspec.Struct]) -> Iterator[str]:
+class Column(NamedTuple):
+    """A column of a list: where its figure stands in an item, and of what type it is."""
+
+    path: tuple[str, ...]
+    type: msgspec.inspect.Type
+    optional: bool
+    """Whether a cell may be empty."""
+    description: str | None = None
+
+    @property
+    def name(self) -> str:
+        """Its heading: `outer_inner` where the figure is in a nested object."""
+        return "_".join(self.path)
+
+    def value_of(self, item: object) -> Any:
+        """The figure of an item; None where it is not known."""
+        value: Any = item
+        for name in self.path:
+            if value is None:
+                break
+            value = value.get(name) if isinstance(value, dict) else getattr(value, name)
+        return value
+
+
+def columns_of(item_type: type[msgspec.Struct]) -> list[Column]:
+    """The columns of the lists of a type, the same for every list."""
+    return list(_columns(Column((), msgspec.inspect.type_info(item_type), optional=False)))
+
+
+def csv_lines(
+    items: Iterable[msgspec.Struct], item_type: type[msgspec.Struct], *, header: bool = True
+) -> Iterator[str]:
     """CSV by RFC 4180, line by line, its header first; an unknown value is an empty cell.
 
     A nested object becomes columns `outer_inner`, prices by register one column for
     each register that exists, so that pages can be joined and compared.
     """
-    columns = list(_columns(msgspec.inspect.type_info(item_type)))
+    columns = columns_of(item_type)
     line = io.StringIO()
     writer = csv.writer(line)
     for cells in chain(
-        [["_".join(path) for path in columns]],
-        ([_cell(item, path) for path in columns] for item in items),
+        [[column.name for column in columns]] if header else [],
+        ([_cell(column.value_of(item)) for column in columns] for item in items),
     ):
         writer.writerow(cells)
         yield line.getvalue()
@@ -36,30 +67,29 @@ def to_csv(items: Iterable[msgspec.Struct], item_type: type[msgspec.Struct]) -> 
     return "".join(csv_lines(items, item_type)).encode()
 
 
-def _columns(kind: msgspec.inspect.Type, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The path of every column below a type."""
+def _columns(column: Column) -> Iterator[Column]:
+    """Every column below one."""
+    kind = column.type
     if isinstance(kind, msgspec.inspect.Metadata):
-        yield from _columns(kind.type, path)
+        description = (kind.extra_json_schema or {}).get("description", column.description)
+        yield from _columns(column._replace(type=kind.type, description=description))
     elif isinstance(kind, msgspec.inspect.UnionType):
         # Every union here is "something or nothing".
         something = [member for member in kind.types if not isinstance(member, msgspec.inspect.NoneType)]
-        yield from _columns(something[0], path)
+        optional = column.optional or len(something) < len(kind.types)
+        yield from _columns(column._replace(type=something[0], optional=optional))
     elif isinstance(kind, msgspec.inspect.StructType):
         for field in kind.fields:
-            yield from _columns(field.type, (*path, field.name))
+            yield from _columns(Column((*column.path, field.name), field.type, column.optional))
     elif isinstance(kind, msgspec.inspect.DictType):
         for register in REGISTERS:
-            yield from _columns(kind.value_type, (*path, register))
+            path = (*column.path, register)
+            yield from _columns(Column(path, kind.value_type, optional=True, description=column.description))
     else:
-        yield path
+        yield column
 
 
-def _cell(item: object, path: tuple[str, ...]) -> str:
-    value: Any = item
-    for name in path:
-        if value is None:
-            break
-        value = value.get(name) if isinstance(value, dict) else getattr(value, name)
+def _cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -5,8 +5,8 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from json import loads
 from typing import Any, TypeAlias, TypeVar
@@ -29,6 +29,8 @@ T = TypeVar("T")
 
 #: A reader waits this long for the database in all: the API promises its 503 within 2 s.
 READ_DEADLINE_S = 1.5
+#: A statement of a long read: a sort of the whole history, or a part of its rows.
+LONG_DEADLINE_S = 30.0
 
 #: A connection for work that takes its time, as `openwatt.bootstrap.connect` opens it.
 Connection: TypeAlias = psycopg.Connection[Any]
@@ -202,6 +204,27 @@ class Database:
         if not isinstance(failure, errors.QueryCanceled):  # a server that breaks off one statement is there
             self._breaker.open(str(failure))
         raise DatabaseUnavailableError("the database does not answer") from failure
+
+    @contextmanager
+    def long_read(self) -> Iterator[Connection]:
+        """A connection of its own for a read that takes its time, such as an export.
+
+        Each of its statements has `LONG_DEADLINE_S`.
+
+        Raises:
+            DatabaseUnavailableError: from the block too, when the server goes away in the middle of it.
+        """
+        if self._breaker.is_open:
+            raise DatabaseUnavailableError("the database does not answer")
+        try:
+            with BoundedConnection.connect(self._address(), **_CONNECT) as connection:
+                connection.deadline_s = LONG_DEADLINE_S
+                bind_to_history(connection, LONG_DEADLINE_S)
+                yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            if not isinstance(error, errors.QueryCanceled):
+                self._breaker.open(str(error))
+            raise DatabaseUnavailableError("the database does not answer") from error
 
     def read_number(self, name: str) -> int:
         """The one whole number that the statement `name` returns."""

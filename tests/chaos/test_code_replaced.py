@@ -21,6 +21,8 @@ ADDRESSES = (
     "/v1/tariff-changes.ics?option=BASE&power_kva=6",
     "/v1/guards/trve-diff",
     "/v1/bills?kwh=4000&power_kva=6",
+    "/v1/package.zip",
+    "/v1/package/tariffs.csv",
     "/health/ready",
     "/version",
     "/openapi.json",

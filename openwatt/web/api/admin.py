@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 import msgspec
 from flask import Blueprint, Response, current_app, request
-from werkzeug.exceptions import NotFound, UnsupportedMediaType
+from werkzeug.exceptions import NotFound
 
+from openwatt.domain.messages import Message
 from openwatt.domain.reading import MAX_DOCUMENT_BYTES
 from openwatt.representations.runs import InspectionItem, OverrideDone, RunDetail, RunItem, RunPage
 from openwatt.store.errors import DecisionError
@@ -38,6 +39,7 @@ from openwatt.web.api.command_runs import BusyError, Commands, Done, OvertimeErr
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.bearer import Bearer
 from openwatt.web.http.bodies import read_body
+from openwatt.web.http.http_errors import detailed, unsupported_media_type
 from openwatt.web.http.operation_spec import OperationSpec
 from openwatt.web.http.params import LIMIT, USUAL_ROWS, Parameter, gather_query
 from openwatt.web.http.problems import BadRequestError, Fault, problem
@@ -78,7 +80,7 @@ def _admit() -> Response | None:
     """Nothing of a request is read before its token was; one answer for whatever is wrong with it."""
     if _ours().bearer.admits(request.headers.get("Authorization", "")):
         return None
-    answer = problem(401, "This address asks for the admin token: Authorization: Bearer …")
+    answer = problem(401, Message("problem.admin_token"))
     answer.headers["WWW-Authenticate"] = 'Bearer realm="openwatt admin"'
     return answer
 
@@ -86,9 +88,9 @@ def _admit() -> Response | None:
 @admin.errorhandler(BusyError)
 @admin.errorhandler(OvertimeError)
 def _later(error: Exception) -> Response:
-    detail = "Another document is being read; ask again."
+    detail = Message("problem.document_busy")
     if isinstance(error, OvertimeError):
-        detail = "It took too long and was ended. Look at the run before you try again."
+        detail = Message("problem.overtime")
     answer = problem(503, detail)
     answer.headers["Retry-After"] = "10"
     return answer
@@ -96,7 +98,7 @@ def _later(error: Exception) -> Response:
 
 @admin.errorhandler(DecisionError)
 def _conflict(error: Exception) -> Response:
-    return problem(409, f"{error}.")
+    return problem(409, Message.of("problem.conflict", text=str(error)))
 
 
 def _guarded(
@@ -150,7 +152,7 @@ def run(_params: RequestParams, run_id: int) -> RunDetail:
 def _run(run_id: int) -> StoredRun:
     found = find_run(app_state().database, run_id)
     if found is None:
-        raise NotFound(f"There is no run {run_id}; /v1/admin/runs lists those there are.")
+        raise detailed(NotFound(), Message.of("problem.no_run", run_id=str(run_id)))
     return found
 
 
@@ -164,7 +166,7 @@ def override(params: RequestParams) -> OverrideDone:
     and with a null address at its own again. Each is stored with a name and a reason.
     """
     if request.mimetype != "application/json":
-        raise UnsupportedMediaType("This address takes application/json.")
+        raise unsupported_media_type("application/json")
     values = read_override(request.get_data(cache=False), params.today, _ours().sources)
     action, reason = values["action"], f"--reason={values['reason']}"
     # A database that is unavailable is a 503, not a broken command.
@@ -214,16 +216,16 @@ def _document(source: str | None) -> tuple[bytes, str | None]:
         values, faults = read_body((FILE, SOURCE))
         document = values.get("file") or b""
         if source is not None and "source" in values:
-            faults.append(Fault("source", "is given twice"))
+            faults.append(Fault("source", Message("parameter.twice")))
         source = values.get("source", source)
     elif request.mimetype in DOCUMENT_TYPES:
         document = request.get_data(cache=False)
     else:
-        raise UnsupportedMediaType(f"This address takes {', '.join(DOCUMENT_TYPES)} or multipart/form-data.")
+        raise unsupported_media_type(*DOCUMENT_TYPES, "multipart/form-data")
     if not document and not any(fault.parameter == "file" for fault in faults):
-        faults.append(Fault("file", "is empty", of_form=False))
+        faults.append(Fault("file", Message("file.empty"), of_form=False))
     if len(document) > MAX_DOCUMENT_BYTES:
-        faults.append(Fault("file", f"is longer than {MAX_DOCUMENT_BYTES} bytes", of_form=False))
+        faults.append(Fault("file", Message.of("body.too_long", most=str(MAX_DOCUMENT_BYTES)), of_form=False))
     if source is not None and (fault := unknown_source(source, _ours().sources)):
         faults.append(fault)
     if faults:
@@ -234,8 +236,10 @@ def _document(source: str | None) -> tuple[bytes, str | None]:
 def _fault(complaint: str) -> Fault:
     """What the command says of an argument, as a fault of the field that it came from."""
     if found := _INVALID.fullmatch(complaint):
-        return Fault(found["name"].lower(), found["message"], of_form=False)
-    return Fault("body", complaint, of_form=False)
+        return Fault(
+            found["name"].lower(), Message.of("command.refused", text=found["message"]), of_form=False
+        )
+    return Fault("body", Message.of("command.refused", text=complaint), of_form=False)
 
 
 def _decode_output(done: Done, page: type[T]) -> T:

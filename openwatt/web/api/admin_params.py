@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
+from openwatt.domain.messages import Message
 from openwatt.public_hosts import LONGEST_ADDRESS, is_public_name
 from openwatt.store.runs import Outcome
 from openwatt.web.http.bodies import decode_object, read_fields
@@ -14,6 +15,7 @@ from openwatt.web.http.parameter_types import (
     BOOLEAN,
     DAY,
     MeaningError,
+    ParameterError,
     ParameterType,
     choice,
     integer,
@@ -24,7 +26,7 @@ from openwatt.web.http.problems import BadRequestError, Fault
 
 #: A run's number, as far as addresses and bodies go: a run a second reaches it in thirty years.
 MOST_RUN_ID = 999_999_999
-_NO_ADDRESS = f"must be an https:// address of at most {LONGEST_ADDRESS} signs"
+_NO_ADDRESS = Message.of("parameter.address", most=LONGEST_ADDRESS)
 
 
 def _line(longest: int) -> ParameterType:
@@ -32,9 +34,9 @@ def _line(longest: int) -> ParameterType:
 
     def read(text: str) -> str:
         if not text.strip():
-            raise ValueError("says nothing")
+            raise ParameterError(Message("parameter.blank"))
         if len(text) > longest or not text.isprintable():
-            raise ValueError(f"must be one line of at most {longest} signs")
+            raise ParameterError(Message.of("parameter.one_line", most=longest))
         return text.strip()
 
     schema = {"type": "string", "minLength": 1, "maxLength": longest, "pattern": r"^[ -~]*[!-~][ -~]*$"}
@@ -48,20 +50,20 @@ def _address(text: str) -> str:
     written in a dozen ways, and no supplier publishes at a number.
     """
     if len(text) > LONGEST_ADDRESS:
-        raise ValueError(_NO_ADDRESS)
+        raise ParameterError(_NO_ADDRESS)
     try:
         parts = urlsplit(text)
         host, port = (parts.hostname or "").rstrip("."), parts.port
     except ValueError:
-        raise MeaningError("is no address: its host or port cannot be read") from None
+        raise MeaningError(Message("parameter.address_unreadable")) from None
     if "@" in parts.netloc or port not in {None, 443}:
-        raise MeaningError("must hold no user, no password and no port")
+        raise MeaningError(Message("parameter.address_credentials"))
     if not is_public_name(host):
-        raise MeaningError("must name a public host such as www.supplier.fr, not a number")
+        raise MeaningError(Message("parameter.address_not_public"))
     return text
 
 
-_SOURCE_NAME = string(r"[a-z0-9_]{1,80}", "must be the name of a source, such as edf_tarif_bleu")
+_SOURCE_NAME = string(r"[a-z0-9_]{1,80}", Message("parameter.source_name"))
 _TEXT = ParameterType({"type": "string"}, str)
 _RUN_ID = integer(1, MOST_RUN_ID)
 _REASON_TEXT, _PERSON = _line(1000), _line(100)
@@ -105,8 +107,8 @@ def unknown_source(name: str, sources: Collection[str]) -> Fault | None:
     if name in sources:
         return None
     close = difflib.get_close_matches(name, sources, n=1)
-    hint = f"did you mean {close[0]}?" if close else "`openwatt sources` lists those there are"
-    return Fault("source", f"{name!r} is no source: {hint}", of_form=False)
+    hint = Message.of("present.meant", names=close[0]) if close else Message("parameter.list_of_sources")
+    return Fault("source", Message.of("parameter.no_source", name=name, hint=hint), of_form=False)
 
 
 def read_override(body: bytes, today: dt.date, sources: Collection[str]) -> dict[str, Any]:
@@ -118,10 +120,10 @@ def read_override(body: bytes, today: dt.date, sources: Collection[str]) -> dict
     payload = decode_object(body)
     action = payload.get("action")
     if not isinstance(action, str) or action not in _FIELDS:
-        is_given = "must be" if "action" in payload else "is missing; it is"
-        raise BadRequestError(
-            [Fault("action", f"{is_given} one of {', '.join(_FIELDS)}"), *_unknown(payload)]
-        )
+        what = Message("parameter.missing")
+        if "action" in payload:
+            what = Message.of("parameter.choice", words=", ".join(_FIELDS))
+        raise BadRequestError([Fault("action", what), *_unknown(payload)])
     fields = _FIELDS[action]
     if action == "address" and payload.get("address", "") is None:
         fields = _UNDO
@@ -132,7 +134,9 @@ def read_override(body: bytes, today: dt.date, sources: Collection[str]) -> dict
     if values.get("source") is not None and (fault := unknown_source(values["source"], sources)):
         faults.append(fault)
     if values.get("until") is not None and values["until"] < today:
-        faults.append(Fault("until", f"is over: today is {today}", of_form=False))
+        faults.append(
+            Fault("until", Message.of("parameter.day_over", today=Message.day(today)), of_form=False)
+        )
     if faults:
         raise BadRequestError(faults)
     return values
@@ -140,7 +144,9 @@ def read_override(body: bytes, today: dt.date, sources: Collection[str]) -> dict
 
 def _unknown(payload: Mapping[str, Any]) -> list[Fault]:
     known = {field.name for fields in _FIELDS.values() for field in fields}
-    return [Fault(name[:80], "belongs to no action") for name in payload if name not in known]
+    return [
+        Fault(name[:80], Message("parameter.no_field_of_action")) for name in payload if name not in known
+    ]
 
 
 def _shape(

@@ -21,18 +21,19 @@ from openwatt.comparison.question import (
     read_question,
 )
 from openwatt.domain.calendar import WEEKDAYS
-from openwatt.domain.errors import OffPeakError
+from openwatt.domain.errors import OffPeakError, message_of
 from openwatt.domain.legal_time import PARIS, minutes_of
+from openwatt.domain.messages import Message
 from openwatt.domain.off_peak import OffPeakHours, describe_off_peak, parse_off_peak_text
 from openwatt.domain.profiles import PROFILES
 from openwatt.domain.tariff import OPTIONS
 from openwatt.meter.options import DIRECTIONS, STAMPS, UNITS
-from openwatt.sentences.catalogue import sentence
 from openwatt.web.api.tariff_params import OFFER, OPTION, POWER_KVA, SUPPLIER
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.parameter_types import (
     BOOLEAN,
     MeaningError,
+    ParameterError,
     ParameterType,
     choice,
     day,
@@ -61,33 +62,33 @@ def _file(text: str) -> bytes:
     try:
         return b64decode(text, validate=True)
     except ValueError:
-        raise ValueError("must be the file's bytes in base64") from None
+        raise ParameterError(Message("parameter.base64")) from None
 
 
 def _off_peak(text: str) -> tuple[OffPeakHours, ...]:
     try:
         return parse_off_peak_text(text)
     except OffPeakError as error:
-        raise MeaningError(sentence(error)) from None
+        raise MeaningError(message_of(error)) from None
 
 
 def _of_this_century(value: dt.date) -> dt.date:
     if not FIRST_YEAR <= value.year < LAST_YEAR:
-        raise MeaningError("is not a day of this century")
+        raise MeaningError(Message("parameter.day_not_of_century"))
     return value
 
 
 def _minute(text: str) -> int:
     """An instant in minutes UTC: a day means its beginning in Paris, a time without offset is legal time."""
     if not (found := _INSTANT.fullmatch(text)) or not text.isascii():
-        raise ValueError("must be a day like 2026-02-01 or an instant like 2026-02-01T08:30:00+01:00")
+        raise ParameterError(Message.of("parameter.instant", example="2026-02-01T08:30:00+01:00"))
     day, clock, offset = found.groups()
     try:
         instant = dt.datetime.fromisoformat(f"{day}T{clock or '00:00'}{(offset or '').upper()}")
     except ValueError:
-        raise MeaningError("is not an instant of the calendar") from None
+        raise MeaningError(Message("parameter.instant_not_in_calendar")) from None
     if not FIRST_YEAR <= instant.year < LAST_YEAR:
-        raise MeaningError("is not an instant of this century")
+        raise MeaningError(Message("parameter.instant_not_of_century"))
     return minutes_of(instant if instant.tzinfo else instant.replace(tzinfo=PARIS))
 
 
@@ -127,7 +128,7 @@ OFF_PEAK_HOURS = Parameter(
     "Off-peak hours of the home as bills and the grid operator print them, such as `22:00-06:00`, "
     "`HC (22H30-6H30)`, `winter from 2026-12-01 01:00-07:00;14:00-16:00` or, both seasons in one text, "
     "`été : 2h-6h et 11h-15h ; hiver : 22h30-6h30`; of several, the last that applies on a day holds.",
-    string(_HOURS, f"holds other signs than hours are written with, or more than {LONGEST_HOURS}", _off_peak),
+    string(_HOURS, Message.of("off_peak.signs", most=LONGEST_HOURS), _off_peak),
     "22:30-06:30",
     most=6,
 )
@@ -164,7 +165,7 @@ REGISTER_FIELDS = (replace(FILE, required=True), *FILE_OPTIONS, REGISTERS_OF, *H
 KWH = Parameter(
     "kwh",
     "Instead of a file: kWh of a year, spread by `profile`.",
-    integer(1, MOST_KWH, " of kWh"),
+    integer(1, MOST_KWH, "kWh"),
     5000,
 )
 PROFILE = Parameter(
@@ -176,7 +177,7 @@ PROFILE = Parameter(
 REGISTER_KWH = Parameter(
     "register_kwh",
     "Instead of a file: kWh of a year of each register of one option, as `HP=3000` and `HC=2000`.",
-    ParameterType({"type": "string", "pattern": f"^{REGISTER_KWH_PATTERN}$"}, parse_register_kwh),
+    string(REGISTER_KWH_PATTERN, Message("parameter.register_kwh"), parse_register_kwh),
     most=max(map(len, OPTIONS.values())),
 )
 PRESENT_OPTION = replace(OPTION, description="Option of the present contract; its bill is given in detail.")

@@ -11,7 +11,8 @@ from openwatt.comparison.question import (
     file_options_of,
     home_of,
 )
-from openwatt.domain.errors import OpenWattError
+from openwatt.domain.errors import OpenWattError, message_of
+from openwatt.domain.messages import Message
 from openwatt.domain.usage import register_totals
 from openwatt.representations.bills import BillsPage, CurrentRow, RankedItem, RankedRow, RegistersPage
 from openwatt.web.api.bill_params import (
@@ -33,8 +34,7 @@ from openwatt.web.http.views import post_view, private_view
 bills = Blueprint("bills", __name__, url_prefix="/v1")
 bills.after_request(forbid_caching)
 
-PRIVACY = "Nothing of what you sent is stored or logged."
-PRIVACY_OF_ADDRESS = "Your question stands in the address alone; nothing of it is stored or logged here."
+PRIVACY, PRIVACY_OF_ADDRESS = Message("privacy.body"), Message("privacy.address")
 
 
 @bills.post("/registers")
@@ -54,16 +54,16 @@ def registers(params: RequestParams) -> RegistersPage:
         try:
             curve = read_load_curve(values["file"], params.now, file_options_of(values))
         except OpenWattError as error:
-            faults.append(Fault("file", error.message or str(error), of_form=False))
+            faults.append(Fault("file", message_of(error), of_form=False))
     if curve is not None:
         start_min = curve.start_min if start_min is None else start_min
         end_min = curve.end_min if end_min is None else end_min
         if not 0 < end_min - start_min <= MOST_DAYS * 24 * 60:
-            fault = f"the end is to be after the start, and at most {MOST_DAYS} days later"
+            fault = Message.of("question.span", days=MOST_DAYS)
             faults.append(Fault("to" if values.get("to") else "from", fault, of_form=False))
     calendar = market.calendar_of_option(values["option"]) if values.get("option") else None
     if calendar is not None and calendar.needs_off_peak_hours and "off_peak_hours" not in values:
-        fault = f"is missing: the home's off-peak hours decide the registers of {calendar.option}"
+        fault = Message.of("question.hours_needed", option=calendar.option)
         faults.append(Fault("off_peak_hours", fault, of_form=False))
     if faults or curve is None or calendar is None or start_min is None or end_min is None:
         raise BadRequestError(faults)
@@ -85,7 +85,7 @@ def answer_of(question: CustomerQuestion) -> CustomerAnswer:
 
 
 def bills_collection(
-    values: Fields, question: CustomerQuestion, answer: CustomerAnswer, privacy: str
+    values: Fields, question: CustomerQuestion, answer: CustomerAnswer, privacy: Message
 ) -> Collection:
     """The ranking as JSON, and its rows as CSV."""
     page = BillsPage.of(
@@ -101,7 +101,7 @@ def bills_collection(
     return Collection(page, [*page.ranking, *(page.outdated or ())], CurrentRow)
 
 
-def _ranking(params: RequestParams, privacy: str) -> Collection:
+def _ranking(params: RequestParams, privacy: Message) -> Collection:
     question = read_bill_question(params.values, params.faults, params.now)
     return bills_collection(params.values, question, answer_of(question), privacy)
 

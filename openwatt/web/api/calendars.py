@@ -27,7 +27,7 @@ COLOURS = Parameter(
     "The colours of the days, joined by commas; ROUGE,BLANC when left out.",
     string(
         rf"{_COLOUR}(,{_COLOUR})*",
-        "must be colours among BLEU, BLANC and ROUGE, joined by commas",
+        Message("parameter.colours"),
         lambda text: frozenset(text.split(",")),
     ),
     "ROUGE,BLANC",

@@ -10,6 +10,7 @@ import time
 
 from flask import Blueprint, Response, request
 
+from openwatt.domain.messages import Message
 from openwatt.web.http.bearer import Bearer
 from openwatt.web.http.problems import BadRequestError, Fault, problem
 
@@ -31,13 +32,13 @@ def drills(bearer: Bearer) -> Blueprint:
     @blueprint.before_request
     def _guard() -> Response | None:
         if not bearer.admits(request.headers.get("Authorization", "")):
-            refusal = problem(401, "Drills need the token of OPENWATT_DRILL_TOKEN, as Authorization: Bearer.")
+            refusal = problem(401, Message("problem.drill_token"))
             refusal.headers["WWW-Authenticate"] = 'Bearer realm="drills"'
             return refusal
         until = request.headers.get("X-Drill-Until", "")
         left_s = int(until) - time.time() if until.isascii() and until.isdigit() and len(until) < 12 else -1.0
         if not 0 < left_s <= LONGEST_S:
-            return problem(403, f"X-Drill-Until must be a Unix time within the next {LONGEST_S} s.")
+            return problem(403, Message.of("problem.drill_until", seconds=str(LONGEST_S)))
         return None
 
     @blueprint.post("/error")
@@ -48,7 +49,7 @@ def drills(bearer: Bearer) -> Blueprint:
     @blueprint.post("/unavailable")
     def unavailable() -> Response:
         """Answers 503 without an exception: for bursts, which would otherwise fill the error reports."""
-        return problem(503, "A drill provokes this answer.")
+        return problem(503, Message("problem.drill"))
 
     @blueprint.post("/slow")
     def slow() -> Response:
@@ -58,9 +59,9 @@ def drills(bearer: Bearer) -> Blueprint:
         except ValueError:
             seconds = -1.0
         if not 0 < seconds <= SLOWEST_S:
-            raise BadRequestError([Fault("seconds", f"must be a number above 0, at most {SLOWEST_S:g}")])
+            raise BadRequestError([Fault("seconds", Message.of("parameter.number", most=f"{SLOWEST_S:g}"))])
         if not slow_ones.acquire(blocking=False):
-            refusal = problem(429, "This worker is being slow for a drill already.")
+            refusal = problem(429, Message("problem.drill_slow"))
             refusal.headers["Retry-After"] = "1"
             return refusal
         try:

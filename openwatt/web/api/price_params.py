@@ -5,12 +5,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from openwatt.domain.errors import message_of
 from openwatt.prices.instants import InstantError, parse_instant
 from openwatt.prices.question import SLICES_MINUTES, PriceQuestionError
-from openwatt.sentences.catalogue import sentence
 from openwatt.web.api.bill_params import CHOSEN_WEEKDAY, OFF_PEAK_HOURS
 from openwatt.web.api.tariff_params import OFFER, OPTION, POWER_KVA, SUPPLIER
-from openwatt.web.http.parameter_types import MeaningError, ParameterType, choice, day_or_instant
+from openwatt.web.http.parameter_types import (
+    MeaningError,
+    ParameterError,
+    ParameterType,
+    choice,
+    day_or_instant,
+)
 from openwatt.web.http.params import FORMAT, Parameter
 from openwatt.web.http.problems import BadRequestError, Fault
 from openwatt.web.http.request_params import RequestParams
@@ -20,7 +26,7 @@ def _instant(text: str) -> dt.datetime:
     try:
         return parse_instant(text)
     except InstantError as error:
-        raise (ValueError if error.malformed else MeaningError)(sentence(error)) from None
+        raise (ParameterError if error.malformed else MeaningError)(message_of(error)) from None
 
 
 _INSTANT = day_or_instant(_instant)

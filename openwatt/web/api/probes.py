@@ -8,9 +8,11 @@ from flask import Blueprint, current_app
 from werkzeug.exceptions import ServiceUnavailable
 
 from openwatt import __version__
+from openwatt.domain.messages import Message
 from openwatt.representations.tariffs import Health, Readiness, Version
 from openwatt.store.migrate import check_schema, newest_schema
 from openwatt.web.http.app_state import app_state
+from openwatt.web.http.http_errors import detailed
 from openwatt.web.http.views import uncached_view
 from openwatt.web.http.worker import Worker
 
@@ -20,10 +22,7 @@ probes = Blueprint("probes", __name__)
 def _check_threads() -> None:
     """Raises while none of this worker's threads becomes free: it lives, and serves no request."""
     if Worker.running is not None and Worker.running.is_stuck():
-        raise ServiceUnavailable(
-            "No thread of this worker has become free for a long time. Its master replaces it; where this "
-            "lasts, restart the service."
-        )
+        raise detailed(ServiceUnavailable(), Message("problem.no_thread"))
 
 
 @probes.get("/health")

@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+from openwatt.domain.messages import Message
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
 from openwatt.store.tariffs import Cursor
 from openwatt.web.http.parameter_types import DAY, NAME, choice, integer, string
@@ -29,11 +30,11 @@ SUPPLIER = Parameter("supplier", "Name of the supplier, in any case of letters."
 OFFER = Parameter("offer", "Name of the offer, in any case of letters.", NAME, "Tarif Bleu")
 OPTION = Parameter("option", "Tariff option.", choice(*OPTIONS), "BASE")
 POWER_KVA = Parameter(
-    "power_kva", "Subscribed power in kVA.", integer(MIN_POWER_KVA, MAX_POWER_KVA, " of kVA"), 6
+    "power_kva", "Subscribed power in kVA.", integer(MIN_POWER_KVA, MAX_POWER_KVA, "kVA"), 6
 )
 ON = Parameter("on", "Day on which the tariff applies; today in Paris when left out.", DAY, "2025-09-01")
 CURSOR = Parameter(
     "cursor",
     "Where a list goes on: the value found in `next`.",
-    string(_CURSOR, "is not a cursor of this service; follow `next` instead of making one", _read_cursor),
+    string(_CURSOR, Message("parameter.cursor"), _read_cursor),
 )

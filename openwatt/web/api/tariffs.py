@@ -8,10 +8,12 @@ from werkzeug.exceptions import NotFound
 
 from openwatt.comparison.source_incidents import OfferIncidents, incident_of_offer
 from openwatt.domain.freshness import next_status_change
+from openwatt.domain.messages import Message
 from openwatt.representations.tariffs import TariffHistory, TariffItem, TariffPage
 from openwatt.store.tariffs import PublishedTariff, TariffFilter, cursor_after, tariff_history, tariffs_on
 from openwatt.web.api.tariff_params import CURSOR, OFFER, ON, OPTION, POWER_KVA, SUPPLIER, cursor_text
 from openwatt.web.http.app_state import app_state
+from openwatt.web.http.http_errors import detailed
 from openwatt.web.http.parameter_types import BOOLEAN, DAY, day_or_instant, read_end
 from openwatt.web.http.params import LIMIT, USUAL_ROWS, Parameter
 from openwatt.web.http.request_params import RequestParams
@@ -152,4 +154,4 @@ def history(params: RequestParams) -> Collection:
 
 def no_day_between(last: str, first: str) -> NotFound:
     """The error of a span without a day; each of its two days is right by itself: it is no bad request."""
-    return NotFound(f"No day lies in this span: `{last}` is before `{first}`.")
+    return detailed(NotFound(), Message.of("problem.no_day_between", last=last, first=first))

@@ -4,6 +4,7 @@ import datetime as dt
 
 from werkzeug.exceptions import NotFound
 
+from openwatt.domain.messages import Message
 from openwatt.prices.question import FIRST_DAY, MOST_DAYS_AHEAD
 from openwatt.prices.season import count_season
 from openwatt.representations.prices import TempoSeasonItem
@@ -11,6 +12,7 @@ from openwatt.representations.tariffs import TempoDayItem, TempoPage
 from openwatt.store.tempo import tempo_days
 from openwatt.web.api.tariffs import no_day_between
 from openwatt.web.http.app_state import app_state
+from openwatt.web.http.http_errors import detailed
 from openwatt.web.http.parameter_types import DAY
 from openwatt.web.http.params import LIMIT, USUAL_ROWS, Parameter
 from openwatt.web.http.request_params import RequestParams
@@ -42,7 +44,8 @@ def tempo(params: RequestParams) -> Collection:
     if end < start:
         raise no_day_between("to", "from")
     if not _FIRST_YEAR <= start.year <= end.year <= _LAST_YEAR:
-        raise NotFound(f"Nothing is known of days before {_FIRST_YEAR} or after {_LAST_YEAR}.")
+        message = Message.of("problem.outside_years", first=str(_FIRST_YEAR), last=str(_LAST_YEAR))
+        raise detailed(NotFound(), message)
     limit = params.get(LIMIT, USUAL_ROWS)
     last = min(end, start + dt.timedelta(days=limit - 1))
     items = [TempoDayItem.of(day) for day in tempo_days(app_state().database, start, last)]
@@ -83,7 +86,6 @@ def tempo_season(params: RequestParams) -> TempoSeasonItem:
     """
     on = params.get(ON) or params.today
     if not FIRST_DAY <= on <= params.today + dt.timedelta(days=MOST_DAYS_AHEAD):
-        raise NotFound(
-            f"Nothing is known of days before {FIRST_DAY} or more than {MOST_DAYS_AHEAD} days ahead."
-        )
+        message = Message.of("problem.outside_days", first=Message.day(FIRST_DAY), most=MOST_DAYS_AHEAD)
+        raise detailed(NotFound(), message)
     return TempoSeasonItem.of(count_season(app_state().market.colours()["TEMPO"], on))

@@ -8,6 +8,7 @@ from flask import Flask, current_app
 
 from openwatt.comparison.market import StoredMarket
 from openwatt.comparison.source_incidents import SourceIncidents
+from openwatt.open_data.stored_package import StoredPackage
 from openwatt.store.database import Database
 from openwatt.telemetry.metrics.registry import Metrics
 from openwatt.web.http.data_version import DataVersion
@@ -27,6 +28,7 @@ class AppState:
     response_cache: ResponseCache
     market: StoredMarket
     source_incidents: SourceIncidents
+    package: StoredPackage
 
     def init_app(self, app: Flask) -> None:
         """Makes these the services of an app."""

@@ -1,6 +1,7 @@
 """Request bodies: JSON or a form with a file, read into values with all faults at once, never on the disk."""
 
 import functools
+import re
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import IO, Any, cast
@@ -10,9 +11,12 @@ import msgspec
 from flask import request
 from gunicorn.http.errors import ParseException
 from werkzeug.datastructures import FileStorage
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest
 
+from openwatt.domain.messages import Message
 from openwatt.meter.sandbox import ReaderFaultError, fault_of
+from openwatt.web.http.http_errors import detailed, unsupported_media_type
+from openwatt.web.http.parameter_types import ParameterError
 from openwatt.web.http.params import Parameter, gather
 from openwatt.web.http.problems import BadRequestError, Fault
 from openwatt.web.http.uploads import HeldBytes, body_memory, decoding
@@ -68,9 +72,10 @@ class _RequestBody:
         try:
             return self._stream.read(size)
         except ParseException as error:
-            raise BadRequest(f"The request's body is malformed: {str(error)[:200]}.") from None
+            message = Message.of("problem.malformed_body", error=str(error)[:200])
+            raise detailed(BadRequest(), message) from None
         except OSError:  # Gunicorn's NoMoreData is one too
-            raise BadRequest("The connection ended before the request's body did.") from None
+            raise detailed(BadRequest(), Message("problem.unfinished_body")) from None
 
 
 class CustomerDataError(Exception):
@@ -91,7 +96,7 @@ def read_body(fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault
         return _of_json(_our_request().whole_body(), fields)
     if request.mimetype == "multipart/form-data":
         return _of_form(fields)
-    raise UnsupportedMediaType("This address takes application/json or multipart/form-data.")
+    raise unsupported_media_type("application/json", "multipart/form-data")
 
 
 def _our_request() -> Request:
@@ -116,16 +121,14 @@ def _of_form(fields: tuple[Parameter, ...]) -> tuple[dict[str, Any], list[Fault]
         pairs = [(name, text) for name, text in pairs if name != "file"]
     values, faults = gather(pairs, texts)
     faults += [
-        Fault(name or "", "is not a file here; there is: file")
-        for name in dict.fromkeys(files)
-        if name != "file"
+        Fault(name or "", Message("body.unknown_file")) for name in dict.fromkeys(files) if name != "file"
     ]
     if len(held) > 1:
-        faults.append(Fault("file", "is given twice; put several files of one home into a zip"))
+        faults.append(Fault("file", Message("body.two_files")))
     if held:
         values["file"] = None if len(held) > 1 else held[0]
     elif any(field.name == "file" and field.required for field in fields):
-        faults.append(Fault("file", "is missing"))
+        faults.append(Fault("file", Message("parameter.missing")))
     return values, faults
 
 
@@ -155,14 +158,21 @@ def refuse_large_json(body: bytes) -> None:
     try:
         file = msgspec.json.decode(body, type=_FileAlone).file
     except msgspec.ValidationError:
-        raise BadRequestError([Fault("body", "must be a JSON object")]) from None
+        raise BadRequestError([Fault("body", Message("body.no_object"))]) from None
     except (ValueError, RecursionError) as error:
-        raise BadRequestError([Fault("body", f"is not JSON: {error}")]) from None
+        raise BadRequestError([_no_json(error)]) from None
     raw = memoryview(file)
     if len(body) - len(raw) > MOST_BESIDE_FILE:
-        raise BadRequestError([Fault("body", f"is longer than {MOST_BESIDE_FILE} bytes without its file")])
+        message = Message.of("body.too_long_without_file", most=str(MOST_BESIDE_FILE))
+        raise BadRequestError([Fault("body", message)])
     if len(raw) > MOST_BESIDE_FILE and raw[0] != ord('"'):
-        raise BadRequestError([Fault("file", "must be of type string")])
+        raise BadRequestError([Fault("file", Message.of("body.type", type="string"))])
+
+
+def _no_json(error: Exception) -> Fault:
+    """The fault of a body that is no JSON, and from which byte on where the decoder says it."""
+    found = re.search(r"\(byte (\d+)\)", str(error))
+    return Fault("body", Message.of("body.no_json_at", byte=found[1]) if found else Message("body.no_json"))
 
 
 def decode_object(body: bytes) -> dict[str, Any]:
@@ -174,9 +184,9 @@ def decode_object(body: bytes) -> dict[str, Any]:
     try:
         payload = _decoder.decode(body)
     except (ValueError, RecursionError) as error:
-        raise BadRequestError([Fault("body", f"is not JSON: {error}")]) from None
+        raise BadRequestError([_no_json(error)]) from None
     if not isinstance(payload, dict):
-        raise BadRequestError([Fault("body", "must be a JSON object")])
+        raise BadRequestError([Fault("body", Message("body.no_object"))])
     return payload
 
 
@@ -194,21 +204,21 @@ def read_fields(
             continue
         try:
             pairs += [(name, text) for text in _texts(value, known[name])]
-        except TypeError as error:
+        except ParameterError as error:
             wrong.add(name)
-            faults.append(Fault(name, str(error)))
+            faults.append(Fault(name, error.message))
     values, more = gather([pair for pair in pairs if pair[0] not in wrong], fields)
     faults += [fault for fault in more if fault.parameter not in wrong]
     return values | dict.fromkeys(wrong), faults
 
 
 def _texts(value: Any, field: Parameter) -> Iterator[str]:
-    """A JSON value as the text or texts that a form would hold; TypeError when it is of another type."""
+    """A JSON value as the text or texts that a form would hold; ParameterError when it is of another type."""
     if not field.many:
         yield _as_text(value, field)
         return
     if not isinstance(value, list):
-        raise TypeError("must be an array")
+        raise ParameterError(Message("body.no_array"))
     for one in value:
         yield _as_text(one, field)
 
@@ -226,4 +236,4 @@ def _as_text(value: Any, field: Parameter) -> str:
         case "string", str():
             return value
         case kind, _:
-            raise TypeError(f"must be of type {kind}")
+            raise ParameterError(Message.of("body.type", type=str(kind)))

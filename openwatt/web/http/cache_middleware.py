@@ -37,10 +37,12 @@ class ResponseCacheMiddleware:
         lifecycle = self._lifecycle
         context = lifecycle.start(environ, environ["PATH_INFO"], cached.route, cached.endpoint)
         try:
-            refused = lifecycle.limits.check(context)
-            if refused is not None:
-                refused.headers.extend(lifecycle.headers(context, cacheable=False))
-                lifecycle.finish(context, refused.status_code, refused.calculate_content_length())
+            refusal = lifecycle.limits.check(context)
+            if refusal is not None:
+                with self._app.request_context(environ):  # its end is the end of the request
+                    refused = refusal.response()
+                    refused.headers.extend(lifecycle.headers(context, cacheable=False))
+                    lifecycle.finish(context, refused.status_code, refused.calculate_content_length())
                 return refused(environ, start_response)
             cached.count()
             status, headers, body = cached.answer_to(environ, now)

@@ -1,7 +1,9 @@
 """A client's connection: what has arrived of a request, and what has not been read of an answer."""
 
 import contextlib
+import errno
 import fcntl
+import os
 import socket
 import struct
 import termios
@@ -24,6 +26,8 @@ LEAST_READ_BYTES, READ_WINDOW_S = 30 * 1024, 30.0
 #: The kernel, which still sends when we have closed, ends a connection that acknowledges nothing for so long.
 _UNACKNOWLEDGED_MS = 60_000
 _RECEIVE_BYTES = 16 * 1024
+#: How much of a file is read at once, and how many parts are sent before others have their turn.
+_FILE_BYTES, _MOST_SENDS = 64 * 1024, 16
 _MOST_DIGITS = 20
 #: Requests for which a thread is reserved; their addresses may stand below a prefix.
 _PROBED_BY, _PROBES = {b"get", b"head"}, (b"/health", b"/health/ready")
@@ -46,15 +50,44 @@ def counted_address(client: object) -> str:
     return client_key(client[0].removeprefix("::ffff:")) if isinstance(client, tuple) else ""
 
 
+class FilePart:
+    """What is unsent of a file. It is read as the client reads, so that its length takes no memory."""
+
+    def __init__(self, file: Any, offset: int, count: int) -> None:
+        self._descriptor = os.dup(file.fileno())
+        self._offset = offset
+        self.left = count
+
+    def next_bytes(self) -> bytes:
+        """The bytes to send next.
+
+        Raises:
+            OSError: the file is shorter than it was.
+        """
+        data = os.pread(self._descriptor, min(_FILE_BYTES, self.left), self._offset)
+        if not data:
+            raise OSError(errno.EIO, "the file has become shorter")
+        return data
+
+    def advance(self, sent: int) -> None:
+        """Counts bytes as sent."""
+        self._offset += sent
+        self.left -= sent
+
+    def close(self) -> None:
+        """Closes the file."""
+        os.close(self._descriptor)
+
+
 class ClientSocket(socket.socket):
     """The socket of a client: sending never waits. `send_unsent` sends what the kernel does not take at once.
 
-    Answers are made whole in memory, so that what is unsent is a reference to them and no copy.
+    Answers are made whole in memory or lie in files, so that what is unsent is a reference and no copy.
     """
 
     def __init__(self, accepted: socket.socket) -> None:
         super().__init__(accepted.family, accepted.type, accepted.proto, fileno=accepted.detach())
-        self._unsent: deque[memoryview] = deque()
+        self._unsent: deque[memoryview | FilePart] = deque()
         self.unsent_bytes = 0
         if self.family != socket.AF_UNIX and hasattr(socket, "TCP_USER_TIMEOUT"):
             self.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNACKNOWLEDGED_MS)
@@ -78,28 +111,59 @@ class ClientSocket(socket.socket):
         return len(data)
 
     def sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
-        """Sends a file, which is closed before a slow client has it: it is read into memory."""
-        file.seek(offset)
-        return self.send(file.read(-1 if count is None else count))
+        """Sends a file as the client reads it; whoever has opened it may close it at once."""
+        length = os.fstat(file.fileno()).st_size - offset if count is None else count
+        if length:
+            self._unsent.append(FilePart(file, offset, length))
+            self.unsent_bytes += length
+            self.send_unsent()
+        return length
+
+    @property
+    def held_bytes(self) -> int:
+        """What is unsent in memory."""
+        return self.unsent_bytes - sum(part.left for part in self._unsent if isinstance(part, FilePart))
 
     def send_unsent(self) -> bool:
         """Sends what the client takes now of what is buffered; whether that was all.
 
+        Of a file it sends a few parts, because others wait meanwhile.
+
         Raises:
             OSError: the client is gone.
         """
-        while self._unsent:
+        for _part in range(_MOST_SENDS):
+            if not self._unsent:
+                return True
             first = self._unsent[0]
+            data = first.next_bytes() if isinstance(first, FilePart) else first
             try:
-                sent = super().send(first, socket.MSG_DONTWAIT)
+                sent = super().send(data, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return False
             self.unsent_bytes -= sent
-            if sent == len(first):
+            self._drop_sent(first, sent)
+        return not self._unsent
+
+    def _drop_sent(self, first: memoryview | FilePart, sent: int) -> None:
+        """Forgets what was sent of the first part."""
+        if isinstance(first, FilePart):
+            first.advance(sent)
+            if not first.left:
+                first.close()
                 self._unsent.popleft()
-            else:
-                self._unsent[0] = first[sent:]
-        return True
+        elif sent == len(first):
+            self._unsent.popleft()
+        else:
+            self._unsent[0] = first[sent:]
+
+    def close(self) -> None:
+        """Closes the connection and the files that were not sent to their end."""
+        while self._unsent:
+            part = self._unsent.popleft()
+            if isinstance(part, FilePart):
+                part.close()
+        super().close()
 
     def unread_bytes(self) -> int:
         """What the client has not acknowledged: what is unsent, and what the kernel holds (on Linux)."""

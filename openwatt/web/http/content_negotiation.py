@@ -9,7 +9,9 @@ from werkzeug.datastructures import LanguageAccept, MIMEAccept
 from werkzeug.exceptions import NotAcceptable
 from werkzeug.http import parse_accept_header
 
+from openwatt.domain.messages import Message
 from openwatt.sentences.catalogue import CODES
+from openwatt.web.http.http_errors import any_of, detailed
 
 #: Format of a response (the parameter `format`) by its media type.
 FORMATS: Final = {"application/json": "json", "text/csv": "csv"}
@@ -17,6 +19,7 @@ FORMATS: Final = {"application/json": "json", "text/csv": "csv"}
 CALENDAR_SUFFIX: Final = ".ics"
 #: No client needs more to say what it accepts; parsing 8 kB of it would take 10 ms.
 _LONGEST_ACCEPT: Final = 1000
+_HTML: Final = "text/html"
 
 
 def chosen_format(parameter: str | None, *, csv: bool) -> str:
@@ -27,7 +30,8 @@ def chosen_format(parameter: str | None, *, csv: bool) -> str:
     """
     chosen = parameter or accepted_formats(request.environ)[1 if csv else 0]
     if not chosen:
-        raise NotAcceptable(f"This address answers as {' or '.join(list(FORMATS)[: 2 if csv else 1])}.")
+        types = any_of(*list(FORMATS)[: 2 if csv else 1])
+        raise detailed(NotAcceptable(), Message.of("problem.not_acceptable", types=types))
     return chosen
 
 
@@ -52,6 +56,12 @@ def accepted_language(environ: Mapping[str, str]) -> str:
     return _accepted_language(accept) if accept and len(accept) <= _LONGEST_ACCEPT else CODES[0]
 
 
+def prefers_html(environ: Mapping[str, str]) -> bool:
+    """Whether a client prefers a page to JSON, as a browser does; one that takes anything does not."""
+    accept = environ.get("HTTP_ACCEPT")
+    return accept is not None and len(accept) <= _LONGEST_ACCEPT and _prefers_html(accept)
+
+
 # Clients send few different headers, and parsing one costs 5 to 50 µs.
 
 
@@ -62,6 +72,12 @@ def _accepted_formats(accept: str) -> tuple[str, str]:
     accepted = MIMEAccept([(media_type.partition(";")[0].strip(), quality) for media_type, quality in given])
     json_only, both = accepted.best_match(["application/json"]), accepted.best_match(list(FORMATS))
     return FORMATS.get(json_only or "", ""), FORMATS.get(both or "", "")
+
+
+@functools.lru_cache(maxsize=64)
+def _prefers_html(accept: str) -> bool:
+    accepted = parse_accept_header(accept, MIMEAccept)
+    return accepted.best_match(["application/problem+json", "application/json", _HTML]) == _HTML
 
 
 @functools.lru_cache(maxsize=64)

@@ -15,6 +15,7 @@ from openwatt.web.http.cors import answer_preflight, cors_headers
 from openwatt.web.http.rate_limits import RateLimits
 from openwatt.web.http.responses import ReadyResponse
 from openwatt.web.http.security_headers import GUARDS, missing_guards
+from openwatt.web.http.text_responses import encode_text
 from openwatt.web.http.trailing_slash import redirect_to_our_path
 
 #: How often the pool and the response cache are shown in the metrics.
@@ -52,7 +53,8 @@ class RequestLifecycle:
         app.before_request(self._before_request)
         app.before_request(answer_preflight)
         app.before_request(redirect_to_our_path)
-        app.after_request(self._after_request)
+        app.after_request(self._after_request)  # these run last first: it sees what goes out
+        app.after_request(encode_text)
         app.teardown_request(self._teardown_request)
         self.limits.init_app(app)
 
@@ -122,7 +124,8 @@ class RequestLifecycle:
             rule.endpoint if rule else None,
             request.headers,
         )
-        return self.limits.check(context)
+        refusal = self.limits.check(context)
+        return None if refusal is None else refusal.response()
 
     def _after_request(self, response: Response) -> Response:
         context = contexts.current()

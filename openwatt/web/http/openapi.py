@@ -11,6 +11,7 @@ from werkzeug.http import HTTP_STATUS_CODES
 from openwatt import __version__
 from openwatt.web.api.bill_params import FILE
 from openwatt.web.http.content_negotiation import CALENDAR_SUFFIX
+from openwatt.web.http.fault_codes import fault_codes
 from openwatt.web.http.operation_spec import OperationSpec, specified_routes
 from openwatt.web.http.params import Parameter
 from openwatt.web.http.problems import MEDIA_TYPE, Problem
@@ -33,6 +34,7 @@ _TAGS = {
     "prices": "What a contract's kilowatt hour costs over time, and now: for home automation.",
     "tempo": "The colours of Tempo days.",
     "calendars": "Days to subscribe to from a calendar (iCalendar, RFC 5545).",
+    "package": "The whole history as files: an open-data package.",
     "service": "Is it alive, is it ready, which code is it.",
 }
 #: Only there when the admin API is.
@@ -79,6 +81,7 @@ def contract(app: Flask) -> dict[str, Any]:
             tags |= _ADMIN_TAG
         paths.setdefault(path, {})["post" if spec.is_post else "get"] = operation
     _, components = msgspec.json.schema_components(types.values(), ref_template="#/components/schemas/{name}")
+    components["FaultItem"]["properties"]["code"]["x-extensible-enum"] = fault_codes()
     return {
         "openapi": "3.1.0",
         "info": {
@@ -102,7 +105,8 @@ def _tag(path: str) -> str:
     if path.endswith(CALENDAR_SUFFIX):
         return "calendars"
     word = path.split("/")[2]
-    return {"suppliers": "offers", "registers": "bills", "health": "service"}.get(word, word)
+    named = {"suppliers": "offers", "registers": "bills", "health": "service", "package.zip": "package"}
+    return named.get(word, word)
 
 
 def _path_parameter(most: str, name: str) -> dict[str, object]:
@@ -169,7 +173,7 @@ def _json_schema(page: type[msgspec.Struct], array: type[msgspec.Struct] | None)
 
 
 def _responses(spec: OperationSpec) -> Iterator[tuple[str, object]]:
-    content: dict[str, dict[str, object]] = {"text/calendar": {"schema": {"type": "string"}}}
+    content: dict[str, dict[str, object]] = {spec.file or "text/calendar": {"schema": {"type": "string"}}}
     if spec.page is not None:
         content = {"application/json": {"schema": _json_schema(spec.page, spec.array)}}
     if spec.example is not None:
@@ -177,6 +181,8 @@ def _responses(spec: OperationSpec) -> Iterator[tuple[str, object]]:
     if spec.row is not None:
         content["text/csv"] = {"schema": {"type": "string"}}
     yield "200", {"description": "The answer.", "content": content, "headers": _headers(spec)}
+    if spec.file is not None:
+        yield "206", {"description": "The range that was asked for.", "content": content}
     if spec.cacheable:
         yield "304", {"description": "The client has this answer already."}
     asks = spec.cacheable or spec.parameters or spec.is_post or spec.needs_token

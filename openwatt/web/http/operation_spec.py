@@ -16,7 +16,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 class OperationSpec:
     """One operation of the OpenAPI document; `page` is its JSON, `row` an item of it as CSV.
 
-    One without a page is a calendar.
+    One without a page is a calendar, or a `file` of this media type.
     """
 
     parameters: tuple[Parameter, ...]
@@ -35,6 +35,8 @@ class OperationSpec:
     """A response, as an example."""
     array: type[msgspec.Struct] | None = None
     """What its JSON may be a bare array of, in place of the page."""
+
+    file: str | None = None
 
     @property
     def is_post(self) -> bool:

@@ -6,22 +6,32 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from openwatt.domain.legal_time import PARIS
+from openwatt.domain.messages import Message
 
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _INSTANT = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}):(\d{2})(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
+_LONGEST_NAME = 100
 _END_OF_TIME = dt.datetime.max.replace(tzinfo=dt.UTC)
 
 
-class MeaningError(ValueError):
+class ParameterError(ValueError):
+    """A text that is not what a parameter must be; the message says what it must be."""
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        super().__init__(str(message))
+
+
+class MeaningError(ParameterError):
     """A text that is what the schema asks for and still means nothing that exists."""
 
 
 class ParameterType(NamedTuple):
     """What a parameter may be: its JSON schema, and the function that reads its text.
 
-    `read` raises ValueError with a sentence that says what the text must be.
+    `read` raises ParameterError for a text that it cannot be.
     """
 
     schema: Mapping[str, object]
@@ -30,10 +40,13 @@ class ParameterType(NamedTuple):
 
 def integer(least: int, most: int, unit: str = "") -> ParameterType:
     """Whole numbers between two bounds, both included."""
+    message = Message.of("parameter.whole_number", least=str(least), most=str(most))
+    if unit:
+        message = Message.of("parameter.whole_number_of", unit=unit, least=str(least), most=str(most))
 
     def read(text: str) -> int:
         if not re.fullmatch(r"\d{1,9}", text, re.ASCII) or not least <= int(text) <= most:
-            raise ValueError(f"must be a whole number{unit} from {least} to {most}")
+            raise ParameterError(message)
         return int(text)
 
     return ParameterType({"type": "integer", "minimum": least, "maximum": most}, read)
@@ -44,22 +57,24 @@ def choice(*words: str) -> ParameterType:
 
     def read(text: str) -> str:
         if text not in words:
-            raise ValueError(f"must be one of {', '.join(words)}")
+            raise ParameterError(Message.of("parameter.choice", words=", ".join(words)))
         return text
 
     return ParameterType({"type": "string", "enum": list(words)}, read)
 
 
-def string(pattern: str, message: str, read: Callable[[str], Any] = str, **schema: object) -> ParameterType:
+def string(
+    pattern: str, message: Message, read: Callable[[str], Any] = str, **schema: object
+) -> ParameterType:
     """Texts that match a pattern as a whole, from which `read` makes the value.
 
-    `message` is the sentence about any other text.
+    `message` says what is wrong with any other text.
     """
     compiled = re.compile(pattern, re.ASCII)
 
     def read_matching(text: str) -> Any:
         if not compiled.fullmatch(text):
-            raise ValueError(message)
+            raise ParameterError(message)
         return read(text)
 
     return ParameterType({"type": "string", "pattern": f"^{pattern}$", **schema}, read_matching)
@@ -79,11 +94,11 @@ def day_or_instant(read: Callable[[str], Any]) -> ParameterType:
 def read_day(text: str) -> dt.date:
     """The day that a text such as 2026-02-01 names."""
     if not _DAY.fullmatch(text):
-        raise ValueError("must be a day like 2026-02-01")
+        raise ParameterError(Message("parameter.day"))
     try:
         return dt.date.fromisoformat(text)
     except ValueError:
-        raise ValueError("is not a day of the calendar") from None
+        raise ParameterError(Message("parameter.day_not_in_calendar")) from None
 
 
 def read_end(text: str) -> dt.datetime:
@@ -92,7 +107,7 @@ def read_end(text: str) -> dt.datetime:
         end = dt.datetime.combine(read_day(text), dt.time(23, 59, 59, 999999), PARIS)
         return end if end.year < dt.MAXYEAR else _END_OF_TIME
     if not (match := _INSTANT.fullmatch(text)):
-        raise ValueError("must be a day like 2026-02-01 or an instant like 2026-02-01T08:30:00Z")
+        raise ParameterError(Message.of("parameter.instant", example="2026-02-01T08:30:00Z"))
     date, minute, second, fraction, offset = match.groups()
     try:
         # RFC 3339 allows the leap second :60, Python does not: the next second is the same instant.
@@ -102,12 +117,12 @@ def read_end(text: str) -> dt.datetime:
         leap = dt.timedelta(seconds=1 if second == "60" else 0)
         return (instant + leap).astimezone(dt.UTC)
     except (ValueError, OverflowError):
-        raise ValueError("is not an instant of the calendar") from None
+        raise ParameterError(Message("parameter.instant_not_in_calendar")) from None
 
 
 def _read_name(text: str) -> str:
-    if len(text) > 100:  # the reader of all parameters refuses control characters
-        raise ValueError("is longer than 100 characters")
+    if len(text) > _LONGEST_NAME:  # the reader of all parameters refuses control characters
+        raise ParameterError(Message.of("parameter.too_long", most=_LONGEST_NAME))
     return text
 
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl
 
-from openwatt.web.http.parameter_types import MeaningError, ParameterType, choice, integer
+from openwatt.domain.messages import Message
+from openwatt.web.http.parameter_types import MeaningError, ParameterError, ParameterType, choice, integer
 from openwatt.web.http.problems import BadRequestError, Fault
 
 LONGEST_QUERY = 4000
+_MOST_PARAMETERS = 50
 MOST_ROWS, USUAL_ROWS = 1000, 100
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -50,13 +52,15 @@ def gather_query(query: bytes, parameters: Sequence[Parameter]) -> tuple[dict[st
     """The same with the faults beside the values, for who has more to look at; a faulty value is None."""
     if len(query) > LONGEST_QUERY:
         # Not 414: that is for addresses that no server reads to their end (Gunicorn, from 8,190 bytes).
-        return {}, [Fault("query", f"is longer than {LONGEST_QUERY:,} characters")]
+        return {}, [Fault("query", Message.of("parameter.too_long", most=LONGEST_QUERY))]
     try:
-        pairs = parse_qsl(query.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=50)
+        pairs = parse_qsl(
+            query.decode("utf-8"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS
+        )
     except UnicodeDecodeError:
-        return {}, [Fault("query", "is not valid UTF-8")]
+        return {}, [Fault("query", Message("parameter.not_utf8"))]
     except ValueError:
-        return {}, [Fault("query", "has more than 50 parameters")]
+        return {}, [Fault("query", Message.of("parameter.too_many", most=_MOST_PARAMETERS))]
     return gather(pairs, parameters)
 
 
@@ -70,20 +74,20 @@ def gather(
     for name, text in pairs:
         parameter = known.get(name)
         if parameter is None:
-            names = ", ".join(known) or "none"
-            faults.append(Fault(_shown(name), f"is not a parameter here; there are: {names}"))
+            names = ", ".join(known) or Message("parameter.none")
+            faults.append(Fault(_shown(name), Message.of("parameter.unknown", names=names)))
         elif name in values and not parameter.many:
-            faults.append(Fault(name, "is given twice"))
+            faults.append(Fault(name, Message("parameter.twice")))
         elif parameter.many and len(values.get(name) or ()) >= parameter.most:
-            faults.append(Fault(name, f"is given more than {parameter.most} times"))
+            faults.append(Fault(name, Message.of("parameter.too_often", most=parameter.most)))
             values[name] = None
         else:
             before = values.setdefault(name, () if parameter.many else None)
             try:
                 value = parameter.type.read(_clean(text))
-            except ValueError as error:
-                message = f"{error} (it is {_shown(text)!r})"
-                faults.append(Fault(name, message, of_form=not isinstance(error, MeaningError)))
+            except ParameterError as error:
+                of_form, given = not isinstance(error, MeaningError), repr(_shown(text))[1:-1]
+                faults.append(Fault(name, error.message, of_form, given))
                 values[name] = None
             else:
                 if not parameter.many:
@@ -91,7 +95,9 @@ def gather(
                 elif before is not None:
                     values[name] = (*before, value)
     faults += [
-        Fault(name, "is missing") for name, one in known.items() if one.required and name not in values
+        Fault(name, Message("parameter.missing"))
+        for name, one in known.items()
+        if one.required and name not in values
     ]
     return values, faults
 
@@ -102,9 +108,9 @@ def _shown(text: str) -> str:
 
 def _clean(text: str) -> str:
     if not text:
-        raise ValueError("is empty; leave the parameter out instead")
+        raise ParameterError(Message("parameter.empty"))
     if _CONTROL.search(text):
-        raise ValueError("holds control characters")
+        raise ParameterError(Message("parameter.control_characters"))
     return text
 
 

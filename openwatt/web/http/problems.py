@@ -3,12 +3,14 @@
 import contextlib
 import re
 import socket
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Annotated, NamedTuple
 
 import msgspec
-from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException
+from flask import Blueprint, Flask, Response, current_app, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.http import HTTP_STATUS_CODES
 
 from openwatt.domain.messages import Message
@@ -18,24 +20,44 @@ from openwatt.telemetry import context as contexts
 from openwatt.telemetry.context import RequestContext, request_id_from
 from openwatt.telemetry.logs.request_record import log_request
 from openwatt.telemetry.start import running_telemetry
-from openwatt.web.http.content_negotiation import accepted_language
+from openwatt.web.http.content_negotiation import accepted_language, prefers_html
+from openwatt.web.http.fault_codes import FaultCode, code_of
+from openwatt.web.http.http_errors import detail_of
 
+_MB = 1024 * 1024
 MEDIA_TYPE = "application/problem+json"
+_PAGE = "openwatt.problem_page"
 
 #: Faults that a problem lists: a body may hold ten thousand unknown fields.
 _MOST_FAULTS = 100
+
+#: Statuses of which a problem has a type of its own.
+_STATUSES = (400, 401, 403, 404, 405, 406, 409, 413, 414, 415, 416, 417, 422, 429, 431, 500, 501, 503)
+#: Each type by its status: the end of its address, and the name of its sentences.
+PROBLEM_TYPES = MappingProxyType(
+    {status: re.sub("[^a-z]+", "-", HTTP_STATUS_CODES[status].lower()) for status in _STATUSES}
+)
 
 
 class Fault(NamedTuple):
     """One thing wrong with a request: the parameter's name and what is wrong with it.
 
     `of_form` is False where the value is what the contract asks for and still
-    cannot be used: a file that no reader knows, a span without a day.
+    cannot be used: a file that no reader knows, a span without a day. `given` is
+    the text that was sent, where the sentence repeats it.
     """
 
     parameter: str
-    message: Message | str
+    message: Message
     of_form: bool = True
+    given: str | None = None
+
+    def sentence(self, language: str, *, on_page: bool = False) -> str:
+        """What is wrong, in a language."""
+        message = self.message
+        if self.given is not None:
+            message = Message.of("parameter.given", what=message, given=self.given)
+        return sentence(message, language, on_page=on_page)
 
 
 class BadRequestError(Exception):
@@ -47,51 +69,45 @@ class BadRequestError(Exception):
         super().__init__("; ".join(f"{fault.parameter}: {fault.message}" for fault in faults))
 
 
+class FaultItem(msgspec.Struct, kw_only=True):
+    """One fault of a request."""
+
+    parameter: Annotated[str, msgspec.Meta(description="The parameter or field at fault.")]
+    code: FaultCode
+    message: Annotated[str, msgspec.Meta(description="What is wrong, in the language of the request.")]
+
+
 class Problem(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """A problem document; `faults` is there when single parameters are to blame."""
+    """A problem document (RFC 9457); `faults` is there when single parameters are to blame."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    faults: list[dict[str, str]] = []
+    type: Annotated[str, msgspec.Meta(description="Address of the page that explains problems of this type.")]
+    title: Annotated[str, msgspec.Meta(description="The type in words, in the language of the request.")]
+    status: Annotated[int, msgspec.Meta(description="The HTTP status.")]
+    detail: Annotated[str, msgspec.Meta(description="What is wrong this time, and what helps.")]
+    faults: Annotated[list[FaultItem], msgspec.Meta(description="At most 100 of them.")] = []
 
-
-#: What to tell where werkzeug's own sentence does not name a remedy.
-_DETAILS = {
-    404: "There is nothing at this address; /docs lists what there is.",
-    405: "This address does not take this method; the Allow header lists those that it takes.",
-    413: "The request's body is larger than this address takes.",
-    414: "The address is too long; no question to this service needs more than 4,000 characters.",
-    500: "The service failed, and has noted it. Trying again may help; reporting it helps everybody.",
-    503: "The database does not answer at the moment. Try again in a few seconds.",
-}
-
-_FAULTY = {
-    400: "The request cannot be understood; each fault is listed.",
-    422: "The request is understood and cannot be answered; each reason is listed.",
-}
-
-
-def problem_body(
-    status: int, detail: str | None = None, faults: Sequence[Fault] = (), language: str = CODES[0]
-) -> bytes:
-    """A problem document as bytes; for use where there is no Flask."""
-    title = HTTP_STATUS_CODES[status]
-    context = contexts.current()
-    root = "" if context is None else context.root
-    return msgspec.json.encode(
-        Problem(
-            type=f"{root}/problems/{re.sub('[^a-z]+', '-', title.lower())}",
+    @classmethod
+    def of(cls, status: int, detail: Message | None, faults: Sequence[Fault], language: str) -> "Problem":
+        """The problem of a status, its sentences in a language."""
+        context = contexts.current()
+        root = "" if context is None else context.root
+        title = HTTP_STATUS_CODES[status]
+        if name := PROBLEM_TYPES.get(status):
+            title = sentence(Message(f"problem_type.{name}.title"), language)
+        if detail is None and faults:
+            detail = Message("problem.faults" if status == HTTPStatus.BAD_REQUEST else "problem.reasons")
+        if detail is None and name:
+            detail = Message(f"problem_type.{name}.detail")
+        return cls(
+            type=f"{root}/problems/{name}" if name else "about:blank",
             title=title,
             status=status,
-            detail=detail or _DETAILS.get(status, title),
+            detail=sentence(detail, language) if detail else title,
             faults=[
-                {"parameter": fault.parameter, "message": sentence(fault.message, language)}
-                for fault in faults[:_MOST_FAULTS]
+                FaultItem(parameter=one.parameter, code=code_of(one.message), message=one.sentence(language))
+                for one in faults[:_MOST_FAULTS]
             ],
         )
-    )
 
 
 def reader_language() -> str:
@@ -99,47 +115,67 @@ def reader_language() -> str:
     return accepted_language(request.environ)
 
 
-def problem(status: int, detail: str | None = None, faults: Sequence[Fault] = ()) -> Response:
-    """The answer to a request that failed. It is never cached. With `faults`, a request must be current."""
-    language = reader_language() if faults else CODES[0]
+def problem(status: int, detail: Message | None = None, faults: Sequence[Fault] = ()) -> Response:
+    """The answer to the present request, which failed: a page for a browser. It is never cached."""
+    show: ShowProblem | None = current_app.extensions.get(_PAGE)
+    if show is not None and prefers_html(request.environ):
+        return show(status, detail, faults)
+    language = reader_language()
     return Response(
-        problem_body(status, detail, faults, language),
+        msgspec.json.encode(Problem.of(status, detail, faults, language)),
         status,
-        {"Cache-Control": "no-store"},
+        {"Cache-Control": "no-store", "Content-Language": language, "Vary": "Accept, Accept-Language"},
         content_type=MEDIA_TYPE,
     )
 
 
-def register_problems(app: Flask) -> None:
-    """Makes every error of an app a problem document.
+#: Makes the answer to a request that failed, of its status, what is to be said of it, and its faults.
+ShowProblem = Callable[[int, Message | None, Sequence[Fault]], Response]
+
+
+def register_problems(app: Flask, problem_page: ShowProblem) -> None:
+    """Makes every error of an app a problem, for browsers as `problem_page`."""
+    app.extensions[_PAGE] = problem_page
+    register_error_handlers(app, problem)
+
+
+def register_error_handlers(part: Flask | Blueprint, show: ShowProblem) -> None:
+    """Makes every error of an app or a part of it a problem as `show` does it.
 
     There is no handler for Exception: Flask itself turns an unexpected one into an
     InternalServerError, which arrives here, after error reporting has it.
     """
 
-    @app.errorhandler(HTTPException)
-    def _http_error(error: HTTPException) -> Response:
-        status = error.code or 500
-        # werkzeug's own sentences speak to browsers ("If you entered the URL manually …").
-        ours = error.description != type(error).description
-        answer = problem(status, error.description if ours else None)
+    def http_error(error: HTTPException) -> Response:
+        answer = show(error.code or 500, _detail_of(error), ())
         for name, value in error.get_headers():
             if name not in {"Content-Type", "Content-Length"}:
                 answer.headers[name] = value
         return answer
 
-    @app.errorhandler(BadRequestError)
-    def _bad_request(error: BadRequestError) -> Response:
-        return problem(error.status, _FAULTY[error.status], error.faults)
+    def bad_request(error: BadRequestError) -> Response:
+        return show(error.status, None, error.faults)
 
-    @app.errorhandler(DatabaseUnavailableError)
-    @app.errorhandler(SchemaError)
-    def _database_away(error: Exception) -> Response:
+    def database_away(error: Exception) -> Response:
         if isinstance(error, SchemaError):  # that the database is away is said once, by the store
-            app.logger.error("request failed on another schema: %s", error)
-        answer = problem(503)
+            current_app.logger.error("request failed on another schema: %s", error)
+        answer = show(503, None, ())
         answer.headers["Retry-After"] = "2"
         return answer
+
+    part.register_error_handler(HTTPException, http_error)
+    part.register_error_handler(BadRequestError, bad_request)
+    part.register_error_handler(DatabaseUnavailableError, database_away)
+    part.register_error_handler(SchemaError, database_away)
+
+
+def _detail_of(error: HTTPException) -> Message | None:
+    """What is to be said of an error; werkzeug's own sentences speak to browsers, in English."""
+    if isinstance(error, RequestEntityTooLarge) and (most := request.max_content_length):
+        if most >= _MB:
+            return Message.of("problem.too_large_mb", most=most // _MB)
+        return Message.of("problem.too_large_kb", most=most // 1024)
+    return detail_of(error)
 
 
 def write_problem(sock: socket.socket, status: int, reason: str, message: str) -> None:
@@ -148,8 +184,10 @@ def write_problem(sock: socket.socket, status: int, reason: str, message: str) -
     It takes the place of `gunicorn.util.write_error`, which answers in HTML. The worker
     reads and drops the rest of the request, within bounds, before it closes the socket.
     """
-    body = problem_body(status, f"{message[:200] or reason}.")
     context = contexts.begin(RequestContext(request_id=request_id_from(None)))
+    # Of so broken a request no header is known: it has English, and JSON.
+    detail = Message.of("problem.broken_request", text=message[:200] or reason)
+    body = msgspec.json.encode(Problem.of(status, detail, (), CODES[0]))
     try:
         seconds = log_request(context, status, len(body))
         if (telemetry := running_telemetry()) is not None:
@@ -158,7 +196,7 @@ def write_problem(sock: socket.socket, status: int, reason: str, message: str) -
         contexts.end(context)
     head = (
         f"HTTP/1.1 {status} {reason}\r\nConnection: close\r\nContent-Type: {MEDIA_TYPE}\r\n"
-        f"Cache-Control: no-store\r\nX-Request-ID: {context.request_id}\r\n"
+        f"Content-Language: {CODES[0]}\r\nCache-Control: no-store\r\nX-Request-ID: {context.request_id}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     with contextlib.suppress(OSError):  # the client may be gone, which is its good right

@@ -2,13 +2,14 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 import limits
 from flask import Flask, Response
 from flask_limiter import Limit, Limiter
 
+from openwatt.domain.messages import Message
 from openwatt.telemetry import context as contexts
 from openwatt.telemetry.context import RequestContext
 from openwatt.telemetry.metrics.registry import UNMATCHED_ROUTE, Metrics
@@ -38,6 +39,19 @@ class _GroupLimit(NamedTuple):
     def remaining_header(self, remaining: int, seconds: float) -> tuple[str, str]:
         """What remains of it, and for how long."""
         return "RateLimit", f'"{self.group}";r={remaining};t={math.ceil(seconds)}'
+
+
+class LimitRefusal(NamedTuple):
+    """Why a request above a limit is not answered, and the headers that say when to ask again."""
+
+    detail: Message
+    headers: Mapping[str, str]
+
+    def response(self) -> Response:
+        """The 429, made within Flask's context of the request, which the response cache does not have."""
+        response = problem(429, self.detail)
+        response.headers.update(self.headers)
+        return response
 
 
 def _client() -> str:
@@ -84,8 +98,8 @@ class RateLimits(Limiter):
         self.app = app
         app.extensions.setdefault("limiter", set()).add(self)  # for its command, `flask limiter limits`
 
-    def check(self, context: RequestContext) -> Response | None:
-        """Counts a request; a 429 when its client has made too many, else None."""
+    def check(self, context: RequestContext) -> "LimitRefusal | None":
+        """Counts a request; the refusal when its client has made too many, else None."""
         limit = self._limit_of(context)
         if limit is None:
             return None
@@ -136,15 +150,15 @@ class RateLimits(Limiter):
             self._groups[endpoint] = found[0] if found else None
         return self._groups[endpoint]
 
-    def _too_many(self, limit: limits.RateLimitItem, key: str) -> Response:
+    def _too_many(self, limit: limits.RateLimitItem, key: str) -> "LimitRefusal":
         wait_s = self._counts.seconds_to_wait(key, limit.amount, limit.get_expiry())
         seconds = math.floor(wait_s) + 1  # never too early, whatever the fraction
-        response = problem(
-            429,
-            f"At most {limit.amount} requests in {limit.get_expiry()} s from one address "
-            f"are answered; ask again in {seconds} s.",
+        most, window = str(limit.amount), str(limit.get_expiry())
+        return LimitRefusal(
+            Message.of("problem.too_many_requests", most=most, seconds=window, wait=str(seconds)),
+            {
+                "Retry-After": str(seconds),
+                "X-RateLimit-Remaining": "0",
+                "X-RateLimit-Reset": str(int(time.time()) + seconds),
+            },
         )
-        response.headers["Retry-After"] = str(seconds)
-        response.headers["X-RateLimit-Remaining"] = "0"
-        response.headers["X-RateLimit-Reset"] = str(int(time.time()) + seconds)
-        return response

@@ -9,14 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from werkzeug.http import parse_etags
-
 from openwatt.web.http.content_negotiation import (
     CALENDAR_SUFFIX,
     accepted_formats,
     accepted_language,
     accepts_gzip,
 )
+from openwatt.web.http.etags import GZIP_SUFFIX, names_etag
 
 #: Everything counts: keys, bodies, headers and the objects that hold them.
 MAX_BYTES: Final = 8 * 1024 * 1024
@@ -31,9 +30,6 @@ _REMEMBERED_KEYS: Final = 8192
 _BUCKET: Final = 4
 #: How long a client may keep a response: data may be published at any time.
 _MAX_AGE_S: Final = 60
-
-#: Bytes in another content coding are others, and have a tag of their own (RFC 9110, 8.8.3.3).
-GZIP_SUFFIX: Final = "-gzip"
 
 Key = tuple[str, ...]
 
@@ -83,16 +79,6 @@ class CachedResponse:
         """Counts the tariffs in a response that is sent."""
         for add, tariffs in self.served:
             add(tariffs)
-
-
-def names_etag(if_none_match: str, etag: str) -> bool:
-    """Whether an If-None-Match header names a tag, given without its quotes, or says `*` (RFC 9110, 13.1.2).
-
-    It is a list of tags, and a weak one names the same bytes here: there is no other use of them.
-    """
-    if if_none_match == f'"{etag}"':  # what nearly every client sends; parsing takes 4 µs
-        return True
-    return parse_etags(if_none_match).contains_weak(etag)
 
 
 def _cache_control(seconds: float) -> tuple[str, str]:

@@ -1,8 +1,6 @@
 """Responses: a view's answer as bytes, JSON or CSV, plain or compressed, with its headers."""
 
 import datetime as dt
-import gzip
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,8 +9,10 @@ from flask import Response, request
 
 from openwatt.representations.csv_rows import to_csv
 from openwatt.web.http.app_state import app_state
-from openwatt.web.http.content_negotiation import accepts_gzip, chosen_format
-from openwatt.web.http.response_cache import CACHE_CONTROL, GZIP_SUFFIX, CachedResponse, Representation
+from openwatt.web.http.compression import gzipped
+from openwatt.web.http.content_negotiation import chosen_format
+from openwatt.web.http.etags import GZIP_SUFFIX, etag_of
+from openwatt.web.http.response_cache import CACHE_CONTROL, CachedResponse, Representation
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _VARY = ("Vary", "Accept, Accept-Encoding")
 _VARY_OF_CALENDAR = ("Vary", "Accept-Language, Accept-Encoding")
 CALENDAR_TYPE = "text/calendar; charset=utf-8"
-_GZIP_FROM_BYTES = 500
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -74,9 +73,6 @@ def uncached_response(answer: Answer, format_: str | None, row: type[msgspec.Str
     """
     body, headers = _body(answer, chosen_format(format_, csv=row is not None))
     headers += [("Cache-Control", "no-store"), _VARY]
-    if len(body) >= _GZIP_FROM_BYTES and accepts_gzip(request.environ):
-        body = gzip.compress(body, 6, mtime=0)
-        headers.append(("Content-Encoding", "gzip"))
     return Response(body, headers=headers)
 
 
@@ -107,11 +103,11 @@ def _cacheable(
     compress: bool,
     served: Sequence[tuple[Callable[[float], None], int]] = (),
 ) -> CachedResponse:
-    etag = hashlib.sha256(body).hexdigest()[:32]
+    etag = etag_of(body)
     compressed = None
-    if compress and len(body) >= _GZIP_FROM_BYTES:
+    if compress and (fewer := gzipped(body)) is not None:
         coded = [*headers, ("Content-Encoding", "gzip")]
-        compressed = _representation(gzip.compress(body, 6, mtime=0), f'"{etag}{GZIP_SUFFIX}"', coded)
+        compressed = _representation(fewer, f'"{etag}{GZIP_SUFFIX}"', coded)
     plain = _representation(body, f'"{etag}"', headers)
     rule = request.url_rule
     assert rule is not None  # noqa: S101 - a view runs because a rule matched

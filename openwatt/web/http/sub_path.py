@@ -6,13 +6,19 @@ from wsgiref.types import WSGIApplication
 
 from flask import request
 
+from openwatt.web.http.static_files import with_hash
+
 #: The header in which a proxy says it; caches on the way keep what depends on it apart.
 HEADER: Final = "X-Forwarded-Prefix"
 
 
 def address(path: str) -> str:
-    """The address of a path of this service, below the sub-path of the request."""
-    return f"{request.script_root}{path}"
+    """The address of a path of this service, below the sub-path of the request.
+
+    That of a static file has its hash in it, whoever writes it: a page that named the plain file
+    would be shown with the files of another version for as long as a cache holds them.
+    """
+    return f"{request.script_root}{with_hash(path)}"
 
 
 class SubPath:

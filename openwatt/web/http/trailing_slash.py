@@ -17,7 +17,8 @@ def redirect_to_our_path() -> Response | None:
     """
     error = request.routing_exception
     path = re.sub("/{2,}", "/", request.path).rstrip("/") or "/"
-    if not isinstance(error, NotFound | RequestRedirect) or path == request.path or not _has_route(path):
+    is_other = isinstance(error, RequestRedirect) or (isinstance(error, NotFound) and path != request.path)
+    if not is_other or not _has_route(path):
         return None
     query = request.query_string.decode("latin-1")
     response = Response(status=308)

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from werkzeug.exceptions import ServiceUnavailable
 
 from openwatt.domain.load_curve import LoadCurve
+from openwatt.domain.messages import Message
 from openwatt.meter.bounds import MeterBoundError
 from openwatt.meter.options import NO_OPTIONS, FileOptions
 from openwatt.meter.sandbox import Cost, SandboxBusyError, sandbox
 from openwatt.web.http.app_state import app_state
+from openwatt.web.http.http_errors import detailed
 
 _MB = 1024 * 1024
 #: Bytes of bodies that a worker holds at once, without the first of each: a year of a meter always comes in.
@@ -33,10 +35,9 @@ _logger = logging.getLogger(__name__)
 class UploadsBusyError(ServiceUnavailable):
     """As many files are being received or read as may be at once."""
 
-    text_key = "problem.busy"
-
     def __init__(self) -> None:
-        super().__init__("Other files are being read. Try again in a few seconds.", retry_after=5)
+        super().__init__(retry_after=5)
+        detailed(self, Message("problem.busy"))
         count_refusal("busy")
 
 

@@ -222,7 +222,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
             self._close(conn)
             return
         conn.expect_reading()
-        self._unsent_bytes += conn.sock.unsent_bytes
+        self._unsent_bytes += conn.sock.held_bytes
         self._sending[conn] = None
         while self._unsent_bytes > MOST_UNSENT_BYTES:
             self._end(next(iter(self._sending)), "answer")
@@ -230,14 +230,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
     def _on_sendable(self, conn: ClientConnection, client: Any) -> None:
         if conn not in self._sending:
             return
-        before = conn.sock.unsent_bytes
+        before = conn.sock.held_bytes
         try:
             all_sent = conn.sock.send_unsent()
         except OSError:
             self._unregister(client)
             self._close(conn)
             return
-        self._unsent_bytes -= before - conn.sock.unsent_bytes
+        self._unsent_bytes -= before - conn.sock.held_bytes
         if all_sent:
             self._unregister(client)
             self._sending.pop(conn)
@@ -294,7 +294,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]  # Gunicorn ships no types
         self._lingering.pop(conn, None)
         if conn in self._sending:
             del self._sending[conn]
-            self._unsent_bytes -= conn.sock.unsent_bytes
+            self._unsent_bytes -= conn.sock.held_bytes
             conn.reset()
         else:
             conn.close()

@@ -4,78 +4,41 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from fractions import Fraction
-from typing import NamedTuple
 
 from openwatt.comparison.answer import CustomerAnswer
 from openwatt.comparison.question import CustomerQuestion
-from openwatt.comparison.source_incidents import incident_of_offer
-from openwatt.domain.bill import to_cents, to_kwh
-from openwatt.domain.comparison import Comparison, ContractKey
-from openwatt.domain.contract import Contract
-from openwatt.domain.freshness import DataStatus, data_status
+from openwatt.domain.bill import to_kwh
+from openwatt.domain.comparison import Comparison
 from openwatt.domain.heat_map import heat_map
 from openwatt.domain.messages import Message
 from openwatt.domain.part_of_year import PartOfYear
+from openwatt.domain.tariff import OPTIONS
 from openwatt.representations.advice import AdviceItem
-from openwatt.representations.figures import cents
-from openwatt.store.tariffs import TariffFilter, tariffs_on
 from openwatt.web.http.app_state import app_state
 from openwatt.web.pages.charts import (
     BillColumns,
     CalendarRow,
     HeatPicture,
     counts_of,
-    draw_bill,
+    draw_bills,
     draw_calendar,
     draw_heat,
 )
-from openwatt.web.pages.rendering import now
+from openwatt.web.pages.ranking import SEEN_DAYS, RankingChoice, RankingLine, ranking_lines
 
-#: How many contracts are shown at once, beside the regulated and the present one.
+#: How many contracts are shown at once, beside the baseline, the regulated and the present one.
 _FIRST = 10
-#: More contracts of one power than France has.
-_ALL = 100_000
-
-
-class PriceAge(NamedTuple):
-    """Of a price of today: its first day, and how far to trust it."""
-
-    applies_from: dt.date
-    status: DataStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RankingLine:
-    """One contract of the answer; `width` is in hundredths of the dearest.
+class LineChoice:
+    """What the customer chose to see, what there is to choose among, and how many lines that leaves."""
 
-    Amounts are in EUR for 365 days, or for the span alone where that cannot stand for a year.
-    """
-
-    place: int | None
-    """Its place in the ranking; None for a price that cannot be today's."""
-    contract: Contract
-    total: Decimal
-    width: Decimal
-    saving: Decimal | None
-    saving_against_present: Decimal | None
-    regulated: bool
-    present: bool
-    closed: bool
-    whole: bool
-    unseen: tuple[str, ...]
-    secondary: bool
-    """Whether today's price was taken from somebody else than the supplier or the regulator."""
-    outdated: bool
-    seen_on: dt.date | None
-    """The last day on which its price was seen."""
-    age: PriceAge | None
-    """None at the prices of each day."""
-
-    @property
-    def winnable(self) -> bool:
-        """Whether it may be the cheapest: open, whole, and of all registers."""
-        return self.whole and not self.closed and not self.unseen
+    chosen: RankingChoice
+    options: Sequence[str]
+    seen_days: Sequence[int]
+    matching: int
+    every: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,14 +54,19 @@ class HomeView:
     """Of the days of Tempo, those that the span lacks whole."""
     measured: bool
     """Whether the use is of a file."""
+    choice: LineChoice
     shown: list[RankingLine]
     rest: list[RankingLine]
+    incomplete: list[RankingLine]
+    """Contracts that lack prices of some days: they have no cost of the span, nor of a year."""
     outdated: list[RankingLine]
     """Prices that cannot be today's; that of the present contract is in `shown`."""
     changed_on: dt.date | None
     """The last day on which duties or the network tariff changed."""
     best: RankingLine | None
     present: RankingLine | None
+    baseline: RankingLine | None
+    """The contract with which all are compared."""
     bills: list[tuple[RankingLine, BillColumns]]
     heat: HeatPicture | None
     calendar: list[CalendarRow]
@@ -109,23 +77,30 @@ class HomeView:
     includes_outdated: bool
 
 
-def home_view(question: CustomerQuestion, answer: CustomerAnswer) -> HomeView:
-    """The answer to a question, drawn."""
+def home_view(question: CustomerQuestion, answer: CustomerAnswer, chosen: RankingChoice) -> HomeView:
+    """The answer to a question, drawn, with the chosen lines of its ranking."""
+
+    def wanted(line: RankingLine) -> bool:
+        return chosen.holds(line, question.terms.today)
+
     comparison = answer.comparison
-    lines = _lines(question, comparison)
+    lines = ranking_lines(question, comparison)
     ranking, outdated = lines[: len(comparison.ranking)], lines[len(comparison.ranking) :]
-    best = next((one for one in ranking if one.winnable and not one.outdated), None) or next(
-        (one for one in ranking if one.winnable), None
-    )
-    present = next((one for one in (*ranking, *outdated) if one.present), None)
-    beside = present or next(
-        (one for one in ranking if one.regulated and one.contract.option == "BASE"), None
-    )
-    billed = [one for one in (best, None if beside is best else beside) if one is not None]
+    whole = [one for one in ranking if one.whole]
+    matching = [one for one in whole if wanted(one)]
+    best = _cheapest(matching)
+    present = next((one for one in lines if one.present), None)
+    baseline = next((one for one in lines if one.baseline), None)
+    base = next((one for one in whole if one.regulated and one.contract.option == "BASE"), None)
+    beside = next((one for one in (baseline, base) if one is not None and one is not best), None)
+    billed = [one for one in (best, beside) if one is not None]
     bills = [(one, comparison.bill(one.contract)) for one in billed]
     any_bill = bills[0][1] if bills else comparison.bill(next(iter(comparison.costed.values())).contract)
     calendar = draw_calendar(app_state().market.colours()["TEMPO"], comparison.span)
     part = comparison.part_of_year
+    first = {one.place for one in matching[:_FIRST]}
+    shown = [one for one in whole if one.place in first or _stands_out(one, chosen)]
+    places = {one.place for one in shown}
     return HomeView(
         kwh=max((to_kwh(bill.energy, 0) for _, bill in bills), default=to_kwh(any_bill.energy, 0)),
         last=comparison.span.end - dt.timedelta(days=1),
@@ -133,13 +108,22 @@ def home_view(question: CustomerQuestion, answer: CustomerAnswer) -> HomeView:
         part=part,
         unseen_colours=_unseen_colours(part),
         measured=question.curve is not None,
-        shown=[one for one in ranking if _stands_out(one)] + [one for one in outdated if one.present],
-        rest=[one for one in ranking if not _stands_out(one)],
-        outdated=[one for one in outdated if not one.present],
+        choice=LineChoice(
+            chosen=chosen,
+            options=_options(ranking or outdated),
+            seen_days=SEEN_DAYS,
+            matching=len(matching),
+            every=len(whole),
+        ),
+        shown=shown + [one for one in outdated if one.present],
+        rest=[one for one in matching if one.place not in places],
+        incomplete=[one for one in ranking if not one.whole and (one.present or wanted(one))],
+        outdated=[one for one in outdated if not one.present and wanted(one)],
         changed_on=app_state().market.duties.latest_change(question.terms.today),
         best=best,
         present=present,
-        bills=[(one, draw_bill(bill)) for one, bill in bills],
+        baseline=baseline,
+        bills=list(zip(billed, draw_bills([bill for _, bill in bills]), strict=True)),
         heat=None if question.curve is None else draw_heat(heat_map(question.curve, comparison.span)),
         calendar=calendar,
         days_by_colour=counts_of(calendar),
@@ -152,36 +136,16 @@ def home_view(question: CustomerQuestion, answer: CustomerAnswer) -> HomeView:
     )
 
 
-def _lines(question: CustomerQuestion, comparison: Comparison) -> list[RankingLine]:
-    """The contracts of a comparison as the page shows them: its ranking, then outdated prices."""
-    every = (*comparison.ranking, *comparison.outdated)
-    dearest = max(one.total_ttc for one in every) or 1
-    ages = _ages(question) if comparison.prices == "now" else {}
-    part = comparison.part_of_year
+def _cheapest(lines: Sequence[RankingLine]) -> RankingLine | None:
+    """The cheapest that can be had, at a price of today where one has it."""
+    winnable = [one for one in lines if one.winnable]
+    return next((one for one in winnable if not one.outdated), None) or next(iter(winnable), None)
 
-    def shown_amount(amount: Fraction | None) -> Decimal | None:
-        return cents(amount if part else comparison.per_year(amount, whole=True))
 
-    return [
-        RankingLine(
-            place=place if place <= len(comparison.ranking) else None,
-            contract=one.contract,
-            total=shown_amount(one.total_ttc) or Decimal(0),
-            width=to_cents(100 * one.total_ttc / dearest),
-            saving=shown_amount(one.saving_against_regulated),
-            saving_against_present=shown_amount(one.saving_against_present),
-            regulated=one.is_regulated,
-            present=one.contract.key == question.terms.present,
-            closed=one.closed_to_new_customers,
-            whole=one.whole,
-            unseen=one.unseen,
-            secondary=comparison.prices == "now" and one.source_kind == "secondary",
-            outdated=one.outdated is not None,
-            seen_on=one.last_seen_on,
-            age=ages.get(one.contract.key),
-        )
-        for place, one in enumerate(every, start=1)
-    ]
+def _options(lines: Sequence[RankingLine]) -> list[str]:
+    """The options of some lines, in the field's order."""
+    known = {one.contract.option for one in lines}
+    return [option for option in OPTIONS if option in known]
 
 
 def _unseen_colours(part: PartOfYear | None) -> list[str]:
@@ -189,27 +153,6 @@ def _unseen_colours(part: PartOfYear | None) -> list[str]:
     return [colour for colour in ("BLEU", "BLANC", "ROUGE") if {f"{colour}_HP", f"{colour}_HC"} <= {*unseen}]
 
 
-def _ages(question: CustomerQuestion) -> dict[ContractKey, PriceAge]:
-    """How old the prices of today are."""
-    on = question.terms.today
-    found = tariffs_on(app_state().database, TariffFilter(power_kva=question.power_kva), on=on, limit=_ALL)
-    incidents = app_state().source_incidents.current()
-    return {
-        (one.supplier, one.offer, one.option, one.power_kva): PriceAge(
-            one.applies_from,
-            data_status(
-                one,
-                on=on,
-                last_seen_at=one.last_seen_at,
-                now=now(),
-                incident=incident_of_offer(one, incidents),
-                changes=app_state().market.change_days,
-            ),
-        )
-        for one in found
-    }
-
-
-def _stands_out(line: RankingLine) -> bool:
-    """Whether a contract is shown at once: the cheapest, the regulated and the present one."""
-    return (line.place or 0) <= _FIRST or line.regulated or line.present
+def _stands_out(line: RankingLine, chosen: RankingChoice) -> bool:
+    """Whether a contract is shown at once, however dear it is: those that people compare the others with."""
+    return line.present or line.baseline or (line.regulated and not chosen)

@@ -1,6 +1,7 @@
 """The charts of the home page as SVG geometry; the style sheet has the colours."""
 
 import datetime as dt
+from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -75,12 +76,25 @@ class ColumnPart:
 
 
 @dataclass(frozen=True, slots=True)
-class MonthColumn:
-    """One month of a bill."""
+class BilledMonth:
+    """One month of a bill: EUR by part, and how many days were billed where that is not all of them."""
 
     month: dt.date
+    amounts: Mapping[str, Fraction]
+    days: int | None
+
+    @property
+    def amount(self) -> Fraction:
+        """All its parts."""
+        return sum(self.amounts.values(), Fraction(0))
+
+
+@dataclass(frozen=True, slots=True)
+class MonthColumn:
+    """One month of a bill as it is drawn."""
+
+    billed: BilledMonth
     x: int
-    amount: Fraction
     y: float
     parts: list[ColumnPart]
 
@@ -93,39 +107,78 @@ class BillColumns:
     height: int
     bar: int
     names: list[str]
+    months: list[BilledMonth]
+    """Every month; `columns` are those of the last two years."""
     columns: list[MonthColumn]
     lines: list[tuple[float, int]]
     """Where the horizontal lines stand, and the EUR they mark."""
 
+    def sum_of(self, name: str) -> Fraction:
+        """One part of all months."""
+        return sum((one.amounts.get(name, Fraction(0)) for one in self.months), Fraction(0))
 
-def draw_bill(bill: Bill, height: int = 200, most_months: int = 24) -> BillColumns:
-    """The last months of a bill as columns."""
-    months: dict[dt.date, dict[str, Fraction]] = {}
+    @property
+    def total(self) -> Fraction:
+        """All parts of all months."""
+        return sum((one.amount for one in self.months), Fraction(0))
+
+
+def draw_bills(bills: Sequence[Bill], height: int = 200, most_months: int = 24) -> list[BillColumns]:
+    """The last months of some bills as columns, all on one scale, so that they can be compared by eye."""
+    months = [_billed_months(bill) for bill in bills]
+    drawn = [found[-most_months:] for found in months]
+    highest = max((one.amount for found in drawn for one in found), default=Fraction(0)) or Fraction(1)
+    return [
+        _draw_bill(bill, every, columns, highest, height)
+        for bill, every, columns in zip(bills, months, drawn, strict=True)
+    ]
+
+
+def _billed_months(bill: Bill) -> list[BilledMonth]:
+    """The months of a bill that have a known amount, in their order."""
+    amounts: dict[dt.date, dict[str, Fraction]] = {}
+    days: dict[dt.date, int] = {}
     for line in bill.lines:
+        month = line.span.start.replace(day=1)
         name = line.register if isinstance(line, EnergyLine) else SUBSCRIPTION
         if line.amount_ttc is not None:
-            amounts = months.setdefault(line.span.start.replace(day=1), {})
-            amounts[name] = amounts.get(name, Fraction(0)) + line.amount_ttc
-    last = sorted(months)[-most_months:]
+            parts = amounts.setdefault(month, {})
+            parts[name] = parts.get(name, Fraction(0)) + line.amount_ttc
+            if name == SUBSCRIPTION:
+                days[month] = days.get(month, 0) + line.span.days
+    return [
+        BilledMonth(month, parts, _part_of(month, days.get(month, 0)))
+        for month, parts in sorted(amounts.items())
+    ]
+
+
+def _part_of(month: dt.date, days: int) -> int | None:
+    """How many days of a month were billed; None where all were."""
+    return days if days < monthrange(month.year, month.month)[1] else None
+
+
+def _draw_bill(
+    bill: Bill, months: list[BilledMonth], drawn: Sequence[BilledMonth], highest: Fraction, height: int
+) -> BillColumns:
     names = [SUBSCRIPTION, *OPTIONS[bill.contract.option]]
-    highest = max((sum(months[month].values()) for month in last), default=Fraction(0)) or Fraction(1)
     step = next(one for one in (5, 10, 20, 50, 100, 200, 500, 1000, 10**9) if highest / one <= 6)
     scale = height / float(highest)
-    pitch = max(30, min(64, 720 // max(len(last), 1)))
+    pitch = max(30, min(64, 720 // max(len(drawn), 1)))
     columns = []
-    for index, month in enumerate(last):
+    for index, billed in enumerate(drawn):
         parts, base = [], Fraction(0)
         for name in names:
-            amount = months[month].get(name, Fraction(0))
+            amount = billed.amounts.get(name, Fraction(0))
             base += amount
             if amount:
                 parts.append(ColumnPart(name, amount, height - float(base) * scale, float(amount) * scale))
-        columns.append(MonthColumn(month, _LEFT + index * pitch, base, height - float(base) * scale, parts))
+        columns.append(MonthColumn(billed, _LEFT + index * pitch, height - float(base) * scale, parts))
     return BillColumns(
-        width=_LEFT + len(last) * pitch,
+        width=_LEFT + len(drawn) * pitch,
         height=height,
         bar=pitch - 8,
-        names=[name for name in names if any(part.name == name for one in columns for part in one.parts)],
+        names=[name for name in names if any(one.amounts.get(name) for one in months)],
+        months=months,
         columns=columns,
         lines=[(height - one * scale, one) for one in range(0, int(highest) + 1, step)],
     )

@@ -1,10 +1,9 @@
 """The documentation: a page of Swagger UI and the OpenAPI contract that it shows."""
 
 import msgspec
-from flask import Response, current_app, request
+from flask import Response, current_app
 
 from openwatt.web.http.openapi import contract
-from openwatt.web.http.params import read_query
 from openwatt.web.http.sub_path import address
 from openwatt.web.pages.rendering import show
 
@@ -33,9 +32,6 @@ def _contract_bytes() -> bytes:
 
 def openapi_contract() -> Response:
     """The contract as OpenAPI 3.1."""
-    read_query(request.query_string, ())
     response = Response(_contract_bytes(), content_type="application/json")
     response.headers["Cache-Control"] = "public, max-age=300"
-    response.add_etag()
-    response.make_conditional(request)
     return response

@@ -8,13 +8,14 @@ from urllib.parse import urlencode
 from flask import Response
 
 from openwatt.domain.legal_time import PARIS
+from openwatt.domain.messages import Message
 from openwatt.domain.tariff import OPTIONS
 from openwatt.representations.tariffs import TariffItem
 from openwatt.store.offers import StoredOffer, stored_offers
 from openwatt.store.tariffs import TariffFilter, tariff_history
 from openwatt.web.api.tariff_params import OPTION, POWER_KVA
 from openwatt.web.http.app_state import app_state
-from openwatt.web.http.parameter_types import ParameterType
+from openwatt.web.http.parameter_types import ParameterError, ParameterType
 from openwatt.web.http.params import MOST_ROWS, Parameter
 from openwatt.web.http.sub_path import address
 from openwatt.web.pages.rendering import (
@@ -35,7 +36,7 @@ def _read_offer(text: str) -> tuple[str, str]:
     """A supplier and an offer as the list sends them; names hold no `~`: the database sees to it."""
     supplier, tilde, offer = text.partition("~")
     if not tilde or "\0" in text:
-        raise ValueError("is not a supplier and an offer, a tilde between them")
+        raise ParameterError(Message("parameter.not_in_list"))
     return supplier, offer
 
 

@@ -40,6 +40,7 @@ from openwatt.web.pages.question_form import (
     summary_parts,
     typed_texts,
 )
+from openwatt.web.pages.ranking import CHOICE_FIELDS, RankingChoice
 from openwatt.web.pages.rendering import (
     FormValues,
     contract_choices,
@@ -59,7 +60,7 @@ from openwatt.web.pages.understand import (
 #: Off-peak hours that differ with the season have a field for each.
 _SEASONS = {"off_peak_summer": SUMMER_MONTHS, "off_peak_winter": WINTER_MONTHS}
 _MONTHS = {name: _SEASONS.get(name, frozenset[int]()) for name in HOURS}
-_SENT_AS_THEY_ARE = frozenset(FIELDS) - {"present", "profile", *HOURS, *UNDERSTAND_FIELDS}
+_SENT_AS_THEY_ARE = frozenset(FIELDS) - {"present", "profile", *HOURS, *CHOICE_FIELDS, *UNDERSTAND_FIELDS}
 _FORMS = ("csv", "json")
 
 
@@ -73,8 +74,10 @@ def home_page() -> Response:
     """The question, and its answer when there is one: by a form with a file, or by kWh in the address."""
     request.max_content_length = LONGEST_FILE_BODY
     given = request.form if request.method == "POST" else request.args
-    texts = typed_texts(given) | texts_of_part(given)
-    if request.method == "GET" and "kwh" not in texts:
+    left_out = CHOICE_FIELDS if "show_all" in given else ()
+    texts = {name: text for name, text in typed_texts(given).items() if name not in left_out}
+    texts |= texts_of_part(given)
+    if request.method != "POST" and "kwh" not in texts:
         return _page(texts, [], None)
     try:
         return _answer_page(texts, given.get("download", ""))
@@ -95,7 +98,7 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
         if len(names) == 3:
             pairs += list(zip(("supplier", "offer", "option"), names, strict=True))
         else:
-            faults.append(Fault("present", "is not a contract of the list"))
+            faults.append(Fault("present", Message("parameter.not_in_list")))
     use = _MeasuredUse(kwh="kwh" in texts)
     if use.files:
         pairs += [(name, text) for name, text in texts.items() if name in FILE_FIELDS]
@@ -114,13 +117,13 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
             response = uncached_response(ranking, download, RankedItem)
             response.headers["Content-Disposition"] = f'attachment; filename="openwatt.{download}"'
             return response
-        view = home_view(question, answer)
+        view = home_view(question, answer, RankingChoice.of(texts))
         understanding = understand(texts, question, answer)
     except BadRequestError as error:
         faults = [_of_missing_season(fault, texts) for fault in error.faults]
         return _page(texts, faults, None, status=error.status, measured_use=use.carried())
     except OpenWattError as error:
-        return _page(texts, [Fault("file", error.message or str(error))], None, status=422)
+        return _page(texts, [Fault("file", message_of(error))], None, status=422)
     return _page(texts, [], view, understanding=understanding, measured_use=use.carried())
 
 
@@ -209,12 +212,12 @@ def _page(
     return show(
         "home.html",
         status=status,
-        keep=not texts and request.method == "GET",  # a form with a home's power or contract is its own
+        keep=not texts and request.method != "POST",  # a form with a home's power or contract is its own
         form=FormValues({}, {**USUAL, **texts}, frozenset(by_field), next(iter(by_field), None)),
         faults=by_field,
         view=view,
-        understanding=understanding,
         question_line=summary_parts(texts, view, ours) if view else [],
+        understanding=understanding,
         measured_use=measured_use,
         # A file is in no address.
         shared=_own_address(texts) if view and not view.measured else None,

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from openwatt.comparison.question import USUAL_PROFILE
-from openwatt.domain.messages import Message
 from openwatt.meter.options import DIRECTIONS, STAMPS, UNITS
-from openwatt.sentences.catalogue import sentence
 from openwatt.web.api.bill_params import FILE_OPTIONS
 from openwatt.web.http.problems import Fault
 from openwatt.web.pages.answer import HomeView
 from openwatt.web.pages.i18n import Language
+from openwatt.web.pages.ranking import CHOICE_FIELDS
+from openwatt.web.pages.rendering import sentence_start
 from openwatt.web.pages.typed_numbers import whole_kwh
 from openwatt.web.pages.understand import UNDERSTAND_FIELDS
 
@@ -25,6 +25,7 @@ FIELDS = (
     "present",
     "prices",
     "include_outdated",
+    *CHOICE_FIELDS,
     *UNDERSTAND_FIELDS,
 )
 #: What is said about a file that leaves it open; it counts with a file alone.
@@ -79,7 +80,7 @@ def field_faults(faults: Sequence[Fault], ours: Language) -> list[FieldFault]:
 
 def leaves_open(fault: Fault) -> bool:
     """Whether a file is refused only because it may mean two things: the form asks which."""
-    return isinstance(fault.message, Message) and fault.message.key.startswith("ambiguous.")
+    return fault.message.key.startswith("ambiguous.")
 
 
 def file_choices(ours: Language) -> list[tuple[str, list[tuple[str, str]]]]:
@@ -98,7 +99,7 @@ def summary_parts(texts: Mapping[str, str], view: HomeView, ours: Language) -> l
 
 def _text(name: str, faults: Sequence[Fault], ours: Language) -> str:
     """The sentence of a field's faults: what to do, in the words of the form."""
-    keys = {fault.message.key for fault in faults if isinstance(fault.message, Message)}
+    keys = {fault.message.key for fault in faults}
     own = next((text for key, text in _OWN_TEXTS.items() if key in keys), None)
     if own is None and any(map(leaves_open, faults)):
         own = "file_open"
@@ -108,9 +109,8 @@ def _text(name: str, faults: Sequence[Fault], ours: Language) -> str:
 def _details(faults: Sequence[Fault], ours: Language) -> Iterator[str]:
     """What is wrong in particular; what a parameter's type says is of the contract, in its words."""
     for fault in faults:
-        if isinstance(fault.message, Message) and fault.message.key not in _OWN_TEXTS:
-            text = sentence(fault.message, ours.code, on_page=True)
-            yield f"{text[:1].upper()}{text[1:]}."
+        if fault.message.key not in _OWN_TEXTS:
+            yield sentence_start(fault.sentence(ours.code, on_page=True))
 
 
 def _parts(texts: Mapping[str, str], view: HomeView, ours: Language) -> Iterator[str]:

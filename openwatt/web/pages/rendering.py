@@ -8,15 +8,18 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from flask import Blueprint, Response, g, render_template, request
-from werkzeug.exceptions import HTTPException, RequestURITooLarge
+from werkzeug.exceptions import RequestURITooLarge
 
 from openwatt.domain.legal_time import PARIS
+from openwatt.domain.messages import Message
 from openwatt.domain.tariff import OPTIONS
 from openwatt.sentences.catalogue import sentence
-from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.store.offers import StoredOffer
+from openwatt.telemetry import context as contexts
 from openwatt.web.http.app_state import app_state
+from openwatt.web.http.parameter_types import ParameterError
 from openwatt.web.http.params import LONGEST_QUERY, Parameter
+from openwatt.web.http.problems import Fault, Problem, register_error_handlers
 from openwatt.web.http.public_address import public_address
 from openwatt.web.http.sub_path import address
 from openwatt.web.pages.i18n import CODES, LANGUAGES, Language
@@ -67,7 +70,7 @@ def read_form(parameters: Sequence[Parameter]) -> FormValues:
         if parameter.name in texts:
             try:
                 values[parameter.name] = parameter.type.read(texts[parameter.name])
-            except ValueError:
+            except ParameterError:
                 faults.add(parameter.name)
     return FormValues(values, texts, frozenset(faults))
 
@@ -115,6 +118,11 @@ def _own_address(named: Mapping[str, str], code: str | None) -> str:
     return public_address(request.path) + (f"?{urlencode(query)}" if query else "")
 
 
+def sentence_start(text: str) -> str:
+    """A sentence that begins with a capital letter and ends with a full stop."""
+    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?')) else '.'}"
+
+
 def show(
     template: str,
     *,
@@ -155,28 +163,23 @@ def show(
     return response
 
 
-def _refused(error: HTTPException) -> Response:
-    status = error.code or 500
-    key = getattr(error, "text_key", f"problem.{status}")
-    key = key if key in language().texts else "problem.other"
-    response = show("problem.html", status=status, code=status, explanation=language().text(key))
-    for name, value in error.get_headers():
-        if name == "Retry-After":
-            response.headers[name] = value
-    return response
-
-
-def _database_away(_error: Exception) -> Response:
-    response = show("problem.html", status=503, code=503, explanation=language().text("problem.503"))
-    response.headers["Retry-After"] = "2"
-    return response
+def problem_page(status: int, detail: Message | None, faults: Sequence[Fault]) -> Response:
+    """The page of a request that failed: what is wrong, what helps, and the way back."""
+    ours = language()
+    found = Problem.of(status, detail, faults, ours.code)
+    return show(
+        "problem.html",
+        status=status,
+        problem=found,
+        faults=[(one.parameter, sentence_start(one.sentence(ours.code, on_page=True))) for one in faults],
+        of_api=request.path.startswith("/v1/"),
+        request_id=context.request_id if (context := contexts.current()) else None,
+    )
 
 
 def register_error_pages(blueprint: Blueprint) -> None:
     """Makes every error of a blueprint a page."""
-    blueprint.register_error_handler(HTTPException, _refused)
-    blueprint.register_error_handler(DatabaseUnavailableError, _database_away)
-    blueprint.register_error_handler(SchemaError, _database_away)
+    register_error_handlers(blueprint, problem_page)
 
 
 def option_choices(offers: list[StoredOffer]) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from openwatt.web.pages.discovery import favicon, robots_txt, security_txt, site
 from openwatt.web.pages.documentation import docs_page, openapi_contract
 from openwatt.web.pages.history import history_page
 from openwatt.web.pages.price_now import now_page
+from openwatt.web.pages.problem_types import problem_type_page
 from openwatt.web.pages.rendering import register_error_pages
 from openwatt.web.pages.status import status_page
 from openwatt.web.pages.tariffs import tariffs_page
@@ -16,6 +17,7 @@ register_error_pages(site)
 site.add_url_rule("/tariffs", "tariffs", tariffs_page)
 site.add_url_rule("/history", "history", history_page)
 site.add_url_rule("/now", "now", now_page)
+site.add_url_rule("/problems/<name>", "problem_type", problem_type_page)
 site.add_url_rule("/status", "status", status_page)
 
 pages = Blueprint("pages", __name__)

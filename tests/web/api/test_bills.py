@@ -26,6 +26,7 @@ from openwatt.domain.off_peak import parse_off_peak_hours
 from openwatt.domain.usage import use_of_curve
 from openwatt.meter.read import read_load_curve
 from openwatt.representations.bills import CoverageItem, Days, LeftOut, RankedContract
+from openwatt.sentences.catalogue import sentence
 from openwatt.settings import Settings
 from openwatt.store.tariffs import publish
 from openwatt.web.api import bills
@@ -247,7 +248,7 @@ def test_an_answer_without_a_file_has_an_address_that_asks_it_again(
 ) -> None:
     posted = told(client.post("/v1/bills", json=fields))
     answer = client.get(posted["address"])
-    assert told(answer) == posted | {"privacy": bills.PRIVACY_OF_ADDRESS}
+    assert told(answer) == posted | {"privacy": sentence(bills.PRIVACY_OF_ADDRESS)}
     assert answer.headers["Cache-Control"] == "private, no-store"
     assert "ETag" not in answer.headers
 
@@ -318,7 +319,11 @@ def test_a_reader_of_french_gets_the_file_s_faults_and_findings_in_french(client
 def test_options_of_a_file_without_a_file_are_a_fault(client: FlaskClient) -> None:
     answer = client.post("/v1/bills", json={"kwh": 4500, "power_kva": 6, "unit": "kWh"})
     assert (answer.json or {})["faults"] == [
-        {"parameter": "unit", "message": "says how a file is read, and no file is given"}
+        {
+            "parameter": "unit",
+            "code": "question.no_file",
+            "message": "says how a file is read, and no file is given",
+        }
     ]
 
 

@@ -1,7 +1,9 @@
 """What arrives of a request, byte by byte or at once, and what is kept of an answer that nobody reads."""
 
+import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from gunicorn.config import Config
@@ -129,6 +131,48 @@ def test_sending_never_waits_and_loses_nothing(ends: tuple[socket.socket, Client
         read += data
     assert read == b"head" + answer + b"tail"
     assert connection.sock.unsent_bytes == 0
+
+
+def test_a_file_is_read_as_its_client_reads_and_takes_no_memory(
+    ends: tuple[socket.socket, ClientConnection], tmp_path: Path
+) -> None:
+    client, connection = ends
+    content = os.urandom(20 << 20)
+    (tmp_path / "file").write_bytes(b"before" + content + b"after")
+    connection.sock.sendall(b"head")
+    with (tmp_path / "file").open("rb") as file:
+        connection.sock.sendfile(file, 6, len(content))
+    connection.sock.sendall(b"tail")
+    assert 0 < connection.sock.unsent_bytes <= len(content) + 4
+    assert connection.sock.held_bytes == 4
+    read = bytearray()
+    while not connection.sock.send_unsent():
+        read += client.recv(1 << 20)
+    connection.close()
+    while data := client.recv(1 << 20):
+        read += data
+    assert read == b"head" + content + b"tail"
+    assert connection.sock.unsent_bytes == 0
+
+
+def test_a_file_that_became_shorter_and_a_client_that_left_end_the_connection(
+    ends: tuple[socket.socket, ClientConnection], tmp_path: Path
+) -> None:
+    client, connection = ends
+    with (tmp_path / "file").open("w+b") as file:
+        file.truncate(64 << 20)
+        before = len(list(Path("/dev/fd").iterdir()))
+        connection.sock.sendfile(file)
+        file.truncate(1 << 20)
+
+    def send_to_the_end() -> None:
+        while not connection.sock.send_unsent():
+            client.recv(1 << 20)
+
+    with pytest.raises(OSError, match="shorter"):
+        send_to_the_end()
+    connection.close()
+    assert len(list(Path("/dev/fd").iterdir())) == before - 2, "neither the socket's nor the file's is left"
 
 
 def test_who_reads_nothing_reads_too_slowly_and_a_slow_telephone_does_not(

@@ -133,6 +133,20 @@ def test_a_refusal_says_what_and_until_when(limited: Callable[..., Flask]) -> No
     assert "127.0.0.1" not in told
 
 
+def test_a_browser_above_its_limit_gets_a_page_from_flask_and_from_the_response_cache(
+    limited: Callable[..., Flask],
+) -> None:
+    client = limited(limit_api="3/hour").test_client()
+    browser = {"Accept": "text/html,*/*;q=0.8", "Accept-Language": "fr"}
+    answers = [client.get("/v1/suppliers", headers=browser) for _ in range(5)]
+    assert [answer.status_code for answer in answers] == [200] * 3 + [429] * 2
+    for answer in answers[3:]:
+        assert answer.mimetype == "text/html"
+        assert "Trop de requêtes" in answer.text
+        assert int(answer.headers["Retry-After"]) > 0
+        assert answer.headers["X-Request-ID"]
+
+
 def test_each_address_has_its_own_allowance(limited: Callable[..., Flask]) -> None:
     client = limited(limit_pages="1/day").test_client()
     for address in ("192.0.2.1", "192.0.2.2", "2001:db8:0:1::1", "2001:db8:0:2::1"):

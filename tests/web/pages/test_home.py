@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from openwatt.app import create_app
+from openwatt.sentences.catalogue import texts as catalogue_texts
 from openwatt.settings import Settings
 from openwatt.store.tariffs import record_sighting
 from openwatt.web.pages import home as home_page
@@ -203,7 +204,7 @@ def test_an_error_of_ours_repeats_nothing_of_what_was_sent(
     monkeypatch.setattr(home_page, "answer_of", fails)
     answer = ask(shared_app.test_client(), kwh="4321")
     assert answer.status_code == 500
-    assert LANGUAGES["en"].texts["problem.500"] in answer.text
+    assert catalogue_texts("en")["problem_type.internal-server-error.detail"] in answer.text
     assert caplog.records
     assert "4321" not in caplog.text
 
@@ -235,10 +236,20 @@ def test_the_columns_of_a_file_add_up_to_its_bill(client: FlaskClient) -> None:
         present="EDF~Tarif Bleu~TEMPO",
         off_peak_hours="22:00-06:00",
     ).text
-    table = text.rpartition("Month by month")[2].split("<table")[-1].split("</table>")[0]
-    months = [float(row.split("€")[-1].split("<")[0].replace(",", "")) for row in table.split("</tr>")[1:-1]]
+    head, *tables = text.rpartition("Month by month")[2].split("<table")  # the best is the present one
+    caption = head.split("<figcaption")[1].split("</figcaption>")[0]
+    rows = re.findall(r"<tr>.*?</tr>", tables[0], re.DOTALL)[1:]
+    amounts = [float(re.findall(r"€([\d,.]+)", row)[-1].replace(",", "")) for row in rows]
+    *months, whole, scaled = amounts
     assert len(months) == 12
-    assert sum(months) == pytest.approx(present["total_ttc_eur"], abs=0.06)
+    assert sum(months) == pytest.approx(whole, abs=0.06)
+    assert (whole, scaled) == (present["total_ttc_eur"], present["total_ttc_eur_per_year"])
+    # What the caption says is what the columns add up to, and the year is said to be scaled.
+    assert f"€{whole:,.2f} in 351 days, that is €{scaled:,.2f} for 365 days" in caption
+    assert ["(23 d)" in rows[0], "(24 d)" in rows[11]] == [True, True]
+    assert text.count('<g class="partial">') == 4  # two months of each of the two charts
+    axes = re.findall(r'<path class="rule" d="M40 ([\d.]+)H', text)
+    assert axes[: len(axes) // 2] == axes[len(axes) // 2 :]
 
 
 @pytest.mark.parametrize(
@@ -352,7 +363,7 @@ def test_too_large_a_file_is_refused_in_words(client: FlaskClient) -> None:
     body = head + b"0" * (33 * 1024 * 1024) + b"\r\n--x--\r\n"
     answer = client.post("/?lang=en", data=body, content_type="multipart/form-data; boundary=x")
     assert answer.status_code == 413
-    assert LANGUAGES["en"].texts["problem.413"] in answer.text
+    assert "larger than this address takes: 32 MB at most" in answer.text
 
 
 AMBIGUOUS = "\n".join(

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 
 from openwatt.app import create_app
 from openwatt.domain.tariff import OPTIONS, REGISTERS
+from openwatt.sentences.catalogue import texts as catalogue_texts
 from openwatt.settings import Settings
 from openwatt.web.pages.i18n import LANGUAGES
 from tests.conftest import close_app
@@ -248,7 +249,7 @@ def test_the_history_tells_every_price_of_the_regulated_tariff(client: FlaskClie
     assert "2012-07-23" in days
     assert len(page.every("data")) >= 23
     beside = shown(client, "/history?offer=Alpiq~%C3%89lectricit%C3%A9+Stable&option=HPHC")
-    assert [one["data-chart"] for one in beside.every("table")] == [
+    assert [one["data-chart"] for one in beside.every("table") if "data-chart" in one] == [
         "Alpiq Électricité Stable",
         "EDF Tarif Bleu",
     ]
@@ -256,7 +257,7 @@ def test_the_history_tells_every_price_of_the_regulated_tariff(client: FlaskClie
 
 def test_an_offer_that_is_not_known_has_no_history(client: FlaskClient) -> None:
     page = shown(client, "/history?offer=Nobody~Nothing&option=BASE")
-    assert [one["data-chart"] for one in page.every("table")] == ["EDF Tarif Bleu"]
+    assert [one["data-chart"] for one in page.every("table") if "data-chart" in one] == ["EDF Tarif Bleu"]
 
 
 def test_a_page_without_its_database_says_so_in_words() -> None:
@@ -277,4 +278,4 @@ def test_a_page_without_its_database_says_so_in_words() -> None:
 def test_too_long_a_question_is_refused_in_words(client: FlaskClient) -> None:
     answer = client.get("/tariffs?lang=en&supplier=" + "x" * 5000)
     assert answer.status_code == 414
-    assert LANGUAGES["en"].texts["problem.414"] in answer.text
+    assert catalogue_texts("en")["problem_type.request-uri-too-long.detail"] in answer.text

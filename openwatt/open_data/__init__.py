@@ -1,0 +1,1 @@
+"""The open-data package: the whole history as files that say what they hold."""
