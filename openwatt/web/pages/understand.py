@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 from openwatt.comparison.answer import CustomerAnswer
-from openwatt.comparison.past_years import PastYear, past_year_assumptions, past_years
+from openwatt.comparison.past_years import PastYear, past_year_assumptions, past_years, usual_contracts
 from openwatt.comparison.question import CustomerQuestion, QuestionError
 from openwatt.comparison.what_if import USUAL_CAR_KWH_PER_100_KM, WhatIf, best_of, what_if
 from openwatt.domain.bill import to_cents
@@ -26,6 +26,7 @@ _VERSUS = ("versus_first", "versus_second")
 _PAST_YEARS = "past_years"
 _PARTS = ("versus", "what-if", "past-years")
 _NUMBERS = ("shift_percent", "car_km_per_week", "heat_pump_kwh")
+_DECIMAL = "car_kwh_per_100_km"
 _CHANGE_FIELDS = tuple(one.name for one in CHANGES)
 #: The fields of these parts; a form and an address have them beside those of the question.
 UNDERSTAND_FIELDS = (*_VERSUS, *_CHANGE_FIELDS, _PAST_YEARS)
@@ -105,6 +106,10 @@ def texts_of_part(given: Mapping[str, str]) -> dict[str, str]:
     """The fields of the parts that were filled in, and what the button of past years says without one."""
     texts = {name: text for name in UNDERSTAND_FIELDS if (text := given.get(name, "").strip())}
     texts |= {name: _plain(texts[name]) for name in _NUMBERS if name in texts}
+    if _DECIMAL in texts:
+        texts[_DECIMAL] = re.sub(r"\s*(?:kwh.*)?$", "", texts[_DECIMAL], flags=re.IGNORECASE).replace(
+            ",", "."
+        )
     return texts | ({_PAST_YEARS: "true"} if requested_part(given) == "past-years" else {})
 
 
@@ -157,21 +162,10 @@ def _cents(amount: Fraction | None) -> Decimal | None:
     return None if amount is None else to_cents(amount)
 
 
-def _beside(comparison: Comparison) -> list[Ranked]:
-    """The best contract, the present one and the regulated tariff in BASE, each once."""
-    every = (*comparison.ranking, *comparison.outdated)
-    wanted = (
-        best_of(comparison),
-        next((one for one in every if one.contract.key == comparison.present), None),
-        next((one for one in every if one.is_regulated and one.contract.option == "BASE"), None),
-    )
-    found = {one.contract.key: one for one in wanted if one is not None}
-    return list(found.values()) or list(every[:1])
-
-
 def _chosen(texts: Mapping[str, str], comparison: Comparison) -> tuple[str, str]:
     """The two contracts that the form chooses, else the best and the one that stands beside it."""
-    usual = [_value(one.contract) for one in (*_beside(comparison), *comparison.ranking)]
+    usual = [_value(one) for one in usual_contracts(comparison)]
+    usual += [_value(one.contract) for one in comparison.ranking]
     first = texts.get(_VERSUS[0]) or usual[0]
     return first, texts.get(_VERSUS[1]) or next((one for one in usual if one != first), first)
 
@@ -250,7 +244,7 @@ def _what_if_view(
 
 
 def _past_years_view(question: CustomerQuestion, comparison: Comparison) -> PastYearsView:
-    contracts = [one.contract for one in _beside(comparison)]
+    contracts = usual_contracts(comparison)
     years = past_years(question, contracts, app_state().market)[::-1]
     return PastYearsView(
         contracts=contracts,
