@@ -11,10 +11,12 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool
 
 from openwatt.store.sql import statement
-from openwatt.store.tariffs import Cursor, TariffFilter
+from openwatt.store.tariffs import RELIABLE_PARAMETERS, Cursor, TariffFilter
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
-_NOTHING = dict.fromkeys([*TariffFilter._fields, *(f"after_{name}" for name in Cursor._fields)])
+_NOTHING = dict.fromkeys(
+    [*TariffFilter._fields, *(f"after_{name}" for name in Cursor._fields), "in_force", *RELIABLE_PARAMETERS]
+)
 
 
 def plain_app(locate: Callable[[], str]) -> Flask:

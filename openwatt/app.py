@@ -20,6 +20,7 @@ from openwatt.comparison.source_incidents import SourceIncidents
 from openwatt.observability import PRIVATE_ENDPOINTS, PROBE_ENDPOINTS, collectors, telemetry_config
 from openwatt.open_data.stored_package import StoredPackage
 from openwatt.sentences.catalogue import CODES, texts
+from openwatt.sentences.recorded import recorded_patterns
 from openwatt.settings import Settings, read_settings, read_sub_path
 from openwatt.store.database import Database
 from openwatt.store.migrate import newest_schema
@@ -75,6 +76,7 @@ def read_ahead(app: Flask) -> None:
     for code in CODES:
         texts(code)
     StaticFiles.of(app).compress()
+    recorded_patterns()
     for name in app.jinja_env.list_templates():
         app.jinja_env.get_template(name)
 
@@ -120,6 +122,7 @@ def create_app(
         market=StoredMarket(database, data_version.current),
         source_incidents=SourceIncidents(database, data_version.current, declared_sources()),
         package=StoredPackage(database, data_version.current, shipped_change_days),
+        offer_terms=shipped_offer_terms(),
     )
     state.init_app(app)
     limits = RateLimits(

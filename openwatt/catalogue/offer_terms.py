@@ -1,49 +1,9 @@
 """The catalogue's table of what an offer promises beside its prices, each line with its sources."""
 
-import datetime as dt
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from openwatt.catalogue import table
-
-#: `regulated` set by public authorities; `fixed` for a term; `indexed` follows the regulated tariff;
-#: `variable` may be changed by the supplier.
-Pricing = Literal["regulated", "fixed", "indexed", "variable"]
-#: What the customer has to be or do. `flat_rate`: the discount counts within a flat rate that is estimated.
-Condition = Literal[
-    "new_customers",
-    "online",
-    "paperless",
-    "enedis_network",
-    "electric_car",
-    "flat_rate",
-    "stay_12_months",
-    "green_option",
-]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfferTerms:
-    """What the sources state of an offer; None and empty where they state nothing.
-
-    `fixed_months` count from the subscription, `fixed_until` is a day for everybody;
-    `page_url` is the supplier's own page of the offer, or its site.
-    """
-
-    supplier: str
-    offer: str
-    pricing: Pricing | None
-    fixed_months: int | None
-    fixed_until: dt.date | None
-    green: bool | None
-    green_percent: int | None
-    conditions: tuple[Condition, ...]
-    page_url: str | None
-    sources: tuple[str, ...]
-    note: str | None
-
-    def __str__(self) -> str:
-        return f"{self.supplier} {self.offer}"
+from openwatt.domain.offer_terms import Condition, OfferTerms, Pricing
 
 
 def read_offer_terms(file: table.Table) -> tuple[OfferTerms, ...]:

@@ -18,10 +18,11 @@ from openwatt.catalogue.facts import (
     read_tempo_colours,
     read_turpe,
 )
-from openwatt.catalogue.offer_terms import OfferTerms, read_offer_terms
+from openwatt.catalogue.offer_terms import read_offer_terms
 from openwatt.catalogue.tariffs import CatalogueTariff, read_tariffs
 from openwatt.domain.announced_days import AnnouncedDays
 from openwatt.domain.duties import Duties
+from openwatt.domain.offer_terms import OfferTerms
 
 SHIPPED = files("openwatt.catalogue")
 """The folder of the edition that ships with this code; every function below reads another one, too."""

@@ -38,6 +38,19 @@ class Finding:
     first_at: dt.datetime | None = None
 
 
+#: Whose export a file is, as far as its words and layout say it.
+Export = Literal[
+    "enedis_account", "enedis_curve", "enedis_r63", "enedis_json", "edf_account", "home_assistant", "table"
+]  # fmt: skip
+
+
+class FileOrigin(NamedTuple):
+    """What a file was recognised as."""
+
+    format: Literal["csv", "xlsx", "json"]
+    export: Export
+
+
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """How much of a span was measured, in minutes."""
@@ -66,7 +79,8 @@ class LoadCurve:
     """Energies over steps that follow each other without overlap; what was not measured is absent.
 
     Arrays of one length, int64: `starts_min` (minutes UTC, increasing), `steps_min`,
-    and `energies` in W × minutes (1 kWh is 60,000).
+    and `energies` in W × minutes (1 kWh is 60,000). `origins` are those of the files that
+    it was read from, each once.
 
     Raises:
         LoadCurveError: at construction, when steps overlap, are empty, or an energy is negative.
@@ -76,6 +90,7 @@ class LoadCurve:
     steps_min: Minutes
     energies: Minutes
     findings: tuple[Finding, ...] = ()
+    origins: tuple[FileOrigin, ...] = ()
 
     def __post_init__(self) -> None:
         arrays = (self.starts_min, self.steps_min, self.energies)

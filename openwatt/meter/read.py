@@ -13,9 +13,19 @@
 import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from openwatt.domain.errors import LoadCurveError, MeterFileError
-from openwatt.domain.load_curve import Finding, LoadCurve, Measured, Readings, build_curve, measure_readings
+from openwatt.domain.load_curve import (
+    Export,
+    FileOrigin,
+    Finding,
+    LoadCurve,
+    Measured,
+    Readings,
+    build_curve,
+    measure_readings,
+)
 from openwatt.domain.messages import Message
 from openwatt.meter.cells import quoted
 from openwatt.meter.contents import Contents, Document, unpack
@@ -25,7 +35,7 @@ from openwatt.meter.grids import Grid, SheetGrid, TextGrid, TextLines
 from openwatt.meter.home_assistant import is_energy_export, read_energy_export
 from openwatt.meter.options import NO_OPTIONS, FileOptions
 from openwatt.meter.refusals import reason_of, refuse_two_homes, refused, refused_kind
-from openwatt.meter.tables import find_header, read_table
+from openwatt.meter.tables import export_of, find_header, read_table
 from openwatt.meter.vocabulary import PERIOD, kind_of
 
 _DELIMITERS = ";\t,"
@@ -40,12 +50,14 @@ def read_load_curve(data: bytes, now: dt.datetime, options: FileOptions = NO_OPT
         MeterFileError: with the reason and, where there is one, what to bring instead.
     """
     measured: list[Measured] = []
+    origins: list[FileOrigin] = []
     homes: set[str] = set()
     refusals: list[MeterFileError] = []
     for part in _parts(unpack(data)):
         try:
-            readings = _read(part, options)
+            readings, export = _read(part, options)
             measured.append(measure_readings(readings, now))
+            origins.append(FileOrigin(_format_of(part), export))
             homes |= readings.homes
         except MeterFileError as error:
             refusals.append(error)
@@ -60,7 +72,7 @@ def read_load_curve(data: bytes, now: dt.datetime, options: FileOptions = NO_OPT
         for one in refusals
         if not _is_of_titles(one)
     ]
-    return replace(curve, findings=(*curve.findings, *left_out))
+    return replace(curve, findings=(*curve.findings, *left_out), origins=tuple(dict.fromkeys(origins)))
 
 
 def _is_of_titles(refusal: MeterFileError) -> bool:
@@ -79,39 +91,48 @@ def _parts(files: tuple[Contents, ...]) -> Iterator[_Part]:
             yield contents
 
 
-def _read(part: _Part, options: FileOptions) -> Readings:
+def _format_of(part: _Part) -> Literal["csv", "xlsx", "json"]:
+    if isinstance(part, Document):
+        return "json"
+    return "csv" if isinstance(part, TextLines) else "xlsx"
+
+
+def _read(part: _Part, options: FileOptions) -> tuple[Readings, Export]:
+    """The measurements of a file and whose export it is."""
     if isinstance(part, Document):
         if (readings := read_document(part.value, options)) is None:
             raise refused("document")
-        return readings
+        return readings, "enedis_json"
     if isinstance(part, TextLines):
         return _read_text(part, options)
     first = [" ".join(part.row(number)) for number in range(min(len(part), _FIRST_LINES))]
-    readings = _read_grids([part], first, options)
-    if readings is None:
+    found = _read_grids([part], first, options)
+    if found is None:
         raise refused("no_table")
-    return readings
+    return found
 
 
-def _read_text(lines: TextLines, options: FileOptions) -> Readings:
+def _read_text(lines: TextLines, options: FileOptions) -> tuple[Readings, Export]:
     first = [lines[number] for number in range(min(len(lines), _FIRST_LINES))]
     if are_day_blocks(first):
-        return read_day_blocks(lines.every())
+        return read_day_blocks(lines.every()), "edf_account"
     if is_energy_export(first[0]):
-        return read_energy_export(first)
-    readings = _read_grids([TextGrid(lines, delimiter) for delimiter in _DELIMITERS], first, options)
-    if readings is None:
+        return read_energy_export(first), "home_assistant"
+    found = _read_grids([TextGrid(lines, delimiter) for delimiter in _DELIMITERS], first, options)
+    if found is None:
         raise refused("unknown", first=quoted(first[0].strip()))
-    return readings
+    return found
 
 
-def _read_grids(grids: Sequence[Grid], first: Sequence[str], options: FileOptions) -> Readings | None:
+def _read_grids(
+    grids: Sequence[Grid], first: Sequence[str], options: FileOptions
+) -> tuple[Readings, Export] | None:
     """The measurements of the first of some grids that has a header, None where none has."""
     if kind := kind_of(first):
         raise refused_kind(kind)
     for grid in grids:
         if header := find_header(grid):
-            return read_table(grid, header, options)
+            return read_table(grid, header, options), export_of(header)
     if any(PERIOD.search(line) for line in first):
         raise refused("monthly", "registers")
     return None

@@ -27,7 +27,7 @@ import numpy as np
 
 from openwatt.domain.errors import MeterFileError
 from openwatt.domain.legal_time import Minutes
-from openwatt.domain.load_curve import Finding, LoadCurve
+from openwatt.domain.load_curve import FileOrigin, Finding, LoadCurve
 from openwatt.domain.messages import Message
 from openwatt.meter import read
 from openwatt.meter.bounds import MeterBoundError, Reached
@@ -89,6 +89,7 @@ class _Answer(msgspec.Struct, kw_only=True):
 
     rows: int = 0
     findings: tuple[Finding, ...] = ()
+    origins: tuple[FileOrigin, ...] = ()
     reason: Message | None = None
     reached: Reached | None = None
     fault: str | None = None
@@ -134,7 +135,7 @@ class MeterSandbox:
         if answer.reason is not None:
             raise MeterFileError(answer.reason)
         starts, steps, energies = arrays
-        return LoadCurve(starts, steps, energies, answer.findings)
+        return LoadCurve(starts, steps, energies, answer.findings, answer.origins)
 
     @property
     def pid(self) -> int | None:
@@ -323,7 +324,7 @@ def outcome_of(data: bytes, question: Question, memory_mb: int) -> tuple[_Answer
         return _Answer(reached=Reached("memory", memory_mb)), []
     except Exception as error:  # noqa: BLE001  its message may quote the file
         return _Answer(fault=fault_of(error)), []
-    return _Answer(rows=len(curve.starts_min), findings=curve.findings), [
+    return _Answer(rows=len(curve.starts_min), findings=curve.findings, origins=curve.origins), [
         curve.starts_min,
         curve.steps_min,
         curve.energies,

@@ -8,7 +8,7 @@ import numpy as np
 
 from openwatt.domain.errors import MeterFileError
 from openwatt.domain.legal_time import Minutes
-from openwatt.domain.load_curve import Finding, Readings
+from openwatt.domain.load_curve import Export, Finding, Readings
 from openwatt.domain.messages import Message
 from openwatt.meter.cells import homes_in, quoted, stamp_of
 from openwatt.meter.columns import Mask, Spans
@@ -17,6 +17,7 @@ from openwatt.meter.measurements import Rows, Stamps, read_numbers, read_stamps,
 from openwatt.meter.options import UNITS, FileOptions, StampIs, Unit
 from openwatt.meter.refusals import ambiguous, refused
 from openwatt.meter.vocabulary import (
+    ACCOUNT_TITLE,
     EDF_TITLE,
     METADATA_LEAD,
     MONTH,
@@ -86,6 +87,18 @@ def _bare_header(row: Sequence[str]) -> Header | None:
     if not stamp.has_time or tuple(row[: len(names)]) != filled[: len(names)]:
         return None
     return Header(-1, tuple(map(HeaderCell, names)))
+
+
+def export_of(header: Header) -> Export:
+    """Whose export a table is: by its title, the operator's row of metadata, or the operator's columns."""
+    above = {plain(cell) for row in header.above for cell in row}
+    if ACCOUNT_TITLE in above:
+        return "enedis_account"
+    if METADATA_LEAD in above:
+        return "enedis_curve"
+    if header.first("home") is not None and any("horodate" in cell.words for cell in header.cells):
+        return "enedis_r63"
+    return "table"
 
 
 def read_table(grid: Grid, header: Header, options: FileOptions) -> Readings:

@@ -205,5 +205,7 @@ def kind_of(lines: Sequence[str]) -> Kind | None:
 PERIOD = re.compile(r"du \d{1,2}/\d{1,2}/\d{2,4} au \d{1,2}/\d{1,2}/\d{2,4}", re.IGNORECASE)
 #: A month in place of a stamp: 11/2025, 2025-11, novembre 2025.
 MONTH = re.compile(r"(\d{1,2}[/-]\d{4}|\d{4}[/-]\d{1,2}|[^\W\d_]{3,9}\.? \d{4})")
+#: The title of the sheet that the grid operator's account gives.
+ACCOUNT_TITLE = "export des donnees de la courbe de charge"
 #: EDF's account names its files so in their first line.
 EDF_TITLE = re.compile(r"recapitulatif de (ma|mes) ")

@@ -1,7 +1,7 @@
 """Tariffs in the database: read as of a day and as known at an instant, published only when they changed."""
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -10,6 +10,8 @@ import psycopg
 from msgspec.structs import asdict
 from psycopg.rows import kwargs_row
 
+from openwatt.domain.freshness import STALE_AFTER
+from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import OPTIONS, Confidence, SourceKind, Tariff
 from openwatt.store.database import Database
 from openwatt.store.errors import CorrectionError
@@ -136,6 +138,22 @@ class Cursor(NamedTuple):
     applies_from: dt.date | None = None
 
 
+class Reliable(NamedTuple):
+    """What makes a tariff neither `stale` nor `broken` by `openwatt.domain.freshness.data_status`.
+
+    `now` is when somebody looks, `changes` are the days on which duties or the network tariff change,
+    and `failing` the offers, by supplier and name, whose source fails.
+    """
+
+    now: dt.datetime
+    changes: Sequence[dt.date]
+    failing: Collection[tuple[str, str]]
+
+
+#: The names of its parts in the statement `tariffs/on_day`; all are null where it does not matter.
+RELIABLE_PARAMETERS = ("reliable_on", "stale_seen_at", "failing_suppliers", "failing_offers", "change_days")
+
+
 def cursor_after(published: PublishedTariff, *, in_history: bool = False) -> Cursor:
     """The cursor after which the next page of a list, or of a history, begins."""
     return Cursor(
@@ -154,15 +172,19 @@ def tariffs_on(
     *,
     on: dt.date,
     known_at: dt.datetime | None = None,
+    in_force: bool = False,
+    reliable: Reliable | None = None,
     after: Cursor | None = None,
     limit: int,
 ) -> list[PublishedTariff]:
     """The tariff of each contract on a day, regulated offers first, at most `limit`.
 
     `known_at` selects what was known at that instant. A contract whose last known
-    tariff ended before `on` is included with that tariff: its `applies_to` says so.
+    tariff ended before `on` is included with that tariff: its `applies_to` says so. It is
+    left out where only tariffs `in_force` are wanted, or those that are `reliable`.
     """
     parameters = _parameters(wanted, after, limit) | {"on": on, "known_at": known_at or "infinity"}
+    parameters |= {"in_force": in_force} | _reliable_parameters(reliable)
     return database.read("tariffs/on_day", parameters, PublishedTariff)
 
 
@@ -172,11 +194,16 @@ def tariff_history(
     *,
     since: dt.date,
     until: dt.date,
+    known_at: dt.datetime | None = None,
     after: Cursor | None = None,
     limit: int,
 ) -> list[PublishedTariff]:
-    """Every tariff that was in force on a day from `since` to `until`, both included, at most `limit`."""
+    """Every tariff that was in force on a day from `since` to `until`, both included, at most `limit`.
+
+    `known_at` selects what was known at that instant.
+    """
     parameters = _parameters(wanted, after, limit) | {"since": since, "until": until}
+    parameters |= {"known_at": known_at or "infinity"}
     return database.read("tariffs/history", parameters, PublishedTariff)
 
 
@@ -199,6 +226,14 @@ def _correction(applies_from: dt.date, corrections: int) -> tuple[dt.date, int]:
 def _parameters(wanted: TariffFilter, after: Cursor | None, limit: int) -> dict[str, object]:
     cursor = after._asdict() if after else dict.fromkeys(Cursor._fields)
     return wanted._asdict() | {f"after_{name}": value for name, value in cursor.items()} | {"limit": limit}
+
+
+def _reliable_parameters(reliable: Reliable | None) -> dict[str, object]:
+    if reliable is None:
+        return dict.fromkeys(RELIABLE_PARAMETERS)
+    suppliers, offers = [[*names] for names in zip(*reliable.failing, strict=True)] or ([], [])
+    values = (reliable.now.astimezone(PARIS).date(), reliable.now - STALE_AFTER, suppliers, offers)
+    return dict(zip(RELIABLE_PARAMETERS, (*values, [*reliable.changes]), strict=True))
 
 
 class Observation(NamedTuple):
@@ -294,7 +329,8 @@ def record_sighting(
 def regulated_history(connection: psycopg.Connection[Any]) -> list[Tariff]:
     """Every regulated tariff as it is known now, each period ending where the next begins."""
     wanted = TariffFilter(regulated=True)
-    parameters = _parameters(wanted, None, _MOST_REGULATED) | {"since": dt.date.min, "until": dt.date.max}
+    span = {"since": dt.date.min, "until": dt.date.max, "known_at": "infinity"}
+    parameters = _parameters(wanted, None, _MOST_REGULATED) | span
     with connection.cursor(row_factory=kwargs_row(PublishedTariff)) as cursor:
         rows = cursor.execute(statement("tariffs/history"), parameters).fetchall()
     return [row.tariff for row in rows]

@@ -1,9 +1,11 @@
 """`/v1/guards`: market offers beside the regulated tariff."""
 
+from functools import partial
+
 from openwatt.domain.guards import guard
 from openwatt.representations.tariffs import GuardItem, GuardPage
 from openwatt.store.tariffs import TariffFilter, cursor_after, tariffs_on
-from openwatt.web.api.tariff_params import CURSOR, ON, OPTION, POWER_KVA, cursor_text
+from openwatt.web.api.tariff_params import CURSOR, KNOWN_AT, ON, OPTION, POWER_KVA, cursor_text, pinned
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.params import LIMIT, MOST_ROWS, USUAL_ROWS
 from openwatt.web.http.request_params import RequestParams
@@ -11,7 +13,7 @@ from openwatt.web.http.responses import Collection
 from openwatt.web.http.views import cached_view
 
 
-@cached_view(ON, OPTION, POWER_KVA, LIMIT, CURSOR, page=GuardPage, row=GuardItem)
+@cached_view(ON, OPTION, POWER_KVA, KNOWN_AT, LIMIT, CURSOR, page=GuardPage, row=GuardItem)
 def guards_trve_diff(params: RequestParams) -> Collection:
     """Offers beside the regulated tariff.
 
@@ -23,23 +25,20 @@ def guards_trve_diff(params: RequestParams) -> Collection:
     limit = params.get(LIMIT, USUAL_ROWS)
     database = app_state().database
     wanted = TariffFilter(option=params.get(OPTION), power_kva=params.get(POWER_KVA))
-    references = tariffs_on(database, wanted._replace(regulated=True), on=on, limit=MOST_ROWS)
-    regulated = {
-        (tariff.option, tariff.power_kva): tariff
-        for reference in references
-        if (tariff := reference.tariff).holds_on(on)
-    }
-    found = tariffs_on(
-        database, wanted._replace(regulated=False), on=on, after=params.get(CURSOR), limit=limit + 1
-    )
+    in_force = partial(tariffs_on, database, on=on, known_at=params.get(KNOWN_AT), in_force=True)
+    references = in_force(wanted._replace(regulated=True), limit=MOST_ROWS)
+    regulated = {(one.option, one.power_kva): one.tariff for one in references}
+    found = in_force(wanted._replace(regulated=False), after=params.get(CURSOR), limit=limit + 1)
     items = [
-        GuardItem.of(published, guard(tariff, regulated.get((tariff.option, tariff.power_kva))))
+        GuardItem.of(
+            published, guard(published.tariff, regulated.get((published.option, published.power_kva)))
+        )
         for published in found[:limit]
-        if (tariff := published.tariff).holds_on(on)
     ]
     following = None
     if len(found) > limit:
-        following = params.address(on=on, cursor=cursor_text(cursor_after(found[limit - 1])))
+        cursor = cursor_text(cursor_after(found[limit - 1]))
+        following = params.address(on=on, known_at=pinned(params), cursor=cursor)
     alerts = sum(item.verdict == "alert" for item in items)
     app_state().metrics.guard_alerts.labels("trve-diff").inc(alerts)
     return Collection(

@@ -1,13 +1,14 @@
 """The services of one app, which its views read from: database, clock, metrics, cache, market, incidents."""
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from flask import Flask, current_app
 
 from openwatt.comparison.market import StoredMarket
 from openwatt.comparison.source_incidents import SourceIncidents
+from openwatt.domain.offer_terms import OfferTerms
 from openwatt.open_data.stored_package import StoredPackage
 from openwatt.store.database import Database
 from openwatt.telemetry.metrics.registry import Metrics
@@ -29,6 +30,8 @@ class AppState:
     market: StoredMarket
     source_incidents: SourceIncidents
     package: StoredPackage
+    offer_terms: Mapping[tuple[str, str], OfferTerms]
+    """By supplier and offer."""
 
     def init_app(self, app: Flask) -> None:
         """Makes these the services of an app."""

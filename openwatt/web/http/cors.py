@@ -18,7 +18,7 @@ _EXPOSED: Final = (
         (
             *("Content-Disposition", "Deprecation", "ETag", "Link", "Retry-After", "Sunset"),
             *("RateLimit", "RateLimit-Policy", "X-RateLimit-Limit", "X-RateLimit-Remaining"),
-            *("X-RateLimit-Reset", "X-Request-ID", "X-Total-Count"),
+            *("X-RateLimit-Reset", "X-Request-ID"),
         )
     ),
 )

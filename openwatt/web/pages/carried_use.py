@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from openwatt.domain.errors import LoadCurveError, MeterFileError
 from openwatt.domain.legal_time import Minutes, minutes_of
-from openwatt.domain.load_curve import Finding, LoadCurve
+from openwatt.domain.load_curve import FileOrigin, Finding, LoadCurve
 from openwatt.domain.messages import Message
 from openwatt.meter.options import NO_OPTIONS, FileOptions
 from openwatt.sentences.catalogue import CODES, sentence
@@ -58,6 +58,7 @@ class _Carried(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
     unit: int
     energies: bytes
     findings: tuple[Finding, ...]
+    origins: tuple[FileOrigin, ...]
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -72,7 +73,7 @@ def write(curve: LoadCurve) -> str | None:
     unit = max(1, int(np.gcd.reduce(curve.energies)))
     # The finding of days that are cut is made with each question, which may ask for other days.
     findings = tuple(one for one in curve.findings if one.kind != "cut_day")
-    carried = _Carried(_by_byte(runs), unit, _by_byte(curve.energies // unit), findings)
+    carried = _Carried(_by_byte(runs), unit, _by_byte(curve.energies // unit), findings, curve.origins)
     deflated = zlib.compress(_encoder.encode(carried), 9)
     packed = b64encode(deflated).decode("ascii")
     text = f"{VERSION}.{_digest(packed)}.{packed}"
@@ -139,6 +140,8 @@ def _inflated(deflated: bytes) -> bytes:
 def _curve(carried: _Carried, now: dt.datetime) -> LoadCurve:
     energies, runs = _numbers(carried.energies), _numbers(carried.runs)
     rows = len(energies)
+    if len(carried.origins) != len(set(carried.origins)):
+        raise ValueError("an origin given twice")
     if not 0 < rows <= _MOST_ROWS or len(runs) % 3 or not 0 < len(runs) // 3 <= rows:
         raise ValueError("rows and runs do not fit")
     starts, steps, counts = runs.reshape(3, -1)
@@ -158,7 +161,11 @@ def _curve(carried: _Carried, now: dt.datetime) -> LoadCurve:
     inside = np.arange(rows, dtype=np.int64) - np.repeat(before, counts)
     long_steps = np.repeat(steps, counts)
     curve = LoadCurve(
-        np.repeat(starts, counts) + inside * long_steps, long_steps, energies * carried.unit, carried.findings
+        np.repeat(starts, counts) + inside * long_steps,
+        long_steps,
+        energies * carried.unit,
+        carried.findings,
+        carried.origins,
     )
     if curve.end_min * 60 > now.timestamp():
         raise ValueError("a use of the future")

@@ -1,6 +1,5 @@
 """The home page: it takes a meter's file or yearly kWh and shows the comparison. Nothing is stored."""
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,26 +8,23 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
 from openwatt.domain.errors import OffPeakError, OpenWattError, message_of
-from openwatt.domain.load_curve import LoadCurve
+from openwatt.domain.example_home import EXAMPLE_OFF_PEAK, EXAMPLE_POWER_KVA
 from openwatt.domain.messages import Message
 from openwatt.domain.off_peak import SUMMER_MONTHS, WINTER_MONTHS, OffPeakHours, parse_off_peak_text
 from openwatt.domain.profiles import PROFILES
-from openwatt.meter.contents import pack
-from openwatt.meter.options import FileOptions
 from openwatt.representations.bills import RankedItem
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.store.offers import StoredOffer, stored_offers
 from openwatt.web.api.bill_params import BILL_PARAMETERS, FILE_OPTIONS, LONGEST_HOURS, read_bill_question
 from openwatt.web.api.bills import PRIVACY, answer_of, bills_collection
 from openwatt.web.http.app_state import app_state
-from openwatt.web.http.bodies import LONGEST_FILE_BODY, CustomerDataError, file_bytes
+from openwatt.web.http.bodies import LONGEST_FILE_BODY, CustomerDataError
 from openwatt.web.http.params import gather
 from openwatt.web.http.problems import BadRequestError, Fault
 from openwatt.web.http.responses import uncached_response
 from openwatt.web.http.security_headers import forbid_caching
-from openwatt.web.http.uploads import read_load_curve
-from openwatt.web.pages import carried_use
 from openwatt.web.pages.answer import HomeView, home_view
+from openwatt.web.pages.measured_use import EXAMPLE, EXAMPLE_FIELD, MeasuredUse, recognised_facts
 from openwatt.web.pages.question_form import (
     FIELDS,
     FILE_FIELDS,
@@ -60,7 +56,17 @@ from openwatt.web.pages.understand import (
 #: Off-peak hours that differ with the season have a field for each.
 _SEASONS = {"off_peak_summer": SUMMER_MONTHS, "off_peak_winter": WINTER_MONTHS}
 _MONTHS = {name: _SEASONS.get(name, frozenset[int]()) for name in HOURS}
-_SENT_AS_THEY_ARE = frozenset(FIELDS) - {"present", "profile", *HOURS, *CHOICE_FIELDS, *UNDERSTAND_FIELDS}
+_SENT_AS_THEY_ARE = frozenset(FIELDS) - {
+    *(EXAMPLE_FIELD, "present", "profile"),
+    *(*HOURS, *CHOICE_FIELDS, *UNDERSTAND_FIELDS),
+}
+#: The example home: its contract is the one that most homes have.
+_EXAMPLE = {
+    EXAMPLE_FIELD: EXAMPLE,
+    "power_kva": str(EXAMPLE_POWER_KVA),
+    "off_peak_hours": EXAMPLE_OFF_PEAK,
+    "present": "EDF~Tarif Bleu~BASE",
+}
 _FORMS = ("csv", "json")
 
 
@@ -77,7 +83,7 @@ def home_page() -> Response:
     left_out = CHOICE_FIELDS if "show_all" in given else ()
     texts = {name: text for name, text in typed_texts(given).items() if name not in left_out}
     texts |= texts_of_part(given)
-    if request.method != "POST" and "kwh" not in texts:
+    if request.method != "POST" and not {"kwh", EXAMPLE_FIELD} & texts.keys():
         return _page(texts, [], None)
     try:
         return _answer_page(texts, given.get("download", ""))
@@ -99,8 +105,9 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
             pairs += list(zip(("supplier", "offer", "option"), names, strict=True))
         else:
             faults.append(Fault("present", Message("parameter.not_in_list")))
-    use = _MeasuredUse(kwh="kwh" in texts)
+    use = MeasuredUse(texts)
     if use.files:
+        texts.pop(EXAMPLE_FIELD, None)
         pairs += [(name, text) for name, text in texts.items() if name in FILE_FIELDS]
     values, of_texts = gather(pairs, (*BILL_PARAMETERS, *FILE_OPTIONS))
     _add_hours(texts, values, faults)
@@ -108,7 +115,7 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
         if (data := use.data()) is not None:
             values["file"] = data
         question = read_bill_question(values, [*faults, *of_texts], app_state().clock(), use.read)
-        if request.method == "POST" and question.curve is None and not download:
+        if request.method == "POST" and use.has_address and not download:
             part = requested_part(request.form) or "answer"
             return Response(status=303, headers={"Location": f"{_own_address(texts)}#{part}"})
         answer = answer_of(question)
@@ -121,35 +128,10 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
         understanding = understand(texts, question, answer)
     except BadRequestError as error:
         faults = [_of_missing_season(fault, texts) for fault in error.faults]
-        return _page(texts, faults, None, status=error.status, measured_use=use.carried())
+        return _page(texts, faults, None, status=error.status, use=use)
     except OpenWattError as error:
         return _page(texts, [Fault("file", message_of(error))], None, status=422)
-    return _page(texts, [], view, understanding=understanding, measured_use=use.carried())
-
-
-class _MeasuredUse:
-    """The measured use that a form brings: in files, else as a page carried it; yearly kWh replace that."""
-
-    def __init__(self, *, kwh: bool) -> None:
-        self.files = [one for one in request.files.getlist("file") if one.filename]
-        self._sent = "" if self.files or kwh else request.form.get(carried_use.FIELD, "")
-        self._curve: LoadCurve | None = None
-
-    def data(self) -> bytes | None:
-        """What `read` reads; None where the form brings neither."""
-        if self.files:
-            return file_bytes(self.files[0]) if len(self.files) == 1 else pack(map(file_bytes, self.files))
-        return self._sent.encode() or None
-
-    def read(self, data: bytes, now: dt.datetime, options: FileOptions) -> LoadCurve:
-        """The curve of that data."""
-        reader = carried_use.read if self._sent else read_load_curve
-        self._curve = reader(data, now, options)
-        return self._curve
-
-    def carried(self) -> str | None:
-        """The text that carries the curve on, once it was read; None too where it is too long."""
-        return None if self._curve is None else carried_use.write(self._curve)
+    return _page(texts, [], view, understanding=understanding, use=use)
 
 
 def _add_hours(texts: Mapping[str, str], values: dict[str, Any], faults: list[Fault]) -> None:
@@ -203,7 +185,7 @@ def _page(
     *,
     understanding: Understanding | None = None,
     status: int = 200,
-    measured_use: str | None = None,
+    use: MeasuredUse | None = None,
 ) -> Response:
     """The page with the form as it was filled in."""
     ours = language()
@@ -218,9 +200,10 @@ def _page(
         view=view,
         question_line=summary_parts(texts, view, ours) if view else [],
         understanding=understanding,
-        measured_use=measured_use,
-        # A file is in no address.
-        shared=_own_address(texts) if view and not view.measured else None,
+        measured_use=use.carried() if use else None,
+        recognised=recognised_facts(curve, ours) if view and use and (curve := use.file_curve) else [],
+        shared=_own_address(texts) if view and use and use.has_address else None,
+        example=link("/", **_EXAMPLE),
         in_other_language=lambda code: _own_address(texts, lang=code),
         with_outdated=_own_address(texts, include_outdated="true"),
         without_outdated=_own_address(texts, include_outdated=None),

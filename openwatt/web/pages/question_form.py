@@ -9,6 +9,7 @@ from openwatt.web.api.bill_params import FILE_OPTIONS
 from openwatt.web.http.problems import Fault
 from openwatt.web.pages.answer import HomeView
 from openwatt.web.pages.i18n import Language
+from openwatt.web.pages.measured_use import EXAMPLE, EXAMPLE_FIELD
 from openwatt.web.pages.ranking import CHOICE_FIELDS
 from openwatt.web.pages.rendering import sentence_start
 from openwatt.web.pages.typed_numbers import whole_kwh
@@ -18,6 +19,7 @@ from openwatt.web.pages.understand import UNDERSTAND_FIELDS
 HOURS = ("off_peak_hours", "off_peak_summer", "off_peak_winter")
 #: Fields that an address holds too, in its order.
 FIELDS = (
+    EXAMPLE_FIELD,
     "kwh",
     "profile",
     "power_kva",
@@ -58,10 +60,15 @@ class FieldFault(NamedTuple):
 
 
 def typed_texts(given: Mapping[str, str]) -> dict[str, str]:
-    """The fields that were filled in, without spaces around them; kWh as digits where they are a number."""
+    """The fields that were filled in, without spaces around them; kWh as digits where they are a number.
+
+    Typed kWh replace the example home.
+    """
     texts = {name: text for name in (*FIELDS, *FILE_FIELDS) if (text := given.get(name, "").strip())}
     if "kwh" in texts:
         texts["kwh"] = whole_kwh(texts["kwh"]) or texts["kwh"]
+    if "kwh" in texts or texts.get(EXAMPLE_FIELD) != EXAMPLE:
+        texts.pop(EXAMPLE_FIELD, None)
     return texts
 
 
@@ -114,7 +121,9 @@ def _details(faults: Sequence[Fault], ours: Language) -> Iterator[str]:
 
 
 def _parts(texts: Mapping[str, str], view: HomeView, ours: Language) -> Iterator[str]:
-    if view.measured:
+    if EXAMPLE_FIELD in texts:
+        yield ours.text("home.asked_example", kwh=ours.number(view.kwh))
+    elif view.measured:
         yield ours.text(
             "home.asked_file", start=ours.day(view.comparison.span.start), end=ours.day(view.last)
         )

@@ -7,8 +7,6 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple, Self
 
-from openwatt.catalogue.offer_terms import OfferTerms
-from openwatt.catalogue.shipped_facts import shipped_offer_terms
 from openwatt.comparison.question import CustomerQuestion
 from openwatt.comparison.source_incidents import incident_of_offer
 from openwatt.domain.bill import to_cents
@@ -16,6 +14,7 @@ from openwatt.domain.comparison import Comparison, ContractKey, Ranked
 from openwatt.domain.contract import Contract, PriceDocument, PricePeriod
 from openwatt.domain.freshness import DataStatus, data_status
 from openwatt.domain.messages import Message
+from openwatt.domain.offer_terms import OfferTerms
 from openwatt.domain.tariff import OPTIONS, per_month
 from openwatt.representations.figures import cents
 from openwatt.store.tariffs import PublishedTariff, TariffFilter, tariffs_on
@@ -157,7 +156,7 @@ def _line(
 def _details(periods: Sequence[PricePeriod], contract: Contract, sheet_url: str | None) -> LineDetails:
     period = next(one for one in reversed(periods) if one.tariff is not None)
     supplier, offer, option, power_kva = contract.key
-    terms = shipped_offer_terms().get((supplier, offer))
+    terms = app_state().offer_terms.get((supplier, offer))
     return LineDetails(
         prices=period.prices_ttc or {},
         subscription_per_month=per_month(period.subscription_ttc),

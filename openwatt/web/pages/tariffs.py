@@ -9,8 +9,7 @@ from urllib.parse import urlencode
 
 from flask import Response, request
 
-from openwatt.catalogue.offer_terms import OfferTerms, Pricing
-from openwatt.catalogue.shipped_facts import shipped_offer_terms
+from openwatt.domain.offer_terms import OfferTerms, Pricing
 from openwatt.domain.tariff import OPTIONS, is_off_peak
 from openwatt.representations.tariffs import TariffItem
 from openwatt.store.offers import stored_offers
@@ -81,7 +80,7 @@ def tariffs_page() -> Response:
     rows = [
         _Row(
             TariffItem.of(one, on=on, now=now(), changes=changes, incidents=incidents),
-            shipped_offer_terms().get((one.supplier, one.offer)),
+            app_state().offer_terms.get((one.supplier, one.offer)),
         )
         for one in found[first : first + _ROWS_OF_A_PAGE]
     ]
@@ -125,7 +124,7 @@ def _page_number() -> int:
 
 def _wanted(tariff: PublishedTariff, form: FormValues) -> bool:
     """Whether the choices of the form select a tariff."""
-    terms = shipped_offer_terms().get((tariff.supplier, tariff.offer))
+    terms = app_state().offer_terms.get((tariff.supplier, tariff.offer))
     pricing, green, seen = form.get(_PRICING), form.get(_GREEN), form.get(_SEEN)
     return (
         form.get(SUPPLIER, tariff.supplier).casefold() == tariff.supplier.casefold()

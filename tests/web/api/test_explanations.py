@@ -38,10 +38,10 @@ def test_two_contracts_have_the_totals_of_the_ranking_and_tables_that_add_up(cli
         cost = versus[side]
         assert cost["total_ttc_eur"] == ranked["total_ttc_eur"]
         assert sum(decimal(one["kwh"]) for one in cost["registers"]) == 5000
-        assert abs(sum(decimal(one["kwh"]) for one in cost["hours"]) - 5000) <= Decimal("0.012")
-        months = sum(decimal(one["amount_eur_ttc"]) for one in cost["months"])
+        assert abs(sum((decimal(one["kwh"]) for one in cost["hours"]), Decimal(0)) - 5000) <= Decimal("0.012")
+        months = sum((decimal(one["amount_eur_ttc"]) for one in cost["months"]), Decimal(0))
         assert abs(months - decimal(cost["total_ttc_eur"])) <= Decimal("0.07")
-        hours = sum(decimal(one["amount_eur_ttc"]) for one in cost["hours"])
+        hours = sum((decimal(one["amount_eur_ttc"]) for one in cost["hours"]), Decimal(0))
         assert abs(hours - decimal(cost["energy_ttc_eur"])) <= Decimal("0.13")
         by_register: dict[str, Decimal] = {}
         for line in ranked["bill"]["lines"]:

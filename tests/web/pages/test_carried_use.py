@@ -52,7 +52,7 @@ def test_every_file_is_carried_to_the_last_digit() -> None:
         for name in ("starts_min", "steps_min", "energies"):
             assert np.array_equal(getattr(read, name), getattr(curve, name)), path.name
             assert getattr(read, name).dtype == np.int64
-        assert read.findings == curve.findings, path.name
+        assert (read.findings, read.origins) == (curve.findings, curve.origins), path.name
         assert carried_use.write(read) == text
         texts.add(text)
     assert len(texts) > 10
@@ -130,7 +130,7 @@ def planes(*numbers: int) -> bytes:
 
 
 START = 29_000_000  # minutes UTC, in 2025
-GOOD: list[Any] = [planes(START, 30, 3), 60, planes(1, 2, 3), []]
+GOOD: list[Any] = [planes(START, 30, 3), 60, planes(1, 2, 3), [], [["csv", "table"]]]
 
 
 def finding(key: str, **values: Any) -> dict[str, Any]:
@@ -140,26 +140,28 @@ def finding(key: str, **values: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "payload",
     [
-        [planes(START, 30, 2**62), 60, planes(1, 2, 3), []],
-        [planes(START, 30, -3), 60, planes(1, 2, 3), []],
-        [planes(START, 0, 3), 60, planes(1, 2, 3), []],
-        [planes(START, 2**40, 3), 60, planes(1, 2, 3), []],
-        [planes(1, 30, 3), 60, planes(1, 2, 3), []],
-        [planes(2**62, 30, 3), 60, planes(1, 2, 3), []],
-        [planes(START, START, 30, 30, 1, 2), 60, planes(1, 2, 3), []],
-        [planes(START, 30, 3), 60, planes(1, -2, 3), []],
-        [planes(START, 30, 3), 60, planes(2**62, 2**62, 3), []],
-        [planes(START, 30, 3), 2**62, planes(1, 2, 3), []],
-        [planes(START, 30, 3), 0, planes(1, 2, 3), []],
-        [planes(START, 30, 3), 60, b"1234567", []],
-        [b"", 60, b"", []],
-        [planes(START, 30, 3), 60, planes(1, 2, 3), [finding("finding.none_such")]],
-        [planes(START, 30, 3), 60, planes(1, 2, 3), [finding("text", text="a sentence of a stranger")]],
-        [planes(START, 30, 3), 60, planes(1, 2, 3), [finding("finding.gap")]],
-        [planes(START, 30, 3), 60, planes(1, 2, 3), [finding("finding.gap", half_hours="x" * 5000)]],
-        [planes(START, 30, 3), 60, planes(1, 2, 3), [finding("finding.negative")] * 201],
-        [planes(START + 10**6, 30, 3), 60, planes(1, 2, 3), []],
-        GOOD[:3],
+        [planes(START, 30, 2**62), 60, planes(1, 2, 3), [], [["csv", "table"]]],
+        [planes(START, 30, -3), 60, planes(1, 2, 3), [], [["csv", "table"]]],
+        [planes(START, 0, 3), 60, planes(1, 2, 3), [], [["csv", "table"]]],
+        [planes(START, 2**40, 3), 60, planes(1, 2, 3), [], [["csv", "table"]]],
+        [planes(1, 30, 3), 60, planes(1, 2, 3), [], [["csv", "table"]]],
+        [planes(2**62, 30, 3), 60, planes(1, 2, 3), [], [["csv", "table"]]],
+        [planes(START, START, 30, 30, 1, 2), 60, planes(1, 2, 3), [], [["csv", "table"]]],
+        [planes(START, 30, 3), 60, planes(1, -2, 3), [], []],
+        [planes(START, 30, 3), 60, planes(2**62, 2**62, 3), [], []],
+        [planes(START, 30, 3), 2**62, planes(1, 2, 3), [], [["csv", "table"]]],
+        [planes(START, 30, 3), 0, planes(1, 2, 3), [], [["csv", "table"]]],
+        [planes(START, 30, 3), 60, b"1234567", [], []],
+        [b"", 60, b"", [], []],
+        [planes(START, 30, 3), 60, planes(1, 2, 3), [finding("finding.none_such")], []],
+        [planes(START, 30, 3), 60, planes(1, 2, 3), [finding("text", text="a sentence of a stranger")], []],
+        [planes(START, 30, 3), 60, planes(1, 2, 3), [finding("finding.gap")], []],
+        [planes(START, 30, 3), 60, planes(1, 2, 3), [finding("finding.gap", half_hours="x" * 5000)], []],
+        [planes(START, 30, 3), 60, planes(1, 2, 3), [finding("finding.negative")] * 201, []],
+        [planes(START + 10**6, 30, 3), 60, planes(1, 2, 3), [], [["csv", "table"]]],
+        [*GOOD[:4], [["csv", "a letter"]]],
+        [*GOOD[:4], [["csv", "table"]] * 2],
+        GOOD[:4],
         "text",
     ],
 )
@@ -171,7 +173,7 @@ def test_what_no_page_wrote_is_damaged_however_well_it_is_sealed(payload: Any) -
 
 
 def test_nested_messages_have_a_bottom() -> None:
-    deep = msgspec.msgpack.encode([*GOOD[:3], [finding("finding.left_out_file", reason="REASON")]])
+    deep = msgspec.msgpack.encode([*GOOD[:3], [finding("finding.left_out_file", reason="REASON")], []])
     inner = b"\x82\xa3key\xa4text\xa6values\x81\xa4text" * 5000 + b"\xa1x"
     with pytest.raises(MeterFileError, match=r"carried\.damaged"):
         carried_use.read(sealed(deep.replace(b"\xa6REASON", inner)), NOW)

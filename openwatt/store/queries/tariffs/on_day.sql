@@ -1,16 +1,16 @@
 -- The tariff of every contract on a day, as it was known at an instant: for each contract the newest
 -- observation of the newest period that had begun. When none holds on that day any more, the last known one.
 -- Periods are found in an index of their own, so neither old nor corrected rows are read.
--- Contracts are put in order first, so that a page reads no other contract's tariffs.
+-- Contracts are put in order first, so that a page reads no other contract's tariffs: what a filter of tariffs
+-- leaves out is followed by more, until the page is full.
 select c.supplier, c.offer, c.regulated, c.option, c.power_kva,
-       t.applies_from,
-       least(t.applies_to, following.applies_from - 1) as applies_to,
+       t.applies_from, shown.applies_to,
        t.subscription_eur_per_year_ht, t.subscription_eur_per_year_ttc,
        t.prices_eur_per_kwh_ht, t.prices_eur_per_kwh_ttc,
        t.closed_to_new_customers, t.note, t.observed_at, t.reader,
        t.sheet_url, t.confidence, d.reference, d.kind, d.title, d.url, d.sha256,
        ht.reference as ht_reference, ht.kind as ht_kind, ht.title as ht_title, ht.url as ht_url, ht.sha256 as ht_sha256,
-       coalesce(seen.last_seen_at, t.observed_at) as last_seen_at
+       shown.last_seen_at
 from (
     select c.contract_id, s.name as supplier, o.name as offer, o.regulated, not o.regulated as market,
            c.option, c.power_kva
@@ -59,5 +59,22 @@ left join lateral (
          where g.document_id = stated_in.document_id and g.seen_at <= %(known_at)s order by g.seen_at desc limit 1
     ) g
 ) seen on true
+cross join lateral (
+    select least(t.applies_to, following.applies_from - 1) as applies_to,
+           coalesce(seen.last_seen_at, t.observed_at) as last_seen_at
+) shown
+where (%(in_force)s::boolean is not true or coalesce(shown.applies_to, 'infinity') >= %(on)s)
+  -- Neither `stale` nor `broken`: the rule of `openwatt.domain.freshness`, to which a test holds this.
+  and (%(reliable_on)s::date is null
+       or (coalesce(shown.applies_to, 'infinity') >= %(on)s
+           and (shown.applies_to < %(reliable_on)s
+                or (shown.last_seen_at > %(stale_seen_at)s
+                    and (c.supplier, c.offer) not in (
+                        select * from unnest(%(failing_suppliers)s::text[], %(failing_offers)s::text[]))
+                    and not exists (
+                        select from unnest(%(change_days)s::date[]) as change (day)
+                         where change.day > t.applies_from
+                           and change.day > (shown.last_seen_at at time zone 'Europe/Paris')::date
+                           and change.day <= greatest(%(on)s, %(reliable_on)s))))))
 order by c.market, c.supplier, c.offer, c.option, c.power_kva
 limit %(limit)s
