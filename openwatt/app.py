@@ -32,6 +32,7 @@ from openwatt.web.api.admin import ADMIN_LIMIT, Admin, admin
 from openwatt.web.api.bills import bills
 from openwatt.web.api.command_runs import Commands
 from openwatt.web.api.drills import drills
+from openwatt.web.api.explanations import explanations
 from openwatt.web.api.probes import probes
 from openwatt.web.api.v1 import api
 from openwatt.web.http.app_state import AppState
@@ -134,6 +135,7 @@ def create_app(
     for blueprint, limit in (
         (api, settings.limit_api),
         (bills, settings.limit_bills),
+        (explanations, settings.limit_bills),
         (home, settings.limit_bills),
         (admin, ADMIN_LIMIT),
     ):
@@ -150,7 +152,7 @@ def create_app(
     )
     lifecycle.init_app(app)  # its hooks come first, so that every response, a 429 too, has its id and record
     register_problems(app, problem_page)
-    for part in (api, bills, home, probes, pages):
+    for part in (api, bills, explanations, home, probes, pages):
         app.register_blueprint(part)
     if settings.admin_token is not None:
         commands = Commands(lambda: database_environment(settings))
