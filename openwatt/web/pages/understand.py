@@ -194,9 +194,7 @@ def _what_if_view(
 ) -> WhatIfView | None:
     pairs = [(name, texts[name]) for name in _CHANGE_FIELDS if name in texts]
     values, of_texts = gather(pairs, CHANGES)
-    faults |= {
-        fault.parameter: fault.message if isinstance(fault.message, Message) else None for fault in of_texts
-    }
+    faults |= {fault.parameter: fault.message for fault in of_texts}
     change = read_change(values)
     if of_texts or change.is_none:
         return None
