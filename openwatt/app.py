@@ -20,6 +20,7 @@ from openwatt.comparison.source_incidents import SourceIncidents
 from openwatt.observability import PRIVATE_ENDPOINTS, PROBE_ENDPOINTS, collectors, telemetry_config
 from openwatt.open_data.stored_package import StoredPackage
 from openwatt.sentences.catalogue import CODES, texts
+from openwatt.sentences.recorded import recorded_patterns
 from openwatt.settings import Settings, read_settings, read_sub_path
 from openwatt.store.database import Database
 from openwatt.store.migrate import newest_schema
@@ -74,6 +75,7 @@ def read_ahead(app: Flask) -> None:
     for code in CODES:
         texts(code)
     StaticFiles.of(app).compress()
+    recorded_patterns()
     for name in app.jinja_env.list_templates():
         app.jinja_env.get_template(name)
 

@@ -41,9 +41,9 @@ class ReasonItem(Struct, frozen=True, kw_only=True):
     message: str
 
     @classmethod
-    def of(cls, reason: Reason | None) -> Self | None:
+    def of(cls, reason: Reason | None, language: str = "en") -> Self | None:
         """The item of a reason, None where there is none."""
-        return None if reason is None else cls(code=reason.code, message=sentence(reason.message))
+        return None if reason is None else cls(code=reason.code, message=sentence(reason.message, language))
 
 
 class PriceItem(Struct, frozen=True, kw_only=True):
@@ -60,7 +60,7 @@ class PriceItem(Struct, frozen=True, kw_only=True):
     ]
 
     @classmethod
-    def of(cls, interval: PriceInterval) -> Self:
+    def of(cls, interval: PriceInterval, language: str = "en") -> Self:
         """The item of an interval."""
         return cls(
             start=instant_of(interval.start_min),
@@ -69,7 +69,7 @@ class PriceItem(Struct, frozen=True, kw_only=True):
             price_eur_per_kwh_ttc=interval.price_ttc,
             price_eur_per_kwh_ht=interval.price_ht,
             applies_from=_applies_from(interval),
-            reason=ReasonItem.of(interval.reason),
+            reason=ReasonItem.of(interval.reason, language),
         )
 
 
@@ -100,6 +100,7 @@ class PricePage(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
         *,
         known_until_min: int,
         status: ExplainedStatus,
+        language: str = "en",
     ) -> Self:
         """The page of a contract's intervals, of which there is at least one."""
         return cls(
@@ -109,7 +110,7 @@ class PricePage(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
             known_until=instant_of(known_until_min),
             data_status=status.status,
             data_status_reason=status.reason,
-            prices=[PriceItem.of(interval) for interval in intervals],
+            prices=[PriceItem.of(interval, language) for interval in intervals],
         )
 
 
@@ -235,6 +236,7 @@ class PriceNow(Struct, frozen=True, kw_only=True):
         *,
         at: dt.datetime,
         status: ExplainedStatus,
+        language: str = "en",
     ) -> Self:
         """The item of a contract's price at an instant."""
         interval, contract = price.interval, of_contract.contract
@@ -257,7 +259,7 @@ class PriceNow(Struct, frozen=True, kw_only=True):
             data_status=status.status,
             data_status_reason=status.reason,
             source=_source(interval.tariff),
-            reason=ReasonItem.of(interval.reason),
+            reason=ReasonItem.of(interval.reason, language),
         )
 
 

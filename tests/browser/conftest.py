@@ -16,6 +16,7 @@ from tests.programs import find_program, require_program
 
 ROOT = Path(__file__).resolve().parents[2]
 AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text()
+OVERLAPS = (Path(__file__).parent / "overlaps.js").read_text()
 #: Chromium asks its maker for nothing: what it asks for is asked by the page.
 FLAGS = (
     "--headless --no-sandbox --disable-gpu --disable-quic --disable-dev-shm-usage --no-first-run "
@@ -65,6 +66,12 @@ class Browser:
         )
         assert found["passes"], "axe has looked at something"
         return [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in found["violations"]]
+
+    def overlapping_texts(self) -> list[str]:
+        """Every two pieces of text that are printed over each other."""
+        seen: Any = self.driver.execute_script(OVERLAPS)
+        assert seen["boxes"], "some text was looked at"
+        return list(seen["found"])
 
     def keep(self, name: str) -> None:
         """Keeps a picture of the whole page."""

@@ -36,13 +36,14 @@ def overflow(browser: Browser) -> int:
 
 
 def check(browser: Browser, name: str, expected: frozenset[str] = frozenset()) -> None:
-    """A page is whole: nothing asked elsewhere, nothing complained of, axe finds nothing, it fits."""
+    """A page is whole: nothing asked elsewhere, no complaint, axe finds nothing, it fits and can be read."""
     asked = browser.requests()
     assert asked
     assert [one for one in asked if not one.startswith(browser.address)] == []
     assert [one for one in browser.complaints() if not any(word in one for word in expected)] == []
     assert browser.faults_of_access() == []
     assert overflow(browser) <= 0
+    assert browser.overlapping_texts() == []
     browser.keep(name)
 
 

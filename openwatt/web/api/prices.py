@@ -19,6 +19,7 @@ from openwatt.web.api.price_params import (
     price_question,
 )
 from openwatt.web.http.app_state import app_state
+from openwatt.web.http.problems import reader_language
 from openwatt.web.http.request_params import RequestParams
 from openwatt.web.http.responses import Collection
 from openwatt.web.http.views import cached_view
@@ -38,6 +39,7 @@ _EVCC_SLICE_MINUTES = 60
     array=EvccRate,
     problems=(422,),
     takes_faults=True,
+    translated=True,
 )
 def prices(params: RequestParams) -> Collection | Sequence[EvccRate]:
     """Prices of a kilowatt hour over a span.
@@ -60,11 +62,12 @@ def prices(params: RequestParams) -> Collection | Sequence[EvccRate]:
         intervals,
         known_until_min=of_contract.known_until(intervals, params.today),
         status=status_of(of_contract, params),
+        language=reader_language(),
     )
     return Collection(page, page.prices, PriceItem)
 
 
-@cached_view(*CONTRACT, AT, page=PriceNow, problems=(422,), takes_faults=True)
+@cached_view(*CONTRACT, AT, page=PriceNow, problems=(422,), takes_faults=True, translated=True)
 def price_now(params: RequestParams) -> PriceNow:
     """Price of a kilowatt hour now.
 
@@ -79,7 +82,9 @@ def price_now(params: RequestParams) -> PriceNow:
         at = midnight if price.since_min is None else max(midnight, instant_of(price.since_min))
         if price.until_min is not None:
             params.expire_at(instant_of(price.until_min))
-    return PriceNow.of(of_contract, price, at=at, status=status_of(of_contract, params))
+    return PriceNow.of(
+        of_contract, price, at=at, status=status_of(of_contract, params), language=reader_language()
+    )
 
 
 def status_of(of_contract: ContractPrices, params: RequestParams) -> ExplainedStatus:

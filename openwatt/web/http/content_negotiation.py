@@ -17,6 +17,8 @@ from openwatt.web.http.http_errors import any_of, detailed
 FORMATS: Final = {"application/json": "json", "text/csv": "csv"}
 #: The end of the address of each calendar, which has this one format whatever the Accept header says.
 CALENDAR_SUFFIX: Final = ".ics"
+#: Cached answers beside them that have sentences, in the language that the client prefers.
+TRANSLATED_PATHS: Final = frozenset({"/v1/prices", "/v1/prices/now"})
 #: No client needs more to say what it accepts; parsing 8 kB of it would take 10 ms.
 _LONGEST_ACCEPT: Final = 1000
 _HTML: Final = "text/html"

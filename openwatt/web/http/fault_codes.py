@@ -22,6 +22,7 @@ FAULT_SECTIONS: Final = (
     "row",
     "cell",
     "bound",
+    "carried",
     "command",
 )
 #: Sentences there that are a part of another one.
@@ -40,8 +41,8 @@ _PARTS: Final = frozenset(
         "refused.file",
     }
 )
-#: Codes of a request that is right in each part and has no answer with the data there are.
-_WITHOUT_ANSWER: Final = ("left_out.every_contract", "outdated.every_price")
+#: Those of other sections.
+_MORE: Final = ("what_if.no_hours", "what_if.no_car", "left_out.every_contract", "outdated.every_price")
 #: What is said in plain words and has no code of its own.
 _OTHER: Final = "other"
 
@@ -58,7 +59,7 @@ def fault_codes() -> list[str]:
     """Every code that a fault may have."""
     known = [key for key in texts("en") if key.partition(".")[0] in FAULT_SECTIONS and key not in _PARTS]
     known.sort(key=lambda key: FAULT_SECTIONS.index(key.partition(".")[0]))
-    return [*known, *_WITHOUT_ANSWER, _OTHER]
+    return [*known, *_MORE, _OTHER]
 
 
 def code_of(message: Message) -> str:

@@ -29,6 +29,8 @@ class OperationSpec:
     """Fields of a body, in JSON or in a form; a GET has none."""
     whole_body: Mapping[str, Any] | None = None
     """A body that is not described by fields, in the words of OpenAPI."""
+    translated: bool = False
+    """Whether it has sentences, in the language that the request prefers."""
     needs_token: bool = False
     """Whether the admin token is needed."""
     example: Any = None

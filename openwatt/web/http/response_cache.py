@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from openwatt.web.http.content_negotiation import (
     CALENDAR_SUFFIX,
+    TRANSLATED_PATHS,
     accepted_formats,
     accepted_language,
     accepts_gzip,
@@ -168,17 +169,18 @@ class ResponseCache:
 def key_of(environ: Mapping[str, str]) -> Key:
     """What a response depends on, and no more: sub-path, path, parameters in any order, format.
 
-    A calendar has one format, and its sentences are in the language that the client prefers.
+    A calendar has one format. Where there are sentences they are in the language that the client prefers.
     """
     path = environ["PATH_INFO"]
     is_calendar = path.endswith(CALENDAR_SUFFIX)
-    formats = (accepted_language(environ), "") if is_calendar else accepted_formats(environ)
+    language = (accepted_language(environ),) if is_calendar or path in TRANSLATED_PATHS else ()
+    formats = ("", "") if is_calendar else accepted_formats(environ)
     query = environ.get("QUERY_STRING", "")
     if "&" in query:
         query = "&".join(sorted(query.split("&")))
     if "format=" in query and not is_calendar and (query.startswith("format=") or "&format=" in query):
         formats = ("", "")  # then Accept is not looked at
-    return environ.get("SCRIPT_NAME", ""), path, query, *formats
+    return environ.get("SCRIPT_NAME", ""), path, query, *formats, *language
 
 
 def footprint(*objects: Any) -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _VARY = ("Vary", "Accept, Accept-Encoding")
+_VARY_OF_SENTENCES = ("Vary", "Accept, Accept-Language, Accept-Encoding")
 _VARY_OF_CALENDAR = ("Vary", "Accept-Language, Accept-Encoding")
 CALENDAR_TYPE = "text/calendar; charset=utf-8"
 
@@ -65,26 +66,31 @@ def encode_json(page: msgspec.Struct) -> bytes:
     return _encoder.encode(page)
 
 
-def uncached_response(answer: Answer, format_: str | None, row: type[msgspec.Struct] | None) -> Response:
+def uncached_response(
+    answer: Answer, format_: str | None, row: type[msgspec.Struct] | None, *, language: str | None = None
+) -> Response:
     """A response that no cache may store, in the `format` of the request or by its Accept header.
+
+    `language` is that of its sentences; None where it has none.
 
     Raises:
         NotAcceptable: the client accepts none that there is.
     """
     body, headers = _body(answer, chosen_format(format_, csv=row is not None))
-    headers += [("Cache-Control", "no-store"), _VARY]
+    headers = [("Cache-Control", "no-store"), *_headers_of_language(language), *headers]
     return Response(body, headers=headers)
 
 
 def cacheable_response(
-    answer: Answer, format_: str, valid_until: dt.datetime, *, compress: bool
+    answer: Answer, format_: str, valid_until: dt.datetime, *, compress: bool, language: str | None = None
 ) -> CachedResponse:
     """A response as the response cache holds it, plain and, with `compress`, compressed too."""
     body, headers = _body(answer, format_)
     options = answer.served if isinstance(answer, Collection) else {}
     tariffs_served = app_state().metrics.tariffs_served
     served = [(tariffs_served.labels(option).inc, count) for option, count in options.items()]
-    return _cacheable(body, [_VARY, *headers], valid_until, compress=compress, served=served)
+    headers = [*_headers_of_language(language), *headers]
+    return _cacheable(body, headers, valid_until, compress=compress, served=served)
 
 
 def cacheable_calendar(
@@ -112,6 +118,11 @@ def _cacheable(
     rule = request.url_rule
     assert rule is not None  # noqa: S101 - a view runs because a rule matched
     return CachedResponse(etag, plain, compressed, served, rule.rule, rule.endpoint, valid_until.timestamp())
+
+
+def _headers_of_language(language: str | None) -> list[tuple[str, str]]:
+    """What says, Vary first, by which headers of the request a response was chosen."""
+    return [_VARY] if language is None else [_VARY_OF_SENTENCES, ("Content-Language", language)]
 
 
 def _body(answer: Answer, format_: str) -> tuple[bytes, list[tuple[str, str]]]:

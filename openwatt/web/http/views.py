@@ -15,7 +15,7 @@ from openwatt.web.http.bodies import LONGEST_FILE_BODY, CustomerDataError, read_
 from openwatt.web.http.content_negotiation import accepts_gzip, chosen_format
 from openwatt.web.http.operation_spec import OperationSpec
 from openwatt.web.http.params import FORMAT, Parameter, gather_query, read_query
-from openwatt.web.http.problems import BadRequestError, Fault
+from openwatt.web.http.problems import BadRequestError, Fault, reader_language
 from openwatt.web.http.request_params import RequestParams
 from openwatt.web.http.response_cache import CachedResponse, key_of
 from openwatt.web.http.responses import (
@@ -57,13 +57,15 @@ def cached_view(
     example: object = None,
     array: type[msgspec.Struct] | None = None,
     takes_faults: bool = False,
+    translated: bool = False,
 ) -> Callable[[Build], View]:
     """Makes a view whose responses are stored in the response cache, with an ETag.
 
     `page` is the type of its JSON; with `row`, its items can be had as CSV too, and with `array`, its
     JSON may be a bare array of these. `problems` are statuses that it may answer beyond those of every
     view; the OpenAPI document shows `example`. With `takes_faults`, its function is called with the
-    faults of its parameters too, and raises them with its own.
+    faults of its parameters too, and raises them with its own. One that is `translated` has sentences in
+    the language of the request.
     """
     if row is not None and FORMAT.name not in {parameter.name for parameter in parameters}:
         parameters = (*parameters, FORMAT)
@@ -80,9 +82,15 @@ def cached_view(
             format_ = chosen_format(values.get(FORMAT.name), csv=row is not None)
             params = RequestParams(values, now, tuple(faults))
             answer = build(params)
-            return lambda compress: cacheable_response(answer, format_, params.valid_until, compress=compress)
+            language = reader_language() if translated else None
+            return lambda compress: cacheable_response(
+                answer, format_, params.valid_until, compress=compress, language=language
+            )
 
-        return OperationSpec(parameters, page, row, problems, example=example, array=array).attach(view)
+        spec = OperationSpec(
+            parameters, page, row, problems, example=example, array=array, translated=translated
+        )
+        return spec.attach(view)
 
     return decorate
 
@@ -123,9 +131,9 @@ def private_view(
             values, faults = gather_query(request.query_string, parameters)
             format_ = chosen_format(values.get(FORMAT.name), csv=row is not None)
             params = RequestParams(values, app_state().clock(), tuple(faults))
-            return uncached_response(build(params), format_, row)
+            return uncached_response(build(params), format_, row, language=reader_language())
 
-        return OperationSpec(parameters, page, row, problems, cacheable=False).attach(view)
+        return OperationSpec(parameters, page, row, problems, cacheable=False, translated=True).attach(view)
 
     return decorate
 
@@ -156,10 +164,10 @@ def post_view(
                 raise BadRequestError([Fault("body", message_of(error), of_form=False)]) from None
             except Exception as error:  # noqa: BLE001  its message may quote the file, so that it may not be logged
                 raise CustomerDataError(error) from None
-            return uncached_response(answer, query.get(FORMAT.name), row)
+            return uncached_response(answer, query.get(FORMAT.name), row, language=reader_language())
 
-        return OperationSpec(parameters, page, row, (413, 415, 422), cacheable=False, body=fields).attach(
-            view
-        )
+        return OperationSpec(
+            parameters, page, row, (413, 415, 422), cacheable=False, body=fields, translated=True
+        ).attach(view)
 
     return decorate

@@ -14,6 +14,7 @@ from openwatt.domain.legal_time import PARIS
 from openwatt.domain.messages import Message
 from openwatt.domain.tariff import OPTIONS
 from openwatt.sentences.catalogue import sentence
+from openwatt.sentences.recorded import recorded_text
 from openwatt.store.offers import StoredOffer
 from openwatt.telemetry import context as contexts
 from openwatt.web.http.app_state import app_state
@@ -175,6 +176,11 @@ def problem_page(status: int, detail: Message | None, faults: Sequence[Fault]) -
         of_api=request.path.startswith("/v1/"),
         request_id=context.request_id if (context := contexts.current()) else None,
     )
+
+
+def recorded(text: str) -> str:
+    """The filter of templates for titles and notes of the catalogue, in the language of the request."""
+    return recorded_text(text, language().code)
 
 
 def register_error_pages(blueprint: Blueprint) -> None:

@@ -7,7 +7,7 @@ from openwatt.web.pages.documentation import docs_page, openapi_contract
 from openwatt.web.pages.history import history_page
 from openwatt.web.pages.price_now import now_page
 from openwatt.web.pages.problem_types import problem_type_page
-from openwatt.web.pages.rendering import register_error_pages
+from openwatt.web.pages.rendering import recorded, register_error_pages
 from openwatt.web.pages.status import status_page
 from openwatt.web.pages.tariffs import tariffs_page
 
@@ -21,6 +21,7 @@ site.add_url_rule("/problems/<name>", "problem_type", problem_type_page)
 site.add_url_rule("/status", "status", status_page)
 
 pages = Blueprint("pages", __name__)
+pages.add_app_template_filter(recorded)
 pages.register_blueprint(site)
 pages.add_url_rule("/docs", "docs", docs_page)
 pages.add_url_rule("/openapi.json", "openapi", openapi_contract)

@@ -22,6 +22,8 @@ from openwatt.settings import Settings
 from openwatt.store.sql import statement
 from openwatt.store.tariffs import SourceDocument
 from openwatt.store.tempo import ColourObservation, publish_colours
+from openwatt.web.http.content_negotiation import TRANSLATED_PATHS
+from openwatt.web.http.operation_spec import specified_routes
 from tests.conftest import close_app
 from tests.prices.worked import WORKED
 from tests.web.http.test_bad_input import faults
@@ -426,3 +428,21 @@ def test_no_query_is_answered_with_a_500(
     assert answer.status_code in {200, 400, 406, 422}
     if answer.status_code in {400, 422}:
         assert json.loads(answer.data)["faults"]
+
+
+def test_why_a_price_is_not_known_is_said_in_the_language_of_the_request(client: FlaskClient) -> None:
+    address = f"/v1/prices?{BASE}&from=2012-01-02&to=2012-01-03"
+    said: dict[str, str] = {}
+    for language in ("fr", "en", "fr", "en"):  # the second of each is cached
+        answer = client.get(address, headers={"Accept-Language": language})
+        assert answer.headers["Content-Language"] == language
+        assert "accept-language" in answer.vary.as_set()
+        (price,) = answer.json["prices"]  # type: ignore[index]  # the page of prices
+        assert price["reason"]["code"] == "before_first_tariff"
+        assert said.setdefault(language, price["reason"]["message"]) == price["reason"]["message"]
+    assert said["fr"] != said["en"]
+
+
+def test_every_cached_answer_with_sentences_is_cached_by_language(shared_app: Flask) -> None:
+    cached = {path for path, _, spec in specified_routes(shared_app) if spec.translated and spec.cacheable}
+    assert cached == TRANSLATED_PATHS

@@ -288,10 +288,12 @@ def test_forms_and_addresses_are_not_mixed_up(app: Flask) -> None:
             ("text/csv", "text/csv; charset=utf-8"),
             ("application/json", "application/json"),
             ("application/json;q=0.1, text/csv", "text/csv; charset=utf-8"),
+            ("image/png", None),
             ("text/html", None),
         ):
             answer = client.get("/v1/offers?supplier=EDF", headers={"Accept": accept})
-            assert answer.content_type == (wanted or "application/problem+json")
+            refused = "text/html; charset=utf-8" if accept == "text/html" else "application/problem+json"
+            assert answer.content_type == (wanted or refused)
             assert answer.status_code == (200 if wanted else 406)
             other = client.get("/v1/offers?supplier=EDF&format=csv", headers={"Accept": accept})
             assert other.content_type == "text/csv; charset=utf-8"
