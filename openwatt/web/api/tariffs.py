@@ -30,7 +30,7 @@ from openwatt.web.api.tariff_params import (
 )
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.http_errors import detailed
-from openwatt.web.http.parameter_types import BOOLEAN, DAY
+from openwatt.web.http.parameter_types import BOOLEAN, DAY, day_or_instant, read_end
 from openwatt.web.http.params import LIMIT, USUAL_ROWS, Parameter
 from openwatt.web.http.request_params import RequestParams
 from openwatt.web.http.responses import Collection
