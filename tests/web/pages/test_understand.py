@@ -136,12 +136,12 @@ def test_what_cannot_be_used_is_said_beside_its_field_and_the_answer_stays(clien
     text = shown(
         client, shift_percent="120", versus_first="No~Such~BASE", car_hours="tea time", past_years="true"
     )
-    assert "Give a whole number from 1 to 100." in text
-    assert "Choose a contract of the list." in text
-    assert "Give hours such as 23:00-07:00." in text
+    assert "Type a whole number from 1 to 100." in text
+    assert "Choose a contract from the list." in text
+    assert "Write the hours as 23:00-07:00." in text
     assert "becomes the cheapest" not in text
     assert "Cost of each year" in text
-    assert "Choose another contract" in shown(client, versus_first=BASE, versus_second=BASE)
+    assert "Choose from the list another contract" in shown(client, versus_first=BASE, versus_second=BASE)
     assert "cannot be computed at this power" in shown(client, other_power_kva="40")
 
 
