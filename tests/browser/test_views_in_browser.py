@@ -78,7 +78,7 @@ def test_axe_finds_nothing_in_an_opened_operation(browser: Browser) -> None:
 
 
 def at_day(browser: Browser, day: str) -> tuple[int, int]:
-    """Where a day is on the drawn chart, in pixels of the window, by the first day of its tables and today."""
+    """Where a day is on the drawn chart, in pixels of the window, by its first day and today."""
     place: Any = browser.driver.execute_script(
         """
         const over = document.querySelector(".u-over").getBoundingClientRect();
