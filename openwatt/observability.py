@@ -31,9 +31,16 @@ PROBE_ENDPOINTS = frozenset({"probes.health", "probes.ready", "probes.version", 
 PROBE_PATHS = frozenset({"/health", "/health/ready", "/version", "/metrics"})
 #: Their parameters describe a customer's home: neither error reports nor traces may repeat them.
 PRIVATE_ENDPOINTS = frozenset(
-    {"bills.registers", "bills.compare_file", "bills.compare_kwh", "home.home_page"}
+    {
+        "bills.registers",
+        "bills.compare_file",
+        "bills.compare_kwh",
+        "explanations.explain_file",
+        "explanations.explain_kwh",
+        "home.home_page",
+    }
 )
-PRIVATE_PATHS = frozenset({"/v1/registers", "/v1/bills", "/"})
+PRIVATE_PATHS = frozenset({"/v1/registers", "/v1/bills", "/v1/bills/explanation", "/"})
 
 
 def release_of(settings: Settings) -> str:

@@ -6,9 +6,10 @@ from fractions import Fraction
 
 from openwatt.comparison.market import StoredMarket
 from openwatt.comparison.question import CustomerQuestion
+from openwatt.comparison.what_if import best_of
 from openwatt.domain.calendar import Home, RegisterCalendar, refuse_days_without_hours
 from openwatt.domain.changed_use import moved_to
-from openwatt.domain.comparison import ContractKey, Market, compare
+from openwatt.domain.comparison import Comparison, ContractKey, Market, compare
 from openwatt.domain.contract import Contract
 from openwatt.domain.errors import BillError, message_of
 from openwatt.domain.legal_time import Span, day_number, day_of, year_on
@@ -67,6 +68,18 @@ def past_years(
         use = question.use if curve is None else _use_of_year(curve, question.home, span)
         found.append(PastYear(span=span, costs=_costs(question, span, use, contracts, market)))
     return tuple(found)
+
+
+def usual_contracts(comparison: Comparison) -> list[Contract]:
+    """The contracts whose past years say most: the best, the present one and the regulated tariff in BASE."""
+    every = (*comparison.ranking, *comparison.outdated)
+    wanted = (
+        best_of(comparison),
+        next((one for one in every if one.contract.key == comparison.present), None),
+        next((one for one in every if one.is_regulated and one.contract.option == "BASE"), None),
+    )
+    found = {one.contract.key: one.contract for one in wanted if one is not None}
+    return list(found.values()) or [every[0].contract]
 
 
 def past_year_assumptions(question: CustomerQuestion) -> tuple[Message, ...]:

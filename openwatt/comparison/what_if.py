@@ -67,7 +67,7 @@ class WhatIf:
 
 
 def _assumptions_of_car(change: UseChange, used: ChangedUse) -> Iterator[Message]:
-    per_100_km = Message("text", {"text": str(change.car_kwh_per_100_km)})
+    per_100_km = Message.amount(change.car_kwh_per_100_km)
     hours = Message("what_if.car_off_peak")
     if change.car_hours:
         hours = Message.of("what_if.car_hours", hours=" ; ".join(map(describe_off_peak, change.car_hours)))

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from fractions import Fraction
 
 import numpy as np
 
@@ -102,7 +103,7 @@ def shift_to_off_peak(curve: LoadCurve, home: Home, span: Span, percent: int) ->
 
 def car_energy(km_per_week: int, kwh_per_100_km: Decimal, span: Span) -> int:
     """What a car is charged with over a span, in W × minutes, cut to a whole one."""
-    return int(km_per_week * kwh_per_100_km * PER_KWH * span.days / (100 * _DAYS_PER_WEEK))
+    return int(km_per_week * Fraction(kwh_per_100_km) * PER_KWH * span.days / (100 * _DAYS_PER_WEEK))
 
 
 def charging_curve(energy: int, hours: Sequence[OffPeakHours], span: Span) -> LoadCurve:

@@ -35,7 +35,7 @@ class Message:
     @classmethod
     def amount(cls, number: Decimal) -> "Message":
         """A number of at least 0 with its thousands apart, as a value of a message."""
-        whole, _, decimals = str(number).partition(".")
+        whole, _, decimals = f"{number:f}".partition(".")
         return (
             cls("decimal", {"whole": int(whole), "decimals": decimals})
             if decimals

@@ -15,7 +15,7 @@ from openwatt.domain.changed_use import UseChange
 from openwatt.domain.messages import Message
 from openwatt.web.api.bill_params import OFF_PEAK_HOURS
 from openwatt.web.api.tariff_params import POWER_KVA
-from openwatt.web.http.parameter_types import integer
+from openwatt.web.http.parameter_types import integer, positive_number
 from openwatt.web.http.params import Parameter
 from openwatt.web.http.problems import Fault
 
@@ -28,13 +28,13 @@ SHIFT_PERCENT = Parameter(
 CAR_KM_PER_WEEK = Parameter(
     "car_km_per_week",
     "What an electric car, charged at home, drives in a week: its kWh are added, evenly through its hours.",
-    integer(1, MOST_KM_PER_WEEK, " of km"),
+    integer(1, MOST_KM_PER_WEEK, "km"),
     200,
 )
 CAR_KWH_PER_100_KM = Parameter(
     "car_kwh_per_100_km",
     f"What the car draws from the plug for 100 km; {USUAL_CAR_KWH_PER_100_KM} when left out.",
-    integer(1, MOST_CAR_KWH_PER_100_KM, " of kWh"),
+    positive_number(MOST_CAR_KWH_PER_100_KM),
     int(USUAL_CAR_KWH_PER_100_KM),
 )
 CAR_HOURS = replace(
@@ -47,7 +47,7 @@ CAR_HOURS = replace(
 HEAT_PUMP_KWH = Parameter(
     "heat_pump_kwh",
     "What a heat pump uses in a year: its kWh are added in the heating season.",
-    integer(1, MOST_HEAT_PUMP_KWH, " of kWh"),
+    integer(1, MOST_HEAT_PUMP_KWH, "kWh"),
     4000,
 )
 OTHER_POWER_KVA = replace(
@@ -76,7 +76,7 @@ def read_change(values: Mapping[str, Any]) -> HomeChange:
     use = UseChange(
         shift_percent=values.get(SHIFT_PERCENT.name) or 0,
         car_km_per_week=km,
-        car_kwh_per_100_km=Decimal(per_100_km) if km else Decimal(0),
+        car_kwh_per_100_km=per_100_km if km else Decimal(0),
         car_hours=(values.get(CAR_HOURS.name) or ()) if km else (),
         heat_pump_kwh=values.get(HEAT_PUMP_KWH.name) or 0,
     )

@@ -233,6 +233,8 @@ def _as_text(value: Any, field: Parameter) -> str:
             abs(value.adjusted()) < _MOST_DIGITS and value == value.to_integral_value()
         ):
             return str(int(value))  # To JSON Schema, 6.0 is a whole number.
+        case "number", int() | Decimal() if not isinstance(value, bool):
+            return str(value)
         case "string", str():
             return value
         case kind, _:

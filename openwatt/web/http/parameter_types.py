@@ -3,6 +3,7 @@
 import datetime as dt
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from openwatt.domain.legal_time import PARIS
@@ -12,6 +13,7 @@ _DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _INSTANT = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}):(\d{2})(\.\d+)?([Zz]|[+-]\d{2}:\d{2})", re.ASCII
 )
+_NUMBER = re.compile(r"\d{1,20}(\.\d{1,40})?([eE][+-]?\d{1,3})?", re.ASCII)
 _LONGEST_NAME = 100
 _END_OF_TIME = dt.datetime.max.replace(tzinfo=dt.UTC)
 
@@ -50,6 +52,18 @@ def integer(least: int, most: int, unit: str = "") -> ParameterType:
         return int(text)
 
     return ParameterType({"type": "integer", "minimum": least, "maximum": most}, read)
+
+
+def positive_number(most: int) -> ParameterType:
+    """Numbers above 0 up to a bound, as exact decimals."""
+
+    def read(text: str) -> Decimal:
+        number = Decimal(text) if _NUMBER.fullmatch(text) else Decimal(0)
+        if not 0 < number <= most:
+            raise ParameterError(Message.of("parameter.number", most=str(most)))
+        return number
+
+    return ParameterType({"type": "number", "exclusiveMinimum": 0, "maximum": most}, read)
 
 
 def choice(*words: str) -> ParameterType:

@@ -45,7 +45,13 @@ from openwatt.web.pages.rendering import (
     register_error_pages,
     show,
 )
-from openwatt.web.pages.understand import UNDERSTAND_FIELDS, Understanding, understand
+from openwatt.web.pages.understand import (
+    UNDERSTAND_FIELDS,
+    Understanding,
+    requested_part,
+    texts_of_part,
+    understand,
+)
 
 #: Off-peak hours that differ with the season have a field for each.
 _SEASONS = {"off_peak_summer": SUMMER_MONTHS, "off_peak_winter": WINTER_MONTHS}
@@ -75,6 +81,7 @@ def home_page() -> Response:
     given = request.form if request.method == "POST" else request.args
     left_out = CHOICE_FIELDS if "show_all" in given else ()
     texts = {name: text for name, text in typed_texts(given).items() if name not in left_out}
+    texts |= texts_of_part(given)
     if request.method != "POST" and not {"kwh", EXAMPLE_FIELD} & texts.keys():
         return _page(texts, [], None)
     try:
@@ -108,7 +115,8 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
             values["file"] = data
         question = read_bill_question(values, [*faults, *of_texts], app_state().clock(), use.read)
         if request.method == "POST" and use.has_address and not download:
-            return Response(status=303, headers={"Location": f"{_own_address(texts)}#answer"})
+            part = requested_part(request.form) or "answer"
+            return Response(status=303, headers={"Location": f"{_own_address(texts)}#{part}"})
         answer = answer_of(question)
         view = home_view(question, answer, RankingChoice.of(texts))
         if download in DOWNLOADS:

@@ -1,12 +1,13 @@
 """What the home page says on request under an answer: two contracts side by side, "what if", past years."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 
 from openwatt.comparison.answer import CustomerAnswer
-from openwatt.comparison.past_years import PastYear, past_year_assumptions, past_years
+from openwatt.comparison.past_years import PastYear, past_year_assumptions, past_years, usual_contracts
 from openwatt.comparison.question import CustomerQuestion, QuestionError
 from openwatt.comparison.what_if import USUAL_CAR_KWH_PER_100_KM, WhatIf, best_of, what_if
 from openwatt.domain.bill import to_cents
@@ -19,9 +20,13 @@ from openwatt.web.http.app_state import app_state
 from openwatt.web.http.params import gather
 from openwatt.web.pages.grouped_columns import GroupedColumns, draw_groups
 from openwatt.web.pages.rendering import language
+from openwatt.web.pages.typed_numbers import whole_kwh
 
 _VERSUS = ("versus_first", "versus_second")
 _PAST_YEARS = "past_years"
+_PARTS = ("versus", "what-if", "past-years")
+_NUMBERS = ("shift_percent", "car_km_per_week", "heat_pump_kwh")
+_DECIMAL = "car_kwh_per_100_km"
 _CHANGE_FIELDS = tuple(one.name for one in CHANGES)
 #: The fields of these parts; a form and an address have them beside those of the question.
 UNDERSTAND_FIELDS = (*_VERSUS, *_CHANGE_FIELDS, _PAST_YEARS)
@@ -92,6 +97,22 @@ class Understanding:
     usual_car_kwh: Decimal = USUAL_CAR_KWH_PER_100_KM
 
 
+def requested_part(given: Mapping[str, str]) -> str | None:
+    """The part whose button was pressed, as its heading is named in the page."""
+    return part if (part := given.get("part", "")) in _PARTS else None
+
+
+def texts_of_part(given: Mapping[str, str]) -> dict[str, str]:
+    """The fields of the parts that were filled in, and what the button of past years says without one."""
+    texts = {name: text for name in UNDERSTAND_FIELDS if (text := given.get(name, "").strip())}
+    texts |= {name: _plain(texts[name]) for name in _NUMBERS if name in texts}
+    if _DECIMAL in texts:
+        texts[_DECIMAL] = re.sub(r"\s*(?:kwh.*)?$", "", texts[_DECIMAL], flags=re.IGNORECASE).replace(
+            ",", "."
+        )
+    return texts | ({_PAST_YEARS: "true"} if requested_part(given) == "past-years" else {})
+
+
 def understand(texts: Mapping[str, str], question: CustomerQuestion, answer: CustomerAnswer) -> Understanding:
     """The parts that the texts of a form request; nothing is computed for the others."""
     comparison = answer.comparison
@@ -120,6 +141,11 @@ def understand(texts: Mapping[str, str], question: CustomerQuestion, answer: Cus
     )
 
 
+def _plain(text: str) -> str:
+    """A number without the unit that stands beside its field, as digits where it is one."""
+    return whole_kwh(re.sub(r"\s*(?:%|km)$", "", text)) or text
+
+
 def _value(contract: Contract) -> str:
     """A contract as the form sends it."""
     return f"{contract.supplier}~{contract.offer}~{contract.option}"
@@ -136,21 +162,10 @@ def _cents(amount: Fraction | None) -> Decimal | None:
     return None if amount is None else to_cents(amount)
 
 
-def _beside(comparison: Comparison) -> list[Ranked]:
-    """The best contract, the present one and the regulated tariff in BASE, each once."""
-    every = (*comparison.ranking, *comparison.outdated)
-    wanted = (
-        best_of(comparison),
-        next((one for one in every if one.contract.key == comparison.present), None),
-        next((one for one in every if one.is_regulated and one.contract.option == "BASE"), None),
-    )
-    found = {one.contract.key: one for one in wanted if one is not None}
-    return list(found.values()) or list(every[:1])
-
-
 def _chosen(texts: Mapping[str, str], comparison: Comparison) -> tuple[str, str]:
     """The two contracts that the form chooses, else the best and the one that stands beside it."""
-    usual = [_value(one.contract) for one in (*_beside(comparison), *comparison.ranking)]
+    usual = [_value(one) for one in usual_contracts(comparison)]
+    usual += [_value(one.contract) for one in comparison.ranking]
     first = texts.get(_VERSUS[0]) or usual[0]
     return first, texts.get(_VERSUS[1]) or next((one for one in usual if one != first), first)
 
@@ -194,9 +209,7 @@ def _what_if_view(
 ) -> WhatIfView | None:
     pairs = [(name, texts[name]) for name in _CHANGE_FIELDS if name in texts]
     values, of_texts = gather(pairs, CHANGES)
-    faults |= {
-        fault.parameter: fault.message if isinstance(fault.message, Message) else None for fault in of_texts
-    }
+    faults |= {fault.parameter: None for fault in of_texts}
     change = read_change(values)
     if of_texts or change.is_none:
         return None
@@ -231,7 +244,7 @@ def _what_if_view(
 
 
 def _past_years_view(question: CustomerQuestion, comparison: Comparison) -> PastYearsView:
-    contracts = [one.contract for one in _beside(comparison)]
+    contracts = usual_contracts(comparison)
     years = past_years(question, contracts, app_state().market)[::-1]
     return PastYearsView(
         contracts=contracts,

@@ -94,10 +94,9 @@ def test_an_error_report_of_an_address_repeats_nothing_of_it(
 
 
 def test_what_is_private_is_every_route_of_bills_and_the_front_page(shared_app: Flask) -> None:
-    rules = [
-        rule for rule in shared_app.url_map.iter_rules() if rule.endpoint.startswith(("bills.", "home."))
-    ]
-    assert len(rules) == 4
+    private = ("bills.", "explanations.", "home.")
+    rules = [rule for rule in shared_app.url_map.iter_rules() if rule.endpoint.startswith(private)]
+    assert len(rules) == 6
     assert {rule.endpoint for rule in rules} == PRIVATE_ENDPOINTS
     assert {rule.rule for rule in rules} == PRIVATE_PATHS
 
