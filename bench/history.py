@@ -20,7 +20,7 @@ from psycopg.rows import dict_row
 from openwatt.store.embedded.postgres import EmbeddedPostgres
 from openwatt.store.migrate import migrate
 from openwatt.store.sql import statement
-from openwatt.store.tariffs import RELIABLE_PARAMETERS
+from openwatt.store.tariffs import HORIZON_PARAMETERS, RELIABLE_PARAMETERS
 
 BUDGET = 1.5  # of the time at the smallest size
 CONTRACTS = 400
@@ -108,6 +108,7 @@ NO_FILTER: dict[str, object] = dict.fromkeys(
         "after_power_kva",
         "after_applies_from",
         "in_force",
+        *HORIZON_PARAMETERS,
         *RELIABLE_PARAMETERS,
     )
 )
@@ -142,7 +143,7 @@ def questions(periods: int) -> list[Question]:
         "after_option": "HPHC",
         "after_power_kva": 30,
     }
-    whole_span = NO_FILTER | {"since": dt.date.min, "until": TODAY, "known_at": FOR_EVER}
+    whole_span = NO_FILTER | {"since": dt.date.min, "until": TODAY}
     every_history = whole_span | {"limit": 101}
     whole_history = whole_span | one | {"limit": 1001}
     begun = -(-((TODAY - FIRST_DAY).days + 1) // (HISTORY_DAYS // periods))

@@ -11,11 +11,17 @@ from psycopg.types.json import set_json_loads
 from psycopg_pool import ConnectionPool
 
 from openwatt.store.sql import statement
-from openwatt.store.tariffs import RELIABLE_PARAMETERS, Cursor, TariffFilter
+from openwatt.store.tariffs import HORIZON_PARAMETERS, RELIABLE_PARAMETERS, Cursor, TariffFilter
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 _NOTHING = dict.fromkeys(
-    [*TariffFilter._fields, *(f"after_{name}" for name in Cursor._fields), "in_force", *RELIABLE_PARAMETERS]
+    [
+        *TariffFilter._fields,
+        *(f"after_{name}" for name in Cursor._fields),
+        "in_force",
+        *HORIZON_PARAMETERS,
+        *RELIABLE_PARAMETERS,
+    ]
 )
 
 

@@ -39,7 +39,7 @@ from openwatt.web.http.app_state import AppState
 from openwatt.web.http.bearer import Bearer
 from openwatt.web.http.bodies import Request
 from openwatt.web.http.cache_middleware import ResponseCacheMiddleware
-from openwatt.web.http.data_version import DataVersion
+from openwatt.web.http.data_version import DataHorizon, DataVersion
 from openwatt.web.http.lifecycle import RequestLifecycle
 from openwatt.web.http.no_sessions import NoSessions
 from openwatt.web.http.problems import register_problems
@@ -118,6 +118,7 @@ def create_app(
         clock=clock,
         metrics=telemetry.metrics,
         data_version=data_version,
+        horizon=DataHorizon(database, data_version.current),
         response_cache=ResponseCache(),
         market=StoredMarket(database, data_version.current),
         source_incidents=SourceIncidents(database, data_version.current, declared_sources()),

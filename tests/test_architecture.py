@@ -68,6 +68,7 @@ ONLY_IN = {
     "prometheus_client": {"telemetry"},
     "pyarrow": {"portfolio", "open_data"},
     "icalendar": {"representations"},
+    "xlsxwriter": {"web"},
 }
 REFUSED_NAMES = {"utils", "common", "core", "helpers", "services", "models", "schemas", "managers"}
 

@@ -1,13 +1,12 @@
 """The incidents of sources, which lower the status of the tariffs of their offers."""
 
-import datetime as dt
 import threading
 from collections.abc import Callable, Collection, Mapping
 
 from openwatt.domain.contract import Contract
 from openwatt.domain.freshness import SourceIncident
 from openwatt.store.database import Database
-from openwatt.store.source_states import last_judged_at, offer_states
+from openwatt.store.source_states import offer_states
 from openwatt.store.tariffs import PublishedTariff
 
 #: (supplier, offer) → its incident; every other offer has none.
@@ -33,7 +32,6 @@ class SourceIncidents:
         self._version = version
         self._lock = threading.Lock()
         self._read: tuple[int, OfferIncidents] = (-1, {})
-        self._judged: tuple[int, dt.datetime | None] = (-1, None)
 
     def current(self) -> OfferIncidents:
         """The incidents of now. Raises DatabaseUnavailableError when they have to be read and cannot."""
@@ -42,18 +40,6 @@ class SourceIncidents:
             if self._read[0] != version:
                 self._read = (version, read_incidents(self._database, self._declared))
             return self._read[1]
-
-    def known_at(self, instant: dt.datetime) -> OfferIncidents:
-        """Those of an instant, where nothing has been said of any source since; else none is known.
-
-        Raises:
-            DatabaseUnavailableError: when they have to be read and cannot be.
-        """
-        version = self._version()
-        if self._judged[0] != version:
-            self._judged = (version, last_judged_at(self._database))
-        judged_at = self._judged[1]
-        return self.current() if judged_at is not None and judged_at < instant else {}
 
 
 def incident_of_offer(

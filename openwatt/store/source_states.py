@@ -72,12 +72,6 @@ class OfferState:
         return incident_of(refused=self.outcome == "refused", failures_in_a_row=self.failures_in_a_row)
 
 
-def last_judged_at(database: Database) -> dt.datetime | None:
-    """When the states of sources last changed; None where none was ever looked at."""
-    (at,) = database.read("sources/last_judged", {}, lambda at: at)
-    return at  # type: ignore[no-any-return]  # a column of any type
-
-
 def offer_states(database: Database, declared: Collection[str]) -> list[OfferState]:
     """Every offer that has a declared source with failures since its last success."""
     return database.read("sources/offer_states", {"declared": list(declared)}, OfferState)

@@ -127,6 +127,20 @@ class TariffFilter(NamedTuple):
     regulated: bool | None = None
 
 
+class Horizon(NamedTuple):
+    """The last rows of a version of the data, by their numbers: all pages of a list read up to these."""
+
+    tariff_id: int
+    confirmation_id: int
+    sighting_id: int
+
+
+def read_horizon(database: Database) -> Horizon:
+    """The last rows that there are now."""
+    (horizon,) = database.read("tariffs/horizon", {}, Horizon)
+    return horizon
+
+
 class Cursor(NamedTuple):
     """The position in a list of tariffs: the sort key of a page's last row."""
 
@@ -136,6 +150,8 @@ class Cursor(NamedTuple):
     option: str
     power_kva: int
     applies_from: dt.date | None = None
+    horizon: Horizon | None = None
+    """Up to where the pages before were read."""
 
 
 class Reliable(NamedTuple):
@@ -150,11 +166,15 @@ class Reliable(NamedTuple):
     failing: Collection[tuple[str, str]]
 
 
+#: The names of a horizon's parts in the statements of lists; null reads everything.
+HORIZON_PARAMETERS = ("last_tariff", "last_confirmation", "last_sighting")
 #: The names of its parts in the statement `tariffs/on_day`; all are null where it does not matter.
 RELIABLE_PARAMETERS = ("reliable_on", "stale_seen_at", "failing_suppliers", "failing_offers", "change_days")
 
 
-def cursor_after(published: PublishedTariff, *, in_history: bool = False) -> Cursor:
+def cursor_after(
+    published: PublishedTariff, *, horizon: Horizon | None = None, in_history: bool = False
+) -> Cursor:
     """The cursor after which the next page of a list, or of a history, begins."""
     return Cursor(
         published.regulated,
@@ -163,6 +183,7 @@ def cursor_after(published: PublishedTariff, *, in_history: bool = False) -> Cur
         published.option,
         published.power_kva,
         published.applies_from if in_history else None,
+        horizon,
     )
 
 
@@ -175,15 +196,17 @@ def tariffs_on(
     in_force: bool = False,
     reliable: Reliable | None = None,
     after: Cursor | None = None,
+    horizon: Horizon | None = None,
     limit: int,
 ) -> list[PublishedTariff]:
     """The tariff of each contract on a day, regulated offers first, at most `limit`.
 
     `known_at` selects what was known at that instant. A contract whose last known
     tariff ended before `on` is included with that tariff: its `applies_to` says so. It is
-    left out where only tariffs `in_force` are wanted, or those that are `reliable`.
+    left out where only tariffs `in_force` are wanted, or those that are `reliable`. What was
+    published after the `horizon` is not read.
     """
-    parameters = _parameters(wanted, after, limit) | {"on": on, "known_at": known_at or "infinity"}
+    parameters = _parameters(wanted, after, limit, horizon) | {"on": on, "known_at": known_at or "infinity"}
     parameters |= {"in_force": in_force} | _reliable_parameters(reliable)
     return database.read("tariffs/on_day", parameters, PublishedTariff)
 
@@ -194,16 +217,15 @@ def tariff_history(
     *,
     since: dt.date,
     until: dt.date,
-    known_at: dt.datetime | None = None,
     after: Cursor | None = None,
+    horizon: Horizon | None = None,
     limit: int,
 ) -> list[PublishedTariff]:
     """Every tariff that was in force on a day from `since` to `until`, both included, at most `limit`.
 
-    `known_at` selects what was known at that instant.
+    What was published after the `horizon` is not read.
     """
-    parameters = _parameters(wanted, after, limit) | {"since": since, "until": until}
-    parameters |= {"known_at": known_at or "infinity"}
+    parameters = _parameters(wanted, after, limit, horizon) | {"since": since, "until": until}
     return database.read("tariffs/history", parameters, PublishedTariff)
 
 
@@ -223,9 +245,13 @@ def _correction(applies_from: dt.date, corrections: int) -> tuple[dt.date, int]:
     return applies_from, corrections
 
 
-def _parameters(wanted: TariffFilter, after: Cursor | None, limit: int) -> dict[str, object]:
+def _parameters(
+    wanted: TariffFilter, after: Cursor | None, limit: int, horizon: Horizon | None = None
+) -> dict[str, object]:
     cursor = after._asdict() if after else dict.fromkeys(Cursor._fields)
-    return wanted._asdict() | {f"after_{name}": value for name, value in cursor.items()} | {"limit": limit}
+    last = dict(zip(HORIZON_PARAMETERS, horizon or (None, None, None), strict=True))
+    position = {f"after_{name}": value for name, value in cursor.items()}
+    return wanted._asdict() | position | last | {"limit": limit}
 
 
 def _reliable_parameters(reliable: Reliable | None) -> dict[str, object]:
@@ -329,8 +355,7 @@ def record_sighting(
 def regulated_history(connection: psycopg.Connection[Any]) -> list[Tariff]:
     """Every regulated tariff as it is known now, each period ending where the next begins."""
     wanted = TariffFilter(regulated=True)
-    span = {"since": dt.date.min, "until": dt.date.max, "known_at": "infinity"}
-    parameters = _parameters(wanted, None, _MOST_REGULATED) | span
+    parameters = _parameters(wanted, None, _MOST_REGULATED) | {"since": dt.date.min, "until": dt.date.max}
     with connection.cursor(row_factory=kwargs_row(PublishedTariff)) as cursor:
         rows = cursor.execute(statement("tariffs/history"), parameters).fetchall()
     return [row.tariff for row in rows]

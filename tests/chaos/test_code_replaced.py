@@ -1,5 +1,6 @@
 """Code that is replaced in its folder: the old workers serve the old code as a whole until they end."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -34,6 +35,7 @@ ADDRESSES = (
     "/history",
     "/now",
     "/status",
+    "/static/site.css",
 )
 
 
@@ -46,17 +48,24 @@ class Checkout(ConfiguredService):
         return self.folder
 
     def replace_code(self) -> None:
-        """Puts other files in the place of all but those that browsers get as they are."""
-        package = self.folder / "openwatt"
-        for path in package.rglob("*"):
-            if path.is_file() and not path.is_relative_to(package / "web" / "pages" / "static"):
+        """Puts other files in the place of all."""
+        for path in (self.folder / "openwatt").rglob("*"):
+            if path.is_file():
                 path.write_text("{% replaced")
 
 
 def test_no_request_needs_a_file_that_an_upgrade_has_replaced(home: Home) -> None:
     checkout = Checkout(home, {"OPENWATT_WORKERS": "2"})
     checkout.ready()
+    sheets = set(re.findall(r'/static/[^"]*', checkout.get("/").body.decode()))
+    before = {address: checkout.get(address).body for address in sheets}
+    assert len(before) >= 2
     checkout.replace_code()
+    after = {address: checkout.get(address) for address in sheets}
+    assert {address: answer.body for address, answer in after.items()} == before
+    assert {answer.headers["cache-control"] for answer in after.values()} == {
+        "public, max-age=31536000, immutable"
+    }
     answers = [(address, checkout.get(address)) for address in ADDRESSES for _worker in range(4)]
     assert [(address, answer.body) for address, answer in answers if answer.status != 200] == []
     assert checkout.get("/nothing", headers={"Accept": "text/html"}).status == 404

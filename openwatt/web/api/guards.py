@@ -5,7 +5,7 @@ from functools import partial
 from openwatt.domain.guards import guard
 from openwatt.representations.tariffs import GuardItem, GuardPage
 from openwatt.store.tariffs import TariffFilter, cursor_after, tariffs_on
-from openwatt.web.api.tariff_params import CURSOR, KNOWN_AT, ON, OPTION, POWER_KVA, cursor_text, pinned
+from openwatt.web.api.tariff_params import CURSOR, ON, OPTION, POWER_KVA, cursor_text, horizon_of
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.params import LIMIT, MOST_ROWS, USUAL_ROWS
 from openwatt.web.http.request_params import RequestParams
@@ -13,7 +13,7 @@ from openwatt.web.http.responses import Collection
 from openwatt.web.http.views import cached_view
 
 
-@cached_view(ON, OPTION, POWER_KVA, KNOWN_AT, LIMIT, CURSOR, page=GuardPage, row=GuardItem)
+@cached_view(ON, OPTION, POWER_KVA, LIMIT, CURSOR, page=GuardPage, row=GuardItem)
 def guards_trve_diff(params: RequestParams) -> Collection:
     """Offers beside the regulated tariff.
 
@@ -25,7 +25,8 @@ def guards_trve_diff(params: RequestParams) -> Collection:
     limit = params.get(LIMIT, USUAL_ROWS)
     database = app_state().database
     wanted = TariffFilter(option=params.get(OPTION), power_kva=params.get(POWER_KVA))
-    in_force = partial(tariffs_on, database, on=on, known_at=params.get(KNOWN_AT), in_force=True)
+    horizon = horizon_of(params)
+    in_force = partial(tariffs_on, database, on=on, in_force=True, horizon=horizon)
     references = in_force(wanted._replace(regulated=True), limit=MOST_ROWS)
     regulated = {(one.option, one.power_kva): one.tariff for one in references}
     found = in_force(wanted._replace(regulated=False), after=params.get(CURSOR), limit=limit + 1)
@@ -37,8 +38,7 @@ def guards_trve_diff(params: RequestParams) -> Collection:
     ]
     following = None
     if len(found) > limit:
-        cursor = cursor_text(cursor_after(found[limit - 1]))
-        following = params.address(on=on, known_at=pinned(params), cursor=cursor)
+        following = params.address(on=on, cursor=cursor_text(cursor_after(found[limit - 1], horizon=horizon)))
     alerts = sum(item.verdict == "alert" for item in items)
     app_state().metrics.guard_alerts.labels("trve-diff").inc(alerts)
     return Collection(

@@ -4,27 +4,32 @@ import datetime as dt
 
 from openwatt.domain.messages import Message
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
-from openwatt.store.tariffs import Cursor
-from openwatt.web.http.parameter_types import DAY, NAME, choice, day_or_instant, integer, read_end, string
+from openwatt.store.tariffs import Cursor, Horizon
+from openwatt.web.http.app_state import app_state
+from openwatt.web.http.parameter_types import DAY, NAME, choice, integer, string
 from openwatt.web.http.params import Parameter
 from openwatt.web.http.request_params import RequestParams
 
 _NAME = r"[^~\x00-\x1f\x7f]{1,100}"
-_CURSOR = rf"[01]~{_NAME}~{_NAME}~({'|'.join(OPTIONS)})~([1-9]|[12][0-9]|3[0-6])(~[1-9][0-9]{{5}})?"
+_POSITION = rf"[01]~{_NAME}~{_NAME}~({'|'.join(OPTIONS)})~([1-9]|[12][0-9]|3[0-6])(~[1-9][0-9]{{5}})?"
+_CURSOR = rf"{_POSITION}(~v[0-9]{{1,18}}(\.[0-9]{{1,18}}){{2}})?"
 
 
 def cursor_text(cursor: Cursor) -> str:
     """A cursor as text. Names hold no `~`: a constraint of the database excludes it."""
-    regulated, *names, power_kva, applies_from = cursor
+    regulated, *names, power_kva, applies_from, horizon = cursor
     day = [applies_from.toordinal()] if applies_from else []
-    fields = [int(regulated), *names, power_kva, *day]
+    version = ["v" + ".".join(map(str, horizon))] if horizon else []
+    fields = [int(regulated), *names, power_kva, *day, *version]
     return "~".join(map(str, fields))
 
 
 def _read_cursor(text: str) -> Cursor:
-    regulated, supplier, offer, option, power_kva, *day = text.split("~")
+    position, _, version = text.partition("~v")
+    regulated, supplier, offer, option, power_kva, *day = position.split("~")
     applies_from = dt.date.fromordinal(int(day[0])) if day else None
-    return Cursor(regulated == "1", supplier, offer, option, int(power_kva), applies_from)
+    horizon = Horizon(*map(int, version.split("."))) if version else None
+    return Cursor(regulated == "1", supplier, offer, option, int(power_kva), applies_from, horizon)
 
 
 SUPPLIER = Parameter("supplier", "Name of the supplier, in any case of letters.", NAME, "EDF")
@@ -34,13 +39,6 @@ POWER_KVA = Parameter(
     "power_kva", "Subscribed power in kVA.", integer(MIN_POWER_KVA, MAX_POWER_KVA, "kVA"), 6
 )
 ON = Parameter("on", "Day on which the tariff applies; today in Paris when left out.", DAY, "2025-09-01")
-KNOWN_AT = Parameter(
-    "known_at",
-    "What was known at this instant (RFC 3339, or a day, which means its end); now when left out. The "
-    "address in `next` has it, so that what is published meanwhile moves no row of a list.",
-    day_or_instant(read_end),
-    "2026-03-01",
-)
 CURSOR = Parameter(
     "cursor",
     "Where a list goes on: the value found in `next`.",
@@ -48,7 +46,7 @@ CURSOR = Parameter(
 )
 
 
-def pinned(params: RequestParams) -> str:
-    """What `known_at` is on the next page of a list, whose first one shows what is known now."""
-    known_at = min(params.get(KNOWN_AT) or params.now, params.now)
-    return known_at.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+def horizon_of(params: RequestParams) -> Horizon:
+    """Up to where this page of a list is read: as the first one was, so that no row moves between pages."""
+    cursor: Cursor | None = params.get(CURSOR)
+    return (cursor and cursor.horizon) or app_state().horizon.current()

@@ -20,23 +20,28 @@ from openwatt.store.tariffs import (
 )
 from openwatt.web.api.tariff_params import (
     CURSOR,
-    KNOWN_AT,
     OFFER,
     ON,
     OPTION,
     POWER_KVA,
     SUPPLIER,
     cursor_text,
-    pinned,
+    horizon_of,
 )
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.http_errors import detailed
-from openwatt.web.http.parameter_types import BOOLEAN, DAY
+from openwatt.web.http.parameter_types import BOOLEAN, DAY, day_or_instant, read_end
 from openwatt.web.http.params import LIMIT, USUAL_ROWS, Parameter
 from openwatt.web.http.request_params import RequestParams
 from openwatt.web.http.responses import Collection
 from openwatt.web.http.views import cached_view
 
+KNOWN_AT = Parameter(
+    "known_at",
+    "What was known at this instant (RFC 3339, or a day, which means its end); now when left out.",
+    day_or_instant(read_end),
+    "2026-03-01",
+)
 INCLUDE_STALE = Parameter(
     "include_stale",
     "Whether tariffs whose data_status is `stale` or `broken` are listed too; true when left out.",
@@ -49,14 +54,6 @@ UNTIL = Parameter("until", "Last day, included; today when left out.", DAY, "202
 
 def _filter(params: RequestParams) -> TariffFilter:
     return TariffFilter(*(params.get(parameter) for parameter in (SUPPLIER, OFFER, OPTION, POWER_KVA)))
-
-
-def _seen_from(params: RequestParams) -> tuple[dt.datetime, OfferIncidents]:
-    """The instant from which tariffs are judged, and the incidents that were known then."""
-    known_at, incidents = params.get(KNOWN_AT), app_state().source_incidents
-    if known_at is None or known_at >= params.now:
-        return params.now, incidents.current()
-    return known_at, incidents.known_at(known_at)
 
 
 def _page(items: Sequence[TariffItem], page: TariffPage | TariffHistory, following: str | None) -> Collection:
@@ -105,8 +102,10 @@ def tariffs(params: RequestParams) -> Collection:
     listed with it, marked `stale` and with its end date.
     """
     on = params.get(ON) or params.today
-    now, incidents = _seen_from(params)
-    limit = params.get(LIMIT, USUAL_ROWS)
+    known_at = params.get(KNOWN_AT)
+    now = min(params.now, known_at) if known_at else params.now
+    incidents = {} if known_at else app_state().source_incidents.current()
+    limit, horizon = params.get(LIMIT, USUAL_ROWS), horizon_of(params)
     reliable = None
     if not params.get(INCLUDE_STALE, True):
         _ = params.today  # one that is left out may be over, and right, from midnight on
@@ -116,16 +115,16 @@ def tariffs(params: RequestParams) -> Collection:
         app_state().database,
         _filter(params),
         on=on,
-        known_at=params.get(KNOWN_AT),
+        known_at=known_at,
         reliable=reliable,
         after=params.get(CURSOR),
+        horizon=horizon,
         limit=limit + 1,
     )
     items = [_item(published, params, on=on, now=now, incidents=incidents) for published in found[:limit]]
     following = None
     if len(found) > limit:
-        cursor = cursor_text(cursor_after(found[limit - 1]))
-        following = params.address(on=on, known_at=pinned(params), cursor=cursor)
+        following = params.address(on=on, cursor=cursor_text(cursor_after(found[limit - 1], horizon=horizon)))
     return _page(items, TariffPage(tariffs=items, on=on, next=following), following)
 
 
@@ -136,7 +135,6 @@ def tariffs(params: RequestParams) -> Collection:
     POWER_KVA,
     SINCE,
     UNTIL,
-    KNOWN_AT,
     LIMIT,
     CURSOR,
     page=TariffHistory,
@@ -147,32 +145,32 @@ def history(params: RequestParams) -> Collection:
     """Tariffs over time.
 
     Every tariff that was in force on some day from `since` to `until`, contract by
-    contract, oldest first. Corrections replace what they correct; `known_at` shows what was
-    known before them.
+    contract, oldest first. Corrections replace what they correct; what was known
+    earlier is found at `/v1/tariffs` with `known_at`.
     """
     since = params.get(SINCE)
-    now, incidents = _seen_from(params)
     until = params.get(UNTIL) or max(params.today, since or dt.date.min)
     if since and until < since:
         raise no_day_between("until", "since")
-    limit = params.get(LIMIT, USUAL_ROWS)
+    limit, horizon = params.get(LIMIT, USUAL_ROWS), horizon_of(params)
     found = tariff_history(
         app_state().database,
         _filter(params),
         since=since or dt.date.min,
         until=until,
-        known_at=params.get(KNOWN_AT),
         after=params.get(CURSOR),
+        horizon=horizon,
         limit=limit + 1,
     )
+    incidents = app_state().source_incidents.current()
     items = [
-        _item(published, params, on=published.applies_from, now=now, incidents=incidents)
+        _item(published, params, on=published.applies_from, now=params.now, incidents=incidents)
         for published in found[:limit]
     ]
     following = None
     if len(found) > limit:
-        cursor = cursor_text(cursor_after(found[limit - 1], in_history=True))
-        following = params.address(until=until, known_at=pinned(params), cursor=cursor)
+        cursor = cursor_text(cursor_after(found[limit - 1], horizon=horizon, in_history=True))
+        following = params.address(until=until, cursor=cursor)
     return _page(items, TariffHistory(tariffs=items, since=since, until=until, next=following), following)
 
 

@@ -12,7 +12,7 @@ from openwatt.domain.offer_terms import OfferTerms
 from openwatt.open_data.stored_package import StoredPackage
 from openwatt.store.database import Database
 from openwatt.telemetry.metrics.registry import Metrics
-from openwatt.web.http.data_version import DataVersion
+from openwatt.web.http.data_version import DataHorizon, DataVersion
 from openwatt.web.http.response_cache import ResponseCache
 
 _EXTENSION = "openwatt"
@@ -26,6 +26,7 @@ class AppState:
     clock: Callable[[], dt.datetime]
     metrics: Metrics
     data_version: DataVersion
+    horizon: DataHorizon
     response_cache: ResponseCache
     market: StoredMarket
     source_incidents: SourceIncidents

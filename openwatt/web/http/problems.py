@@ -119,7 +119,9 @@ def problem(status: int, detail: Message | None = None, faults: Sequence[Fault] 
     """The answer to the present request, which failed: a page for a browser. It is never cached."""
     show: ShowProblem | None = current_app.extensions.get(_PAGE)
     if show is not None and prefers_html(request.environ):
-        return show(status, detail, faults)
+        page = show(status, detail, faults)
+        page.vary.add("Accept")
+        return page
     language = reader_language()
     return Response(
         msgspec.json.encode(Problem.of(status, detail, faults, language)),

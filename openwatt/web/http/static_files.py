@@ -87,7 +87,7 @@ class StaticFiles:
     def init_app(self, app: Flask) -> None:
         """Makes these the static files of an app, in place of those of Flask's own view."""
         app.extensions[_EXTENSION] = self
-        app.add_url_rule(f"{PREFIX}<path:filename>", endpoint="static", view_func=self._serve)
+        app.add_url_rule(f"{PREFIX}<path:filename>", endpoint="static", view_func=self.serve)
         app.url_defaults(self._name_with_hash)
 
     def compress(self) -> None:
@@ -104,7 +104,8 @@ class StaticFiles:
         if endpoint == "static" and "filename" in values:
             values["filename"] = self.hashed(values["filename"])
 
-    def _serve(self, filename: str) -> Response:
+    def serve(self, filename: str) -> Response:
+        """The answer for a file, under its name with a hash or without; NotFound where there is none."""
         if match := _HASHED.fullmatch(filename):
             name, digest = match[1] + match[3], match[2]
             if (file := self._with_digest(name, digest)) is not None:

@@ -5,6 +5,7 @@ import datetime as dt
 from flask import Response, abort, current_app, render_template
 
 from openwatt.web.http.public_address import public_address
+from openwatt.web.http.static_files import StaticFiles
 from openwatt.web.http.sub_path import address
 from openwatt.web.pages.i18n import CODES
 from openwatt.web.pages.rendering import today
@@ -30,7 +31,7 @@ def sitemap() -> Response:
 
 def favicon() -> Response:
     """The icon for browsers and readers that ask for it without having read a page."""
-    return current_app.send_static_file("favicon.ico")
+    return StaticFiles.of(current_app).serve("favicon.ico")
 
 
 def security_txt() -> Response:

@@ -12,18 +12,18 @@ from openwatt.domain.example_home import EXAMPLE_OFF_PEAK, EXAMPLE_POWER_KVA
 from openwatt.domain.messages import Message
 from openwatt.domain.off_peak import SUMMER_MONTHS, WINTER_MONTHS, OffPeakHours, parse_off_peak_text
 from openwatt.domain.profiles import PROFILES
-from openwatt.representations.bills import RankedItem
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.store.offers import StoredOffer, stored_offers
 from openwatt.web.api.bill_params import BILL_PARAMETERS, FILE_OPTIONS, LONGEST_HOURS, read_bill_question
-from openwatt.web.api.bills import PRIVACY, answer_of, bills_collection
+from openwatt.web.api.bills import answer_of
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.bodies import LONGEST_FILE_BODY, CustomerDataError
 from openwatt.web.http.params import gather
 from openwatt.web.http.problems import BadRequestError, Fault
-from openwatt.web.http.responses import uncached_response
 from openwatt.web.http.security_headers import forbid_caching
 from openwatt.web.pages.answer import HomeView, home_view
+from openwatt.web.pages.answer_tables import PrintedSheet, caveats, statements
+from openwatt.web.pages.downloads import DOWNLOADS, DownloadedAnswer, download_response
 from openwatt.web.pages.measured_use import EXAMPLE, EXAMPLE_FIELD, MeasuredUse, recognised_facts
 from openwatt.web.pages.question_form import (
     FIELDS,
@@ -67,7 +67,6 @@ _EXAMPLE = {
     "off_peak_hours": EXAMPLE_OFF_PEAK,
     "present": "EDF~Tarif Bleu~BASE",
 }
-_FORMS = ("csv", "json")
 
 
 home = Blueprint("home", __name__)  # of its own, because it has the limit of bills
@@ -119,19 +118,17 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
             part = requested_part(request.form) or "answer"
             return Response(status=303, headers={"Location": f"{_own_address(texts)}#{part}"})
         answer = answer_of(question)
-        if download in _FORMS:
-            ranking = bills_collection(values, question, answer, PRIVACY)
-            response = uncached_response(ranking, download, RankedItem)
-            response.headers["Content-Disposition"] = f'attachment; filename="openwatt.{download}"'
-            return response
         view = home_view(question, answer, RankingChoice.of(texts))
+        if download in DOWNLOADS:
+            return download_response(DownloadedAnswer(texts, values, question, answer, view), download)
         understanding = understand(texts, question, answer)
     except BadRequestError as error:
         faults = [_of_missing_season(fault, texts) for fault in error.faults]
         return _page(texts, faults, None, status=error.status, use=use)
     except OpenWattError as error:
         return _page(texts, [Fault("file", message_of(error))], None, status=422)
-    return _page(texts, [], view, understanding=understanding, use=use)
+    printed = PrintedSheet(statements(texts, question, view, language()), caveats(view, language()))
+    return _page(texts, [], view, understanding=understanding, use=use, printed=printed)
 
 
 def _add_hours(texts: Mapping[str, str], values: dict[str, Any], faults: list[Fault]) -> None:
@@ -186,6 +183,7 @@ def _page(
     understanding: Understanding | None = None,
     status: int = 200,
     use: MeasuredUse | None = None,
+    printed: PrintedSheet | None = None,
 ) -> Response:
     """The page with the form as it was filled in."""
     ours = language()
@@ -200,6 +198,7 @@ def _page(
         view=view,
         question_line=summary_parts(texts, view, ours) if view else [],
         understanding=understanding,
+        printed=printed,
         measured_use=use.carried() if use else None,
         recognised=recognised_facts(curve, ours) if view and use and (curve := use.file_curve) else [],
         shared=_own_address(texts) if view and use and use.has_address else None,

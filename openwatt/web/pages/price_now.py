@@ -23,7 +23,7 @@ from openwatt.web.http.app_state import app_state
 from openwatt.web.http.params import gather
 from openwatt.web.http.problems import Fault
 from openwatt.web.pages.charts import CalendarRow, draw_calendar
-from openwatt.web.pages.price_charts import PriceTimeline, PriceWeek, draw_timeline, draw_week
+from openwatt.web.pages.price_charts import PriceTimeline, WeekRow, draw_timeline, draw_week
 from openwatt.web.pages.rendering import (
     FormValues,
     contract_choices,
@@ -58,7 +58,7 @@ class PriceView:
     reason: Message | None
     changes: list[PriceInterval]
     timeline: PriceTimeline
-    week: PriceWeek
+    week: list[WeekRow]
     registers: list[str]
     has_unknown: bool
     tempo: TempoView | None

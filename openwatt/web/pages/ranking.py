@@ -226,7 +226,7 @@ class RankingChoice:
         return any((self.only_option, self.only_pricing, self.only_green, self.only_seen))
 
     def holds(self, line: RankingLine, today: dt.date) -> bool:
-        """Whether a line is wanted. What no source states of an offer is not what was asked for."""
+        """Whether a line is wanted. What no source states of an offer does not match."""
         terms = line.details.terms
         oldest = today - dt.timedelta(days=int(self.only_seen)) if self.only_seen else None
         return (

@@ -175,13 +175,12 @@ def test_what_is_published_between_two_pages_moves_no_row(
 ) -> None:
     look_at_all(filled_url, NOW - dt.timedelta(days=10))
     client = app.test_client()
-    clock = state_of(app).clock
     numbers = itertools.count(1)
     limit = int(address.partition("limit=")[2].partition("&")[0])
     before = client.get(address.replace(f"limit={limit}", "limit=1000")).get_json()
 
     def publish_meanwhile() -> None:
-        published(filled_url, clock() + dt.timedelta(milliseconds=1), next(numbers))
+        published(filled_url, state_of(app).clock(), next(numbers))
 
     found = pages(client, address, between=publish_meanwhile)
     assert len(found) > 2
@@ -189,8 +188,6 @@ def test_what_is_published_between_two_pages_moves_no_row(
     assert [row for page in found for row in page[rows]][:1000] == before[rows]
     after = client.get(address.replace(f"limit={limit}", "limit=1000")).get_json()
     assert after[rows] != before[rows]
-    assert len({page["next"].partition("known_at=")[2] for page in found[:-1]}) <= len(found) - 1
-    assert all("known_at=" in page["next"] for page in found[:-1])
 
 
 @pytest.mark.parametrize("address", ["/v1/tariffs", "/v1/tariffs/history", "/v1/guards/trve-diff"])

@@ -4,6 +4,7 @@ import io
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib import robotparser
+from urllib.parse import urlsplit
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -66,7 +67,9 @@ def test_the_addresses_of_a_page_are_those_by_which_its_clients_come(
         "x-default": base,
     }
     assert metas(page)["og:url"] == f"{base}&lang=en"
-    assert metas(page)["og:image"] == f"https://watt.example{root}/static/card.png"
+    picture = metas(page)["og:image"]
+    assert picture.startswith(f"https://watt.example{root}/static/card.")
+    assert client.get(urlsplit(picture).path, buffered=True).content_type == "image/png"
     assert f'"https://watt.example{root}/v1/prices' in client.get(f"{root}/now", headers=BEHIND).text
 
 

@@ -74,7 +74,7 @@ def test_an_answer_in_the_address_can_be_shared_and_downloaded(client: FlaskClie
     assert cells(shared.text, "cost") == cells(ask(client, kwh="4500").text, "cost")
     table = client.get("/?kwh=4500&power_kva=6&download=csv")
     assert table.content_type.startswith("text/csv")
-    assert table.headers["Content-Disposition"] == 'attachment; filename="openwatt.csv"'
+    assert table.headers["Content-Disposition"] == 'attachment; filename="openwatt-2026-11-22.csv"'
     shown = cells(shared.text, "cost") + cells(shared.text, "cost quiet")
     assert len(table.text.splitlines()) == 1 + len(shown) > 20
 

@@ -5,6 +5,7 @@ from html import unescape
 from html.parser import HTMLParser
 from importlib.resources import files
 from string import Formatter
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -279,3 +280,14 @@ def test_too_long_a_question_is_refused_in_words(client: FlaskClient) -> None:
     answer = client.get("/tariffs?lang=en&supplier=" + "x" * 5000)
     assert answer.status_code == 414
     assert catalogue_texts("en")["problem_type.request-uri-too-long.detail"] in answer.text
+
+
+def test_the_status_page_judges_the_service_and_the_data_apart(client: FlaskClient) -> None:
+    text = client.get("/status?lang=en").text
+    found = re.findall(r'<p class="verdict (\w+)" role="status">([^<]+)</p>', text)
+    listed: Any = client.get("/v1/tariffs?limit=1000")
+    unconfirmed = sum(one["data_status"] in {"stale", "broken"} for one in listed.json["tariffs"])
+    assert unconfirmed > 100
+    texts = LANGUAGES["en"].texts
+    said = texts["status.unconfirmed"].format(count=unconfirmed, contracts=len(listed.json["tariffs"]))
+    assert found == [("good", texts["status.works"]), ("fair", said)]

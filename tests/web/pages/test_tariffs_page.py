@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Callable
 from decimal import Decimal
 from html import unescape
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from openwatt.catalogue.offer_terms import OfferTerms
 from openwatt.catalogue.shipped_facts import shipped_offer_terms
 from openwatt.web.pages.i18n import LANGUAGES
 from tests.conftest import NOW
@@ -91,7 +93,11 @@ def test_a_heading_sorts_and_then_turns_the_order_round(client: FlaskClient) -> 
     def heading(query: str) -> tuple[str, str | None]:
         page = shown(client, f"/tariffs?lang=fr&option=BASE&{query}")
         cells = [one for one in page.every("th") if one.get("role") == "columnheader"]
-        links = [one["href"] or "" for one in page.every("a") if "sort=" in (one["href"] or "")]
+        links = [
+            one["href"] or ""
+            for one in page.every("a")
+            if (one["href"] or "").startswith("/tariffs?option=BASE&sort")
+        ]
         return next(one for one in links if "price" in one), cells[3].get("aria-sort")
 
     first, order = heading("")
@@ -112,11 +118,12 @@ def test_the_list_is_counted(client: FlaskClient) -> None:
 def test_the_filters_beside_those_of_the_api_select(client: FlaskClient) -> None:
     every = listed(client, "power_kva=6")
     terms = shipped_offer_terms()
-    for query, wanted in (
+    choices: list[tuple[str, Callable[[OfferTerms | None], object]]] = [
         ("pricing=fixed", lambda one: one and one.pricing == "fixed"),
         ("pricing=indexed", lambda one: one and one.pricing == "indexed"),
         ("green=yes", lambda one: one and one.green),
-    ):
+    ]
+    for query, wanted in choices:
         expected = [one for one in every if wanted(terms.get((one["supplier"], one["offer"])))]
         assert 0 < len(expected) < len(every)
         assert len(rows(client, f"power_kva=6&{query}")) == len(expected)

@@ -1,7 +1,7 @@
--- Every period of the contracts asked for that touches [since, until], each as it was last observed
--- by an instant.
+-- Every period of the contracts asked for that touches [since, until], each as it was last observed.
 -- Contracts come in the order of the tariffs' list, the periods of one contract oldest first.
--- Contracts are put in order first, so that a page reads no other contract's tariffs.
+-- Contracts are put in order first, so that a page reads no other contract's tariffs. Further pages read no row
+-- beyond the last ones of the first.
 select c.supplier, c.offer, c.regulated, c.option, c.power_kva,
        t.applies_from,
        least(t.applies_to, following.applies_from - 1) as applies_to,
@@ -30,19 +30,19 @@ from (
 ) c
 cross join lateral (
     select distinct p.applies_from from tariffs p
-     where p.opens_period and p.contract_id = c.contract_id
-       and p.applies_from <= %(until)s and p.observed_at <= %(known_at)s
+     where p.opens_period and p.contract_id = c.contract_id and p.applies_from <= %(until)s
+       and p.tariff_id <= coalesce(%(last_tariff)s::bigint, 9223372036854775807)
 ) period
 cross join lateral (
     select * from tariffs x
      where x.contract_id = c.contract_id and x.applies_from = period.applies_from
-       and x.observed_at <= %(known_at)s
+       and x.tariff_id <= coalesce(%(last_tariff)s::bigint, 9223372036854775807)
      order by x.observed_at desc limit 1
 ) t
 left join lateral (
     select p.applies_from from tariffs p
-     where p.opens_period and p.contract_id = c.contract_id
-       and p.applies_from > period.applies_from and p.observed_at <= %(known_at)s
+     where p.opens_period and p.contract_id = c.contract_id and p.applies_from > period.applies_from
+       and p.tariff_id <= coalesce(%(last_tariff)s::bigint, 9223372036854775807)
      order by p.applies_from limit 1
 ) following on true
 join documents d on d.document_id = t.document_id
@@ -52,10 +52,14 @@ left join lateral (
     from (select t.document_id
           union all
           (select f.document_id from confirmations f
-            where f.tariff_id = t.tariff_id and f.confirmed_at <= %(known_at)s order by f.confirmed_at desc limit 1)) stated_in
+            where f.tariff_id = t.tariff_id
+              and f.confirmation_id <= coalesce(%(last_confirmation)s::bigint, 9223372036854775807)
+            order by f.confirmed_at desc limit 1)) stated_in
     cross join lateral (
         select g.seen_at from sightings g
-         where g.document_id = stated_in.document_id and g.seen_at <= %(known_at)s order by g.seen_at desc limit 1
+         where g.document_id = stated_in.document_id
+           and g.sighting_id <= coalesce(%(last_sighting)s::bigint, 9223372036854775807)
+         order by g.seen_at desc limit 1
     ) g
 ) seen on true
 where coalesce(following.applies_from - 1, 'infinity') >= %(since)s

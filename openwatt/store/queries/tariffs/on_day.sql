@@ -2,7 +2,7 @@
 -- observation of the newest period that had begun. When none holds on that day any more, the last known one.
 -- Periods are found in an index of their own, so neither old nor corrected rows are read.
 -- Contracts are put in order first, so that a page reads no other contract's tariffs: what a filter of tariffs
--- leaves out is followed by more, until the page is full.
+-- leaves out is followed by more, until the page is full. Further pages read no row beyond the last ones of the first.
 select c.supplier, c.offer, c.regulated, c.option, c.power_kva,
        t.applies_from, shown.applies_to,
        t.subscription_eur_per_year_ht, t.subscription_eur_per_year_ttc,
@@ -32,18 +32,21 @@ cross join lateral (
     select p.applies_from from tariffs p
      where p.opens_period and p.contract_id = c.contract_id
        and p.applies_from <= %(on)s and p.observed_at <= %(known_at)s
+       and p.tariff_id <= coalesce(%(last_tariff)s::bigint, 9223372036854775807)
      order by p.applies_from desc limit 1
 ) period
 cross join lateral (
     select * from tariffs x
      where x.contract_id = c.contract_id and x.applies_from = period.applies_from
        and x.observed_at <= %(known_at)s
+       and x.tariff_id <= coalesce(%(last_tariff)s::bigint, 9223372036854775807)
      order by x.observed_at desc limit 1
 ) t
 left join lateral (
     select p.applies_from from tariffs p
      where p.opens_period and p.contract_id = c.contract_id
        and p.applies_from > period.applies_from and p.observed_at <= %(known_at)s
+       and p.tariff_id <= coalesce(%(last_tariff)s::bigint, 9223372036854775807)
      order by p.applies_from limit 1
 ) following on true
 join documents d on d.document_id = t.document_id
@@ -53,10 +56,14 @@ left join lateral (
     from (select t.document_id
           union all
           (select f.document_id from confirmations f
-            where f.tariff_id = t.tariff_id and f.confirmed_at <= %(known_at)s order by f.confirmed_at desc limit 1)) stated_in
+            where f.tariff_id = t.tariff_id and f.confirmed_at <= %(known_at)s
+              and f.confirmation_id <= coalesce(%(last_confirmation)s::bigint, 9223372036854775807)
+            order by f.confirmed_at desc limit 1)) stated_in
     cross join lateral (
         select g.seen_at from sightings g
-         where g.document_id = stated_in.document_id and g.seen_at <= %(known_at)s order by g.seen_at desc limit 1
+         where g.document_id = stated_in.document_id and g.seen_at <= %(known_at)s
+           and g.sighting_id <= coalesce(%(last_sighting)s::bigint, 9223372036854775807)
+         order by g.seen_at desc limit 1
     ) g
 ) seen on true
 cross join lateral (
