@@ -141,6 +141,9 @@ def test_what_cannot_be_used_is_said_beside_its_field_and_the_answer_stays(clien
     assert "Give hours such as 23:00-07:00." in text
     assert "becomes the cheapest" not in text
     assert "Cost of each year" in text
+    dated = shown(client, car_km_per_week="200", car_hours="from 2030-01-01 23:00-07:00")
+    assert "Give hours such as 23:00-07:00. Says no hours for" in dated
+    assert "Compute past years" in shown(client, past_years="false")
     assert "Choose another contract" in shown(client, versus_first=BASE, versus_second=BASE)
     assert "cannot be computed at this power" in shown(client, other_power_kva="40")
 
