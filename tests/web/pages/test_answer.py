@@ -160,6 +160,18 @@ def test_whoever_has_the_cheapest_contract_is_told_to_change_nothing(client: Fla
     assert 'class="button"' not in head
 
 
+def test_prices_of_the_past_lead_to_those_of_today_and_to_no_supplier(client: FlaskClient) -> None:
+    text = page_of(client, "&prices=then")
+    head = text.split('class="best"')[1].split("<section")[0]
+    assert ENGLISH.texts["answer.prices_then"] in head
+    assert 'rel="noreferrer external"' not in head
+    (now,) = re.findall(r'<a class="button" href="([^"]+)"', head)
+    told: Any = client.get(f"/v1/bills?{ASKED}").json
+    best = told["ranking"][0]
+    answer = unescape(client.get(now).text)
+    assert ENGLISH.text("home.best", offer=best["offer"], supplier=best["supplier"]) in answer
+
+
 def test_a_week_sends_no_household_to_a_supplier(client: FlaskClient) -> None:
     week = file_of(600, Span(dt.date(2026, 6, 1), dt.date(2026, 6, 8)))
     text = unescape(ask(client, week).text)
