@@ -36,7 +36,7 @@ def wanted(choice: str, line: dict[str, Any]) -> bool:
     """Whether a contract of the API's ranking is what a filter asks for."""
     terms = shipped_offer_terms().get((line["supplier"], line["offer"]))
     seen = dt.date.fromisoformat(line["last_seen_on"])
-    return {
+    holds: dict[str, bool] = {
         "only_option=HPHC": line["option"] == "HPHC",
         "only_pricing=fixed": bool(terms and terms.pricing == "fixed"),
         "only_pricing=indexed": bool(terms and terms.pricing == "indexed"),
@@ -45,7 +45,8 @@ def wanted(choice: str, line: dict[str, Any]) -> bool:
         "only_seen=31": seen >= NOW.date() - dt.timedelta(days=31),
         "only_option=castle": True,
         "only_seen=-1": True,
-    }[choice]
+    }
+    return holds[choice]
 
 
 @pytest.mark.parametrize(
