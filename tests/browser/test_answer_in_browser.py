@@ -92,7 +92,7 @@ def test_the_first_screen_says_what_to_do(browser: Browser, width: int) -> None:
     for said in ("coûte le moins cher", "par an", "par mois", "de moins par an que votre contrat actuel"):
         assert said in best.text
     go = best.find_element(By.CSS_SELECTOR, "a.button")
-    assert go.get_attribute("href").startswith("https://")
+    assert (go.get_attribute("href") or "").startswith("https://")
     top = browser.driver.execute_script(
         "document.getElementById('answer').scrollIntoView();"
         "return arguments[0].getBoundingClientRect().bottom",
