@@ -173,7 +173,8 @@ def _json_schema(page: type[msgspec.Struct], array: type[msgspec.Struct] | None)
 
 
 def _responses(spec: OperationSpec) -> Iterator[tuple[str, object]]:
-    content: dict[str, dict[str, object]] = {spec.file or "text/calendar": {"schema": {"type": "string"}}}
+    shape = "object" if spec.file == "application/json" else "string"
+    content: dict[str, dict[str, object]] = {spec.file or "text/calendar": {"schema": {"type": shape}}}
     if spec.page is not None:
         content = {"application/json": {"schema": _json_schema(spec.page, spec.array)}}
     if spec.example is not None:
@@ -182,7 +183,7 @@ def _responses(spec: OperationSpec) -> Iterator[tuple[str, object]]:
         content["text/csv"] = {"schema": {"type": "string"}}
     yield "200", {"description": "The answer.", "content": content, "headers": _headers(spec)}
     if spec.file is not None:
-        yield "206", {"description": "The range that was asked for.", "content": content}
+        yield "206", {"description": "The range of `Range`.", "content": content}
     if spec.cacheable:
         yield "304", {"description": "The client has this answer already."}
     asks = spec.cacheable or spec.parameters or spec.is_post or spec.needs_token
