@@ -17,6 +17,7 @@ from openwatt.cli import bill_tables
 from openwatt.cli.console import Console
 from openwatt.cli.market import stored_market
 from openwatt.cli.settings import settings_of
+from openwatt.cli.what_if import find_what_if, of_a_change, print_what_if
 from openwatt.comparison.answer import CustomerAnswer, answer_question
 from openwatt.comparison.present import USUAL_OFFER, USUAL_SUPPLIER
 from openwatt.comparison.question import (
@@ -30,6 +31,7 @@ from openwatt.comparison.question import (
     parse_register_kwh,
     read_question,
 )
+from openwatt.comparison.what_if import HomeChange
 from openwatt.domain.calendar import WEEKDAYS, Home, RegisterCalendar
 from openwatt.domain.errors import BillError
 from openwatt.domain.legal_time import PARIS, minutes_of
@@ -252,6 +254,7 @@ def reconcile_command(
     "--details", is_flag=True, help="The bill of each contract, by month and register (with --json)."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@of_a_change
 @_of_a_file
 @_of_a_home
 @click.pass_context
@@ -260,6 +263,7 @@ def compare_command(
     /,
     home: Fields,
     file_options: FileOptions,
+    change: HomeChange,
     *,
     details: bool,
     as_json: bool,
@@ -269,6 +273,9 @@ def compare_command(
 
     A price that was last seen before duties or the network tariff changed cannot be
     today's: with --prices now such contracts are listed apart, after the ranking.
+
+    What is given for a car, a heat pump, a shifted use or another power is ranked after the
+    answer, beside the home of today.
 
     Contracts and Tempo colours are those of the database, as the service has them.
     """
@@ -280,6 +287,7 @@ def compare_command(
         ):
             question = read_question(fields, market, dt.datetime.now(dt.UTC), read_load_curve)
             answer = answer_question(question, market)
+            changed = find_what_if(change, question, answer, market)
     except QuestionError as error:
         raise _usage_error(error) from None
     assumptions = [
@@ -287,9 +295,12 @@ def compare_command(
         for key in answer.assumptions
     ]
     if as_json:
-        _print_json(_answer_json(answer, assumptions, details=details))
+        what_if = {} if changed is None else {"what_if": changed}
+        _print_json(_answer_json(answer, assumptions, details=details) | what_if)
     else:
         bill_tables.print_answer(answer, assumptions)
+        if changed is not None:
+            print_what_if(changed)
 
 
 def _question_fields(options: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from typing import NamedTuple
 
 from openwatt.comparison.market import StoredMarket
 from openwatt.comparison.question import CustomerQuestion, QuestionError, QuestionFault
@@ -12,7 +13,7 @@ from openwatt.domain.comparison import Comparison, ContractKey, Ranked, compare
 from openwatt.domain.errors import OpenWattError, message_of
 from openwatt.domain.load_curve import Finding
 from openwatt.domain.messages import Message
-from openwatt.domain.off_peak import describe_off_peak
+from openwatt.domain.off_peak import describe_off_peak, unsaid_day
 from openwatt.domain.usage import use_of_curve
 
 #: What a car draws from the plug where its driver does not say it: an assumption, between the 14 of a
@@ -21,6 +22,18 @@ USUAL_CAR_KWH_PER_100_KM = Decimal(18)
 MOST_CAR_KWH_PER_100_KM = 60
 MOST_KM_PER_WEEK = 5000
 MOST_HEAT_PUMP_KWH = 50_000
+
+
+class HomeChange(NamedTuple):
+    """A change of the use, and another subscribed power where one is given."""
+
+    use: UseChange
+    power_kva: int | None
+
+    @property
+    def is_none(self) -> bool:
+        """Whether the home stays what it is."""
+        return self.use.is_none and self.power_kva is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,20 +107,24 @@ def best_of(comparison: Comparison) -> Ranked | None:
 def what_if(
     question: CustomerQuestion,
     before: Comparison,
-    change: UseChange,
-    power_kva: int | None,
+    home_change: HomeChange,
     market: StoredMarket,
 ) -> WhatIf:
-    """Every contract for the use after a change, at a power where one is given.
+    """Every contract for the home after a change.
 
     Raises:
-        QuestionError: when the use's hours are not known, or no contract can be costed after the change.
+        QuestionError: when the use's hours or a day's charging hours are not known, or no contract can be
+            costed after the change.
         DatabaseUnavailableError: when the contracts have to be read and cannot be.
     """
-    terms = question.terms
-    power_kva = power_kva or question.power_kva
+    terms, change = question.terms, home_change.use
+    power_kva = home_change.power_kva or question.power_kva
     used = None
     changed = question
+    if change.car_hours and (day := unsaid_day(change.car_hours, terms.span)) is not None:
+        raise QuestionError(
+            [QuestionFault("car_hours", Message.of("question.no_hours", day=Message.day(day)))]
+        )
     if not change.is_none:
         curve = question.curve_over(terms.span)
         if curve is None:

@@ -88,6 +88,18 @@ def test_compare_prints_a_table_for_people() -> None:
     assert "red days used" in result.stdout
 
 
+def test_compare_ranks_a_changed_home_beside_that_of_today() -> None:
+    changed = answer("compare", "--power-kva", 6, "--kwh", 5000, "--other-power-kva", 9)["what_if"]
+    at_nine = answer("compare", "--power-kva", 9, "--kwh", 5000)["ranking"]
+    totals = [(one["offer"], one["option"], one["total_ttc_eur"]) for one in at_nine]
+    assert [(one["offer"], one["option"], one["total_ttc_eur"]) for one in changed["ranking"]] == totals
+    table = run("compare", "--power-kva", 6, "--kwh", 5000, "--car-km-per-week", 210, "--car-hours", "23h-7h")
+    assert table.exit_code == 0
+    assert "with this change, 6 kVA" in table.stdout
+    assert "adds 1,971 kWh" in " ".join(table.stdout.split())  # 210 × 18 / 100 × 365 / 7
+    assert "what_if" not in answer("compare", "--power-kva", 6, "--kwh", 5000)
+
+
 @pytest.mark.parametrize(
     ("use", "assumptions"),
     [

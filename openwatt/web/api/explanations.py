@@ -9,7 +9,7 @@ from openwatt.comparison.answer import CustomerAnswer
 from openwatt.comparison.past_years import past_years, usual_contracts
 from openwatt.comparison.present import UnknownContractError, find_present
 from openwatt.comparison.question import CustomerQuestion, QuestionError
-from openwatt.comparison.what_if import what_if
+from openwatt.comparison.what_if import HomeChange, what_if
 from openwatt.domain.comparison import Comparison, ContractKey
 from openwatt.domain.errors import message_of
 from openwatt.domain.messages import Message
@@ -18,7 +18,7 @@ from openwatt.domain.versus import contracts_beside
 from openwatt.representations.explanations import ExplanationPage, PastYearsItem, VersusItem, WhatIfItem
 from openwatt.web.api.bill_params import BILL_FIELDS, BILL_PARAMETERS, DETAILS, faults_of, read_bill_question
 from openwatt.web.api.bills import PRIVACY, PRIVACY_OF_ADDRESS, answer_of
-from openwatt.web.api.what_if_params import CHANGES, HomeChange, faults_of_car, read_change
+from openwatt.web.api.what_if_params import CHANGES, faults_of_car, read_change
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.parameter_types import BOOLEAN, string
 from openwatt.web.http.params import Parameter
@@ -119,7 +119,7 @@ def _what_if(
     if change.is_none:
         return None
     try:
-        found = what_if(question, answer.comparison, change.use, change.power_kva, app_state().market)
+        found = what_if(question, answer.comparison, change, app_state().market)
     except QuestionError as error:
         raise BadRequestError(faults_of(error)) from None
     return WhatIfItem.of(found, language)

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 from openwatt.comparison.what_if import (
     MOST_CAR_KWH_PER_100_KM,
     MOST_HEAT_PUMP_KWH,
     MOST_KM_PER_WEEK,
     USUAL_CAR_KWH_PER_100_KM,
+    HomeChange,
 )
 from openwatt.domain.changed_use import UseChange
 from openwatt.domain.messages import Message
@@ -55,18 +56,6 @@ OTHER_POWER_KVA = replace(
 )
 CHANGES = (SHIFT_PERCENT, CAR_KM_PER_WEEK, CAR_KWH_PER_100_KM, CAR_HOURS, HEAT_PUMP_KWH, OTHER_POWER_KVA)
 _OF_CAR = (CAR_KWH_PER_100_KM, CAR_HOURS)
-
-
-class HomeChange(NamedTuple):
-    """A change of the use, and another subscribed power where one is given."""
-
-    use: UseChange
-    power_kva: int | None
-
-    @property
-    def is_none(self) -> bool:
-        """Whether the home stays what it is."""
-        return self.use.is_none and self.power_kva is None
 
 
 def read_change(values: Mapping[str, Any]) -> HomeChange:

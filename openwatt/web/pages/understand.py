@@ -1,5 +1,6 @@
 """What the home page says on request under an answer: two contracts side by side, "what if", past years."""
 
+import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,7 +41,9 @@ class VersusView:
 
     versus: Versus
     reasons: tuple[Message, ...]
-    months: GroupedColumns
+    months: list[dt.date]
+    """The first day of each month of one or the other."""
+    by_month: GroupedColumns
     hours: GroupedColumns | None
     """By hour of the day, how much less the first costs than the second."""
     saved_by_hour: list[Fraction]
@@ -136,7 +139,7 @@ def understand(texts: Mapping[str, str], question: CustomerQuestion, answer: Cus
         chosen=chosen,
         versus=versus,
         what_if=_what_if_view(texts, question, comparison, faults),
-        past_years=_past_years_view(question, comparison) if _PAST_YEARS in texts else None,
+        past_years=_past_years_view(question, comparison) if texts.get(_PAST_YEARS) == "true" else None,
         faults=faults,
     )
 
@@ -189,13 +192,15 @@ def _versus_view(
         question.home,
     )
     first, second = versus.first, versus.second
+    months = sorted({*first.months, *second.months})
     saved: list[Fraction] = []
     if first.hours is not None and second.hours is not None:
         saved = [dear - cheap for cheap, dear in zip(first.hours, second.hours, strict=True)]
     return VersusView(
         versus=versus,
         reasons=versus.reasons(_names(pair)),
-        months=draw_groups([(first.months[month], second.months.get(month)) for month in first.months]),
+        months=months,
+        by_month=draw_groups([(first.months.get(one), second.months.get(one)) for one in months]),
         hours=draw_groups([[amount] for amount in saved]) if saved else None,
         saved_by_hour=saved,
     )
@@ -214,9 +219,12 @@ def _what_if_view(
     if of_texts or change.is_none:
         return None
     try:
-        found = what_if(question, before, change.use, change.power_kva, app_state().market)
+        found = what_if(question, before, change, app_state().market)
     except QuestionError as error:
-        faults["other_power_kva"] = error.faults[0].message
+        faults |= {
+            fault.field if fault.field in _CHANGE_FIELDS else "other_power_kva": fault.message
+            for fault in error.faults
+        }
         return None
     best, best_after = best_of(before), best_of(found.after)
 
