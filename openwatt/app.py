@@ -42,6 +42,7 @@ from openwatt.web.http.cache_middleware import ResponseCacheMiddleware
 from openwatt.web.http.data_version import DataHorizon, DataVersion
 from openwatt.web.http.lifecycle import RequestLifecycle
 from openwatt.web.http.no_sessions import NoSessions
+from openwatt.web.http.openapi import examples
 from openwatt.web.http.problems import register_problems
 from openwatt.web.http.rate_limits import RateLimits
 from openwatt.web.http.response_cache import ResponseCache
@@ -77,6 +78,7 @@ def read_ahead(app: Flask) -> None:
         texts(code)
     StaticFiles.of(app).compress()
     recorded_patterns()
+    examples()
     for name in app.jinja_env.list_templates():
         app.jinja_env.get_template(name)
 

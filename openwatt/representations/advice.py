@@ -1,6 +1,5 @@
 """The JSON types of advice to a home, each made from advice of the domain by its `of`."""
 
-import datetime as dt
 from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Self
@@ -11,6 +10,7 @@ from openwatt.domain.advice import Advice, OffPeakAdvice, PowerAdvice, PowerVerd
 from openwatt.domain.bill import rounded, to_cents, to_kwh
 from openwatt.domain.legal_time import instant_of
 from openwatt.representations.figures import Eur, Percent, cents, percent
+from openwatt.representations.names import Instant
 
 
 class PowerAdviceItem(Struct, frozen=True, kw_only=True):
@@ -18,7 +18,7 @@ class PowerAdviceItem(Struct, frozen=True, kw_only=True):
 
     power_kva: int
     highest_w: int
-    highest_at: dt.datetime
+    highest_at: Instant
     mean_over_min: Annotated[int, Meta(description="Length of the step; shorter peaks do not show.")]
     lower_power_kva: Annotated[
         int | None, Meta(description="A lower power that would do: the highest that has a price.")

@@ -23,6 +23,7 @@ from openwatt.domain.tariff import SourceKind
 from openwatt.domain.usage import RegisterTotals
 from openwatt.representations.advice import AdviceItem
 from openwatt.representations.figures import Eur, Percent, cents, percent
+from openwatt.representations.names import Instant, OptionName, RegisterName
 from openwatt.representations.tariffs import Sha256, SourceKindField
 from openwatt.sentences.catalogue import sentence
 
@@ -32,8 +33,8 @@ Privacy = Annotated[str, Meta(description="What becomes of what was sent.")]
 class Instants(Struct, frozen=True, kw_only=True):
     """From an instant to another, the end excluded, in French legal time."""
 
-    start: dt.datetime
-    end: dt.datetime
+    start: Instant
+    end: Instant
 
     @classmethod
     def of(cls, start_min: int, end_min: int) -> Self:
@@ -75,7 +76,7 @@ class FindingItem(Struct, frozen=True, kw_only=True):
 
     kind: Annotated[str, Meta(description="A word of a closed list, such as `gap` or `duplicate`.")]
     count: int
-    first_at: dt.datetime | None
+    first_at: Instant | None
     message: str
 
     @classmethod
@@ -92,8 +93,8 @@ class FindingItem(Struct, frozen=True, kw_only=True):
 class RegistersPage(Struct, frozen=True, kw_only=True):
     """How much of a load curve ran in each register of an option."""
 
-    option: str
-    wh: Annotated[dict[str, int], Meta(description="Whole Wh by register.")]
+    option: OptionName
+    wh: Annotated[dict[RegisterName, int], Meta(description="Whole Wh by register.")]
     unknown_wh: Annotated[int, Meta(description="What ran while no register was known.")]
     span: Instants
     coverage: CoverageItem
@@ -148,7 +149,7 @@ class _Names(TypedDict):
 
     supplier: str
     offer: str
-    option: str
+    option: OptionName
     power_kva: int
 
 
@@ -162,7 +163,7 @@ class ContractItem(Struct, frozen=True, kw_only=True):
 
     supplier: str
     offer: str
-    option: str
+    option: OptionName
     power_kva: int
 
 
@@ -172,7 +173,7 @@ class BillLine(Struct, frozen=True, kw_only=True, omit_defaults=True):
     month: str
     start: dt.date
     end: Annotated[dt.date, Meta(description="The day after the last.")]
-    register: Annotated[str | None, Meta(description="Absent from a line of subscription.")] = None
+    register: Annotated[RegisterName | None, Meta(description="Absent from a line of subscription.")] = None
     kwh: Decimal | None = None
     price_eur_per_kwh_ht: Decimal | None = None
     price_eur_per_kwh_ttc: Decimal | None = None
@@ -277,7 +278,7 @@ class RankedRow(ContractItem, frozen=True, kw_only=True):
     whole: Annotated[bool, Meta(description="Whether every day and all energy is in the total.")]
     partial: Annotated[list[str], Meta(description="Why the total is not whole.")]
     unseen_registers: Annotated[
-        list[str],
+        list[RegisterName],
         Meta(description="Registers that did not run in the span: the total speaks of no other time."),
     ]
 
@@ -396,7 +397,8 @@ class PartOfYearItem(Struct, frozen=True, kw_only=True):
     measured_percent: int
     missing_seasons: Annotated[list[Season], Meta(description="Seasons with no day in the span.")]
     unseen_registers: Annotated[
-        dict[str, list[str]], Meta(description="By option, its registers that did not run in the span.")
+        dict[OptionName, list[RegisterName]],
+        Meta(description="By option, its registers that did not run in the span."),
     ]
     message: str
 

@@ -15,11 +15,14 @@ from openwatt.prices.contract_prices import ContractPrices, PriceAt
 from openwatt.prices.intervals import PriceInterval, Reason, ReasonCode
 from openwatt.prices.season import TempoSeason, count_season
 from openwatt.representations.bills import ContractItem
+from openwatt.representations.names import Instant, RegisterName
 from openwatt.representations.tariffs import Source
 from openwatt.sentences.catalogue import sentence
 
 EurPerKwh = Annotated[Decimal | None, Meta(description="EUR per kWh; null where it is not known.")]
-Register = Annotated[str | None, Meta(description="The register that runs; null where it is not known.")]
+Register = Annotated[
+    RegisterName | None, Meta(description="The register that runs; null where it is not known.")
+]
 AppliesFrom = Annotated[
     dt.date | None, Meta(description="First day of the tariff in force; null where there is none.")
 ]
@@ -49,8 +52,8 @@ class ReasonItem(Struct, frozen=True, kw_only=True):
 class PriceItem(Struct, frozen=True, kw_only=True):
     """A stretch of time with one register and one price, in French legal time; the end is excluded."""
 
-    start: dt.datetime
-    end: dt.datetime
+    start: Instant
+    end: Instant
     register: Register
     price_eur_per_kwh_ttc: EurPerKwh
     price_eur_per_kwh_ht: EurPerKwh
@@ -79,10 +82,10 @@ class PricePage(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
     contract: ContractItem
     currency: Literal["EUR"] = "EUR"
     unit: Literal["EUR/kWh"] = "EUR/kWh"
-    from_: dt.datetime
-    to: Annotated[dt.datetime, Meta(description="The end, excluded.")]
+    from_: Instant
+    to: Annotated[Instant, Meta(description="The end, excluded.")]
     known_until: Annotated[
-        dt.datetime,
+        Instant,
         Meta(
             description="Up to here the price of every moment is known, at most `to`: the colours are "
             "announced, the tariff has no end, and the duties are set."
@@ -117,8 +120,8 @@ class PricePage(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
 class EvccRate(Struct, frozen=True, kw_only=True):
     """A rate as evcc takes it: the price in EUR per kWh with all taxes, from an instant in UTC to another."""
 
-    start: dt.datetime
-    end: dt.datetime
+    start: Instant
+    end: Instant
     value: Decimal
 
     @classmethod
@@ -138,7 +141,7 @@ class EvccRate(Struct, frozen=True, kw_only=True):
 class NextPrice(Struct, frozen=True, kw_only=True):
     """What follows the present price; register and price are null where they are not known."""
 
-    start: dt.datetime
+    start: Instant
     register: Register
     price_eur_per_kwh_ttc: EurPerKwh
 
@@ -195,7 +198,7 @@ class PriceNow(Struct, frozen=True, kw_only=True):
 
     contract: ContractItem
     at: Annotated[
-        dt.datetime,
+        Instant,
         Meta(
             description="The instant that was asked for; without one, the later of `since` and the "
             "beginning of today, so that the answer stays the same until the price changes."
@@ -205,10 +208,10 @@ class PriceNow(Struct, frozen=True, kw_only=True):
     price_eur_per_kwh_ttc: EurPerKwh
     price_eur_per_kwh_ht: EurPerKwh
     since: Annotated[
-        dt.datetime | None, Meta(description="When this price began; null where no other came before.")
+        Instant | None, Meta(description="When this price began; null where no other came before.")
     ]
     until: Annotated[
-        dt.datetime | None,
+        Instant | None,
         Meta(description="When it ends, excluded; null where no change is known within 400 days."),
     ]
     off_peak: Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from msgspec import UNSET, Meta, Struct, UnsetType, convert
 
+from openwatt.representations.names import Instant, OptionName
 from openwatt.representations.tariffs import Next, Prices, Sha256
 from openwatt.store.runs import Decision, Origin, Outcome, StoredRun
 
@@ -24,7 +25,7 @@ class InspectedTariff(Struct, frozen=True, kw_only=True):
 
     supplier: str
     offer: str
-    option: str
+    option: OptionName
     power_kva: int
     applies_from: dt.date
     applies_to: dt.date | None
@@ -69,7 +70,7 @@ class DecisionItem(Struct, frozen=True, kw_only=True):
     decision: Literal["approved", "rejected"]
     reviewer: str
     reason: str
-    decided_at: dt.datetime
+    decided_at: Instant
     run_id: Annotated[int, Meta(description="The run that was decided on; another one of the same document.")]
     published_run_id: Annotated[int | None, Meta(description="The run that an approval published with.")]
 
@@ -97,8 +98,8 @@ class RunItem(Struct, frozen=True, kw_only=True):
     offers: list[str]
     origin: Origin
     address: str | None
-    started_at: dt.datetime
-    finished_at: dt.datetime
+    started_at: Instant
+    finished_at: Instant
     outcome: Outcome
     reader: str | None
     document: RunDocument | None

@@ -15,12 +15,13 @@ from openwatt.domain.freshness import DataStatus, DataStatusReason, SourceIncide
 from openwatt.domain.guards import Difference, Guard, GuardVerdict
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.tariff import Confidence, NoPrice, SourceKind, per_month
+from openwatt.representations.names import Instant, OptionName, RegisterName
 from openwatt.store.tariffs import PublishedTariff
 from openwatt.store.tempo import TempoDay
 
 Sha256 = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
 Prices = Annotated[
-    dict[str, Decimal],
+    dict[RegisterName, Decimal],
     Meta(description="EUR per kWh by register; empty where this side of the tax is not known."),
 ]
 EurPerYear = Annotated[Decimal | None, Meta(description="EUR per year; null where it is not known.")]
@@ -51,7 +52,7 @@ class TariffItem(Struct, frozen=True, kw_only=True):
     supplier: str
     offer: str
     regulated: Annotated[bool, Meta(description="Whether this is the regulated tariff (TRVE).")]
-    option: str
+    option: OptionName
     power_kva: int
     applies_from: dt.date
     applies_to: Annotated[dt.date | None, Meta(description="Last day, included; null while no end is known.")]
@@ -82,8 +83,8 @@ class TariffItem(Struct, frozen=True, kw_only=True):
             "doubted; `not_seen`: not for 7 days."
         ),
     ]
-    observed_at: dt.datetime
-    last_seen_at: dt.datetime
+    observed_at: Instant
+    last_seen_at: Instant
     source: Source
     source_ht: Annotated[
         Source | None,
@@ -214,7 +215,7 @@ class OfferItem(Struct, frozen=True, kw_only=True):
     name: str
     regulated: bool
     url: str | None
-    options: list[str]
+    options: list[OptionName]
     powers_kva: list[int]
     no_price: Annotated[
         NoPrice | None,
@@ -239,8 +240,8 @@ class TempoDayItem(Struct, frozen=True, kw_only=True):
         Literal["BLEU", "BLANC", "ROUGE", "unknown"],
         Meta(description="`unknown` where no source states it; it is never guessed."),
     ]
-    starts_at: dt.datetime
-    ends_at: dt.datetime
+    starts_at: Instant
+    ends_at: Instant
     note: str | None
     source: Source | None
 
@@ -261,7 +262,7 @@ class TempoDayItem(Struct, frozen=True, kw_only=True):
 
 
 def _six_o_clock(day: dt.date) -> dt.datetime:
-    return dt.datetime.combine(day, dt.time(6), PARIS)
+    return Instant.combine(day, dt.time(6), PARIS)
 
 
 class TempoPage(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
@@ -269,7 +270,10 @@ class TempoPage(Struct, frozen=True, kw_only=True, rename={"from_": "from"}):
 
     days: list[TempoDayItem]
     from_: dt.date
-    to: dt.date
+    until: Annotated[dt.date, Meta(description="Last day, included.")]
+    to: Annotated[
+        dt.date, Meta(description="The old name of `until`.", extra_json_schema={"deprecated": True})
+    ]
     next: Next
 
 
@@ -299,7 +303,7 @@ class GuardItem(Struct, frozen=True, kw_only=True):
 
     supplier: str
     offer: str
-    option: str
+    option: OptionName
     power_kva: int
     verdict: Annotated[
         GuardVerdict,
@@ -310,8 +314,8 @@ class GuardItem(Struct, frozen=True, kw_only=True):
     ]
     subscription_eur_per_year_ht: DifferenceItem | None
     subscription_eur_per_year_ttc: DifferenceItem | None
-    prices_eur_per_kwh_ht: dict[str, DifferenceItem]
-    prices_eur_per_kwh_ttc: dict[str, DifferenceItem]
+    prices_eur_per_kwh_ht: dict[RegisterName, DifferenceItem]
+    prices_eur_per_kwh_ttc: dict[RegisterName, DifferenceItem]
     source: Source
 
     @classmethod

@@ -69,7 +69,9 @@ _RUN_ID = integer(1, MOST_RUN_ID)
 _REASON_TEXT, _PERSON = _line(1000), _line(100)
 SOURCE = Parameter("source", "Name of the source.", _SOURCE_NAME, "edf_tarif_bleu")
 OUTCOME = Parameter("outcome", "Only runs with this outcome.", choice(*get_args(Outcome)))
-UNDECIDED = Parameter("undecided", "Only refused runs that wait for a decision.", BOOLEAN, True)
+UNDECIDED = Parameter(
+    "undecided", "Only refused runs that wait for a decision.", BOOLEAN, True, default=False
+)
 AFTER = Parameter("after", "Only runs older than this one: the value found in `next`.", _RUN_ID)
 RUN_PARAMETERS = (SOURCE, OUTCOME, UNDECIDED, AFTER, LIMIT)
 

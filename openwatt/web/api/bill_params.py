@@ -188,11 +188,13 @@ PRICES = Parameter(
     "`then`: prices as they were on each day; `now`, when left out: today's on every day.",
     choice("then", "now"),
     "now",
+    default="now",
 )
 INCLUDE_OUTDATED = Parameter(
     "include_outdated",
     "Whether contracts whose price cannot be today's are ranked among the others; false when left out.",
     BOOLEAN,
+    default=False,
 )
 FROM_DAY = Parameter("from", "First day; the first whole day of the file when left out.", _DAY, "2025-09-01")
 TO_DAY = Parameter("to", "The day after the last; that of the file when left out.", _DAY, "2026-09-01")
@@ -200,6 +202,7 @@ DETAILS = Parameter(
     "details",
     "Whether the bill of every contract is given by month and register.",
     BOOLEAN,
+    default=False,
 )
 BILL_FIELDS = (
     replace(FILE, example=None),

@@ -31,6 +31,7 @@ COLOURS = Parameter(
         lambda text: frozenset(text.split(",")),
     ),
     "ROUGE,BLANC",
+    default="ROUGE,BLANC",
 )
 #: The word of EJP's peak days; the other days of a winter have one too.
 _PEAK = "PM"

@@ -13,6 +13,7 @@ from openwatt.domain.freshness import (
     next_source_status_change,
     source_status,
 )
+from openwatt.representations.names import Instant
 from openwatt.store.database import Database
 from openwatt.store.runs import Outcome
 from openwatt.store.source_states import SourceState, declared_source_states
@@ -39,9 +40,9 @@ class SourceHealth(Struct, frozen=True, kw_only=True):
     supplier: str | None
     freshness: Freshness
     outcome: Annotated[Outcome, Meta(description="What came of the last look.")]
-    last_look_at: dt.datetime
+    last_look_at: Instant
     last_success_at: Annotated[
-        dt.datetime | None,
+        Instant | None,
         Meta(description="The last look that went well; null before the first."),
     ]
     failures_in_a_row: int

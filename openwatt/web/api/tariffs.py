@@ -47,6 +47,7 @@ INCLUDE_STALE = Parameter(
     "Whether tariffs whose data_status is `stale` or `broken` are listed too; true when left out.",
     BOOLEAN,
     True,
+    default=True,
 )
 SINCE = Parameter("since", "First day; the oldest known when left out.", DAY, "2022-01-01")
 UNTIL = Parameter("until", "Last day, included; today when left out.", DAY, "2024-12-31")

@@ -15,12 +15,19 @@ from openwatt.web.http.app_state import app_state
 from openwatt.web.http.http_errors import detailed
 from openwatt.web.http.parameter_types import DAY
 from openwatt.web.http.params import LIMIT, USUAL_ROWS, Parameter
+from openwatt.web.http.problems import BadRequestError, Fault
 from openwatt.web.http.request_params import RequestParams
 from openwatt.web.http.responses import Collection
 from openwatt.web.http.views import cached_view
 
 FROM = Parameter("from", "First day; a week ago when left out.", DAY, "2025-12-01")
-TO = Parameter("to", "Last day, included; tomorrow when left out.", DAY, "2025-12-31")
+UNTIL = Parameter("until", "Last day, included; tomorrow when left out.", DAY, "2025-12-31")
+TO = Parameter(
+    "to",
+    "The old name of `until`: last day, included. Everywhere else `to` is the day after the last.",
+    DAY,
+    deprecated=True,
+)
 ON = Parameter(
     "on", "The day that the season is counted to, included; today in Paris when left out.", DAY, "2026-03-01"
 )
@@ -29,28 +36,31 @@ _ONE_DAY = dt.timedelta(days=1)
 _FIRST_YEAR, _LAST_YEAR = 1900, 2100
 
 
-@cached_view(FROM, TO, LIMIT, page=TempoPage, row=TempoDayItem, problems=(404,))
+@cached_view(FROM, UNTIL, TO, LIMIT, page=TempoPage, row=TempoDayItem, problems=(404,))
 def tempo(params: RequestParams) -> Collection:
     """Tempo colours of a span.
 
     One item a day, oldest first; a day whose colour no source states is `unknown`.
     """
-    start, end = params.get(FROM), params.get(TO)
+    if params.get(TO) and params.get(UNTIL):
+        raise BadRequestError([Fault("to", Message.of("question.two_uses", other="until"))])
+    last_name = "to" if params.get(TO) else "until"
+    start, end = params.get(FROM), params.get(UNTIL) or params.get(TO)
     if start is None:
         week_ago = params.today - dt.timedelta(days=7)
         start = week_ago if end is None else min(week_ago, end)
     if end is None:
         end = max(params.today + _ONE_DAY, start)
     if end < start:
-        raise no_day_between("to", "from")
+        raise no_day_between(last_name, "from")
     if not _FIRST_YEAR <= start.year <= end.year <= _LAST_YEAR:
         message = Message.of("problem.outside_years", first=str(_FIRST_YEAR), last=str(_LAST_YEAR))
         raise detailed(NotFound(), message)
     limit = params.get(LIMIT, USUAL_ROWS)
     last = min(end, start + dt.timedelta(days=limit - 1))
     items = [TempoDayItem.of(day) for day in tempo_days(app_state().database, start, last)]
-    following = params.address(**{"from": last + _ONE_DAY, "to": end}) if last < end else None
-    page = TempoPage(days=items, from_=start, to=end, next=following)
+    following = params.address(**{"from": last + _ONE_DAY, last_name: end}) if last < end else None
+    page = TempoPage(days=items, from_=start, until=end, to=end, next=following)
     return Collection(page, items, TempoDayItem, following)
 
 

@@ -1,20 +1,27 @@
 """The contract: OpenAPI 3.1, put together from the routes, their parameters and the types they answer."""
 
+import functools
 import re
-from collections.abc import Iterator
+from importlib.resources import files
 from typing import Any
 
 import msgspec
 from flask import Flask
-from werkzeug.http import HTTP_STATUS_CODES
 
 from openwatt import __version__
 from openwatt.web.api.bill_params import FILE
 from openwatt.web.http.content_negotiation import CALENDAR_SUFFIX
 from openwatt.web.http.fault_codes import fault_codes
-from openwatt.web.http.operation_spec import OperationSpec, specified_routes
+from openwatt.web.http.openapi_responses import (
+    header_components,
+    problem_components,
+    problem_statuses,
+    responses,
+)
+from openwatt.web.http.openapi_schemas import finished, named_schemas
+from openwatt.web.http.operation_spec import specified_routes
 from openwatt.web.http.params import Parameter
-from openwatt.web.http.problems import MEDIA_TYPE, Problem
+from openwatt.web.http.problems import Problem
 
 _INTRODUCTION = """\
 French residential electricity tariffs: dated, sourced, exact.
@@ -22,7 +29,16 @@ French residential electricity tariffs: dated, sourced, exact.
 Amounts are JSON numbers written digit for digit: read them as decimals, not as binary floats.
 Answers about tariffs carry an `ETag`; send it back as `If-None-Match` and an unchanged answer costs nothing.
 What a household asks about itself is answered `private, no-store`: no cache may keep it.
-Lists go on at the address in `next`. Errors are problem documents (RFC 9457).
+Lists go on at the address in `next`.
+
+`to` and `end` are the first day or instant after a span; `until` is its last day.
+
+Errors are problem documents (RFC 9457); a browser (`Accept: text/html`) gets pages. Their `type` is the
+address of a page that explains them and lists the code of every fault. Sentences are in the language of
+`Accept-Language`, English or French; titles and notes of documents stay as they were recorded.
+
+Everything is open and needs no token, but for the admin API where there is one. A value may be added to a
+set of words (`Option`, `Register`) and a field to an answer; what there is stays as it is within `/v1`.
 """
 
 #: The parts of the contract in the order in which a newcomer should meet them.
@@ -48,21 +64,21 @@ _ADMIN_SCHEME = {
 #: A place in a route that is part of the question: a number, at most the first group.
 _PLACE = re.compile(r"<int\(min=1,max=(\d+)\):(\w+)>")
 
-#: Statuses that any question to the database may be answered with.
-_USUAL_PROBLEMS = (400, 406, 414, 429, 500, 503)
-
 
 def contract(app: Flask) -> dict[str, Any]:
     """The OpenAPI document of every spec route of an app."""
     types: dict[str, type[msgspec.Struct]] = {"Problem": Problem}
     paths: dict[str, Any] = {}
+    statuses: set[int] = set()
     tags = dict(_TAGS)
     for rule, endpoint, spec in specified_routes(app):
         path = _PLACE.sub(r"{\2}", rule)
         types |= {kind.__name__: kind for kind in (spec.page, spec.array) if kind is not None}
+        operation_id = endpoint.rsplit(".", 1)[-1]
+        statuses |= {*problem_statuses(spec)}
         summary, _, explanation = (app.view_functions[endpoint].__doc__ or "").partition("\n\n")
         operation = {
-            "operationId": endpoint.rsplit(".", 1)[-1],
+            "operationId": operation_id,
             "summary": summary.strip().rstrip("."),
             "description": " ".join(explanation.split()),
             "tags": [_tag(path)],
@@ -70,7 +86,7 @@ def contract(app: Flask) -> dict[str, Any]:
                 *(_path_parameter(*place) for place in _PLACE.findall(rule)),
                 *(_query_parameter(parameter) for parameter in spec.parameters),
             ],
-            "responses": dict(_responses(spec)),
+            "responses": dict(responses(spec, examples().get(operation_id, spec.example))),
         }
         if spec.body:
             operation["requestBody"] = _request_body(spec.body)
@@ -92,10 +108,22 @@ def contract(app: Flask) -> dict[str, Any]:
         },
         "servers": [{"url": "/"}],
         "tags": [{"name": name, "description": description} for name, description in tags.items()],
-        "paths": paths,
-        "components": {"schemas": _numbers(components)}
+        "security": [],
+        "paths": finished(paths),
+        "components": {
+            "schemas": finished(components) | named_schemas(),
+            "headers": header_components(),
+            "responses": problem_components(statuses),
+        }
         | ({"securitySchemes": _ADMIN_SCHEME} if "admin" in tags else {}),
     }
+
+
+@functools.cache
+def examples() -> dict[str, Any]:
+    """A response of each operation, by its id: real ones, whose lists are cut to one item."""
+    text = (files("openwatt.web.http") / "openapi_examples.json").read_text("utf-8")
+    return dict(msgspec.json.decode(text))
 
 
 def _tag(path: str) -> str:
@@ -125,6 +153,7 @@ def _query_parameter(parameter: Parameter) -> dict[str, object]:
         "name": parameter.name,
         "in": "query",
         "required": parameter.required,
+        **({"deprecated": True} if parameter.deprecated else {}),
         **_property(parameter, "schema"),
     }
 
@@ -136,6 +165,8 @@ def _property(parameter: Parameter, *under: str) -> dict[str, object]:
     if parameter.many:
         schema = {"type": "array", "items": schema, "maxItems": parameter.most}
         example = {"example": [parameter.example]} if example else {}
+    if parameter.default is not None:
+        schema["default"] = parameter.default
     described: dict[str, object] = {"description": parameter.description}
     for key in under:
         return described | {key: schema} | example
@@ -162,62 +193,3 @@ def _request_body(fields: tuple[Parameter, ...]) -> dict[str, object]:
             "multipart/form-data": {"schema": shape | {"properties": properties | in_form}},
         },
     }
-
-
-def _json_schema(page: type[msgspec.Struct], array: type[msgspec.Struct] | None) -> dict[str, object]:
-    schema: dict[str, object] = {"$ref": f"#/components/schemas/{page.__name__}"}
-    if array is None:
-        return schema
-    items = {"$ref": f"#/components/schemas/{array.__name__}"}
-    return {"anyOf": [schema, {"type": "array", "items": items}]}
-
-
-def _responses(spec: OperationSpec) -> Iterator[tuple[str, object]]:
-    content: dict[str, dict[str, object]] = {spec.file or "text/calendar": {"schema": {"type": "string"}}}
-    if spec.page is not None:
-        content = {"application/json": {"schema": _json_schema(spec.page, spec.array)}}
-    if spec.example is not None:
-        content["application/json"] = {**content["application/json"], "example": spec.example}
-    if spec.row is not None:
-        content["text/csv"] = {"schema": {"type": "string"}}
-    yield "200", {"description": "The answer.", "content": content, "headers": _headers(spec)}
-    if spec.file is not None:
-        yield "206", {"description": "The range that was asked for.", "content": content}
-    if spec.cacheable:
-        yield "304", {"description": "The client has this answer already."}
-    asks = spec.cacheable or spec.parameters or spec.is_post or spec.needs_token
-    usual = _USUAL_PROBLEMS if asks else (400, 414, 500)
-    for status in sorted({*usual, *spec.problems}):
-        yield (
-            str(status),
-            {
-                "description": HTTP_STATUS_CODES[status],
-                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            },
-        )
-
-
-def _headers(spec: OperationSpec) -> dict[str, object]:
-    names = {"ETag": "Tag of these bytes.", "Cache-Control": "How long the response may be cached."}
-    if spec.row is not None:
-        names["Link"] = "The next page, where there is one."
-    return {
-        name: {"description": text, "schema": {"type": "string"}}
-        for name, text in names.items()
-        if spec.cacheable or name == "Cache-Control"
-    }
-
-
-def _numbers(schema: Any) -> Any:
-    """The same schema with decimals as what they are written as: numbers.
-
-    msgspec describes its default, which is a string; `decimal_format="number"` is a
-    property of the encoder that the schema generator does not see.
-    """
-    if isinstance(schema, dict):
-        if schema.get("format") == "decimal":
-            return {**{k: v for k, v in schema.items() if k != "format"}, "type": "number"}
-        return {key: _numbers(value) for key, value in schema.items()}
-    if isinstance(schema, list):
-        return [_numbers(member) for member in schema]
-    return schema

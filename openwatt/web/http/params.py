@@ -29,6 +29,9 @@ class Parameter:
     example: object = field(default=None)
     required: bool = False
     most: int = 1
+    default: object = field(default=None)
+    """What it is when left out, where that is always the same; for the contract."""
+    deprecated: bool = False
 
     @property
     def many(self) -> bool:
@@ -115,7 +118,11 @@ def _clean(text: str) -> str:
 
 
 LIMIT = Parameter(
-    "limit", f"Most rows of one answer, {USUAL_ROWS} when left out.", integer(1, MOST_ROWS), example=10
+    "limit",
+    f"Most rows of one answer, {USUAL_ROWS} when left out.",
+    integer(1, MOST_ROWS),
+    example=10,
+    default=USUAL_ROWS,
 )
 FORMAT = Parameter(
     "format",

@@ -32,7 +32,7 @@ _PAGE = "openwatt.problem_page"
 _MOST_FAULTS = 100
 
 #: Statuses of which a problem has a type of its own.
-_STATUSES = (400, 401, 403, 404, 405, 406, 409, 413, 414, 415, 416, 417, 422, 429, 431, 500, 501, 503)
+_STATUSES = (400, 401, 403, 404, 405, 406, 409, 412, 413, 414, 415, 416, 417, 422, 429, 431, 500, 501, 503)
 #: Each type by its status: the end of its address, and the name of its sentences.
 PROBLEM_TYPES = MappingProxyType(
     {status: re.sub("[^a-z]+", "-", HTTP_STATUS_CODES[status].lower()) for status in _STATUSES}

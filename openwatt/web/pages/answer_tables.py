@@ -1,6 +1,6 @@
 """The tables of an answer that people take with them: ranking, bills, assumptions and sources."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from openwatt.comparison.question import ASSUMED_OFF_PEAK, CustomerQuestion
@@ -49,6 +49,18 @@ class PrintedSheet(NamedTuple):
 
     statements: Sequence[Statement]
     caveats: Sequence[str]
+    documents: Mapping[PriceDocument, Sequence[str]]
+    """The documents of its contracts' prices, and which contracts rest on each."""
+
+
+def printed_sheet(
+    texts: Mapping[str, str], question: CustomerQuestion, view: HomeView, ours: Language
+) -> PrintedSheet:
+    """The printed page of an answer."""
+    contracts = [line for line, _ in view.bills]
+    return PrintedSheet(
+        _statements(texts, question, view, ours), _caveats(view, ours), _documents(view, contracts, ours)
+    )
 
 
 def answer_tables(
@@ -160,7 +172,7 @@ def _bill_row(name: str, line: EnergyLine | SubscriptionLine, ours: Language) ->
     return [name, line.span.start, line.span.last, *what, cents(line.amount_ht), cents(line.amount_ttc)]
 
 
-def statements(
+def _statements(
     texts: Mapping[str, str], question: CustomerQuestion, view: HomeView, ours: Language
 ) -> list[Statement]:
     """What the answer rests on: the day, the use, the home, the prices."""
@@ -189,7 +201,7 @@ def statements(
     return found
 
 
-def caveats(view: HomeView, ours: Language) -> list[str]:
+def _caveats(view: HomeView, ours: Language) -> list[str]:
     """What the answer assumes, and what is odd in it, in sentences."""
     found = [ours.text(f"home.assumed_{key}") for key in view.assumptions]
     if view.part:
@@ -205,17 +217,13 @@ def _statements_table(
         TableColumn(ours.text("table.about"), "text", 34),
         TableColumn(ours.text("table.value"), "text", 100),
     ]
-    rows: list[list[Any]] = [[one.about, one.value] for one in statements(texts, question, view, ours)]
-    rows += [[ours.text("table.remark"), text] for text in caveats(view, ours)]
+    rows: list[list[Any]] = [[one.about, one.value] for one in _statements(texts, question, view, ours)]
+    rows += [[ours.text("table.remark"), text] for text in _caveats(view, ours)]
     return AnswerTable(ours.text("table.statements"), columns, rows)
 
 
 def _sources_table(view: HomeView, ours: Language) -> AnswerTable:
     """The documents of every price, with how many contracts rest on each."""
-    counts: dict[PriceDocument, int] = {}
-    for line in (*view.shown, *view.rest, *view.incomplete, *view.outdated):
-        for source in line.details.sources:
-            counts[source] = counts.get(source, 0) + 1
     columns = [
         TableColumn(ours.text("table.document"), "text", 60),
         TableColumn(ours.text("table.by"), "text", 22),
@@ -224,11 +232,26 @@ def _sources_table(view: HomeView, ours: Language) -> AnswerTable:
         TableColumn(ours.text("table.page"), "whole", 8),
         TableColumn(ours.text("table.contracts"), "whole", 12),
     ]
+    every = (*view.shown, *view.rest, *view.incomplete, *view.outdated)
+    found = sorted(_documents(view, every, ours).items(), key=lambda each: (-len(each[1]), each[0].title))
     rows = [
-        [one.title, ours.text(f"table.by_{one.kind}"), one.url, one.document_sha256, one.page, count]
-        for one, count in sorted(counts.items(), key=lambda each: (-each[1], each[0].title))
+        [one.title, ours.text(f"table.by_{one.kind}"), one.url, one.document_sha256, one.page, len(names)]
+        for one, names in found
     ]
     return AnswerTable(ours.text("table.sources"), columns, rows)
+
+
+def _documents(
+    view: HomeView, lines: Iterable[RankingLine], ours: Language
+) -> dict[PriceDocument, list[str]]:
+    """The documents of every price of some contracts, on each day of the answer."""
+    found: dict[PriceDocument, list[str]] = {}
+    for line in lines:
+        periods = view.comparison.costed[line.contract.key].periods
+        sources = (one for period in periods if period.tariff for one in period.tariff.sources)
+        for source in dict.fromkeys(sources):
+            found.setdefault(source, []).append(contract_name(line.contract, ours))
+    return found
 
 
 def _source_name(source: PriceDocument) -> str:

@@ -22,7 +22,7 @@ from openwatt.web.http.params import gather
 from openwatt.web.http.problems import BadRequestError, Fault
 from openwatt.web.http.security_headers import forbid_caching
 from openwatt.web.pages.answer import HomeView, home_view
-from openwatt.web.pages.answer_tables import PrintedSheet, caveats, statements
+from openwatt.web.pages.answer_tables import PrintedSheet, printed_sheet
 from openwatt.web.pages.downloads import DOWNLOADS, DownloadedAnswer, download_response
 from openwatt.web.pages.measured_use import EXAMPLE, EXAMPLE_FIELD, MeasuredUse, recognised_facts
 from openwatt.web.pages.question_form import (
@@ -127,7 +127,7 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
         return _page(texts, faults, None, status=error.status, use=use)
     except OpenWattError as error:
         return _page(texts, [Fault("file", message_of(error))], None, status=422)
-    printed = PrintedSheet(statements(texts, question, view, language()), caveats(view, language()))
+    printed = printed_sheet(texts, question, view, language())
     return _page(texts, [], view, understanding=understanding, use=use, printed=printed)
 
 

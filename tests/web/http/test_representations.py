@@ -17,7 +17,7 @@ ADDRESSES = (
     *("/v1/prices?option=BASE&power_kva=6", "/v1/prices/now?option=BASE&power_kva=6"),
     "/v1/tariff-changes.ics?option=BASE&power_kva=6",
     *("/v1/tariffs?limit=3", "/v1/tariffs?limit=3&format=csv", "/v1/tariffs?on=never"),
-    *("/v1/tariffs/history?limit=3", "/nowhere", "/v1/nowhere", "/tariffs/"),
+    *("/v1/tariffs/history?limit=3", "/nowhere", "/v1/nowhere", "/tariffs/", "/problems/not-found"),
 )
 #: What each answer says anew.
 ANEW = {"X-Request-ID", "RateLimit", "Date"}

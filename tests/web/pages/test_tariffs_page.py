@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from openwatt.catalogue.offer_terms import OfferTerms
 from openwatt.catalogue.shipped_facts import shipped_offer_terms
+from openwatt.domain.offer_terms import OfferTerms
 from openwatt.web.pages.i18n import LANGUAGES
 from tests.conftest import NOW
 from tests.web.pages.test_pages import Page, shown
