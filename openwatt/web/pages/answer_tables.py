@@ -12,6 +12,7 @@ from openwatt.representations.figures import cents
 from openwatt.sentences.catalogue import sentence
 from openwatt.web.pages.answer import HomeView
 from openwatt.web.pages.i18n import Language
+from openwatt.web.pages.measured_use import EXAMPLE_FIELD
 from openwatt.web.pages.question_form import HOURS, USUAL
 from openwatt.web.pages.ranking import RankingLine
 from openwatt.web.pages.rendering import sentence_start
