@@ -34,7 +34,7 @@ def test_old_prices_are_folded_below_those_of_today(late: Browser, width: int, d
     late.open(KWH)
     best = late.driver.find_element(By.CLASS_NAME, "best").text
     assert "Le moins cher des tarifs réglementés : Tarif Bleu (EDF)" in best
-    assert "Seul le tarif réglementé a ici un prix d’aujourd’hui." in best
+    assert "Seul le tarif réglementé a un prix d’aujourd’hui." in best
     assert "openwatt ingest" in best
     table = late.driver.find_element(By.CSS_SELECTOR, "table.apart")
     assert not table.is_displayed()
@@ -59,12 +59,12 @@ def test_old_prices_can_be_read_and_ranked_without_a_script(late: Browser) -> No
         table = late.driver.find_element(By.CSS_SELECTOR, "table.apart")
         assert table.is_displayed()
         offers = len(table.find_elements(By.CSS_SELECTOR, "tbody tr"))
-        late.driver.find_element(By.LINK_TEXT, "Les classer tout de même parmi les autres").click()
+        late.driver.find_element(By.LINK_TEXT, "Les classer quand même avec les autres").click()
         wait(late, lambda: "include_outdated=true" in late.driver.current_url)
         badges = late.driver.find_elements(By.CSS_SELECTOR, ".ranking .badge.stale")
-        assert sum(badge.get_attribute("textContent") == "Prix dépassé" for badge in badges) == offers
+        assert sum(badge.get_attribute("textContent") == "Prix périmé" for badge in badges) == offers
         assert "Tarif Bleu" in late.driver.find_element(By.CLASS_NAME, "best").text
-        late.driver.find_element(By.LINK_TEXT, "Classer seulement les prix d’aujourd’hui").click()
+        late.driver.find_element(By.LINK_TEXT, "Ne classer que les prix d’aujourd’hui").click()
         wait(late, lambda: "include_outdated" not in late.driver.current_url)
     finally:
         late.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
@@ -77,5 +77,5 @@ def test_the_old_price_of_the_present_contract_is_said(late: Browser, width: int
     best = late.driver.find_element(By.CLASS_NAME, "best").text
     assert "Votre contrat actuel est compté au prix vu le 28 oct. 2025" in best
     row = late.driver.find_element(By.CSS_SELECTOR, ".ranking tr.yours").text
-    assert "Prix dépassé" in row
+    assert "Prix périmé" in row
     check(late, f"old-present-fr-{width}")
