@@ -19,17 +19,9 @@ from openwatt.web.http.openapi_schemas import NAMED_VALUES
 from tests.conftest import close_app, serve_app
 
 #: Served, but not part of the contract: for eyes, or the contract itself.
+FILES = {"/robots.txt", "/favicon.ico", "/sitemap.xml", "/.well-known/security.txt"}
 PAGES = {"/", "/docs", "/history", "/now", "/problems/<name>", "/status", "/tariffs"}
-NOT_IN_CONTRACT = {
-    *PAGES,
-    "/robots.txt",
-    "/favicon.ico",
-    "/sitemap.xml",
-    "/.well-known/security.txt",
-    "/metrics",
-    "/openapi.json",
-    "/static/<path:filename>",
-}
+NOT_IN_CONTRACT = {*PAGES, *FILES, "/metrics", "/openapi.json", "/static/<path:filename>"}
 
 
 @pytest.fixture(scope="module")
