@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BUGSINK := .venv-bugsink
 HOME_ASSISTANT := .venv-homeassistant
+GENERATORS := .venv-generators
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -57,7 +58,7 @@ elk-down: ## Stop them; their data is kept.
 
 .PHONY: test
 # Home Assistant is made where its tests are run: with all tests, or with T=tests/integrations.
-test: $(VENV)/.dev $(BUGSINK)/.done $(if $(filter-out tests/integrations%,$(T)),,$(HOME_ASSISTANT)/.done) ## Run every test; T=tests/web runs a part.
+test: $(VENV)/.dev $(BUGSINK)/.done $(GENERATORS)/.done $(if $(filter-out tests/integrations%,$(T)),,$(HOME_ASSISTANT)/.done) ## Run every test; T=tests/web runs a part.
 	$(BIN)/python -m pytest --numprocesses=$(or $(JOBS),auto) --dist=worksteal $(PYTEST_ARGS) $(T)
 
 .PHONY: test-fresh
@@ -95,6 +96,10 @@ release-check: $(VENV)/.dev ## Build sdist and wheel into dist/, install the whe
 .PHONY: chaos
 chaos: $(VENV)/.dev $(BUGSINK)/.done ## Run the long forms of the chaos tests, which `test` runs in short.
 	$(BIN)/python -m pytest -m "slow" --timeout=900 $(PYTEST_ARGS)
+
+.PHONY: contract
+contract: ## Lint the contract of a running service and call it from TypeScript; ADDRESS=http://… (needs Node.js).
+	tests/generators/by_hand $(or $(ADDRESS),http://127.0.0.1:8000)
 
 .PHONY: bench
 bench: $(VENV)/.dev ## Measure, and print ratios; what each script asks is in bench/README.md.
@@ -145,11 +150,13 @@ lock: $(VENV)/.dev ## Compile requirements*.txt from pyproject.toml, with hashes
 	  > ops/build-requirements.txt
 	echo "bugsink==2.6.1" | $(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 \
 	  --quiet - --output-file tests/bugsink-requirements.txt
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 $(if $(UPGRADE),--upgrade) \
+	  --quiet tests/generators/requirements.in --output-file tests/generators/requirements.txt
 	$(BIN)/python -m tests.integrations.home_assistant_lock
 
 .PHONY: clean
 clean: ## Remove what these targets made, except the data in var/.
-	rm -rf $(VENV) $(BUGSINK) $(HOME_ASSISTANT) *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(BUGSINK) $(HOME_ASSISTANT) $(GENERATORS) .node-generators *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The virtual environment, made again whenever what it is made from has changed.
@@ -170,6 +177,12 @@ $(VENV)/.run: requirements.txt pyproject.toml | $(VENV)/bin/python
 $(BUGSINK)/.done: tests/bugsink-requirements.txt | $(VENV)/bin/python
 	$(PYTHON) -m venv $(BUGSINK)
 	$(BUGSINK)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# Generators of clients, whose pins are not ours either.
+$(GENERATORS)/.done: tests/generators/requirements.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv $(GENERATORS)
+	$(GENERATORS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # A Home Assistant for its package's tests, the newest that a Python of this machine runs; 0.5 GB.

@@ -29,15 +29,15 @@ def sentence(message: Message | str | OpenWattError, code: str = "en", *, on_pag
         message = message.message or str(message)
     if isinstance(message, str):
         return message
-    values = {name: _shown(value, code) for name, value in message.values.items()}
+    values = {name: _shown(value, code, on_page=on_page) for name, value in message.values.items()}
     known = texts(code)
     text = known.get(f"page.{message.key}") if on_page else None
     return (text or known[message.key]).format_map(values)
 
 
-def _shown(value: int | str | Message, code: str) -> str:
+def _shown(value: int | str | Message, code: str, *, on_page: bool) -> str:
     if isinstance(value, Message):
-        return sentence(value, code)
+        return sentence(value, code, on_page=on_page)
     if isinstance(value, int):
         return f"{value:,}".replace(",", _NARROW) if code == "fr" else f"{value:,}"
     return value

@@ -76,8 +76,8 @@ def test_an_ambiguous_file_shows_the_fields_that_decide_and_is_read_with_them(
     browser.be(width=width)
     send(browser, file=str(file))
     refusal = browser.driver.find_element(By.ID, "drop").text
-    assert "Ce fichier laisse un doute." in refusal
-    assert "peuvent être les débuts ou les fins des pas" in refusal
+    assert "Ce fichier peut se lire de deux façons" in refusal
+    assert "peut être le début ou la fin de la mesure" in refusal
     assert "--stamps" not in refusal
     stamps = browser.driver.find_element(By.ID, "stamps")
     assert stamps.is_displayed()

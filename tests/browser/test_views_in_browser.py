@@ -193,3 +193,12 @@ def test_tariffs_are_sorted_without_javascript(browser: Browser) -> None:
             assert len(prices) > 20
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_the_next_prices_of_a_contract_fit_a_phone(browser: Browser) -> None:
+    browser.be(width=360)
+    browser.open(PAGES["now-hours"] + "lang=fr")
+    table = browser.driver.find_element(By.CSS_SELECTOR, ".next-prices")
+    assert browser.driver.execute_script("return arguments[0].scrollWidth", table) <= 360 - 2 * 16
+    shown = {cell.value_of_css_property("display") for cell in table.find_elements(By.CSS_SELECTOR, "th, td")}
+    assert shown == {"table-cell"}

@@ -99,7 +99,9 @@ def test_the_page_has_a_wording_of_its_own_where_the_usual_one_names_options_of_
     own = {key.removeprefix("page."): text for key, text in known.items() if key.startswith("page.")}
     assert {key for key in own if places(own[key]) != places(known[key])} == set()
     of_commands = {key for key, text in known.items() if "--" in text and "openwatt" not in text}
-    assert of_commands == set(own)
+    of_fields = {"bring.registers", "refused.index"}  # register_kwh, and a command
+    of_missing_hours = {f"question.no_{season}hours" for season in ("", "summer_", "winter_")}
+    assert of_commands | of_fields | of_missing_hours == set(own)
     assert not any("--" in text for text in own.values())
     doubt = Message.of("ambiguous.stamps", column="Heure")
     assert sentence(doubt, code, on_page=True) != sentence(doubt, code)

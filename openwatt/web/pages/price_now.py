@@ -38,6 +38,8 @@ from openwatt.web.pages.rendering import (
 _USUAL = {"contract": "EDF~Tarif Bleu~BASE", "power_kva": "6"}
 _FIELDS = ("contract", "power_kva", "off_peak_hours", "chosen_weekday")
 _NAMES = ("supplier", "offer", "option")
+#: An address may name the contract as the API does, in part too: `?option=TEMPO&power_kva=9`.
+_USUAL_NAMES = dict(zip(_NAMES, _USUAL["contract"].split("~"), strict=True))
 _MOST_CHANGES = 6
 _WEEK_DAYS, _TIMELINE_DAYS = 7, 2
 
@@ -71,6 +73,9 @@ class PriceView:
 def now_page() -> Response:
     """What a kilowatt hour of a contract costs now and next, and how programs ask for it."""
     texts = {name: text for name in _FIELDS if (text := request.args.get(name, "").strip())}
+    named = {name: text for name in _NAMES if (text := request.args.get(name, "").strip())}
+    if named and "contract" not in texts:
+        texts["contract"] = "~".join(named.get(name, usual) for name, usual in _USUAL_NAMES.items())
     chosen = {**_USUAL, **texts}
     values, faults = _read(chosen)
     view = None

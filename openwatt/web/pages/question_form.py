@@ -114,9 +114,9 @@ def _text(name: str, faults: Sequence[Fault], ours: Language) -> str:
 
 
 def _details(faults: Sequence[Fault], ours: Language) -> Iterator[str]:
-    """What is wrong in particular; what a parameter's type says is of the contract, in its words."""
+    """What is wrong in particular; where a parameter is not of its type, the form has its own words."""
     for fault in faults:
-        if fault.message.key not in _OWN_TEXTS:
+        if fault.message.key not in _OWN_TEXTS and not fault.message.key.startswith("parameter."):
             yield sentence_start(fault.sentence(ours.code, on_page=True))
 
 

@@ -373,7 +373,10 @@ AMBIGUOUS = "\n".join(
 
 @pytest.mark.parametrize(
     ("code", "said"),
-    [("fr", "peuvent être les débuts ou les fins des pas"), ("en", "may be the starts or the ends of steps")],
+    [
+        ("fr", "peut être le début ou la fin de la mesure"),
+        ("en", "may be the start or the end of the measurement"),
+    ],
 )
 def test_an_ambiguous_file_is_a_fault_in_the_customer_s_language(
     client: FlaskClient, code: str, said: str

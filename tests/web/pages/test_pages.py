@@ -187,11 +187,11 @@ def test_the_tariffs_are_filtered_and_told_with_their_source(client: FlaskClient
 
 
 def test_a_secondary_source_is_marked_and_explained(client: FlaskClient) -> None:
-    mark = '<span class="badge muted" title="Somebody else has read'
+    mark = '<span class="badge muted" title="Price read from the supplier’s price sheet by a third party'
     for page in ("/tariffs?option=BASE&power_kva=6&on=2024-12-01", "/history?option=BASE&power_kva=6"):
         shown = client.get(f"{page}&lang=en").text
         assert mark in shown
-        assert "Check it there before you sign.</" in shown
+        assert "Check it before you sign up.</" in shown
     assert mark not in client.get("/tariffs?option=BASE&power_kva=6&on=2024-08-01&lang=en").text
 
 

@@ -55,19 +55,30 @@ def test_the_price_is_that_of_the_api(then: FlaskClient) -> None:
     assert len(re.findall(r'<rect class="part ', page)) > 20
 
 
+def test_an_address_may_name_the_contract_as_the_api_does(then: FlaskClient) -> None:
+    def without_addresses(page: str) -> str:
+        return re.sub(r'(?:href|content)="[^"]*"', "", page)
+
+    for query in ("option=TEMPO", "supplier=EDF&offer=Tarif+Bleu&option=TEMPO"):
+        answer = then.get(f"/now?{query}&power_kva=9&lang=en")
+        assert answer.status_code == 200
+        assert without_addresses(answer.text) == without_addresses(then.get(TEMPO).text)
+    assert 'id="contract-fault"' in then.get("/now?option=NONE&power_kva=9&lang=en").text
+
+
 def test_what_is_not_known_says_why(client: FlaskClient) -> None:
     page = client.get(TEMPO).text
-    assert "Price not known" in page
+    assert LANGUAGES["en"].texts["now.not_known"] in page
     assert "has not been announced" in page
     assert 'class="part unknown"' in page
-    assert "No source states the colour of" in page
+    assert "No source gives the colour of" in page
 
 
 def test_without_a_choice_the_regulated_base_is_shown(client: FlaskClient) -> None:
     answer = client.get("/now?lang=en")
     assert "EDF · Tarif Bleu · Base · 6 kVA" in answer.text
     assert "€0.2001" in answer.text
-    assert "no change is known" in answer.text
+    assert "no known change" in answer.text
     assert answer.headers["Cache-Control"] == "public, max-age=60"
     # A home's contract is its own.
     assert client.get(f"{HPHC}&off_peak_hours=22:30-06:30").headers["Cache-Control"] == "no-store"
@@ -76,13 +87,13 @@ def test_without_a_choice_the_regulated_base_is_shown(client: FlaskClient) -> No
 @pytest.mark.parametrize(
     ("address", "field", "said"),
     [
-        (HPHC, "off_peak_hours", "Give off-peak hours such as 22:30-06:30"),
+        (HPHC, "off_peak_hours", "Write the off-peak hours as 22:30-06:30"),
         (f"{HPHC}&off_peak_hours=at+night", "off_peak_hours", "is not a range of hours"),
         (TEMPO.replace("power_kva=9", "power_kva=3"), "contract", "is not sold at this power"),
         (TEMPO.replace("power_kva=9", "power_kva=99"), "power_kva", "Choose a power from 1 to 36 kVA."),
         ("/now?contract=x&lang=en", "contract", "is not sold at this power"),
         ("/now?contract=%00~b~BASE&lang=en", "contract", "is not sold at this power"),
-        (f"{HPHC}&chosen_weekday=someday", "chosen_weekday", "Choose a day of the list."),
+        (f"{HPHC}&chosen_weekday=someday", "chosen_weekday", "Choose a day from the list."),
     ],
 )
 def test_a_fault_is_said_at_its_field(client: FlaskClient, address: str, field: str, said: str) -> None:

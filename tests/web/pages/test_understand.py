@@ -136,15 +136,15 @@ def test_what_cannot_be_used_is_said_beside_its_field_and_the_answer_stays(clien
     text = shown(
         client, shift_percent="120", versus_first="No~Such~BASE", car_hours="tea time", past_years="true"
     )
-    assert "Give a whole number from 1 to 100." in text
-    assert "Choose a contract of the list." in text
-    assert "Give hours such as 23:00-07:00." in text
+    assert "Type a whole number from 1 to 100." in text
+    assert "Choose a contract from the list." in text
+    assert "Write the hours as 23:00-07:00." in text
     assert "becomes the cheapest" not in text
     assert "Cost of each year" in text
     dated = shown(client, car_km_per_week="200", car_hours="from 2030-01-01 23:00-07:00")
-    assert "Give hours such as 23:00-07:00. Says no hours for" in dated
+    assert "Write the hours as 23:00-07:00. The hours of" in dated
     assert "Compute past years" in shown(client, past_years="false")
-    assert "Choose another contract" in shown(client, versus_first=BASE, versus_second=BASE)
+    assert "Choose from the list another contract" in shown(client, versus_first=BASE, versus_second=BASE)
     assert "cannot be computed at this power" in shown(client, other_power_kva="40")
 
 
