@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -194,12 +195,18 @@ class LoadCurve:
         above = self.energies > self.steps_min * (power_kva * 1000)
         if not above.any():
             return None
-        hours = int(self.steps_min[above].sum()) / 60
+        minutes = int(self.steps_min[above].sum())
+        tenths = (Decimal(minutes) / 60).quantize(Decimal("0.1"))
+        hours = Message.decimal(tenths) if minutes % 60 else minutes // 60
         first = instant_of(int(self.starts_min[above.argmax()]))
         return Finding(
             "above_power",
             int(above.sum()),
-            Message.of("finding.above_power", power_kva=power_kva, hours=f"{hours:g}"),
+            Message.of(
+                "finding.above_power",
+                power_kva=power_kva,
+                hours=hours,
+            ),
             first,
         )
 

@@ -249,6 +249,9 @@ def test_power_above_the_subscribed_one_is_said_with_its_hours() -> None:
     assert finding is not None
     assert "above 6 kVA for 3 h" in sentence(finding.message)
     assert curve.above_power(9) is None
+    half = read(b"2024-02-01T01:00:00+01:00;100\r\n2024-02-01T01:30:00+01:00;7000\r\n").above_power(6)
+    assert half is not None
+    assert "pendant 0,5 h" in sentence(half.message, "fr")
 
 
 def test_energies_finer_than_a_watt_minute_are_rounded_and_said() -> None:

@@ -42,7 +42,13 @@ _PARTS: Final = frozenset(
     }
 )
 #: Those of other sections.
-_MORE: Final = ("what_if.no_hours", "what_if.no_car", "left_out.every_contract", "outdated.every_price")
+_MORE: Final = (
+    "what_if.no_hours",
+    "what_if.no_car",
+    "what_if.two_contracts",
+    "left_out.every_contract",
+    "outdated.every_price",
+)
 #: What is said in plain words and has no code of its own.
 _OTHER: Final = "other"
 

@@ -107,7 +107,7 @@ def responses(spec: OperationSpec, example: object) -> Iterator[tuple[str, objec
     yield "200", {"description": "The answer.", "content": content, "headers": headers}
     if spec.file is not None:
         schema = {"schema": {"type": "string", "format": "binary"}}
-        yield "206", {"description": "The range that was asked for.", "content": {spec.file: schema}}
+        yield "206", {"description": "The range of `Range`.", "content": {spec.file: schema}}
     if spec.cacheable:
         unchanged = _refs(("ETag", "Cache-Control", "Vary"))
         yield "304", {"description": "The client has this answer already.", "headers": unchanged}

@@ -12,6 +12,7 @@ from openwatt.representations.figures import cents
 from openwatt.sentences.catalogue import sentence
 from openwatt.web.pages.answer import HomeView
 from openwatt.web.pages.i18n import Language
+from openwatt.web.pages.measured_use import EXAMPLE_FIELD
 from openwatt.web.pages.question_form import HOURS, USUAL
 from openwatt.web.pages.ranking import RankingLine
 from openwatt.web.pages.rendering import sentence_start
@@ -178,11 +179,12 @@ def _statements(
     """What the answer rests on: the day, the use, the home, the prices."""
     span = view.comparison.span
     hours = [texts[name] for name in HOURS if name in texts]
-    use = (
-        ours.text("table.measured")
-        if view.measured
-        else ours.text(f"profile.{texts.get('profile', USUAL['profile'])}")
-    )
+    if EXAMPLE_FIELD in texts:
+        use = ours.text("table.example")
+    elif view.measured:
+        use = ours.text("table.measured")
+    else:
+        use = ours.text(f"profile.{texts.get('profile', USUAL['profile'])}")
     found = [
         Statement(ours.text("table.made_on"), question.terms.today, "day"),
         Statement(ours.text("table.first_day"), span.start, "day"),

@@ -204,6 +204,7 @@ def _page(
         shared=_own_address(texts) if view and use and use.has_address else None,
         example=link("/", **_EXAMPLE),
         in_other_language=lambda code: _own_address(texts, lang=code),
+        at_prices_now=_own_address(texts, prices=None),
         with_outdated=_own_address(texts, include_outdated="true"),
         without_outdated=_own_address(texts, include_outdated=None),
         powers=[(power, ours.text("tariffs.kva", kva=power)) for power in _powers(offers)],

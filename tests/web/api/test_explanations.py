@@ -1,12 +1,14 @@
 """What explains a ranking, at the API: each part on request, exact, and every fault named."""
 
+import datetime as dt
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from tests.web.api.test_bills import TWO_DAYS, send
+from openwatt.domain.legal_time import Span
+from tests.web.api.test_bills import TWO_DAYS, file_of, send
 
 ADDRESS = "/v1/bills/explanation"
 BASE, HPHC = "EDF~Tarif Bleu~BASE", "EDF~Tarif Bleu~HPHC"
@@ -90,6 +92,22 @@ def test_past_years_are_those_of_the_api_and_say_what_they_lack(client: FlaskCli
     lacking = [one for one in year["contracts"] if one["total_ttc_eur"] is None]
     assert lacking
     assert all(one["missing"] for one in lacking)
+
+
+def test_a_measured_use_costs_in_a_past_year_what_a_meter_of_those_days_would_have(
+    client: FlaskClient,
+) -> None:
+    winter = Span(dt.date(2026, 1, 5), dt.date(2026, 2, 5))
+    tempo = {"option": "TEMPO", "supplier": "EDF", "offer": "Tarif Bleu"}
+    fields = {"power_kva": 6, "off_peak_hours": "22:00-06:00"}
+    page: Any = send(client, ADDRESS, file_of(600, winter), past_years="true", **fields, **tempo).json
+    year = page["past_years"]["years"][2]
+    assert year["span"] == {"start": "2024-01-08", "end": "2024-02-08"}  # two times 52 weeks before
+    then = file_of(600, Span(dt.date(2024, 1, 8), dt.date(2024, 2, 8)))
+    bills: Any = send(client, "/v1/bills", then, prices="then", **fields).json
+    totals = {one["option"]: one["total_ttc_eur"] for one in bills["ranking"] if one["offer"] == "Tarif Bleu"}
+    costs = {one["option"]: one["total_ttc_eur"] for one in year["contracts"] if one["offer"] == "Tarif Bleu"}
+    assert costs == {option: totals[option] for option in ("TEMPO", "BASE")}
 
 
 def test_a_file_is_explained_too(client: FlaskClient) -> None:

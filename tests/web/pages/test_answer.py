@@ -36,7 +36,7 @@ def wanted(choice: str, line: dict[str, Any]) -> bool:
     """Whether a contract of the API's ranking is what a filter asks for."""
     terms = shipped_offer_terms().get((line["supplier"], line["offer"]))
     seen = dt.date.fromisoformat(line["last_seen_on"])
-    return {
+    holds: dict[str, bool] = {
         "only_option=HPHC": line["option"] == "HPHC",
         "only_pricing=fixed": bool(terms and terms.pricing == "fixed"),
         "only_pricing=indexed": bool(terms and terms.pricing == "indexed"),
@@ -45,7 +45,8 @@ def wanted(choice: str, line: dict[str, Any]) -> bool:
         "only_seen=31": seen >= NOW.date() - dt.timedelta(days=31),
         "only_option=castle": True,
         "only_seen=-1": True,
-    }[choice]
+    }
+    return holds[choice]
 
 
 @pytest.mark.parametrize(
@@ -158,6 +159,18 @@ def test_whoever_has_the_cheapest_contract_is_told_to_change_nothing(client: Fla
     head = text.split('class="best"')[1].split("</div>")[0]
     assert ENGLISH.texts["answer.already"] in head
     assert 'class="button"' not in head
+
+
+def test_prices_of_the_past_lead_to_those_of_today_and_to_no_supplier(client: FlaskClient) -> None:
+    text = page_of(client, "&prices=then")
+    head = text.split('class="best"')[1].split("<section")[0]
+    assert ENGLISH.texts["answer.prices_then"] in head
+    assert 'rel="noreferrer external"' not in head
+    (now,) = re.findall(r'<a class="button" href="([^"]+)"', head)
+    told: Any = client.get(f"/v1/bills?{ASKED}").json
+    best = told["ranking"][0]
+    answer = unescape(client.get(now).text)
+    assert ENGLISH.text("home.best", offer=best["offer"], supplier=best["supplier"]) in answer
 
 
 def test_a_week_sends_no_household_to_a_supplier(client: FlaskClient) -> None:

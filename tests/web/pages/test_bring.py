@@ -49,7 +49,10 @@ def test_the_example_is_answered_at_its_address_and_said_to_be_invented(
     assert "measured_use" not in page, "an address asks the same: nothing is to be carried"
     assert "recognised" not in page
     assert len(cells(page, "cost")) > 10
-    assert client.get(f"{link}&download=csv").content_type.startswith("text/csv")
+    table = client.get(f"{link}&download=csv")
+    assert table.content_type.startswith("text/csv")
+    assert texts["table.example"] in page, "the sheet to print does not call it measured"
+    assert texts["table.measured"] not in page
     # Its form asks for the same home with another power, and leads to the address of that.
     sent = {**PLAIN, "example": "house", "power_kva": "9", "off_peak_hours": "22h30-6h30"}
     other = client.post(f"/?lang={language}", data=sent, content_type="multipart/form-data")
