@@ -2,7 +2,7 @@
 
 import base64
 
-import pypdfium2
+import pypdfium2  # type: ignore[import-untyped]
 import pytest
 from selenium.webdriver.common.by import By
 

@@ -15,7 +15,6 @@ from openwatt.web.http.app_state import app_state
 from openwatt.web.http.http_errors import detailed
 from openwatt.web.http.parameter_types import DAY
 from openwatt.web.http.params import LIMIT, USUAL_ROWS, Parameter
-from openwatt.web.http.problems import BadRequestError, Fault
 from openwatt.web.http.request_params import RequestParams
 from openwatt.web.http.responses import Collection
 from openwatt.web.http.views import cached_view
@@ -24,7 +23,8 @@ FROM = Parameter("from", "First day; a week ago when left out.", DAY, "2025-12-0
 UNTIL = Parameter("until", "Last day, included; tomorrow when left out.", DAY, "2025-12-31")
 TO = Parameter(
     "to",
-    "The old name of `until`: last day, included. Everywhere else `to` is the day after the last.",
+    "The old name of `until`: last day, included. Disregarded beside `until`; everywhere else `to` is "
+    "the day after the last.",
     DAY,
     deprecated=True,
 )
@@ -42,9 +42,7 @@ def tempo(params: RequestParams) -> Collection:
 
     One item a day, oldest first; a day whose colour no source states is `unknown`.
     """
-    if params.get(TO) and params.get(UNTIL):
-        raise BadRequestError([Fault("to", Message.of("question.two_uses", other="until"))])
-    last_name = "to" if params.get(TO) else "until"
+    last_name = "to" if params.get(TO) and not params.get(UNTIL) else "until"
     start, end = params.get(FROM), params.get(UNTIL) or params.get(TO)
     if start is None:
         week_ago = params.today - dt.timedelta(days=7)

@@ -35,7 +35,7 @@ def favicon() -> Response:
 
 
 def security_txt() -> Response:
-    """Whom to tell about a vulnerability (RFC 9116); 404 where the operator names no contact."""
+    """The contact for vulnerabilities (RFC 9116); 404 where the operator has set none."""
     contact, expires = current_app.config["SECURITY_CONTACT"], current_app.config["SECURITY_EXPIRES"]
     if contact is None:
         abort(404)

@@ -134,8 +134,8 @@ def show(
 ) -> Response:
     """A page of a template in the language of the request; `keep` lets others keep it for a minute.
 
-    What no cache may keep is one household's, or of this moment: search engines do not list it. `named`
-    are the choices that make another page, so that they belong to its address there.
+    A page that no cache may keep is one household's, or of this moment: search engines do not list it.
+    `named` are the choices that make another page, so that they belong to its address there.
     """
     ours = language()
     listed = keep and status == 200

@@ -40,14 +40,15 @@ def served(shared_app: Flask) -> Iterator[str]:
         yield address
 
 
+@pytest.mark.timeout(300)  # two of its phases grow with every operation
 def test_schemathesis_finds_nothing_with_all_its_checks(served: str, tmp_path: Path) -> None:
     arguments = ["--checks=all", "--max-examples=40", "--generation-database=none", "--no-color"]
     schemathesis = str(Path(sys.executable).with_name("schemathesis"))
     config = str(Path(__file__).with_name("schemathesis.toml"))
     command = [schemathesis, "--config-file", config, "run", f"{served}/openapi.json", *arguments]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=150)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "27 selected / 27 total" in done.stdout
+    assert "29 selected / 29 total" in done.stdout
     assert "No issues found" in done.stdout
 
 
@@ -160,5 +161,6 @@ def test_the_last_day_of_tempo_has_two_names_and_one_meaning(client: FlaskClient
     assert (new.json["until"], new.json["to"]) == ("2026-01-07", "2026-01-07")
     assert "until=2026-01-07" in new.json["next"]
     assert "to=2026-01-07" in old.json["next"]
-    both = client.get("/v1/tempo?to=2026-01-07&until=2026-01-07")
-    assert [fault["code"] for fault in (both.json or {})["faults"]] == ["question.two_uses"]
+    both = client.get("/v1/tempo?to=2026-01-08&until=2026-01-07")
+    assert both.json is not None
+    assert both.json["until"] == "2026-01-07"
