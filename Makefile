@@ -57,8 +57,9 @@ elk-down: ## Stop them; their data is kept.
 ##@ Check
 
 .PHONY: test
-# Home Assistant is made where its tests are run: with all tests, or with T=tests/integrations.
-test: $(VENV)/.dev $(BUGSINK)/.done $(GENERATORS)/.done $(if $(filter-out tests/integrations%,$(T)),,$(HOME_ASSISTANT)/.done) ## Run every test; T=tests/web runs a part.
+# Home Assistant and the generators of clients are made where their tests are run: with all tests, or with
+# T=tests/integrations and T=tests/generators.
+test: $(VENV)/.dev $(BUGSINK)/.done $(if $(filter-out tests/generators%,$(T)),,$(GENERATORS)/.done) $(if $(filter-out tests/integrations%,$(T)),,$(HOME_ASSISTANT)/.done) ## Run every test; T=tests/web runs a part.
 	$(BIN)/python -m pytest --numprocesses=$(or $(JOBS),auto) --dist=worksteal $(PYTEST_ARGS) $(T)
 
 .PHONY: test-fresh

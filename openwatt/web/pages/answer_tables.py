@@ -10,6 +10,7 @@ from openwatt.domain.tariff import REGISTERS
 from openwatt.representations.bills import sentence_of_part
 from openwatt.representations.figures import cents
 from openwatt.sentences.catalogue import sentence
+from openwatt.sentences.recorded import recorded_text
 from openwatt.web.pages.answer import HomeView
 from openwatt.web.pages.i18n import Language
 from openwatt.web.pages.measured_use import EXAMPLE_FIELD
@@ -119,7 +120,7 @@ def _ranking_row(line: RankingLine, registers: Sequence[Sequence[str]], ours: La
         *(next((prices[one] for one in names if one in prices), None) for names in registers),
         line.seen_on,
         "; ".join(_remarks(line, ours)) or None,
-        "; ".join(_source_name(one) for one in line.details.sources) or None,
+        "; ".join(_source_name(one, ours) for one in line.details.sources) or None,
     ]
 
 
@@ -237,7 +238,14 @@ def _sources_table(view: HomeView, ours: Language) -> AnswerTable:
     every = (*view.shown, *view.rest, *view.incomplete, *view.outdated)
     found = sorted(_documents(view, every, ours).items(), key=lambda each: (-len(each[1]), each[0].title))
     rows = [
-        [one.title, ours.text(f"table.by_{one.kind}"), one.url, one.document_sha256, one.page, len(names)]
+        [
+            recorded_text(one.title, ours.code),
+            ours.text(f"table.by_{one.kind}"),
+            one.url,
+            one.document_sha256,
+            one.page,
+            len(names),
+        ]
         for one, names in found
     ]
     return AnswerTable(ours.text("table.sources"), columns, rows)
@@ -256,6 +264,6 @@ def _documents(
     return found
 
 
-def _source_name(source: PriceDocument) -> str:
+def _source_name(source: PriceDocument, ours: Language) -> str:
     page = f", p. {source.page}" if source.page else ""
-    return f"{source.title}{page}"
+    return f"{recorded_text(source.title, ours.code)}{page}"
