@@ -252,6 +252,8 @@ class Load:
     def __init__(self, service: Service, paths: list[str], clients: int) -> None:
         self.answers: list[tuple[float, str, Answer]] = []
         """When each answer came, its path and the answer."""
+        self.request_ids: list[str] = []
+        """The id that each of them was asked for with: an answer that caches may keep says none."""
         self._service = service
         self._paths = paths
         self._threads = Threads(clients, self._send)
@@ -264,7 +266,9 @@ class Load:
         while not stopped.is_set() and time.monotonic() < deadline:
             turn += 1
             day = 1 + (turn + number) % 28
-            answer = self._service.get(path.format(day=day))
+            request_id = f"load-{number:02}-{turn:06}"
+            answer = self._service.get(path.format(day=day), headers={"X-Request-ID": request_id})
+            self.request_ids.append(request_id)
             self.answers.append((time.monotonic(), path, answer))
             stopped.wait(0.02)
 

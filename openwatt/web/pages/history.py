@@ -103,7 +103,7 @@ def history_page() -> Response:
     return show(
         "history.html",
         status=400 if form.faults else 200,
-        named=form.texts if _OFFER.name in form.texts else {},
+        named=form.texts if _OFFER.name in form.texts and not missing else {},
         form=form,
         today=today(),
         missing=missing,

@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import get_args
+from typing import Any, get_args
 from urllib.parse import urlencode
 
 from flask import Response, request
@@ -143,7 +143,7 @@ def _usual_price(tariff: PublishedTariff) -> Decimal | None:
 
 
 #: What is compared for each column; None is not known and comes last, whichever way is sorted.
-_KEYS: dict[str, Callable[[PublishedTariff], object]] = {
+_KEYS: dict[str, Callable[[PublishedTariff], Any]] = {
     "offer": lambda one: (one.supplier.casefold(), one.offer.casefold()),
     "option": lambda one: list(OPTIONS).index(one.option),
     "subscription": lambda one: one.subscription_eur_per_year_ttc,
@@ -158,10 +158,13 @@ def _sort(tariffs: list[PublishedTariff], sort: str | None) -> None:
     if sort is None:
         return
     key = _KEYS[sort.removeprefix("-")]
-    known = [one for one in tariffs if key(one) is not None]
-    unknown = [one for one in tariffs if key(one) is None]
-    known.sort(key=key, reverse=sort.startswith("-"))  # type: ignore[arg-type]  # each column's are comparable
-    tariffs[:] = known + unknown
+    keyed = [(key(one), one) for one in tariffs]
+    known = sorted(
+        (pair for pair in keyed if pair[0] is not None),
+        key=lambda pair: pair[0],
+        reverse=sort.startswith("-"),
+    )
+    tariffs[:] = [one for _, one in known] + [one for value, one in keyed if value is None]
 
 
 def _first_order(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from html import unescape
@@ -10,10 +11,14 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from openwatt.app import create_app
 from openwatt.catalogue.shipped_facts import shipped_offer_terms
 from openwatt.domain.offer_terms import OfferTerms
+from openwatt.settings import Settings
+from openwatt.web.http.data_version import MAX_AGE_S
 from openwatt.web.pages.i18n import LANGUAGES
-from tests.conftest import NOW
+from tests.conftest import NOW, close_app
+from tests.web.conftest import publish_dear_tariff
 from tests.web.pages.test_pages import Page, shown
 
 
@@ -160,3 +165,17 @@ def test_a_choice_that_is_not_in_the_list_is_a_fault_beside_its_field(
     faulty = [one["id"] for one in page.every("input", "select") if one.get("aria-invalid")]
     assert faulty == [field]
     assert [one for one in page.every("details") if one.get("class") == "more" and "open" in one]
+
+
+def test_a_tariff_is_listed_within_a_second_of_its_publication(filled_url: str) -> None:
+    app = create_app(Settings(database_url=filled_url, workers=1), clock=lambda: NOW)
+    client = app.test_client()
+    assert rows(client, "supplier=Cher") == []
+    publish_dear_tariff(filled_url)
+    time.sleep(MAX_AGE_S)
+    (row,) = rows(client, "supplier=Cher&option=BASE&power_kva=6")
+    assert "0,2929 €" in row
+    assert rows(client, "supplier=CHER&on=2025-07-31") == []
+    for day in range(1, 9):  # more days than are held at once
+        assert len(rows(client, f"supplier=cher&on=2025-08-0{day}")) == 1
+    close_app(app)
