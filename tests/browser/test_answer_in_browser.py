@@ -70,6 +70,8 @@ def test_an_answer_can_be_read_at_every_width(browser: Browser, answer: str) -> 
         assert overflow(browser) <= 0
         assert browser.overlapping_texts() == []
     browser.be(width=320)
+    browser.open(ANSWERS[answer])
+    open_everything(browser)
     check(browser, f"answer-{answer}-fr-320-open")
 
 

@@ -68,8 +68,6 @@ class RankingLine:
     """Its place in the ranking; None for a price that cannot be today's."""
     contract: Contract
     total: Decimal
-    of_span: Decimal
-    """The total of the span, not scaled to a year."""
     per_month: Decimal | None
     width: Decimal
     saving: Decimal | None
@@ -131,7 +129,6 @@ def _line(
         place=place,
         contract=ranked.contract,
         total=shown(ranked.total_ttc) or Decimal(0),
-        of_span=to_cents(ranked.total_ttc),
         per_month=None if per_year is None else to_cents(per_year / _MONTHS),
         width=width,
         saving=shown(ranked.saving_against_baseline),
