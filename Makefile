@@ -109,6 +109,7 @@ bench: $(VENV)/.dev ## Measure, and print ratios; what each script asks is in be
 	$(BIN)/python bench/start.py
 	$(BIN)/python bench/limiter.py
 	$(BIN)/python bench/prices.py
+	$(BIN)/python bench/explanations.py
 	$(BIN)/python bench/scrape.py
 	$(BIN)/python bench/shipping.py
 	$(BIN)/python -m bench.bills

@@ -105,7 +105,8 @@ def test_who_watches_the_service_is_never_refused(limited: Callable[..., Flask],
 
 def test_every_route_is_limited_or_exempt_on_purpose(limited: Callable[..., Flask]) -> None:
     words = {endpoint.partition(".")[0] for endpoint in limited().view_functions}
-    assert words == {"api", "bills", "home", "pages", "static"} | {"probes", "prometheus_metrics"}
+    with_limit = {"api", "bills", "explanations", "home", "pages", "static"}
+    assert words == with_limit | {"probes", "prometheus_metrics"}
 
 
 def test_a_refusal_says_what_and_until_when(limited: Callable[..., Flask]) -> None:
