@@ -49,6 +49,7 @@ addEventListener("DOMContentLoaded", () => {
     tryItOutEnabled: true,
     displayRequestDuration: true,
     defaultModelsExpandDepth: 0,
+    syntaxHighlight: { activated: false },  // its red numbers are too faint on their ground
     validatorUrl: null,
   });
 });
