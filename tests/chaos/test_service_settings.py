@@ -145,6 +145,8 @@ def test_a_reload_takes_up_every_setting_and_loses_no_request(  # noqa: PLR0915 
             "OPENWATT_ADMIN_TOKEN": TOKEN,
             "OPENWATT_DRILL_TOKEN": DRILL_TOKEN,
             "OPENWATT_PRICE_METRICS": "option=BASE&power_kva=6",
+            "OPENWATT_SECURITY_CONTACT": "security@example.org",
+            "OPENWATT_SECURITY_EXPIRES": "2099-06-30",
             "OPENWATT_BACKUP_DIR": str(home.folder / "backups"),
             "OPENWATT_ENVIRONMENT": "staging",
             "OPENWATT_REVISION": "second",
@@ -168,6 +170,9 @@ def test_a_reload_takes_up_every_setting_and_loses_no_request(  # noqa: PLR0915 
         assert service.get("/v1/admin/runs", headers={"Authorization": f"Bearer {TOKEN}"}).status == 200
         assert metric(service, "openwatt_backup_last_success_timestamp_seconds") == [0]
         assert len(metric(service, r"openwatt_price_eur_per_kwh\{.*\}")) == 1
+        contact = service.get("/.well-known/security.txt").body.decode()
+        assert "Contact: mailto:security@example.org" in contact
+        assert "Expires: 2099-06-30" in contact
         assert service.get("/version").json()["revision"] == "second"
         assert builds(service) == ["second"]
         drill = {"Authorization": f"Bearer {DRILL_TOKEN}", "X-Drill-Until": str(int(time.time()) + 60)}

@@ -44,21 +44,18 @@ ROW_KEYS = (
 )
 #: The days on which a price of today was seen and overtaken.
 AGE_KEYS = ("outdated", "last_seen_on", "overtaken_on")
-_OUTDATED_ROW = re.compile(
-    r'<tr role="row">\s*<th role="rowheader" scope="row">(?P<offer>[^<]*)<span[^>]*>(?P<supplier>[^<]*) · '
-    r'(?P<option>[^<]*)</span>(?:(?!</tr>).)*?<td role="cell" class="cost quiet">(?P<total>[^<]*)</td>\s*'
-    r'<td role="cell" class="figure seen">(?P<seen>[^<]*)<',
+_NAMES = r"(?P<offer>[^<]*)<span[^>]*>(?P<supplier>[^<]*) · (?P<option>[^<]*)</span>"
+_RANKED_ROW = re.compile(
+    r'<td role="cell" class="place">(?P<place>\d+)</td>\s*<th[^>]*>' + _NAMES + r"(?:(?!</tr>).)*?"
+    r"<strong>(?P<total>[^<]*)</strong>(?:(?!</tr>).)*?"
+    r'<td role="cell" class="saves">\s*<span[^>]*>(?P<saving>[^<]*)<',
     re.DOTALL,
 )
-_PLACE = re.compile(
-    r'<td role="cell" class="figure place">\d+</td>\s*'
-    r"<th[^>]*>(?P<offer>[^<]*)<span[^>]*>(?P<supplier>[^<]*) · "
-)
-_PAGE_ROW = re.compile(
-    r'<tr role="row"[^>]*>\s*<td role="cell" class="figure place">(?P<place>\d+)</td>\s*'
-    r"<th[^>]*>(?P<offer>[^<]*)<span[^>]*>(?P<supplier>[^<]*) · (?P<option>[^<]*)</span>.*?"
-    r"<strong>(?P<total>[^<]*)</strong>.*?"
-    r'saves">(?:<span[^>]*>)?(?P<saving>[^<]*)<.*?saves">(?:<span[^>]*>)?(?P<beside_present>[^<]*)<',
+#: A contract beside the ranking: the cost of an outdated one, or why an incomplete one has none.
+_APART_ROW = re.compile(
+    r'<tr role="row">\s*<th role="rowheader" scope="row">' + _NAMES + r"(?:(?!</tr>).)*?"
+    r'<td role="cell" class="(?P<kind>cost|why) quiet">(?P<figure>[^<]*)</td>\s*'
+    r'<td role="cell" class="seen">(?P<seen>[^<]*)<',
     re.DOTALL,
 )
 
@@ -140,32 +137,24 @@ def _cell(value: Any) -> str:
 
 def same_page(api: Any, page: str) -> None:
     """Every contract of the page's ranking, its bills and its advice are the API's."""
-    rows = [
-        {key: unescape(text) for key, text in row.groupdict().items()} for row in _PAGE_ROW.finditer(page)
+    rows = sorted(_rows(_RANKED_ROW, page), key=lambda row: int(row["place"]))
+    whole = [line for line in api["ranking"] if line["whole"]]
+    assert [_shown(row) for row in rows] == [_english(line) for line in whole]
+    apart = list(_rows(_APART_ROW, page))
+    incomplete = [row for row in apart if row["kind"] == "why"]
+    assert [_shown(row) for row in incomplete] == [
+        _english(line) for line in api["ranking"] if not line["whole"]
     ]
-    rows.sort(key=lambda row: int(row["place"]))
-    assert [(row["supplier"], row["offer"], row["option"]) for row in rows] == [
-        (line["supplier"], line["offer"], ENGLISH.text(f"option.{line['option']}")) for line in api["ranking"]
-    ]
-    outdated = [
-        {key: unescape(text) for key, text in row.groupdict().items()} for row in _OUTDATED_ROW.finditer(page)
-    ]
-    assert [(row["supplier"], row["offer"], row["option"], row["seen"]) for row in outdated] == [
-        (
-            line["supplier"],
-            line["offer"],
-            ENGLISH.text(f"option.{line['option']}"),
-            ENGLISH.day(dt.date.fromisoformat(line["last_seen_on"])),
-        )
-        for line in api.get("outdated", [])
-    ]
-    days = (dt.date.fromisoformat(api["span"]["end"]) - dt.date.fromisoformat(api["span"]["start"])).days
+    assert all(row["figure"].strip() for row in incomplete)
+    outdated = [row for row in apart if row["kind"] == "cost"]
+    assert [_shown(row) for row in outdated] == [_english(line) for line in api.get("outdated", [])]
+    for row, line in zip(outdated, api.get("outdated", []), strict=True):
+        assert ENGLISH.day(dt.date.fromisoformat(line["last_seen_on"])) in row["seen"]
     scaled = "" if api["part_of_year"] else "_per_year"
-    for row, line in zip(rows, api["ranking"], strict=True):
+    for row, line in zip(rows, whole, strict=True):
         assert row["total"] == ENGLISH.eur(line[f"total_ttc_eur{scaled}"])
-        assert row["saving"] == _signed(line[f"saving_against_regulated_eur{scaled}"])
-        if days == 365 or not scaled:
-            assert row["beside_present"] == _signed(line["saving_against_present_eur"])
+        is_baseline = _contract(line) == _contract(api["baseline"])
+        assert row["saving"] == _saving(line[f"saving_against_baseline_eur{scaled}"], is_baseline=is_baseline)
     present = next(line for line in api["ranking"] if _contract(line) == PRESENT)
     amounts = [one["amount_eur_ttc"] for one in present["bill"]["lines"]]
     assert len(amounts) > 2
@@ -180,8 +169,27 @@ def same_page(api: Any, page: str) -> None:
     assert (power is None) or f"{ENGLISH.number(power['highest_w'] / 1000, 1)} kW" in page
 
 
-def _signed(amount: Decimal | None) -> str:
-    return ENGLISH.eur(amount, signed=True) if amount else "–"
+def _rows(pattern: re.Pattern[str], page: str) -> Iterator[dict[str, str]]:
+    for row in pattern.finditer(page):
+        yield {key: unescape(text) for key, text in row.groupdict().items()}
+
+
+def _shown(row: dict[str, str]) -> tuple[str, ...]:
+    return row["supplier"], row["offer"], row["option"]
+
+
+def _english(line: Any) -> tuple[str, ...]:
+    return line["supplier"], line["offer"], ENGLISH.text(f"option.{line['option']}")
+
+
+def _saving(amount: Decimal | None, *, is_baseline: bool) -> str:
+    if is_baseline:
+        return "reference"
+    if amount is None:
+        return "–"
+    if not amount:
+        return "same cost"
+    return f"{ENGLISH.eur(abs(amount))} {'less' if amount > 0 else 'more'}"
 
 
 @pytest.mark.parametrize("prices", ["now", "then"])
@@ -237,8 +245,8 @@ def test_include_outdated_ranks_outdated_prices_at_every_door(client: FlaskClien
     with out.open(encoding="utf-8", newline="") as stream:
         same_rows(api, list(csv.DictReader(stream)))
     page = send(client, "/?lang=en", data, **fields, include_outdated="true")
-    places = [(unescape(row["supplier"]), unescape(row["offer"])) for row in _PLACE.finditer(page.text)]
-    assert sorted(places) == sorted((line["supplier"], line["offer"]) for line in api["ranking"])
+    places = [_shown(row) for row in _rows(_RANKED_ROW, page.text)]
+    assert sorted(places) == sorted(_english(line) for line in api["ranking"] if line["whole"])
 
 
 @pytest.mark.usefixtures("client")
@@ -304,10 +312,10 @@ def publish_an_offer_without_a_price_of_today_at_3_kva(url: str) -> None:
         (
             "now",
             "no_price",
-            "3 kVA would have done; no price of today is known",
+            "3 kVA would have been enough; its price today is not known",
             "3 kVA would do; no price",
         ),
-        ("then", "lower", "3 kVA would have done, and saved", "3 kVA would do: "),
+        ("then", "lower", "3 kVA would have been enough and would have saved you", "3 kVA would do: "),
     ],
 )
 def test_a_home_that_never_exceeds_a_lower_power_reads_the_same_advice_at_every_door(
@@ -357,9 +365,9 @@ def test_a_week_of_june_ranks_no_option_whose_dear_days_it_has_not_at_any_door(
 
     page = send(client, "/?lang=en", data, power_kva="6").text
     assert "Over these 7 days" in page
-    assert "They hold no winter, spring, autumn." in page
+    assert "Missing: winter, spring, autumn." in page
     assert 'href="#kwh"' in page
-    assert "a year less" not in page
+    assert "less per year" not in page
 
     folder = tmp_path / "homes"
     folder.mkdir()

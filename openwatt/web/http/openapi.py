@@ -37,8 +37,8 @@ Errors are problem documents (RFC 9457); a browser (`Accept: text/html`) gets pa
 address of a page that explains them and lists the code of every fault. Sentences are in the language of
 `Accept-Language`, English or French; titles and notes of documents stay as they were recorded.
 
-Everything is open and needs no token, but for the admin API where there is one. A value may be added to a
-set of words (`Option`, `Register`) and a field to an answer; what there is stays as it is within `/v1`.
+Everything is open and needs no token, but for operations that name a security scheme. A value may be added
+to a set of words (`Option`, `Register`) and a field to an answer; what there is stays as it is within `/v1`.
 """
 
 #: The parts of the contract in the order in which a newcomer should meet them.

@@ -44,7 +44,7 @@ _HEADERS: Mapping[str, tuple[str, Mapping[str, object], object]] = MappingProxyT
             '</v1/tariffs?cursor=1~EDF~Tarif+Bleu~BASE~6&on=2026-02-01>; rel="next"',
         ),
         "Retry-After": ("Seconds until the same request may be answered.", _WHOLE, 17),
-        "WWW-Authenticate": ("How to bring the token.", _TEXT, 'Bearer realm="openwatt admin"'),
+        "WWW-Authenticate": ("How to bring the token.", _TEXT, 'Bearer realm="openwatt"'),
         "X-RateLimit-Limit": ("Requests that one address may make in the window of its limit.", _WHOLE, 600),
         "X-RateLimit-Remaining": ("How many of them are left.", _WHOLE, 0),
         "X-RateLimit-Reset": ("When there are more, in Unix time.", _WHOLE, 1780000000),

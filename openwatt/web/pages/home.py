@@ -94,26 +94,16 @@ def home_page() -> Response:
 
 def _answer_page(texts: dict[str, str], download: str) -> Response:
     texts = {"power_kva": USUAL["power_kva"], **texts}
-    pairs = [(name, text) for name, text in texts.items() if name in _SENT_AS_THEY_ARE]
-    if "kwh" in texts:
-        pairs += [(name, text) for name, text in texts.items() if name == "profile"]
-    faults: list[Fault] = []
-    if present := texts.get("present"):
-        names = present.split("~")
-        if len(names) == 3:
-            pairs += list(zip(("supplier", "offer", "option"), names, strict=True))
-        else:
-            faults.append(Fault("present", Message("parameter.not_in_list")))
     use = MeasuredUse(texts)
     if use.files:
         texts.pop(EXAMPLE_FIELD, None)
-        pairs += [(name, text) for name, text in texts.items() if name in FILE_FIELDS]
-    values, of_texts = gather(pairs, (*BILL_PARAMETERS, *FILE_OPTIONS))
-    _add_hours(texts, values, faults)
+    values, faults = _values(texts, of_file=bool(use.files))
     try:
         if (data := use.data()) is not None:
             values["file"] = data
-        question = read_bill_question(values, [*faults, *of_texts], app_state().clock(), use.read)
+        question = read_bill_question(values, faults, app_state().clock(), use.read)
+        if question.terms.present is not None:  # as it is sold, however it was written
+            texts["present"] = "~".join(question.terms.present[:3])
         if request.method == "POST" and use.has_address and not download:
             part = requested_part(request.form) or "answer"
             return Response(status=303, headers={"Location": f"{_own_address(texts)}#{part}"})
@@ -129,6 +119,26 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
         return _page(texts, [Fault("file", message_of(error))], None, status=422)
     printed = printed_sheet(texts, question, view, language())
     return _page(texts, [], view, understanding=understanding, use=use, printed=printed)
+
+
+def _values(texts: Mapping[str, str], *, of_file: bool) -> tuple[dict[str, Any], list[Fault]]:
+    """The values of the parameters of bills that the texts stand for, and the faults of the texts."""
+    sent = {
+        *_SENT_AS_THEY_ARE,
+        *(("profile",) if "kwh" in texts else ()),
+        *(FILE_FIELDS if of_file else ()),
+    }
+    pairs = [(name, text) for name, text in texts.items() if name in sent]
+    faults: list[Fault] = []
+    if present := texts.get("present"):
+        names = present.split("~")
+        if len(names) == 3:
+            pairs += list(zip(("supplier", "offer", "option"), names, strict=True))
+        else:
+            faults.append(Fault("present", Message("parameter.not_in_list")))
+    values, of_texts = gather(pairs, (*BILL_PARAMETERS, *FILE_OPTIONS))
+    _add_hours(texts, values, faults)
+    return values, [*faults, *of_texts]
 
 
 def _add_hours(texts: Mapping[str, str], values: dict[str, Any], faults: list[Fault]) -> None:
