@@ -3,9 +3,11 @@
 import atexit
 import logging
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import gunicorn.util
@@ -27,6 +29,7 @@ from openwatt.web.http.worker import Worker
 #: Seconds that a worker may take to end its requests when it is stopped or replaced.
 GRACEFUL_TIMEOUT_S = 30
 KEEPALIVE_S = 15
+_STOPS = frozenset({signal.SIGTERM, signal.SIGQUIT, signal.SIGINT})
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - Gunicorn makes a private file of its own in it
 
 _logger = logging.getLogger("openwatt.gunicorn")
@@ -89,6 +92,7 @@ class _Hooks:
 
     def __init__(self, serving: Service) -> None:
         self._serving = serving
+        self._early_signals: SimpleQueue[int] = SimpleQueue()
 
     def on_starting(self, _server: Any) -> None:
         """Before the first worker: the database is up, migrated and filled."""
@@ -118,10 +122,21 @@ class _Hooks:
         """A new worker takes the place of a dead one, and goes on with its counters."""
         worker_slots.pre_fork(server, worker)
 
-    def post_fork(self, _server: Any, worker: Any) -> None:
+    def post_fork(self, server: Any, worker: Any) -> None:
         """In the new worker."""
+        self._early_signals = server.SIG_QUEUE
         worker_slots.post_fork(worker)
         self._serving.telemetry.announce_build()
+
+    def post_worker_init(self, worker: Any) -> None:
+        """In the new worker, which has signal handlers of its own now.
+
+        Until then it had those of the master, which put a signal into its copy of the master's queue: a
+        stop of this moment would be lost, and the worker killed with its requests 30 s later.
+        """
+        while not self._early_signals.empty():
+            if self._early_signals.get() in _STOPS:
+                worker.alive = False
 
     def worker_exit(self, _server: Any, _worker: Any) -> None:
         """In a worker that ends: what waits to be sent is sent, or spooled."""

@@ -24,17 +24,38 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
+#: A worker that is stopped before it has signal handlers of its own, as by a stop right after a start.
+EARLY_STOP = """
+import os, signal
+from openwatt.server import gunicorn_settings
+globals().update(gunicorn_settings())
+_ours = post_fork
+def post_fork(server, worker):
+    _ours(server, worker)
+    if worker.age == 1:
+        os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
 class Handed(Service):
     """A service that is handed its open port."""
 
-    def __init__(self, home: Home, listening: socket.socket) -> None:
+    def __init__(self, home: Home, listening: socket.socket, *options: str) -> None:
         self.home = home
         self.port = listening.getsockname()[1]
         self.log = home.folder / f"service-{self.port}.log"
         descriptor = listening.fileno()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", HAND_OVER, str(descriptor), str(PROGRAMS / "gunicorn"), "wsgi:app"],
+                [
+                    sys.executable,
+                    "-c",
+                    HAND_OVER,
+                    str(descriptor),
+                    str(PROGRAMS / "gunicorn"),
+                    *options,
+                    "wsgi:app",
+                ],
                 cwd=REPOSITORY,
                 env=home.environment(OPENWATT_BIND=f"127.0.0.1:{self.port}"),
                 pass_fds=(descriptor,),
@@ -76,3 +97,14 @@ def test_no_request_is_refused_while_the_service_is_started_anew(home: Home) -> 
             each.result(LONG_S)
         assert set(statuses) == {200}, second.said()
         assert second.end() == 0
+
+
+def test_a_worker_that_is_stopped_while_it_starts_ends(home: Home) -> None:
+    config = home.folder / "early_stop.py"
+    config.write_text(EARLY_STOP)
+    with open_port() as listening:
+        service = Handed(home, listening, "--config", str(config)).ready()
+        wait_until(lambda: "Worker exiting" in service.said())
+        wait_until(lambda: service.said().count("Booting worker") == 3, LONG_S)
+        assert service.answers()
+        assert service.end() == 0

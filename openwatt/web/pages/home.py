@@ -105,8 +105,9 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
         if question.terms.present is not None:  # as it is sold, however it was written
             texts["present"] = "~".join(question.terms.present[:3])
         if request.method == "POST" and use.has_address and not download:
-            part = requested_part(request.form) or "answer"
-            return Response(status=303, headers={"Location": f"{_own_address(texts)}#{part}"})
+            return Response(
+                status=303, headers={"Location": f"{_own_address(texts)}#{_anchor(request.form)}"}
+            )
         answer = answer_of(question)
         view = home_view(question, answer, RankingChoice.of(texts))
         if download in DOWNLOADS:
@@ -119,6 +120,13 @@ def _answer_page(texts: dict[str, str], download: str) -> Response:
         return _page(texts, [Fault("file", message_of(error))], None, status=422)
     printed = printed_sheet(texts, question, view, language())
     return _page(texts, [], view, understanding=understanding, use=use, printed=printed)
+
+
+def _anchor(given: Mapping[str, str]) -> str:
+    """Where an answer opens: at the part whose button was pressed, else at its beginning."""
+    if "show_all" in given or given.get("part") == "ranking":
+        return "ranking"
+    return requested_part(given) or "answer"
 
 
 def _values(texts: Mapping[str, str], *, of_file: bool) -> tuple[dict[str, Any], list[Fault]]:

@@ -87,7 +87,11 @@ def test_a_filter_leaves_the_contracts_that_it_asks_for_and_the_baseline(
 def test_a_filter_stays_in_the_address_and_can_be_left(client: FlaskClient) -> None:
     fields = {"kwh": "4500", "only_green": "yes"}
     assert "only_green=yes" in client.post("/", data=fields).headers["Location"]
-    assert "only_green" not in client.post("/", data=fields | {"show_all": "1"}).headers["Location"]
+    left = client.post("/", data=fields | {"show_all": "1"}).headers["Location"]
+    assert "only_green" not in left
+    chosen = client.post("/", data=fields | {"part": "ranking"}).headers["Location"]
+    assert chosen.endswith("#ranking")
+    assert left.endswith("#ranking")
 
 
 def test_a_contract_opens_to_what_the_api_says_of_it(client: FlaskClient) -> None:
