@@ -37,7 +37,7 @@ def ask_all(browser: Browser) -> None:
         assert browser.driver.find_elements(By.CSS_SELECTOR, shown), shown
 
 
-def test_each_part_is_answered_in_its_place_and_kept_in_the_address(browser: Browser) -> None:
+def test_each_part_opens_in_its_place_and_stays_in_the_address(browser: Browser) -> None:
     browser.be()
     browser.open(ANSWER)
     ask_all(browser)

@@ -93,13 +93,13 @@ def at_day(browser: Browser, day: str) -> tuple[int, int]:
     return round(place[0]), round(place[1])
 
 
-def told(browser: Browser) -> list[str]:
+def shown_by(browser: Browser) -> list[str]:
     """The day that the chart tells of, and its prices."""
     cells = browser.driver.find_elements(By.CSS_SELECTOR, "#chart [data-day], #chart [data-price]")
     return [cell.text for cell in cells]
 
 
-def test_the_pointer_is_told_the_price_of_its_day_and_of_no_other(browser: Browser) -> None:
+def test_the_pointer_shows_the_price_of_its_day_and_of_no_other(browser: Browser) -> None:
     browser.be(width=1280)
     browser.open("/history?option=BASE&power_kva=6&lang=en")
     wait(browser, lambda: browser.driver.find_elements(By.CSS_SELECTOR, "#chart[data-drawn]"))
@@ -108,11 +108,11 @@ def test_the_pointer_is_told_the_price_of_its_day_and_of_no_other(browser: Brows
     for day, price in (("2023-11-15", "€0.2276"), ("2024-01-20", "€0.2276"), ("2024-02-15", "€0.2516")):
         x, y = at_day(browser, day)
         browser.driver.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
-        wait(browser, lambda: told(browser)[1] == price)  # noqa: B023  at once
-        assert told(browser)[0].endswith(day[:4])
+        wait(browser, lambda: shown_by(browser)[1] == price)  # noqa: B023  at once
+        assert shown_by(browser)[0].endswith(day[:4])
 
 
-def test_a_finger_is_told_the_prices_of_its_day(browser: Browser) -> None:
+def test_a_finger_shows_the_prices_of_its_day(browser: Browser) -> None:
     browser.be(width=360)
     browser.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
     try:
@@ -126,7 +126,7 @@ def test_a_finger_is_told_the_prices_of_its_day(browser: Browser) -> None:
             )
             # The offer is not known on that day; the regulated tariff is.
             prices = ["–", "0,2460 €", "–", "0,1828 €"]
-            wait(browser, lambda: told(browser)[1:] == prices)  # noqa: B023  at once
+            wait(browser, lambda: shown_by(browser)[1:] == prices)  # noqa: B023  at once
     finally:
         browser.driver.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
 

@@ -82,7 +82,7 @@ def test_what_a_cache_gives_says_nothing_of_another_client(cache: Service, path:
 
 
 @needs_nginx
-def test_pages_of_every_origin_read_what_a_cache_kept(cache: Service) -> None:
+def test_pages_of_every_origin_read_a_cached_answer(cache: Service) -> None:
     path = "/v1/tariffs?limit=4"
     assert cache.get(path).headers["x-cache"] == "MISS"  # asked for by a program, without an origin
     for origin in ("https://a.example", "https://b.example"):
@@ -107,7 +107,7 @@ def test_problems_and_a_household_s_own_pass_with_their_ids(cache: Service) -> N
 
 
 @needs_nginx
-def test_static_files_are_kept_for_ever_and_compressed_once(cache: Service) -> None:
+def test_static_files_are_immutable_and_compressed_once(cache: Service) -> None:
     page = cache.get("/").body.decode()
     named = re.findall(r'(?:src|href)="(/static/[^"]*)"', page)
     assert len(named) >= 2
