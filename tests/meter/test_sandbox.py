@@ -56,23 +56,38 @@ def test_a_sentence_that_repeats_a_file_is_cut(apart: MeterSandbox) -> None:
     assert len(sentence(refusal.value)) < 500
 
 
+def costs_of(apart: MeterSandbox, *files: bytes) -> list[float]:
+    """The processor time that each of these files takes on this machine, in seconds."""
+    costs: list[sandbox.Cost] = []
+    for data in files:
+        apart.read_load_curve(data, NOW, on_cost=costs.append)
+    return [cost.cpu_seconds for cost in costs]
+
+
 @pytest.mark.parametrize(
-    ("limits", "said"),
+    ("limit", "sentence_of_it"),
     [
-        (SandboxLimits(memory_mb=30), "needs more than 30 MB of memory; bring a shorter period"),
-        (SandboxLimits(cpu_seconds=0.2), "s of processor time; bring a shorter period"),
+        ("memory", "needs more than 30 MB of memory; bring a shorter period"),
+        ("time", "s of processor time; bring a shorter period"),
     ],
 )
-def test_a_limit_is_named_and_the_next_file_is_read(limits: SandboxLimits, said: str) -> None:
-    apart = MeterSandbox(limits)
+def test_a_limit_is_named_and_the_next_file_is_read(
+    apart: MeterSandbox, limit: str, sentence_of_it: str
+) -> None:
+    # Far from both on a machine of any speed: between what a short and a long file take.
+    short, long = costs_of(apart, HOURLY.encode(), ten_years())
+    limits = (
+        SandboxLimits(memory_mb=30) if limit == "memory" else SandboxLimits(cpu_seconds=(short * long) ** 0.5)
+    )
+    limited = MeterSandbox(limits)
     try:
-        with refused(said, MeterBoundError):
-            apart.read_load_curve(ten_years(), NOW)
-        first = process_of(apart)
-        assert len(apart.read_load_curve(HOURLY.encode(), NOW).starts_min) > 0
-        assert process_of(apart) == first, "a limit ends the child, not the process"
+        with refused(sentence_of_it, MeterBoundError):
+            limited.read_load_curve(ten_years(), NOW)
+        first = process_of(limited)
+        assert len(limited.read_load_curve(HOURLY.encode(), NOW).starts_min) > 0
+        assert process_of(limited) == first, "a limit ends the child, not the process"
     finally:
-        apart.close()
+        limited.close()
 
 
 def test_a_child_that_is_killed_is_a_refusal_and_the_next_file_is_read(apart: MeterSandbox) -> None:
