@@ -26,12 +26,14 @@ from openwatt.domain.legal_time import PARIS
 from openwatt.domain.off_peak import parse_off_peak_text
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA
 from openwatt.portfolio.errors import PortfolioError, need_pyarrow
-from openwatt.portfolio.folder import Folder, HomeSource
+from openwatt.portfolio.folder import Folder
 from openwatt.portfolio.homes_file import read_homes_file
 from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms
+from openwatt.portfolio.local_engine import LocalEngine
 from openwatt.portfolio.market import PortfolioMarket
 from openwatt.portfolio.parts_folder import parts_folder_path
 from openwatt.portfolio.run import Portfolio, PortfolioResult, bill_portfolio
+from openwatt.portfolio.source import HomeSettings, HomeSource
 
 #: The exit status of a run that came to its end while some homes could not be billed.
 SOME_FAILED = 3
@@ -130,7 +132,10 @@ def portfolio_command(
         top=options["top"],
         include_outdated=options["include_outdated"],
     )
-    portfolio = Portfolio(source=_source(homes, out, now), terms=terms, default=default, settings=settings)
+    portfolio = Portfolio(
+        source=_source(homes, out, now), terms=terms, settings=HomeSettings(default, settings)
+    )
+    engine = LocalEngine(options["jobs"] or _processors())
     console = Console(stderr=True)
     with Progress(
         TextColumn("billing"),
@@ -148,9 +153,7 @@ def portfolio_command(
             progress.update(bar, completed=done, total=of, failed=f"{failed} failed" if failed else "")
 
         try:
-            outcome = bill_portfolio(
-                portfolio, out, jobs=options["jobs"] or _processors(), resume=options["resume"], report=report
-            )
+            outcome = bill_portfolio(portfolio, out, engine, resume=options["resume"], report=report)
         except KeyboardInterrupt:
             progress.stop()
             if parts_folder_path(out).exists():
