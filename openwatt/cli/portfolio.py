@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.text import Text
 
 from openwatt.cli.console import Console
+from openwatt.cli.default_command import DefaultCommand, GroupWithDefault
 from openwatt.cli.market import stored_market
 from openwatt.cli.settings import settings_of
 from openwatt.comparison.question import ASSUMED_OFF_PEAK
@@ -50,7 +51,7 @@ class _Rate(ProgressColumn):
         return Text("" if speed is None else f"{speed:,.1f} homes/s", style="progress.data.speed")
 
 
-@click.command("portfolio")
+@click.command("portfolio", cls=DefaultCommand)
 @click.argument("homes", type=click.Path(exists=True, path_type=Path, resolve_path=True))
 @click.option(
     "--out",
@@ -164,7 +165,7 @@ def portfolio_command(
         raise SystemExit(SOME_FAILED)
 
 
-COMMANDS: tuple[click.Command, ...] = (portfolio_command,)
+COMMANDS: tuple[click.Command, ...] = (GroupWithDefault(portfolio_command, ()),)
 
 
 def _source(homes: Path, out: Path, now: dt.datetime) -> HomeSource:
