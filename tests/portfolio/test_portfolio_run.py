@@ -50,7 +50,7 @@ def lines(out: Path) -> list[dict[str, str]]:
 
 def test_what_is_of_today_s_prices_alone_has_its_columns_with_them_alone(tmp_path: Path) -> None:
     homes = folder_of_homes(tmp_path / "homes", 2)
-    of_today = ["outdated", "last_seen_on", "overtaken_on"]
+    of_today = ["outdated", "last_seen_on", "overtaken_on", "source_kind"]
     for form in ("csv", "parquet"):
         columns = []
         for prices in ("now", "then"):
