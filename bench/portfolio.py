@@ -27,10 +27,12 @@ from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.off_peak import parse_off_peak_hours
 from openwatt.domain.usage import use_of_curve
 from openwatt.meter.read import read_load_curve
-from openwatt.portfolio.folder import Folder, HomeSource
+from openwatt.portfolio.folder import Folder
 from openwatt.portfolio.kernel import HomeSetting, MeteredHome, PortfolioTerms, bill_homes
+from openwatt.portfolio.local_engine import LocalEngine
 from openwatt.portfolio.market import PortfolioMarket
 from openwatt.portfolio.run import Portfolio, bill_portfolio
+from openwatt.portfolio.source import HomeSettings, HomeSource
 from openwatt.portfolio.table import ParquetTable
 
 YEAR = Span(dt.date(2025, 10, 1), dt.date(2026, 10, 1))
@@ -110,7 +112,7 @@ def whole_runs(folder: Path, files: Sequence[bytes], curves: Sequence[LoadCurve]
     }
     print(f"{homes:,} homes, whole runs to .parquet, {len(os.sched_getaffinity(0))} shared processors")
     for what, source in sources.items():
-        portfolio = Portfolio(source=source, terms=ASKED, default=SETTING, settings={})
+        portfolio = Portfolio(source=source, terms=ASKED, settings=HomeSettings(SETTING, {}))
         one = partial(run, portfolio, folder / "out.parquet", 1)
         two = partial(run, portfolio, folder / "out.parquet", 2)
         per_core, wall = homes / seconds(one, time.process_time), homes / seconds(two, time.perf_counter)
@@ -119,7 +121,7 @@ def whole_runs(folder: Path, files: Sequence[bytes], curves: Sequence[LoadCurve]
 
 def run(portfolio: Portfolio, out: Path, jobs: int) -> None:
     """One run, none of whose homes may fail."""
-    outcome = bill_portfolio(portfolio, out, jobs=jobs, resume=False, report=lambda *_: None)
+    outcome = bill_portfolio(portfolio, out, LocalEngine(jobs), resume=False, report=lambda *_: None)
     assert outcome.failed == 0
     assert pq.read_metadata(out).num_rows == outcome.rows
 

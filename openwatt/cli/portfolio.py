@@ -19,6 +19,7 @@ from rich.progress import (
 from rich.text import Text
 
 from openwatt.cli.console import Console
+from openwatt.cli.default_command import DefaultCommand, GroupWithDefault
 from openwatt.cli.market import stored_market
 from openwatt.cli.settings import settings_of
 from openwatt.comparison.question import ASSUMED_OFF_PEAK
@@ -26,12 +27,14 @@ from openwatt.domain.legal_time import PARIS
 from openwatt.domain.off_peak import parse_off_peak_text
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA
 from openwatt.portfolio.errors import PortfolioError, need_pyarrow
-from openwatt.portfolio.folder import Folder, HomeSource
+from openwatt.portfolio.folder import Folder
 from openwatt.portfolio.homes_file import read_homes_file
 from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms
+from openwatt.portfolio.local_engine import LocalEngine
 from openwatt.portfolio.market import PortfolioMarket
 from openwatt.portfolio.parts_folder import parts_folder_path
 from openwatt.portfolio.run import Portfolio, PortfolioResult, bill_portfolio
+from openwatt.portfolio.source import HomeSettings, HomeSource
 
 #: The exit status of a run that came to its end while some homes could not be billed.
 SOME_FAILED = 3
@@ -48,7 +51,7 @@ class _Rate(ProgressColumn):
         return Text("" if speed is None else f"{speed:,.1f} homes/s", style="progress.data.speed")
 
 
-@click.command("portfolio")
+@click.command("portfolio", cls=DefaultCommand)
 @click.argument("homes", type=click.Path(exists=True, path_type=Path, resolve_path=True))
 @click.option(
     "--out",
@@ -130,7 +133,10 @@ def portfolio_command(
         top=options["top"],
         include_outdated=options["include_outdated"],
     )
-    portfolio = Portfolio(source=_source(homes, out, now), terms=terms, default=default, settings=settings)
+    portfolio = Portfolio(
+        source=_source(homes, out, now), terms=terms, settings=HomeSettings(default, settings)
+    )
+    engine = LocalEngine(options["jobs"] or _processors())
     console = Console(stderr=True)
     with Progress(
         TextColumn("billing"),
@@ -148,9 +154,7 @@ def portfolio_command(
             progress.update(bar, completed=done, total=of, failed=f"{failed} failed" if failed else "")
 
         try:
-            outcome = bill_portfolio(
-                portfolio, out, jobs=options["jobs"] or _processors(), resume=options["resume"], report=report
-            )
+            outcome = bill_portfolio(portfolio, out, engine, resume=options["resume"], report=report)
         except KeyboardInterrupt:
             progress.stop()
             if parts_folder_path(out).exists():
@@ -161,7 +165,7 @@ def portfolio_command(
         raise SystemExit(SOME_FAILED)
 
 
-COMMANDS: tuple[click.Command, ...] = (portfolio_command,)
+COMMANDS: tuple[click.Command, ...] = (GroupWithDefault(portfolio_command, ()),)
 
 
 def _source(homes: Path, out: Path, now: dt.datetime) -> HomeSource:

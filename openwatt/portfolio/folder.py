@@ -6,11 +6,11 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
-from openwatt.domain.load_curve import LoadCurve
 from openwatt.meter.contents import MAX_BYTES
-from openwatt.portfolio.kernel import Unreadable
+from openwatt.portfolio.kernel import MeteredHome, Unreadable
+from openwatt.portfolio.source import Batch, HomeSettings, Piece, PieceIndex, batch_size, hashes_of
 
 
 class Entry(NamedTuple):
@@ -25,28 +25,6 @@ class Entry(NamedTuple):
     fault: str = ""
 
 
-class HomeSource(Protocol):
-    """Where homes come from; it goes to worker processes, so it holds no open file."""
-
-    @property
-    def part_size(self) -> int:
-        """How much `size` one part may hold, so that memory stays small."""
-
-    @property
-    def version(self) -> str:
-        """What changes when the source does, beyond its entries."""
-
-    def entries(self) -> Sequence[Entry]:
-        """Every home, in an order that a second look gives again.
-
-        Raises:
-            PortfolioError: when nothing can be read of it.
-        """
-
-    def read(self, entries: Sequence[Entry]) -> Iterator[bytes | LoadCurve | Unreadable]:
-        """What was measured in each of some homes that follow each other."""
-
-
 @dataclass(frozen=True, slots=True)
 class Folder:
     """Every plain file below a folder but those whose name begins with a dot, and `left_out`."""
@@ -54,31 +32,31 @@ class Folder:
     path: Path
     left_out: frozenset[Path] = frozenset()
 
-    @property
-    def part_size(self) -> int:
-        """Bytes of files, before they are unpacked."""
-        return MAX_BYTES
+    def pieces(self) -> Sequence[Piece]:
+        """The folder itself: its files and their times are its index."""
+        return [Piece("", "")]
 
-    @property
-    def version(self) -> str:
-        """Nothing: the entries hold each file's time and size."""
-        return ""
-
-    def entries(self) -> Sequence[Entry]:
+    def index(self, number: int, piece: Piece, settings: HomeSettings) -> PieceIndex:  # noqa: ARG002 (there is one)
         """The files in the order of their paths."""
-        return sorted(self._walk(self.path), key=lambda entry: os.fsencode(entry.home))
+        entries = sorted(self._walk(self.path), key=lambda entry: os.fsencode(entry.home))
+        batches = [Batch(len(some), some) for some in cut(entries, batch_size(len(entries)), MAX_BYTES)]
+        homes = [printable(entry.home) for entry in entries]
+        return PieceIndex(number, batches, hashes_of(homes), fingerprint(entries), settings.count(homes))
 
-    def read(self, entries: Sequence[Entry]) -> Iterator[bytes | LoadCurve | Unreadable]:
+    def read(self, piece: Piece, batch: Batch, settings: HomeSettings) -> Iterator[MeteredHome]:  # noqa: ARG002
         """The bytes of each file."""
-        for entry in entries:
-            if entry.fault:
-                yield Unreadable(entry.fault)
-                continue
-            try:
-                with (self.path / entry.home).open("rb") as stream:
-                    yield stream.read(MAX_BYTES + 1)
-            except OSError as error:
-                yield Unreadable(f"the file cannot be read: {error.strerror}")
+        for entry in batch.place:
+            home = printable(entry.home)
+            yield MeteredHome(home, settings.of(home), self._measured(entry))
+
+    def _measured(self, entry: Entry) -> bytes | Unreadable:
+        if entry.fault:
+            return Unreadable(entry.fault)
+        try:
+            with (self.path / entry.home).open("rb") as stream:
+                return stream.read(MAX_BYTES + 1)
+        except OSError as error:
+            return Unreadable(f"the file cannot be read: {error.strerror}")
 
     def _walk(self, folder: Path) -> Iterator[Entry]:
         refused: list[OSError] = []
@@ -108,25 +86,25 @@ def _entry(path: Path, name: str) -> Entry:
     return Entry(name, found.st_mtime_ns, found.st_size, fault)
 
 
-def fingerprint(entries: Sequence[Entry], version: str) -> str:
+def fingerprint(entries: Sequence[Entry]) -> str:
     """A hash that changes when a home comes, goes or changes."""
-    digest = hashlib.sha256(version.encode())
+    digest = hashlib.sha256()
     for entry in entries:
         digest.update(os.fsencode("\0".join(map(str, entry))) + b"\n")
     return digest.hexdigest()
 
 
 def cut(entries: Sequence[Entry], homes: int, size: int) -> Sequence[Sequence[Entry]]:
-    """The homes in parts of at most so many, and of at most that size unless one home alone is larger."""
-    parts: list[list[Entry]] = []
+    """The homes in batches of at most so many, and of at most that size unless one home alone is larger."""
+    batches: list[list[Entry]] = []
     room = 0
     for entry in entries:
-        if not parts or len(parts[-1]) == homes or entry.size > room:
-            parts.append([])
+        if not batches or len(batches[-1]) == homes or entry.size > room:
+            batches.append([])
             room = size
-        parts[-1].append(entry)
+        batches[-1].append(entry)
         room -= entry.size
-    return parts
+    return batches
 
 
 def printable(home: str) -> str:

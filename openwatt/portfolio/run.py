@@ -1,45 +1,44 @@
-"""The local run bills parts of the homes in processes, and joins the parts at its end."""
+"""A run bills the homes of a source on any engine, partition by partition, and joins the parts at the end."""
 
 import hashlib
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
-from itertools import islice
-from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from openwatt import __version__
+from openwatt.portfolio.engine import Engine, Runner
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.folder import Entry, HomeSource, cut, fingerprint, printable
-from openwatt.portfolio.kernel import HomeSetting, MeteredHome, PortfolioTerms, bill_homes, columns_of
+from openwatt.portfolio.kernel import HomeRow, MeteredHome, PortfolioTerms, Unreadable, bill_homes, columns_of
 from openwatt.portfolio.parts_folder import FinishedPart, PartsFolder, locked_parts_folder, write_whole
 from openwatt.portfolio.results import Results, results_for
+from openwatt.portfolio.source import (
+    HomeSettings,
+    HomeSource,
+    Partition,
+    Piece,
+    PieceIndex,
+    count_homes,
+    home_hash,
+    partitions_of,
+)
 
-_MOST_HOMES_PER_PART = 64
-#: Each process has some parts to do, so that none is idle long at the end.
-_PARTS_PER_JOB = 8
-#: Parts handed out beyond those in work; the rest wait unread.
-_AHEAD = 2
-#: Called at each part with the homes done of all, and how many of them failed.
+_MOST_HOMES_PER_PARTITION = 64
+#: Each worker has some partitions to do, so that none is idle long at the end.
+_PARTITIONS_PER_WORKER = 8
+#: Called at each partition with the homes done of all, and how many of them failed.
 ReportProgress = Callable[[int, int, int], None]
+_IN_SEVERAL_PIECES = "its rows lie in several files: put the rows of one home into one file"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Portfolio:
-    """Homes and the terms of their bills; `settings` says what differs from the `default` setting."""
+    """Homes, what their meters are set to, and the terms of their bills."""
 
     source: HomeSource
     terms: PortfolioTerms
-    default: HomeSetting
-    settings: Mapping[str, HomeSetting]
+    settings: HomeSettings
 
 
 class PortfolioResult(NamedTuple):
@@ -52,20 +51,17 @@ class PortfolioResult(NamedTuple):
     unknown_homes: int
 
 
-class _Task(NamedTuple):
-    """All that a process needs for one part."""
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Job:
+    """What every task of a run needs; it goes to each process once."""
 
-    number: int
-    source: HomeSource
-    entries: Sequence[Entry]
-    settings: Sequence[HomeSetting]
-    terms: PortfolioTerms
+    portfolio: Portfolio
     results: Results
     folder: Path
 
 
 def bill_portfolio(
-    portfolio: Portfolio, out: Path, *, jobs: int, resume: bool, report: ReportProgress
+    portfolio: Portfolio, out: Path, engine: Engine, *, resume: bool, report: ReportProgress
 ) -> PortfolioResult:
     """Bills every home and writes all rows to `out`, whose ending says the form.
 
@@ -80,36 +76,66 @@ def bill_portfolio(
     """
     results = results_for(out, columns_of(portfolio.terms.prices))
     with locked_parts_folder(out) as parts_folder:
-        entries = portfolio.source.entries()
-        if not entries:
-            raise PortfolioError("there is no home to bill")
-        conditions = _conditions(portfolio, entries)
-        manifest = _manifest_to_resume(parts_folder, conditions, resume=resume)
-        if manifest is None:
-            per_part = max(1, min(_MOST_HOMES_PER_PART, len(entries) // (jobs * _PARTS_PER_JOB)))
-            manifest = {**conditions, "homes_per_part": per_part, "today": str(portfolio.terms.today)}
-            parts_folder.start(manifest)
-        terms = replace(portfolio.terms, today=date.fromisoformat(manifest["today"]))
-        parts = cut(entries, manifest["homes_per_part"], portfolio.source.part_size)
-        done = parts_folder.done()
-        resumed = sum(part.homes for part in done.values())
-        tasks = (
-            _Task(
-                number,
-                portfolio.source,
-                part,
-                [portfolio.settings.get(printable(entry.home), portfolio.default) for entry in part],
-                terms,
-                results,
-                parts_folder.folder,
-            )
-            for number, part in enumerate(parts)
-            if number not in done
-        )
-        total = _count(done.values(), _billed(tasks, jobs), len(entries), report)
-        parts_folder.join(results.join, len(parts))
-    unknown_homes = len(portfolio.settings.keys() - {printable(entry.home) for entry in entries})
-    return PortfolioResult(*total, resumed, unknown_homes)
+        manifest = _manifest_to_resume(parts_folder, resume=resume)
+        if manifest is not None:
+            today = date.fromisoformat(manifest["today"])
+            portfolio = replace(portfolio, terms=replace(portfolio.terms, today=today))
+        pieces = portfolio.source.pieces()
+        with engine.start(Job(portfolio=portfolio, results=results, folder=parts_folder.folder)) as runner:
+            indexes = _indexes(runner, pieces)
+            homes = count_homes(indexes)
+            if not homes:
+                raise PortfolioError("there is no home to bill")
+            conditions = _conditions(portfolio, pieces, indexes)
+            if manifest is None:
+                size = max(
+                    1, min(_MOST_HOMES_PER_PARTITION, homes // (engine.workers * _PARTITIONS_PER_WORKER))
+                )
+                today = portfolio.terms.today
+                manifest = {**conditions, "homes_per_partition": size, "today": str(today)}
+                parts_folder.start(manifest)
+            else:
+                _refuse_other_conditions(parts_folder, manifest, conditions)
+            partitions = partitions_of(pieces, indexes, manifest["homes_per_partition"])
+            done = parts_folder.done()
+            left = (partition for partition in partitions if partition.number not in done)
+            total = _count(done.values(), runner.run(bill_partition, left), homes, report)
+        parts_folder.join(results.join, len(partitions))
+    unknown = len(portfolio.settings.by_home) - sum(index.settings for index in indexes)
+    return PortfolioResult(*total, sum(part.homes for part in done.values()), unknown)
+
+
+def index_piece(job: Job, task: tuple[int, Piece]) -> PieceIndex:
+    """The task that finds the homes of one piece."""
+    return job.portfolio.source.index(*task, job.portfolio.settings)
+
+
+def bill_partition(job: Job, partition: Partition) -> FinishedPart:
+    """The task that bills one partition and stores its rows."""
+    homes, rows = 0, list[HomeRow]()
+    for piece, batch in partition.work:
+        measured = job.portfolio.source.read(piece, batch, job.portfolio.settings)
+        once = list(_each_once(measured, piece, partition))
+        homes += len(once)
+        rows += bill_homes(once, job.portfolio.terms)
+    part = FinishedPart(partition.number, homes, sum(row.failed for row in rows), len(rows))
+    write_whole(job.folder / part.name, job.results.part(rows))
+    return part
+
+
+def _each_once(homes: Iterable[MeteredHome], piece: Piece, partition: Partition) -> Iterator[MeteredHome]:
+    """The homes of a piece, without those that an earlier piece has; the first place says why they fail."""
+    for home in homes:
+        first = partition.again.get(home_hash(home.home)) if partition.again else None
+        if first is None:
+            yield home
+        elif first == piece.name:
+            yield home._replace(measured=Unreadable(_IN_SEVERAL_PIECES))
+
+
+def _indexes(runner: Runner, pieces: Sequence[Piece]) -> Sequence[PieceIndex]:
+    """The index of every piece, in the order of the pieces."""
+    return sorted(runner.run(index_piece, enumerate(pieces)), key=lambda index: index.number)
 
 
 def _count(
@@ -124,16 +150,20 @@ def _count(
     return total[0], total[1], total[2]
 
 
-def _conditions(portfolio: Portfolio, entries: Sequence[Entry]) -> dict[str, Any]:
+def _conditions(
+    portfolio: Portfolio, pieces: Sequence[Piece], indexes: Sequence[PieceIndex]
+) -> dict[str, Any]:
     """What must be the same for a run to go on from another's parts."""
     terms = portfolio.terms
-    settings = hashlib.sha256(repr((portfolio.default, sorted(portfolio.settings.items()))).encode())
+    source = hashlib.sha256()
+    for piece, index in zip(pieces, indexes, strict=True):
+        source.update(repr((tuple(piece), index.fingerprint)).encode())
     return {
         "openwatt": __version__,
         "market": terms.market.edition,
-        "homes": len(entries),
-        "homes_sha256": fingerprint(entries, portfolio.source.version),
-        "settings_sha256": settings.hexdigest(),
+        "homes": count_homes(indexes),
+        "homes_sha256": source.hexdigest(),
+        "settings_sha256": portfolio.settings.sha256,
         "prices": terms.prices,
         "start": None if terms.start is None else str(terms.start),
         "end": None if terms.end is None else str(terms.end),
@@ -156,9 +186,7 @@ _WORDS = {
 }
 
 
-def _manifest_to_resume(
-    parts_folder: PartsFolder, conditions: Mapping[str, Any], *, resume: bool
-) -> dict[str, Any] | None:
+def _manifest_to_resume(parts_folder: PartsFolder, *, resume: bool) -> dict[str, Any] | None:
     """The manifest to go on with, None when there is nothing to go on from."""
     manifest = parts_folder.manifest()
     done = parts_folder.done()
@@ -170,92 +198,20 @@ def _manifest_to_resume(
             f"{homes} homes of an unfinished run lie in {parts_folder.folder}: "
             "add --resume to go on from them, or delete that folder to start again"
         )
+    return manifest
+
+
+def _refuse_other_conditions(
+    parts_folder: PartsFolder, manifest: Mapping[str, Any], conditions: Mapping[str, Any]
+) -> None:
+    """Refuses to go on from parts of other homes or on other terms.
+
+    Raises:
+        PortfolioError: naming what differs.
+    """
     others = [words for key, words in _WORDS.items() if manifest.get(key) != conditions[key]]
     if others:
         raise PortfolioError(
             f"the unfinished run in {parts_folder.folder} was of {', '.join(others)}: "
             "ask the same again, or delete that folder to start again"
         )
-    return manifest
-
-
-def _billed(tasks: Iterator[_Task], jobs: int) -> Iterator[FinishedPart]:
-    """Each part as it is done; the caller's end cancels what has not begun and waits for what has."""
-    if jobs == 1:
-        yield from map(_bill_part, tasks)
-        return
-    # Processes that are not copies of this one hold neither its lock nor its threads.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "openwatt.portfolio.kernel"])
-    _start_deaf_to_ctrl_c()
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_become_worker)
-    try:
-        # The first tasks start the processes: half started, they would miss what they share with the pool.
-        with _ctrl_c_later():
-            waiting = {pool.submit(_bill_part, task) for task in islice(tasks, jobs * _AHEAD)}
-        while waiting:
-            ready, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-            waiting |= {pool.submit(_bill_part, task) for task in islice(tasks, len(ready))}
-            for future in ready:
-                yield future.result()
-    except BrokenProcessPool:
-        raise PortfolioError(
-            "a process ended unasked (was there too little memory?): add --resume to go on, "
-            "with fewer --jobs if it comes again"
-        ) from None
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _start_deaf_to_ctrl_c() -> None:
-    """Starts the process that workers come from: from their first instant, Ctrl-C does not reach them.
-
-    It is for the parent alone, who lets the parts in work end.
-    """
-    resource_tracker.ensure_running()  # It lets signals through again, so it comes first.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-@contextmanager
-def _ctrl_c_later() -> Iterator[None]:
-    """Lets Ctrl-C have its effect at the end of the block, not within it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python tells only the main thread of signals
-        return
-    came: list[int] = []
-    before = signal.signal(signal.SIGINT, lambda number, _frame: came.append(number))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-        if came:
-            signal.raise_signal(signal.SIGINT)
-
-
-def _become_worker() -> None:
-    """A worker ends with its parent, however that ends: there is no caller left."""
-    parent = multiprocessing.parent_process()
-
-    def follow() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
-
-
-def _bill_part(task: _Task) -> FinishedPart:
-    """Bills one part and keeps its rows."""
-    measured = task.source.read(task.entries)
-    homes = (
-        MeteredHome(printable(entry.home), setting, one)
-        for entry, setting, one in zip(task.entries, task.settings, measured, strict=True)
-    )
-    rows = bill_homes(homes, task.terms)
-    part = FinishedPart(task.number, len(task.entries), sum(row.failed for row in rows), len(rows))
-    write_whole(task.folder / part.name, task.results.part(rows))
-    return part

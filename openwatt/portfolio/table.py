@@ -18,8 +18,9 @@ import pyarrow.parquet as pq
 from openwatt.domain.errors import OpenWattError
 from openwatt.domain.load_curve import LoadCurve, Readings, build_curve, measure_readings
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.folder import Entry
-from openwatt.portfolio.kernel import Unreadable
+from openwatt.portfolio.folder import Entry, cut
+from openwatt.portfolio.kernel import MeteredHome, Unreadable
+from openwatt.portfolio.source import Batch, HomeSettings, Piece, PieceIndex, batch_size, hashes_of
 from openwatt.sentences.catalogue import sentence
 
 #: What the table holds; docs/use.md has the same words.
@@ -30,8 +31,8 @@ SCHEMA = {
     "wh": "integer or decimal",
 }
 _ROWS_PER_READ = 1 << 17
-#: Rows of a part: sixty homes of a year at 30 minutes.
-_ROWS_PER_PART = 1 << 20
+#: Rows of a batch: sixty homes of a year at 30 minutes.
+_ROWS_PER_BATCH = 1 << 20
 #: What pyarrow raises of a file that is damaged or cannot be opened.
 _FAULTS = (pa.ArrowException, OSError)
 _SCATTERED = "its rows do not lie together: sort the table by home and start"
@@ -48,16 +49,22 @@ class ParquetTable:
     path: Path
     now: datetime
 
-    @property
-    def part_size(self) -> int:
-        """Rows of measurements."""
-        return _ROWS_PER_PART
-
-    @property
-    def version(self) -> str:
-        """The file's time and size: an entry knows only where its rows lie."""
+    def pieces(self) -> Sequence[Piece]:
+        """The one file; its time and size tell that it changed."""
         found = self.path.stat()
-        return f"{found.st_mtime_ns} {found.st_size}"
+        return [Piece(self.path.name, f"{found.st_mtime_ns} {found.st_size}")]
+
+    def index(self, number: int, piece: Piece, settings: HomeSettings) -> PieceIndex:
+        """The homes in the order of the table."""
+        entries = self.entries()
+        homes = [entry.home for entry in entries]
+        batches = [Batch(len(some), some) for some in cut(entries, batch_size(len(entries)), _ROWS_PER_BATCH)]
+        return PieceIndex(number, batches, hashes_of(homes), piece.version, settings.count(homes))
+
+    def read(self, piece: Piece, batch: Batch, settings: HomeSettings) -> Iterator[MeteredHome]:  # noqa: ARG002
+        """The curve of each home; at most one batch's rows are in memory."""
+        for entry, measured in zip(batch.place, self._measured(batch.place), strict=True):
+            yield MeteredHome(entry.home, settings.of(entry.home), measured)
 
     def entries(self) -> Sequence[Entry]:
         """The homes in the order of the table, from a first pass over the column `home` alone.
@@ -83,8 +90,8 @@ class ParquetTable:
             raise PortfolioError(f"{self.path} holds no row")
         return entries
 
-    def read(self, entries: Sequence[Entry]) -> Iterator[LoadCurve | Unreadable]:
-        """The curve of each home; at most one part's rows are in memory."""
+    def _measured(self, entries: Sequence[Entry]) -> Iterator[LoadCurve | Unreadable]:
+        """The curve of each home; at most one batch's rows are in memory."""
         first, last = entries[0].at, entries[-1].at + entries[-1].size
         try:
             with self._open() as file:

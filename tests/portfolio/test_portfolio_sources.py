@@ -11,16 +11,27 @@ import pytest
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.off_peak import parse_off_peak_hours
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.folder import Entry, Folder, cut, fingerprint
+from openwatt.portfolio.folder import Entry, Folder, cut
 from openwatt.portfolio.homes_file import read_homes_file
 from openwatt.portfolio.kernel import HomeSetting, Unreadable
 from openwatt.portfolio.results import results_for
+from openwatt.portfolio.source import (
+    Batch,
+    HomeSettings,
+    HomeSource,
+    Piece,
+    PieceIndex,
+    count_homes,
+    hashes_of,
+    partitions_of,
+)
 from openwatt.portfolio.table import ParquetTable
 from tests.portfolio.village import NOW, curve, folder_of_homes, table_of, write_table
 
 if TYPE_CHECKING:  # pyarrow's own classes take no arguments
     Cells: TypeAlias = pa.Array[Any] | pa.ChunkedArray[Any]
 SIX = HomeSetting(6, (parse_off_peak_hours("22:00-06:00"),))
+SETTINGS = HomeSettings(SIX, {})
 TWO = table_of([("a", curve(1)), ("b", curve(2, gap=True))])
 
 
@@ -31,6 +42,27 @@ def table(path: Path, rows: pa.Table, rows_per_group: int = 100) -> ParquetTable
 
 def changed(column: str, cells: "Cells") -> pa.Table:
     return TWO.set_column(TWO.schema.get_field_index(column), column, cells)
+
+
+def index_of(source: HomeSource) -> PieceIndex:
+    """The index of a source of one piece."""
+    (piece,) = source.pieces()
+    return source.index(0, piece, SETTINGS)
+
+
+def measured(source: HomeSource) -> dict[str, object]:
+    """What is read of each home of a source."""
+    return {
+        home.home: home.measured
+        for number, piece in enumerate(source.pieces())
+        for batch in source.index(number, piece, SETTINGS).batches
+        for home in source.read(piece, batch, SETTINGS)
+    }
+
+
+def version_of(source: HomeSource) -> object:
+    """What tells that a source has changed."""
+    return source.pieces(), index_of(source).fingerprint
 
 
 def assert_is(found: object, wanted: LoadCurve) -> None:
@@ -44,13 +76,10 @@ def assert_is(found: object, wanted: LoadCurve) -> None:
 def test_a_home_of_a_table_is_its_curve_whatever_the_row_groups(tmp_path: Path, rows_per_group: int) -> None:
     made = [(f"home {seed}", curve(seed, gap=seed % 2 == 0)) for seed in range(9)]
     source = ParquetTable(write_table(tmp_path / "homes.parquet", made, rows_per_group), NOW)
-    entries = source.entries()
-    assert [entry.home for entry in entries] == [name for name, _ in made]
-    for first, last in ((0, 9), (0, 1), (4, 7), (8, 9)):
-        found = list(source.read(entries[first:last]))
-        assert len(found) == last - first
-        for one, (_, wanted) in zip(found, made[first:last], strict=True):
-            assert_is(one, wanted)
+    found = measured(source)
+    assert list(found) == [name for name, _ in made]
+    for name, wanted in made:
+        assert_is(found[name], wanted)
 
 
 @pytest.mark.parametrize(
@@ -77,21 +106,19 @@ def test_a_table_of_another_form_is_refused_with_every_fault(
     tmp_path: Path, rows: pa.Table, reason: str
 ) -> None:
     with pytest.raises(PortfolioError) as refused:
-        table(tmp_path / "homes.parquet", rows).entries()
+        index_of(table(tmp_path / "homes.parquet", rows))
     assert reason in str(refused.value)
 
 
 def test_what_is_no_parquet_is_refused(tmp_path: Path) -> None:
     (tmp_path / "homes.parquet").write_text("home,start\n")
     with pytest.raises(PortfolioError, match="is no Parquet file that can be read"):
-        ParquetTable(tmp_path / "homes.parquet", NOW).entries()
+        index_of(ParquetTable(tmp_path / "homes.parquet", NOW))
 
 
 def test_a_home_whose_rows_lie_apart_fails_alone(tmp_path: Path) -> None:
     apart = pa.concat_tables([TWO, TWO.slice(0, 10), table_of([("c", curve(3))])])
-    source = table(tmp_path / "homes.parquet", apart)
-    entries = source.entries()
-    found = dict(zip((entry.home for entry in entries), source.read(entries), strict=True))
+    found = measured(table(tmp_path / "homes.parquet", apart))
     assert found["a"] == Unreadable("its rows do not lie together: sort the table by home and start")
     assert_is(found["b"], curve(2, gap=True))
     assert_is(found["c"], curve(3))
@@ -118,10 +145,9 @@ def test_a_home_whose_rows_lie_apart_fails_alone(tmp_path: Path) -> None:
 def test_rows_that_make_no_curve_are_a_reason(
     tmp_path: Path, column: str, cells: "Cells", reason: str
 ) -> None:
-    source = table(tmp_path / "homes.parquet", changed(column, cells))
-    found = list(source.read(source.entries()))
+    found = measured(table(tmp_path / "homes.parquet", changed(column, cells)))
     assert len(found) == 2
-    for one in found:
+    for one in found.values():
         assert isinstance(one, Unreadable)
         assert reason in one.reason
 
@@ -139,8 +165,7 @@ def test_decimals_dictionaries_zones_and_blanks_are_read(tmp_path: Path) -> None
             "more": pa.array([1.5, 2.5, 3.5]),
         }
     )
-    source = table(tmp_path / "homes.parquet", rows)
-    (found,) = source.read(source.entries())
+    (found,) = measured(table(tmp_path / "homes.parquet", rows)).values()
     assert isinstance(found, LoadCurve)
     assert found.energies.tolist() == [30, 735]  # 0.5 and 12.25 Wh in W × minutes
     assert found.steps_min.tolist() == [10, 30]
@@ -149,25 +174,42 @@ def test_decimals_dictionaries_zones_and_blanks_are_read(tmp_path: Path) -> None
 
 def test_files_come_in_one_order_and_what_changes_changes_the_fingerprint(tmp_path: Path) -> None:
     source = Folder(folder_of_homes(tmp_path / "homes", 5))
-    entries = source.entries()
-    assert len(entries) == 5
-    assert fingerprint(source.entries(), source.version) == fingerprint(entries, source.version)
+    assert len(measured(source)) == 5
+    before = version_of(source)
+    assert version_of(source) == before
     (tmp_path / "homes" / "home 00001.csv").write_text("other")
-    assert fingerprint(source.entries(), source.version) != fingerprint(entries, source.version)
+    assert version_of(source) != before
 
 
 def test_a_table_of_other_energies_has_another_fingerprint(tmp_path: Path) -> None:
     source = table(tmp_path / "homes.parquet", TWO)
-    before = fingerprint(source.entries(), source.version)
-    assert fingerprint(source.entries(), source.version) == before
+    before = version_of(source)
+    assert version_of(source) == before
     table(tmp_path / "homes.parquet", changed("wh", pa.array([7] * TWO.num_rows)))
-    assert fingerprint(source.entries(), source.version) != before
+    assert version_of(source) != before
 
 
-def test_parts_hold_so_many_homes_and_so_much_at_most() -> None:
+def test_batches_hold_so_many_homes_and_so_much_at_most() -> None:
     entries = [Entry(str(number), 0, size) for number, size in enumerate((1, 1, 1, 5, 5, 99, 1, 1))]
-    parts = [[entry.size for entry in part] for part in cut(entries, 3, 10)]
-    assert parts == [[1, 1, 1], [5, 5], [99], [1, 1]]
+    batches = [[entry.size for entry in batch] for batch in cut(entries, 3, 10)]
+    assert batches == [[1, 1, 1], [5, 5], [99], [1, 1]]
+
+
+def test_partitions_hold_whole_batches_of_pieces_that_follow_each_other() -> None:
+    pieces = [Piece(name, "") for name in "abc"]
+    homes = [["1", "2", "3"], ["4", "5", "6", "7", "8"], ["2", "9", "8"]]
+    sizes = [[2, 1], [5], [1, 2]]
+    indexes = [
+        PieceIndex(n, [Batch(size, None) for size in cuts], hashes_of(names), "", 0)
+        for n, (cuts, names) in enumerate(zip(sizes, homes, strict=True))
+    ]
+    found = partitions_of(pieces, indexes, 4)
+    assert [partition.number for partition in found] == [0, 1, 2]
+    shapes = [[(piece.name, batch.homes) for piece, batch in partition.work] for partition in found]
+    assert shapes == [[("a", 2), ("a", 1)], [("b", 5)], [("c", 1), ("c", 2)]]
+    two, eight = hashes_of(["2", "8"]).tolist()
+    assert [partition.again for partition in found] == [{two: "a"}, {eight: "b"}, {two: "a", eight: "b"}]
+    assert count_homes(indexes) == 9
 
 
 def test_the_homes_file_says_what_differs(tmp_path: Path) -> None:
