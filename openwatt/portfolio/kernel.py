@@ -30,7 +30,7 @@ from openwatt.domain.whole_arrays import Whole, rounded_products, times
 from openwatt.meter.read import read_load_curve
 from openwatt.portfolio.market import PortfolioMarket
 from openwatt.portfolio.prepared import laid_out, priced_span
-from openwatt.portfolio.rows import AmountColumn, CodedColumn, Column, HomeRow, HomeRows, joined
+from openwatt.portfolio.rows import CodedColumn, ExactColumn, HomeRow, HomeRows, ResultColumn, joined
 from openwatt.sentences.catalogue import sentence
 
 _NAMES = ("supplier", "offer", "option", "power_kva")
@@ -166,7 +166,10 @@ def _group_of(
 def _failed(homes: Sequence[str], reasons: Sequence[str], power_kva: int | None = None) -> HomeRows:
     """A row for each home that could not be billed, with its reason."""
     places = np.arange(len(homes))
-    columns: dict[str, Column] = {"home": CodedColumn(homes, places), "reason": CodedColumn(reasons, places)}
+    columns: dict[str, ResultColumn] = {
+        "home": CodedColumn(homes, places),
+        "reason": CodedColumn(reasons, places),
+    }
     columns["power_kva"] = CodedColumn([power_kva], np.zeros_like(places))
     return HomeRows(len(homes), columns)
 
@@ -293,7 +296,7 @@ class _GroupRows:
             reasons.append(sentence(newest.message_of_newest))
         return _failed(self.group.homes, reasons, self.group.setting.power_kva)
 
-    def _of_homes(self, codes: Minutes) -> dict[str, Column]:
+    def _of_homes(self, codes: Minutes) -> dict[str, ResultColumn]:
         span, coverage = self.group.span, self.coverage
         same = {
             "start": span.start,
@@ -301,14 +304,14 @@ class _GroupRows:
             "expected_half_hours": coverage.expected_half_hours,
             "present_half_hours": coverage.present_half_hours,
         }
-        columns: dict[str, Column] = {
+        columns: dict[str, ResultColumn] = {
             name: CodedColumn([value], np.zeros_like(codes)) for name, value in same.items()
         }
         columns["home"] = CodedColumn(self.group.homes, codes)
         kwh = [Decimal(whole_wh(energy)).scaleb(-3) for energy in self.costs.energies.tolist()]
         return {**columns, "kwh": CodedColumn(kwh, codes)}
 
-    def _of_contracts(self, codes: Minutes) -> dict[str, Column]:
+    def _of_contracts(self, codes: Minutes) -> dict[str, ResultColumn]:
         facts = [
             self._facts(one, unseen)
             for one, unseen in zip(self.contracts, self.costs.totals.unseen, strict=True)
@@ -333,7 +336,7 @@ class _GroupRows:
             "source_kind": priced.source_kind,
         }
 
-    def _amounts(self, cells: tuple[Minutes, Minutes], costed: Flags) -> dict[str, Column]:
+    def _amounts(self, cells: tuple[Minutes, Minutes], costed: Flags) -> dict[str, ResultColumn]:
         """The columns in EUR of some cells `[home, contract]`; what is not costed has none."""
         totals, denominator = self.costs.totals, self.costs.denominator
         ranked, knows_ht = (
@@ -352,13 +355,13 @@ class _GroupRows:
             amounts[f"saving_against_{name}_eur"] = savings[cells], known
         has_year = totals.whole[cells] & stands_for_a_year(self.group.span, self.coverage)
         per_year = Fraction(DAYS_PER_YEAR, self.group.span.days)
-        columns: dict[str, Column] = {}
+        columns: dict[str, ResultColumn] = {}
         for name, (exact, known) in amounts.items():
             cents = Fraction(100, denominator)
-            columns[name] = AmountColumn(rounded_products(exact, cents), known)
+            columns[name] = ExactColumn(rounded_products(exact, cents), known)
             if name != "total_ht_eur":
                 units = rounded_products(exact, cents * per_year)
-                columns[f"{name}_per_year"] = AmountColumn(units, known & has_year)
+                columns[f"{name}_per_year"] = ExactColumn(units, known & has_year)
         return columns
 
     def _reasons(self, wanted: Minutes) -> CodedColumn:
