@@ -21,6 +21,7 @@ from rich.text import Text
 from openwatt.cli.console import Console
 from openwatt.cli.default_command import DefaultCommand, GroupWithDefault
 from openwatt.cli.market import stored_market
+from openwatt.cli.portfolio_summary import summary_command
 from openwatt.cli.settings import settings_of
 from openwatt.comparison.question import ASSUMED_OFF_PEAK
 from openwatt.domain.legal_time import PARIS
@@ -113,6 +114,8 @@ def portfolio_command(
     leaves them out.
 
     Contracts and Tempo colours are those of the database, read once at the start.
+
+    A folder that is called like one of the commands below is given as ./summary.
     """
     now = dt.datetime.now(PARIS)
     default = HomeSetting(
@@ -165,7 +168,7 @@ def portfolio_command(
         raise SystemExit(SOME_FAILED)
 
 
-COMMANDS: tuple[click.Command, ...] = (GroupWithDefault(portfolio_command, ()),)
+COMMANDS: tuple[click.Command, ...] = (GroupWithDefault(portfolio_command, (summary_command,)),)
 
 
 def _source(homes: Path, out: Path, now: dt.datetime) -> HomeSource:
