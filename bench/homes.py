@@ -127,7 +127,7 @@ class SyntheticHomes:
 def limited_market() -> PortfolioMarket:
     """The shipped market with 42 contracts of 6, 9 and 12 kVA, and all 32 of 3 kVA: 41.0 a home on average.
 
-    Regulated tariffs and every option but Base and HPHC are whole, since each costs a calendar.
+    Every option is there, since each costs a calendar, but those for which a home must choose a weekday.
     """
     market = shipped_market()
     left = dict.fromkeys(KWH_PER_YEAR, _CONTRACTS_PER_POWER)
@@ -137,7 +137,7 @@ def limited_market() -> PortfolioMarket:
         market.contracts,
         key=lambda one: (one.option in plain and one.key[:2] not in market.regulated, one.key),
     ):
-        if left.get(one.power_kva, 0):
+        if left.get(one.power_kva, 0) and not market.calendar_of(one).needs_chosen_weekday:
             left[one.power_kva] -= 1
             chosen.append(one)
     return PortfolioMarket(replace(market, contracts=chosen), shipped_colours())

@@ -5,30 +5,35 @@ RDD's `map_partitions` gives it their partitions, and the rows are the same.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, NamedTuple
+from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 
 from openwatt.domain.bill import DAYS_PER_YEAR, what_is_partial
-from openwatt.domain.calendar import UNKNOWN, Timeline
-from openwatt.domain.comparison import ContractTotal, PricedCalendar, PricedContract
+from openwatt.domain.calendar import Timeline
+from openwatt.domain.comparison import PricedCalendar, PricedContract
 from openwatt.domain.contract import Contract, PriceBasis
 from openwatt.domain.errors import BillError, CalendarError, OpenWattError, message_of
-from openwatt.domain.homes import totals_of_homes
+from openwatt.domain.homes import Flags, TotalsOfHomes, energies_of_homes
 from openwatt.domain.legal_time import Minutes, Span
-from openwatt.domain.load_curve import Coverage, LoadCurve
+from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.messages import Message
 from openwatt.domain.off_peak import OffPeakHours
 from openwatt.domain.part_of_year import stands_for_a_year
 from openwatt.domain.price_matrix import PriceMatrix
-from openwatt.domain.usage import Usage, energies_of_stretches, unseen_registers, whole_wh
+from openwatt.domain.usage import Usage, unseen_registers, whole_wh
+from openwatt.domain.whole_arrays import Whole, rounded_products, times
 from openwatt.meter.read import read_load_curve
 from openwatt.portfolio.market import PortfolioMarket
 from openwatt.portfolio.prepared import laid_out, priced_span
+from openwatt.portfolio.rows import AmountColumn, CodedColumn, Column, HomeRow, HomeRows, joined
 from openwatt.sentences.catalogue import sentence
+
+_NAMES = ("supplier", "offer", "option", "power_kva")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,50 +77,6 @@ class MeteredHome(NamedTuple):
     measured: bytes | LoadCurve | Unreadable
 
 
-class HomeRow(NamedTuple):
-    """One home and contract; a home that failed has one row without contract, its `reason` says why.
-
-    Days exclude the end. Amounts are in EUR, rounded to the cent, the rest exact. A year's are
-    None where the span cannot stand for one. `unseen_registers` did not run in the span.
-    `reason` also says what a total leaves out, or why a contract has none. What stands after it is of
-    today's prices alone: an `outdated` price was last seen before it was overtaken and cannot be today's.
-    """
-
-    home: str
-    supplier: str | None = None
-    offer: str | None = None
-    option: str | None = None
-    power_kva: int | None = None
-    start: dt.date | None = None
-    end: dt.date | None = None
-    kwh: Decimal | None = None
-    total_ttc_eur: Decimal | None = None
-    total_ht_eur: Decimal | None = None
-    total_ttc_eur_per_year: Decimal | None = None
-    saving_against_regulated_eur: Decimal | None = None
-    saving_against_regulated_eur_per_year: Decimal | None = None
-    closed_to_new_customers: bool | None = None
-    whole: bool | None = None
-    expected_half_hours: int | None = None
-    present_half_hours: int | None = None
-    reason: str | None = None
-    unseen_registers: str | None = None
-    outdated: bool | None = None
-    last_seen_on: dt.date | None = None
-    overtaken_on: dt.date | None = None
-
-    @property
-    def failed(self) -> bool:
-        """Whether the home could not be billed."""
-        return self.supplier is None
-
-
-def columns_of(prices: PriceBasis) -> Sequence[str]:
-    """The fields of a row that results have: what is of today's prices alone only with these."""
-    of_today = ("outdated", "last_seen_on", "overtaken_on")
-    return [name for name in HomeRow._fields if prices == "now" or name not in of_today]
-
-
 @dataclass(slots=True)
 class _HomeGroup:
     """Homes of one setting, span and grid of steps: they are costed in one product."""
@@ -127,9 +88,20 @@ class _HomeGroup:
     homes: list[str] = field(default_factory=list)
     energies: list[Minutes] = field(default_factory=list)
 
+    def add(self, place: int, home: str, curve: LoadCurve) -> None:
+        """Adds a home of this group."""
+        self.places.append(place)
+        self.homes.append(home)
+        self.energies.append(curve.energies)
+
     def takes(self, curve: LoadCurve) -> bool:
-        return np.array_equal(self.grid.starts_min, curve.starts_min) and np.array_equal(
-            self.grid.steps_min, curve.steps_min
+        """Whether a curve has the same steps; those that were measured together share their arrays."""
+        return all(
+            ours is theirs or np.array_equal(ours, theirs)
+            for ours, theirs in (
+                (self.grid.starts_min, curve.starts_min),
+                (self.grid.steps_min, curve.steps_min),
+            )
         )
 
 
@@ -138,29 +110,32 @@ def bill_homes(batch: Iterable[MeteredHome], terms: PortfolioTerms) -> list[Home
 
     Nothing that is wrong with a home is raised: it becomes the home's only row.
     """
-    rows: dict[int, list[HomeRow]] = {}
+    return list(bill_batch(batch, terms))
+
+
+def bill_batch(batch: Iterable[MeteredHome], terms: PortfolioTerms) -> HomeRows:
+    """The same rows as columns; what a whole batch needs in memory is some 10 MB for 64 homes of a year."""
+    places: list[int] = []
+    blocks: list[HomeRows] = []
     groups: dict[tuple[HomeSetting, Span, int], list[_HomeGroup]] = {}
     for place, home in enumerate(batch):
         try:
             curve, span = _curve_and_span(home, terms)
         except OpenWattError as error:
-            rows[place] = [HomeRow(home.home, reason=sentence(error))]
-            continue
+            reason = sentence(error)
         except Exception as fault:  # noqa: BLE001 (a fault of a reader is one home's, not the portfolio's)
-            rows[place] = [HomeRow(home.home, reason=f"a fault of the reader: {type(fault).__name__}")]
+            reason = f"a fault of the reader: {type(fault).__name__}"
+        else:
+            _group_of(groups, home.setting, span, curve).add(place, home.home, curve)
             continue
-        candidates = groups.setdefault((home.setting, span, len(curve.starts_min)), [])
-        group = next((one for one in candidates if one.takes(curve)), None)
-        if group is None:
-            group = _HomeGroup(home.setting, span, curve)
-            candidates.append(group)
-        group.places.append(place)
-        group.homes.append(home.home)
-        group.energies.append(curve.energies)
+        places.append(place)
+        blocks.append(_failed([home.home], [reason]))
     for candidates in groups.values():
         for group in candidates:
-            rows.update(zip(group.places, _bill_group(group, terms), strict=True))
-    return [row for place in sorted(rows) for row in rows[place]]
+            rows = _bill_group(group, terms)
+            places += np.repeat(group.places, len(rows) // len(group.places)).tolist()
+            blocks.append(rows)
+    return joined(blocks).take(np.argsort(places, kind="stable"))
 
 
 def _curve_and_span(home: MeteredHome, terms: PortfolioTerms) -> tuple[LoadCurve, Span]:
@@ -174,7 +149,30 @@ def _curve_and_span(home: MeteredHome, terms: PortfolioTerms) -> tuple[LoadCurve
     return curve, curve.span(terms.start, terms.end)
 
 
-def _bill_group(group: _HomeGroup, terms: PortfolioTerms) -> Iterator[list[HomeRow]]:
+def _group_of(
+    groups: dict[tuple[HomeSetting, Span, int], list[_HomeGroup]],
+    setting: HomeSetting,
+    span: Span,
+    curve: LoadCurve,
+) -> _HomeGroup:
+    candidates = groups.setdefault((setting, span, len(curve.starts_min)), [])
+    group = next((one for one in candidates if one.takes(curve)), None)
+    if group is None:
+        group = _HomeGroup(setting, span, curve)
+        candidates.append(group)
+    return group
+
+
+def _failed(homes: Sequence[str], reasons: Sequence[str], power_kva: int | None = None) -> HomeRows:
+    """A row for each home that could not be billed, with its reason."""
+    places = np.arange(len(homes))
+    columns: dict[str, Column] = {"home": CodedColumn(homes, places), "reason": CodedColumn(reasons, places)}
+    columns["power_kva"] = CodedColumn([power_kva], np.zeros_like(places))
+    return HomeRows(len(homes), columns)
+
+
+def _bill_group(group: _HomeGroup, terms: PortfolioTerms) -> HomeRows:
+    """The rows of a group, as many for each home."""
     power_kva = group.setting.power_kva or 0
     priced = priced_span(
         terms.market,
@@ -197,14 +195,8 @@ def _bill_group(group: _HomeGroup, terms: PortfolioTerms) -> Iterator[list[HomeR
     if not costable:
         reasons = Message.each(reason for _, reason in left_out) or Message("left_out.there_is_none")
         reason = sentence(Message.of("left_out.every_contract", reason=reasons))
-        yield from ([HomeRow(home, power_kva=power_kva, reason=reason)] for home in group.homes)
-        return
-    costs = totals_of_homes(
-        group.grid, np.stack(group.energies), [(one.timeline, one.matrix) for one in costable]
-    )
-    ranking = _Ranking(group, costable, left_out, priced.denominator, terms)
-    for number, home in enumerate(group.homes):
-        yield ranking.rows(home, group.energies[number], [cost[number].tolist() for cost in costs])
+        return _failed(group.homes, [reason] * len(group.homes), power_kva)
+    return _GroupRows(group, _cost(group, costable, priced.denominator), left_out, terms).rows()
 
 
 class _CostableCalendar(NamedTuple):
@@ -215,141 +207,177 @@ class _CostableCalendar(NamedTuple):
     timeline: Timeline
 
 
-class _Costed(NamedTuple):
-    """A contract's exact totals for one home, with and without taxes, over the denominator of the span."""
+class _Costs(NamedTuple):
+    """The exact totals of a group's homes, with and without taxes, over the denominator of the span.
 
-    total: ContractTotal[int]
-    ht: int
+    `energies` are what each home used in the span, in W × minutes.
+    """
+
+    totals: TotalsOfHomes
+    ht: Whole
+    energies: Minutes
+    denominator: int
 
 
-class _Ranking:
-    """Turns the exact totals of a group's homes into their rows."""
+def _cost(group: _HomeGroup, calendars: Sequence[_CostableCalendar], denominator: int) -> _Costs:
+    """Every contract of some calendars for every home of a group."""
+    plans = [(one.timeline, one.matrix) for one in calendars]
+    used = energies_of_homes(group.grid, np.stack(group.energies), plans)
+    ttc, ht, unknown, unseen = [], [], [], []
+    for (calendar, matrix, timeline), energies in zip(calendars, used, strict=True):
+        size = len(calendar.contracts)
+        numerators = times(matrix.numerators(energies[:, :-1]), denominator // matrix.denominator)
+        ttc.append(numerators[:, :size])
+        ht.append(numerators[:, size:])
+        unknown.append(np.repeat(energies[:, -1:], size, axis=1))
+        unseen += [unseen_registers(group.grid, timeline)] * size
+    totals = TotalsOfHomes(
+        contracts=[one for calendar in calendars for one in calendar.priced.contracts],
+        unseen=unseen,
+        ttc=np.concatenate(ttc, axis=1),
+        unknown=np.concatenate(unknown, axis=1),
+    )
+    return _Costs(totals, np.concatenate(ht, axis=1), used[0].sum(axis=1), denominator)
+
+
+class _GroupRows:
+    """Turns the exact totals of a group's homes into their rows.
+
+    Whole totals come first, from the cheapest; then, where all are wanted, outdated
+    prices in the same order and what could not be costed.
+    """
 
     def __init__(
         self,
         group: _HomeGroup,
-        calendars: Sequence[_CostableCalendar],
+        costs: _Costs,
         left_out: Sequence[tuple[Contract, Message]],
-        denominator: int,
         terms: PortfolioTerms,
     ) -> None:
-        self.span, self.grid, self.top, self.prices = group.span, group.grid, terms.top, terms.prices
-        self.calendars, self.left_out, self.denominator = calendars, left_out, denominator
+        self.group, self.costs, self.left_out, self.terms = group, costs, left_out, terms
+        self.contracts = costs.totals.contracts
+        self.order = costs.totals.order()
         self.coverage = group.grid.coverage(group.span.start_min, group.span.end_min)
-        self.span_bounds = np.array([group.span.start_min, group.span.end_min], dtype=np.int64)
-        self.partial: dict[tuple[PricedContract, int], str | None] = {}
-        self.unseen = [unseen_registers(group.grid, one.timeline) for one in calendars]
-        self.has_year = stands_for_a_year(group.span, self.coverage)
 
-    def rows(self, home: str, energies: Minutes, costs: Sequence[Sequence[int]]) -> list[HomeRow]:
-        """The home's rows: whole totals first, from the cheapest.
-
-        Then, where all are wanted, outdated prices in the same order and what could not be costed.
-        """
-        curve = LoadCurve(self.grid.starts_min, self.grid.steps_min, energies)
-        before = curve.energies_before(self.span_bounds)
-        common = HomeRow(
-            home,
-            start=self.span.start,
-            end=self.span.end,
-            kwh=Decimal(whole_wh(int(before[1] - before[0]))).scaleb(-3),
-            expected_half_hours=self.coverage.expected_half_hours,
-            present_half_hours=self.coverage.present_half_hours,
+    def rows(self) -> HomeRows:
+        """The rows of all homes; at least one each."""
+        wanted = self._wanted()
+        if not wanted.shape[1]:
+            return self._without_price()
+        count = wanted.size
+        homes = np.repeat(np.arange(len(wanted)), wanted.shape[1])
+        columns = {**self._of_homes(homes), **self._of_contracts(wanted.ravel())}
+        costed = wanted < len(self.contracts)
+        cells = homes, np.where(costed, wanted, 0).ravel()
+        columns |= self._amounts(cells, costed.ravel())
+        columns["whole"] = CodedColumn(
+            [False, True, None], np.where(costed.ravel(), self.costs.totals.whole[cells], 2)
         )
-        costed = sorted(self._costed(curve, costs), key=lambda one: one.total.rank)
-        ranked = [one for one in costed if one.total.priced.is_ranked]
-        regulated = {
-            one.total.priced.contract.option: one.total for one in ranked if one.total.priced.is_regulated
+        columns["reason"] = self._reasons(wanted)
+        return HomeRows(count, columns)
+
+    def _wanted(self) -> Minutes:
+        """The contracts of each home's rows by their numbers; what was left out follows what was costed."""
+        ranked = sum(one.is_ranked for one in self.contracts)
+        if self.terms.top is not None:
+            return self.order[:, : min(ranked, self.terms.top)]
+        left_out = len(self.contracts) + np.arange(len(self.left_out))
+        return np.hstack([self.order, np.tile(left_out, (len(self.order), 1))])
+
+    def _without_price(self) -> HomeRows:
+        """The rows of homes whose cheapest contracts are wanted and whose prices are all outdated."""
+        reasons = []
+        for order in self.order.tolist():
+            outdated = [one for one in (self.contracts[n].outdated for n in order) if one]
+            newest = max(outdated, key=lambda one: one.seen_on)
+            reasons.append(sentence(newest.message_of_newest))
+        return _failed(self.group.homes, reasons, self.group.setting.power_kva)
+
+    def _of_homes(self, codes: Minutes) -> dict[str, Column]:
+        span, coverage = self.group.span, self.coverage
+        same = {
+            "start": span.start,
+            "end": span.end,
+            "expected_half_hours": coverage.expected_half_hours,
+            "present_half_hours": coverage.present_half_hours,
         }
-        rows = [self._row(common, one, regulated) for one in ranked[: self.top]]
-        if self.top is None:
-            rows += [self._row(common, one, {}) for one in costed[len(ranked) :]]
-            rows += [_uncosted(common, contract, reason) for contract, reason in self.left_out]
-        return rows or [_without_price(home, [one.total.priced for one in costed])]
+        columns: dict[str, Column] = {
+            name: CodedColumn([value], np.zeros_like(codes)) for name, value in same.items()
+        }
+        columns["home"] = CodedColumn(self.group.homes, codes)
+        kwh = [Decimal(whole_wh(energy)).scaleb(-3) for energy in self.costs.energies.tolist()]
+        return {**columns, "kwh": CodedColumn(kwh, codes)}
 
-    def _costed(self, curve: LoadCurve, costs: Sequence[Sequence[int]]) -> Iterator[_Costed]:
-        for (calendar, matrix, timeline), unseen, totals in zip(
-            self.calendars, self.unseen, costs, strict=True
-        ):
-            scale, size = self.denominator // matrix.denominator, len(calendar.contracts)
-            unknown = _unknown(curve, timeline)
-            for column, priced in enumerate(calendar.contracts):
-                ttc = ContractTotal(priced, totals[column] * scale, unknown, unseen)
-                yield _Costed(ttc, totals[size + column] * scale)
+    def _of_contracts(self, codes: Minutes) -> dict[str, Column]:
+        facts = [
+            self._facts(one, unseen)
+            for one, unseen in zip(self.contracts, self.costs.totals.unseen, strict=True)
+        ]
+        facts += [dict(zip(_NAMES, contract.key, strict=True)) for contract, _ in self.left_out]
+        return {name: CodedColumn([one.get(name) for one in facts], codes) for name in facts[0]}
 
-    def _row(self, common: HomeRow, one: _Costed, regulated: Mapping[str, ContractTotal[int]]) -> HomeRow:
-        total, contract = one.total, one.total.priced.contract
-        regulated_ttc = total.comparable(regulated.get(contract.option))
-        saving = None if regulated_ttc is None else regulated_ttc - total.ttc
-        return common._replace(
-            supplier=contract.supplier,
-            offer=contract.offer,
-            option=contract.option,
-            power_kva=contract.power_kva,
-            total_ttc_eur=self._cents(total.ttc),
-            total_ht_eur=self._cents(one.ht) if total.priced.knows_ht else None,
-            total_ttc_eur_per_year=self._cents_per_year(total.ttc, whole=total.whole),
-            saving_against_regulated_eur=None if saving is None else self._cents(saving),
-            saving_against_regulated_eur_per_year=self._cents_per_year(saving, whole=total.whole),
-            closed_to_new_customers=total.priced.closed_to_new_customers,
-            whole=total.whole,
-            reason=self._what_is_left_out(total),
-            unseen_registers=" ".join(total.unseen) or None,
-            **self._age(total.priced),
-        )
-
-    def _age(self, priced: PricedContract) -> dict[str, Any]:
-        """How old a price of today is, as fields of a row."""
-        if self.prices == "then":
-            return {}
+    def _facts(self, priced: PricedContract, unseen: Sequence[str]) -> dict[str, object]:
+        """What the rows of one contract have in common, by column."""
+        common = {
+            **dict(zip(_NAMES, priced.contract.key, strict=True)),
+            "closed_to_new_customers": priced.closed_to_new_customers,
+            "unseen_registers": " ".join(unseen) or None,
+        }
+        if self.terms.prices == "then":
+            return common
         return {
+            **common,
             "outdated": priced.outdated is not None,
             "last_seen_on": priced.last_seen_on,
             "overtaken_on": priced.outdated.changed_on if priced.outdated else None,
+            "source_kind": priced.source_kind,
         }
 
-    def _cents(self, amount: int) -> Decimal:
-        return _cents(amount, self.denominator)
+    def _amounts(self, cells: tuple[Minutes, Minutes], costed: Flags) -> dict[str, Column]:
+        """The columns in EUR of some cells `[home, contract]`; what is not costed has none."""
+        totals, denominator = self.costs.totals, self.costs.denominator
+        ranked, knows_ht = (
+            np.array([getattr(one, name) for one in self.contracts], dtype=np.bool_)
+            for name in ("is_ranked", "knows_ht")
+        )
+        baseline = np.full(totals.ttc.shape, totals.baseline(), dtype=np.int64)
+        against = {"regulated": totals.regulated(self.order), "baseline": baseline}
+        amounts = {
+            "total_ttc_eur": (totals.ttc[cells], costed),
+            "total_ht_eur": (self.costs.ht[cells], costed & knows_ht[cells[1]]),
+        }
+        for name, other in against.items():
+            savings, comparable = totals.savings(other)
+            known = costed & ranked[cells[1]] & comparable[cells]
+            amounts[f"saving_against_{name}_eur"] = savings[cells], known
+        has_year = totals.whole[cells] & stands_for_a_year(self.group.span, self.coverage)
+        per_year = Fraction(DAYS_PER_YEAR, self.group.span.days)
+        columns: dict[str, Column] = {}
+        for name, (exact, known) in amounts.items():
+            cents = Fraction(100, denominator)
+            columns[name] = AmountColumn(rounded_products(exact, cents), known)
+            if name != "total_ht_eur":
+                units = rounded_products(exact, cents * per_year)
+                columns[f"{name}_per_year"] = AmountColumn(units, known & has_year)
+        return columns
 
-    def _cents_per_year(self, amount: int | None, *, whole: bool) -> Decimal | None:
-        if amount is None or not whole or not self.has_year:
-            return None
-        return _cents(amount * DAYS_PER_YEAR, self.denominator * self.span.days)
+    def _reasons(self, wanted: Minutes) -> CodedColumn:
+        """What each total leaves out, or why a contract has none."""
+        texts = [self._what_is_left_out(one, 0) for one in self.contracts]
+        texts += [sentence(reason) for _, reason in self.left_out]
+        codes = wanted.copy()
+        unknown = self.costs.totals.unknown
+        known: dict[tuple[int, int], int] = {}
+        for home, place in np.argwhere(wanted < len(self.contracts)).tolist() if unknown.any() else ():
+            number = int(wanted[home, place])
+            if energy := int(unknown[home, number]):
+                if (number, energy) not in known:
+                    known[number, energy] = len(texts)
+                    texts.append(self._what_is_left_out(self.contracts[number], energy))
+                codes[home, place] = known[number, energy]
+        return CodedColumn(texts, codes.ravel())
 
-    def _what_is_left_out(self, total: ContractTotal[int]) -> str | None:
-        key = total.priced, total.unknown
-        if key not in self.partial:
-            usage = _usage_of_unknown(self.coverage, self.span, total.unknown)
-            self.partial[key] = "; ".join(map(sentence, what_is_partial(usage, total.priced.periods))) or None
-        return self.partial[key]
-
-
-def _uncosted(common: HomeRow, contract: Contract, reason: Message) -> HomeRow:
-    supplier, offer, option, power_kva = contract.key
-    return common._replace(
-        supplier=supplier, offer=offer, option=option, power_kva=power_kva, reason=sentence(reason)
-    )
-
-
-def _without_price(home: str, outdated: Sequence[PricedContract]) -> HomeRow:
-    """The row of a home whose cheapest contracts are wanted and whose prices are all outdated."""
-    newest = max((one.outdated for one in outdated if one.outdated), key=lambda one: one.seen_on)
-    power_kva = outdated[0].contract.power_kva
-    return HomeRow(home, power_kva=power_kva, reason=sentence(newest.message_of_newest))
-
-
-def _unknown(curve: LoadCurve, timeline: Timeline) -> int:
-    """What was used while no register was known; most timelines know all."""
-    unknown = timeline.numbers == UNKNOWN
-    return int(energies_of_stretches(curve, timeline)[unknown].sum()) if unknown.any() else 0
-
-
-def _usage_of_unknown(coverage: Coverage, span: Span, unknown: int) -> Usage:
-    """As much of a usage as tells what is partial."""
-    return Usage((), span, np.array([[unknown]], dtype=np.int64), coverage)
-
-
-def _cents(numerator: int, denominator: int) -> Decimal:
-    """A fraction as it is printed: to the cent, half up away from 0, as `bill.rounded` does."""
-    whole = (200 * abs(numerator) + denominator) // (2 * denominator)
-    return Decimal(whole if numerator >= 0 else -whole).scaleb(-2)
+    def _what_is_left_out(self, priced: PricedContract, unknown: int) -> str | None:
+        # As much of a usage as tells what is partial.
+        usage = Usage((), self.group.span, np.array([[unknown]], dtype=np.int64), self.coverage)
+        return "; ".join(map(sentence, what_is_partial(usage, priced.periods))) or None

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from openwatt.portfolio.errors import PortfolioError, need_pyarrow
-from openwatt.portfolio.kernel import HomeRow
+from openwatt.portfolio.rows import HomeRow, HomeRows
 
 
 class Results(Protocol):
     """One form of results; it goes to worker processes."""
 
-    def part(self, rows: Sequence[HomeRow]) -> bytes:
+    def part(self, rows: HomeRows) -> bytes:
         """Some rows as they are written until all parts are finished."""
 
     def join(self, parts: Iterable[Path], stream: BinaryIO) -> None:
@@ -27,7 +27,7 @@ class CsvResults:
     def __init__(self, columns: Sequence[str] = HomeRow._fields) -> None:
         self.columns = columns
 
-    def part(self, rows: Sequence[HomeRow]) -> bytes:
+    def part(self, rows: Iterable[HomeRow]) -> bytes:
         """Lines without header."""
         return _csv([_words(row, self.columns) for row in rows])
 

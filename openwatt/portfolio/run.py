@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 from openwatt import __version__
 from openwatt.portfolio.engine import Engine, Runner
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.kernel import HomeRow, MeteredHome, PortfolioTerms, Unreadable, bill_homes, columns_of
+from openwatt.portfolio.kernel import MeteredHome, PortfolioTerms, Unreadable, bill_batch
 from openwatt.portfolio.parts_folder import FinishedPart, PartsFolder, locked_parts_folder, write_whole
 from openwatt.portfolio.results import Results, results_for
+from openwatt.portfolio.rows import HomeRows, columns_of, joined
 from openwatt.portfolio.source import (
     HomeSettings,
     HomeSource,
@@ -112,13 +113,14 @@ def index_piece(job: Job, task: tuple[int, Piece]) -> PieceIndex:
 
 def bill_partition(job: Job, partition: Partition) -> FinishedPart:
     """The task that bills one partition and stores its rows."""
-    homes, rows = 0, list[HomeRow]()
+    homes, parts = 0, list[HomeRows]()
     for piece, batch in partition.work:
         measured = job.portfolio.source.read(piece, batch, job.portfolio.settings)
         once = list(_each_once(measured, piece, partition))
         homes += len(once)
-        rows += bill_homes(once, job.portfolio.terms)
-    part = FinishedPart(partition.number, homes, sum(row.failed for row in rows), len(rows))
+        parts.append(bill_batch(once, job.portfolio.terms))
+    rows = joined(parts)
+    part = FinishedPart(partition.number, homes, rows.failed(), len(rows))
     write_whole(job.folder / part.name, job.results.part(rows))
     return part
 

@@ -8,9 +8,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 import psutil
 import pyarrow.parquet as pq
@@ -50,7 +51,7 @@ def lines(out: Path) -> list[dict[str, str]]:
 
 def test_what_is_of_today_s_prices_alone_has_its_columns_with_them_alone(tmp_path: Path) -> None:
     homes = folder_of_homes(tmp_path / "homes", 2)
-    of_today = ["outdated", "last_seen_on", "overtaken_on"]
+    of_today = ["outdated", "last_seen_on", "overtaken_on", "source_kind"]
     for form in ("csv", "parquet"):
         columns = []
         for prices in ("now", "then"):
@@ -149,15 +150,44 @@ def test_parquet_in_and_out_holds_the_same_as_files_and_csv(tmp_path: Path) -> N
     assert told == lines(by_files)
 
 
+class Begun(NamedTuple):
+    """A run that has kept some parts and is still at work, for each of its two processes waits for a home."""
+
+    process: subprocess.Popen[str]
+    out: Path
+    held: Sequence[BinaryIO]
+
+    def release(self) -> None:
+        """Ends the wait."""
+        for file in self.held:
+            file.close()
+
+
+@contextmanager
+def leased(paths: Sequence[Path]) -> Iterator[Sequence[BinaryIO]]:
+    """These files, opened with a lease of Linux: whoever else opens one waits until it is closed here."""
+    before = signal.signal(signal.SIGIO, signal.SIG_IGN)  # by which the kernel says that somebody waits
+    files = [path.open("rb") for path in paths]
+    try:
+        for file in files:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)
+        yield files
+    finally:
+        for file in files:
+            file.close()
+        signal.signal(signal.SIGIO, before)
+
+
 @pytest.fixture
-def begun(homes: Path, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
-    """A run that has kept some parts and is still at work."""
+def begun(homes: Path, tmp_path: Path) -> Iterator[Begun]:
+    """Such a run, on a machine of any speed: the two homes are of two parts, and neither of the first."""
     out = tmp_path / "out.csv"
     arguments = command(homes, "--out", out, *POWER, "--jobs", 2)
-    process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    wait_until(lambda: len(list(parts_folder_path(out).glob("*.part"))) >= 2)
-    assert not out.exists()
-    yield process, out
+    with leased([homes / "home 00088.csv", homes / "home 00133.csv"]) as held:
+        process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, start_new_session=True)
+        wait_until(lambda: len(list(parts_folder_path(out).glob("*.part"))) >= 2)
+        assert not out.exists()
+        yield Begun(process, out, held)
     if process.poll() is None:
         process.kill()
     process.communicate()
@@ -185,12 +215,13 @@ def assert_resumes(homes: Path, out: Path, whole: Path) -> None:
 
 
 def test_a_killed_run_is_gone_on_with_and_no_home_is_costed_twice(
-    homes: Path, whole: Path, begun: tuple[subprocess.Popen[str], Path]
+    homes: Path, whole: Path, begun: Begun
 ) -> None:
-    process, out = begun
+    process, out, _ = begun
     workers = children(process)
     process.kill()
     process.wait()
+    begun.release()
     wait_until(lambda: not any(one.is_running() and one.status() != "zombie" for one in workers))
     refused = run_here(homes, "--out", out, *POWER)
     assert refused.exit_code == 1
@@ -201,12 +232,11 @@ def test_a_killed_run_is_gone_on_with_and_no_home_is_costed_twice(
     assert_resumes(homes, out, whole)
 
 
-def test_ctrl_c_ends_a_run_cleanly_and_keeps_what_is_done(
-    homes: Path, whole: Path, begun: tuple[subprocess.Popen[str], Path]
-) -> None:
-    process, out = begun
+def test_ctrl_c_ends_a_run_cleanly_and_keeps_what_is_done(homes: Path, whole: Path, begun: Begun) -> None:
+    process, out, _ = begun
     workers = children(process)
     os.killpg(process.pid, signal.SIGINT)
+    begun.release()
     _, told = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert told == "stopped; what is done is stored, --resume goes on from it\n"

@@ -15,6 +15,7 @@ from openwatt.portfolio.folder import Entry, Folder, cut
 from openwatt.portfolio.homes_file import read_homes_file
 from openwatt.portfolio.kernel import HomeSetting, Unreadable
 from openwatt.portfolio.results import results_for
+from openwatt.portfolio.rows import joined
 from openwatt.portfolio.source import (
     Batch,
     HomeSettings,
@@ -253,4 +254,4 @@ def test_parquet_without_its_library_names_the_extra(monkeypatch: pytest.MonkeyP
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(PortfolioError, match=r"pip install 'openwatt\[portfolio\]'"):
         results_for(tmp_path / "out.parquet")
-    assert results_for(tmp_path / "out.csv").part([]) == b""
+    assert results_for(tmp_path / "out.csv").part(joined([])) == b""
