@@ -240,9 +240,8 @@ def bill_by_portfolio(folder: Path) -> None:
     nothing = HomeSetting(None, ())
     settings = HomeSettings(nothing, read_homes_file(folder / "settings.csv", nothing))
     portfolio = Portfolio(source=ParquetTable(folder / "meter.parquet", NOW), terms=TERMS, settings=settings)
-    bill_portfolio(
-        portfolio, folder / "results.parquet", LocalEngine(1), resume=False, report=lambda *_: None
-    )
+    output = Output.at(str(folder / "results.parquet"))
+    bill_portfolio(portfolio, output, LocalEngine(1), resume=False, report=lambda *_: None)
 
 
 def bills_of_portfolio(folder: Path) -> pd.DataFrame:

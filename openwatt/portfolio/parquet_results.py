@@ -1,8 +1,8 @@
 """The Parquet form of results: one row group a part, amounts as decimals."""
 
 import io
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -55,11 +55,12 @@ class ParquetResults:
         pq.write_table(pa.Table.from_arrays(columns, schema=self.schema), stream)
         return stream.getvalue()
 
-    def join(self, parts: Iterable[Path], stream: BinaryIO) -> None:
-        """Every part as a row group."""
+    def join(self, parts: Iterable[BinaryIO], stream: BinaryIO, manifest: Mapping[str, Any]) -> None:
+        """Every part as a row group; the manifest is the file's metadata `openwatt`."""
         with pq.ParquetWriter(stream, self.schema) as writer:
-            for path in parts:
-                writer.write_table(pq.read_table(io.BytesIO(path.read_bytes()), schema=self.schema))
+            for part in parts:
+                writer.write_table(pq.read_table(part, schema=self.schema))
+            writer.add_key_value_metadata({"openwatt": json.dumps(manifest)})
 
 
 def _array(column: Column | None, rows: int, kind: pa.DataType) -> Any:
