@@ -178,8 +178,8 @@ def write_prices(folder: Path) -> Sequence[tuple[RegisterCalendar, Sequence[int]
     found: dict[RegisterCalendar, list[PricedContract]] = {}
     for power_kva in sorted(set(POWERS_KVA)):
         span = priced_span(MARKET, YEAR, power_kva, "then", NOW.date(), include_outdated=False)
-        for priced, _ in span.calendars:
-            found.setdefault(priced.calendar, []).extend(priced.contracts)
+        for one in span.calendars:
+            found.setdefault(one.priced.calendar, []).extend(one.priced.contracts)
     prices: list[dict[str, int]] = []
     contracts: list[dict[str, Any]] = []
     calendars = []
