@@ -2,7 +2,7 @@
 
 from functools import cache
 from importlib.resources import files
-from typing import LiteralString, cast
+from typing import LiteralString
 
 _QUERIES = files(__package__) / "queries"
 
@@ -15,7 +15,7 @@ def statement(name: str) -> LiteralString:
     than 4,096 characters at every execution, and of a shorter one once.
     """
     lines = map(str.strip, (_QUERIES / f"{name}.sql").read_text("utf-8").splitlines())
-    return cast("LiteralString", "\n".join(line for line in lines if line and not line.startswith("--")))
+    return "\n".join(line for line in lines if line and not line.startswith("--"))
 
 
 def read_statements() -> None:
