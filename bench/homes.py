@@ -162,7 +162,9 @@ def _long_table(homes: Sequence[SyntheticHome]) -> pa.Table:
     places = np.repeat(np.arange(len(homes), dtype=np.int32), [int(some.sum()) for some in rows])
 
     def of_home(values: Sequence[str]) -> Any:
-        return pa.DictionaryArray.from_arrays(places, values)
+        # Parquet writes a dictionary in which a value stands twice as plain texts, slow to read.
+        coded: Any = pa.array(values).dictionary_encode()
+        return pa.DictionaryArray.from_arrays(coded.indices.take(places), coded.dictionary)
 
     wh = np.concatenate([home.wh[some] for home, some in zip(homes, rows, strict=True)])
     starts = np.concatenate([STARTS_MIN[some] for some in rows])
