@@ -1,12 +1,15 @@
 """A database password that is rotated while everything runs: every process takes up the new one by itself."""
 
+import io
 import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 from urllib.parse import urlencode
 
 import psycopg
@@ -101,6 +104,11 @@ def test_the_service_takes_up_a_rotated_password_without_a_signal(empty_home: Ho
     assert service.end() == 0
 
 
+def copy_lines(stream: IO[str], copy: io.StringIO) -> None:
+    """Copies the lines of a stream as they come."""
+    copy.writelines(stream)
+
+
 def test_the_separate_metrics_and_the_ingestion_take_it_up_too(empty_home: Home, guarded: Guarded) -> None:
     settings = {"OPENWATT_DATABASE_URL_FILE": str(guarded.file)}
     assert empty_home.command("migrate", seconds=60, **settings).returncode == 0
@@ -113,6 +121,9 @@ def test_the_separate_metrics_and_the_ingestion_take_it_up_too(empty_home: Home,
     before = guarded.sessions()
     with site() as ours:
         ingestion = Command(url="", site=ours).start("ingest", "--every", "1s", **settings)
+    said = io.StringIO()
+    reading = threading.Thread(target=copy_lines, args=(ingestion.stdout, said))
+    reading.start()
     try:
         wait_until(lambda: guarded.sessions() > before + 4)  # its second round at least
         assert metrics.stdout is not None
@@ -120,7 +131,7 @@ def test_the_separate_metrics_and_the_ingestion_take_it_up_too(empty_home: Home,
         wait_until(lambda: "openwatt_ingest_state_readable 1.0" in scraped(address))
         guarded.set_password("the-second-password")
         wait_until(lambda: "openwatt_ingest_state_readable 0.0" in scraped(address))
-        time.sleep(1.5)  # a round of the ingestion fails meanwhile
+        wait_until(lambda: "ingest without a database" in said.getvalue())
         guarded.write("the-second-password")
         wait_until(lambda: "openwatt_ingest_state_readable 1.0" in scraped(address), 10)
         metrics.terminate()
@@ -132,7 +143,9 @@ def test_the_separate_metrics_and_the_ingestion_take_it_up_too(empty_home: Home,
         metrics.kill()
         metrics.communicate()
         ingestion.terminate()
-        said, _ = ingestion.communicate(timeout=20)
-    assert ingestion.returncode == 0, said
-    assert said.count("ingest without a database") in range(1, 6)
-    assert not re.search(r"the-\w+-password", said)
+        reading.join(20)
+        _, errors = ingestion.communicate(timeout=20)
+    log = said.getvalue()
+    assert ingestion.returncode == 0, log + errors
+    assert log.count("ingest without a database") in range(1, 6)
+    assert not re.search(r"the-\w+-password", log)

@@ -178,7 +178,7 @@ def test_each_document_has_its_own_time_of_computing(inspecting: Callable[..., I
     inspect = inspecting(ReadingLimits(seconds=90.0, cpu_seconds=1, documents=10_000))
     inspect(GOOD)
     (reader,) = readers()
-    document = slow_pages(2)
+    document = slow_pages(2, 1_000_000)
     while reader.cpu_times().user < 2.2:
         assert inspect(document).outcome == "refused"
     assert readers() == [reader]
