@@ -43,6 +43,7 @@ from openwatt.domain.off_peak import parse_off_peak_text
 from openwatt.portfolio.homes_file import read_homes_file
 from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms
 from openwatt.portfolio.local_engine import LocalEngine
+from openwatt.portfolio.output import Output
 from openwatt.portfolio.prepared import priced_span
 from openwatt.portfolio.run import Portfolio, bill_portfolio
 from openwatt.portfolio.source import HomeSettings
@@ -178,8 +179,8 @@ def write_prices(folder: Path) -> Sequence[tuple[RegisterCalendar, Sequence[int]
     found: dict[RegisterCalendar, list[PricedContract]] = {}
     for power_kva in sorted(set(POWERS_KVA)):
         span = priced_span(MARKET, YEAR, power_kva, "then", NOW.date(), include_outdated=False)
-        for priced, _ in span.calendars:
-            found.setdefault(priced.calendar, []).extend(priced.contracts)
+        for prices_of in span.calendars:
+            found.setdefault(prices_of.priced.calendar, []).extend(prices_of.priced.contracts)
     prices: list[dict[str, int]] = []
     contracts: list[dict[str, Any]] = []
     calendars = []
@@ -240,9 +241,8 @@ def bill_by_portfolio(folder: Path) -> None:
     nothing = HomeSetting(None, ())
     settings = HomeSettings(nothing, read_homes_file(folder / "settings.csv", nothing))
     portfolio = Portfolio(source=ParquetTable(folder / "meter.parquet", NOW), terms=TERMS, settings=settings)
-    bill_portfolio(
-        portfolio, folder / "results.parquet", LocalEngine(1), resume=False, report=lambda *_: None
-    )
+    output = Output.at(str(folder / "results.parquet"))
+    bill_portfolio(portfolio, output, LocalEngine(1), resume=False, report=lambda *_: None)
 
 
 def bills_of_portfolio(folder: Path) -> pd.DataFrame:

@@ -6,21 +6,34 @@ mappings in the order of their keys. White space may change, nothing else. Decim
 
 import datetime as dt
 import hashlib
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
 
 from openwatt.domain.calendar import RegisterCalendar
 from openwatt.domain.comparison import Market
-from openwatt.domain.contract import Contract, SourcedTariff
+from openwatt.domain.contract import Contract, PriceDocument, SourcedTariff
 from openwatt.domain.duties import DatedRate, Duties, TurpeFixedPart
 from openwatt.domain.errors import OpenWattError
+from openwatt.domain.tariff import Tariff
 from openwatt.portfolio.errors import PortfolioError
 from openwatt.portfolio.market import CalendarsOfContracts, PortfolioMarket, canonical_json
+from openwatt.portfolio.storage import storage_at, without_credentials
 
 _FORMAT = "openwatt portfolio market"
 _VERSION = 1
+
+
+_Place = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class _TariffInFile(msgspec.Struct, forbid_unknown_fields=True):
+    """A tariff, and the places of its documents among those of the file."""
+
+    tariff: Tariff
+    documents: tuple[_Place, ...]
+    last_seen_at: dt.datetime | None
 
 
 class _ContractInFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -30,8 +43,8 @@ class _ContractInFile(msgspec.Struct, forbid_unknown_fields=True):
     offer: str
     option: str
     power_kva: int
-    calendar: Annotated[int, msgspec.Meta(ge=0)]
-    tariffs: tuple[SourcedTariff, ...]
+    calendar: _Place
+    tariffs: tuple[_TariffInFile, ...]
 
 
 class _MarketInFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -39,6 +52,7 @@ class _MarketInFile(msgspec.Struct, forbid_unknown_fields=True):
 
     contracts: list[_ContractInFile]
     calendars: list[RegisterCalendar]
+    documents: list[PriceDocument]
     rates: tuple[DatedRate, ...]
     turpe: tuple[TurpeFixedPart, ...]
     regulated: list[tuple[str, str]]
@@ -57,6 +71,23 @@ class _MarketFile(_Head):
 
     sha256: str
     market: msgspec.Raw
+
+
+def read_market(address: str) -> PortfolioMarket:
+    """The market of a file at a path or an address.
+
+    Raises:
+        PortfolioError: when there is none that can be used.
+    """
+    shown = without_credentials(address)
+    folder, slash, name = address.rpartition("/")
+    try:
+        data = storage_at(folder or slash or ".").read(name)
+    except OSError as error:
+        raise PortfolioError(f"{shown} cannot be read: {error.strerror or error}") from None
+    if data is None:
+        raise PortfolioError(f"{shown} cannot be read: there is no such file")
+    return decode_market(data, shown)
 
 
 def encode_market(market: PortfolioMarket) -> bytes:
@@ -105,18 +136,24 @@ def decode_market(data: bytes, name: str) -> PortfolioMarket:
 
 
 def _to_file(market: PortfolioMarket) -> _MarketInFile:
-    calendars = list(market.calendars())
-    places = {id(calendar): place for place, calendar in enumerate(calendars)}
+    calendars = {id(calendar): calendar for calendar in market.calendars()}
+    places = {calendar: place for place, calendar in enumerate(calendars)}
+    documents: dict[PriceDocument, int] = {}
+    for contract in market.market.contracts:
+        for sourced in contract.tariffs:
+            for document in sourced.sources:
+                documents.setdefault(document, len(documents))
     return _MarketInFile(
         contracts=[
             _ContractInFile(
                 *contract.key,
                 places[id(market.market.calendar_of(contract))],
-                tuple(map(_in_utc, contract.tariffs)),
+                tuple(_tariff_to_file(sourced, documents) for sourced in contract.tariffs),
             )
             for contract in market.market.contracts
         ],
-        calendars=calendars,
+        calendars=list(calendars.values()),
+        documents=list(documents),
         rates=market.market.duties.rates,
         turpe=market.market.duties.turpe,
         regulated=sorted(market.market.regulated),
@@ -124,21 +161,30 @@ def _to_file(market: PortfolioMarket) -> _MarketInFile:
     )
 
 
-def _in_utc(tariff: SourcedTariff) -> SourcedTariff:
-    """The tariff with its last look in UTC, so that one instant has one form."""
-    if tariff.last_seen_at is None:
-        return tariff
-    return replace(tariff, last_seen_at=tariff.last_seen_at.astimezone(dt.UTC))
+def _tariff_to_file(sourced: SourcedTariff, documents: Mapping[PriceDocument, int]) -> _TariffInFile:
+    """A tariff with its last look in UTC, so that one instant has one form."""
+    seen_at = sourced.last_seen_at
+    return _TariffInFile(
+        sourced.tariff,
+        tuple(documents[document] for document in sourced.sources),
+        None if seen_at is None else seen_at.astimezone(dt.UTC),
+    )
 
 
 def _of_file(found: _MarketInFile) -> PortfolioMarket:
-    contracts = [
-        Contract(one.supplier, one.offer, one.option, one.power_kva, one.tariffs) for one in found.contracts
-    ]
-    calendars = {
-        contract.key: found.calendars[one.calendar]
-        for contract, one in zip(contracts, found.contracts, strict=True)
-    }
+    contracts, calendars = [], {}
+    for one in found.contracts:
+        tariffs = (
+            SourcedTariff(
+                tariff.tariff,
+                tuple(found.documents[place] for place in tariff.documents),
+                tariff.last_seen_at,
+            )
+            for tariff in one.tariffs
+        )
+        contract = Contract(one.supplier, one.offer, one.option, one.power_kva, tuple(tariffs))
+        contracts.append(contract)
+        calendars[contract.key] = found.calendars[one.calendar]
     market = Market(
         contracts=contracts,
         calendar_of=CalendarsOfContracts(calendars),

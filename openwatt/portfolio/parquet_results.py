@@ -1,15 +1,15 @@
 """The Parquet form of results: one row group a part, amounts as decimals."""
 
 import io
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from openwatt.portfolio.rows import AmountColumn, CodedColumn, Column, HomeRows
+from openwatt.portfolio.rows import CodedColumn, ExactColumn, HomeRows, ResultColumn
 
 _EUR = pa.decimal128(14, 2)
 _KINDS: dict[str, pa.DataType] = {
@@ -59,14 +59,15 @@ class ParquetResults:
         columns = [_array(rows.columns.get(name), len(rows), _KINDS[name]) for name in self.columns]
         return pa.Table.from_arrays(columns, schema=self.schema)
 
-    def join(self, parts: Iterable[Path], stream: BinaryIO) -> None:
-        """Every part as a row group."""
+    def join(self, parts: Iterable[BinaryIO], stream: BinaryIO, manifest: Mapping[str, Any]) -> None:
+        """Every part as a row group; the manifest is the file's metadata `openwatt`."""
         with pq.ParquetWriter(stream, self.schema) as writer:
-            for path in parts:
-                writer.write_table(pq.read_table(io.BytesIO(path.read_bytes()), schema=self.schema))
+            for part in parts:
+                writer.write_table(pq.read_table(part, schema=self.schema))
+            writer.add_key_value_metadata({"openwatt": json.dumps(manifest)})
 
 
-def _array(column: Column | None, rows: int, kind: pa.DataType) -> Any:
+def _array(column: ResultColumn | None, rows: int, kind: pa.DataType) -> Any:
     """A column of some rows as Arrow holds it."""
     if column is None:
         return pa.array([None] * rows, kind)
@@ -77,7 +78,7 @@ def _array(column: Column | None, rows: int, kind: pa.DataType) -> Any:
     return _decimals(column, kind)
 
 
-def _decimals(column: AmountColumn, kind: pa.DataType) -> Any:
+def _decimals(column: ExactColumn, kind: pa.DataType) -> Any:
     """Decimals of 128 bits, the lower 64 first: the upper ones repeat the sign."""
     halves = np.stack([column.units, column.units >> 63], axis=1)
     known = pa.py_buffer(np.packbits(column.known, bitorder="little").tobytes())
