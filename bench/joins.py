@@ -43,6 +43,7 @@ from openwatt.domain.off_peak import parse_off_peak_text
 from openwatt.portfolio.homes_file import read_homes_file
 from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms
 from openwatt.portfolio.local_engine import LocalEngine
+from openwatt.portfolio.output import Output
 from openwatt.portfolio.prepared import priced_span
 from openwatt.portfolio.run import Portfolio, bill_portfolio
 from openwatt.portfolio.source import HomeSettings
@@ -178,8 +179,8 @@ def write_prices(folder: Path) -> Sequence[tuple[RegisterCalendar, Sequence[int]
     found: dict[RegisterCalendar, list[PricedContract]] = {}
     for power_kva in sorted(set(POWERS_KVA)):
         span = priced_span(MARKET, YEAR, power_kva, "then", NOW.date(), include_outdated=False)
-        for one in span.calendars:
-            found.setdefault(one.priced.calendar, []).extend(one.priced.contracts)
+        for group in span.calendars:
+            found.setdefault(group.priced.calendar, []).extend(group.priced.contracts)
     prices: list[dict[str, int]] = []
     contracts: list[dict[str, Any]] = []
     calendars = []
