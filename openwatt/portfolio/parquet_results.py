@@ -50,10 +50,14 @@ class ParquetResults:
 
     def part(self, rows: HomeRows) -> bytes:
         """A Parquet file of its own."""
-        columns = [_array(rows.columns.get(name), len(rows), _KINDS[name]) for name in self.columns]
         stream = io.BytesIO()
-        pq.write_table(pa.Table.from_arrays(columns, schema=self.schema), stream)
+        pq.write_table(self.table(rows), stream)
         return stream.getvalue()
+
+    def table(self, rows: HomeRows) -> pa.Table:
+        """Some rows as Arrow holds them."""
+        columns = [_array(rows.columns.get(name), len(rows), _KINDS[name]) for name in self.columns]
+        return pa.Table.from_arrays(columns, schema=self.schema)
 
     def join(self, parts: Iterable[BinaryIO], stream: BinaryIO, manifest: Mapping[str, Any]) -> None:
         """Every part as a row group; the manifest is the file's metadata `openwatt`."""

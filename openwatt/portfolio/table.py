@@ -77,7 +77,7 @@ class ParquetTable:
         row = 0
         try:
             with self._open() as file:
-                _refuse_other_columns(self.path, file.schema_arrow)
+                refuse_other_columns(self.path, file.schema_arrow)
                 for batch in file.iter_batches(_ROWS_PER_READ, columns=["home"]):
                     for home, size in _runs(batch.column(0)):
                         if home is None:
@@ -101,30 +101,40 @@ class ParquetTable:
             return
         for entry in entries:
             rows = slice(entry.at - first, entry.at - first + entry.size)
-            yield Unreadable(entry.fault) if entry.fault else self._curve([one[rows] for one in columns])
+            yield Unreadable(entry.fault) if entry.fault else _curve([one[rows] for one in columns], self.now)
 
     def _open(self) -> Any:
 
         return pq.ParquetFile(self.path)
 
-    def _curve(self, columns: Sequence[Any]) -> LoadCurve | Unreadable:
-        starts_us, steps_min, milli_wh, present = columns
-        if (starts_us % 60_000_000).any():
-            return Unreadable("a start does not fall on a whole minute")
-        if (steps_min < 1).any() or (steps_min > 1440).any():
-            return Unreadable("step_minutes are not all from 1 to 1440")
-        readings = Readings(
-            stamps_min=starts_us // 60_000_000,
-            milli=milli_wh,
-            present=present,
-            steps_min=steps_min,
-            stamp_is="start",
-            is_energy=True,
-        )
-        try:
-            return build_curve([measure_readings(readings, self.now)])
-        except OpenWattError as error:
-            return Unreadable(sentence(error))
+
+def curves_of(rows: pa.Table, now: datetime) -> Iterator[tuple[str | None, LoadCurve | Unreadable]]:
+    """Each home's name and curve, of rows with the columns of `SCHEMA`, those of one home together."""
+    columns = _columns(rows)
+    first = 0
+    for home, size in _runs(rows["home"].combine_chunks()):
+        yield home, _curve([one[first : first + size] for one in columns], now)
+        first += size
+
+
+def _curve(columns: Sequence[Any], now: datetime) -> LoadCurve | Unreadable:
+    starts_us, steps_min, milli_wh, present = columns
+    if (starts_us % 60_000_000).any():
+        return Unreadable("a start does not fall on a whole minute")
+    if (steps_min < 1).any() or (steps_min > 1440).any():
+        return Unreadable("step_minutes are not all from 1 to 1440")
+    readings = Readings(
+        stamps_min=starts_us // 60_000_000,
+        milli=milli_wh,
+        present=present,
+        steps_min=steps_min,
+        stamp_is="start",
+        is_energy=True,
+    )
+    try:
+        return build_curve([measure_readings(readings, now)])
+    except OpenWattError as error:
+        return Unreadable(sentence(error))
 
 
 def _add(entries: list[Entry], places: dict[str, int], entry: Entry) -> None:
@@ -138,8 +148,12 @@ def _add(entries: list[Entry], places: dict[str, int], entry: Entry) -> None:
         entries[place] = entries[place]._replace(fault=_SCATTERED)
 
 
-def _refuse_other_columns(path: Path, schema: Any) -> None:
+def refuse_other_columns(name: str | Path, schema: Any) -> None:
+    """Refuses a table that has not the columns of `SCHEMA`.
 
+    Raises:
+        PortfolioError: naming what is wrong with the columns of the table of that name.
+    """
     fits: Mapping[str, Callable[[Any], bool]] = {
         "home": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
         "start": lambda kind: pa.types.is_timestamp(kind) and kind.tz is not None,
@@ -147,13 +161,13 @@ def _refuse_other_columns(path: Path, schema: Any) -> None:
         "wh": lambda kind: pa.types.is_integer(kind) or pa.types.is_decimal(kind),
     }
     faults = []
-    for name, wanted in SCHEMA.items():
-        if name not in schema.names:
-            faults.append(f"column {name} ({wanted}) is missing")
-        elif not fits[name](_plain(schema.field(name).type)):
-            faults.append(f"column {name} is {schema.field(name).type}, not {wanted}")
+    for column, wanted in SCHEMA.items():
+        if column not in schema.names:
+            faults.append(f"column {column} ({wanted}) is missing")
+        elif not fits[column](_plain(schema.field(column).type)):
+            faults.append(f"column {column} is {schema.field(column).type}, not {wanted}")
     if faults:
-        raise PortfolioError(f"{path}: {'; '.join(faults)}")
+        raise PortfolioError(f"{name}: {'; '.join(faults)}")
 
 
 def _plain(kind: Any) -> Any:
