@@ -43,6 +43,7 @@ from openwatt.domain.off_peak import parse_off_peak_text
 from openwatt.portfolio.homes_file import read_homes_file
 from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms
 from openwatt.portfolio.local_engine import LocalEngine
+from openwatt.portfolio.output import Output
 from openwatt.portfolio.prepared import priced_span
 from openwatt.portfolio.run import Portfolio, bill_portfolio
 from openwatt.portfolio.source import HomeSettings
