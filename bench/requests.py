@@ -9,6 +9,7 @@ import statistics
 import sys
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 from openwatt.app import create_app
@@ -19,7 +20,7 @@ from openwatt.web.http.app_state import state_of
 sys.path[0] = str(Path(__file__).resolve().parents[1])  # not bench/: this file is not the library `requests`
 from bench.bare_view import bare_app  # noqa: E402  # found by the line above
 from bench.calls import GZIP, NO_ENCODING, Case, caller, load, table  # noqa: E402  # found by the line above
-from bench.service import PATH, open_folder, progress, running  # noqa: E402  # found by the line above
+from bench.service import NO_REFUSAL, PATH, open_folder, progress, running  # noqa: E402  # found by the line above
 
 BUDGET = 1.3
 
@@ -44,7 +45,7 @@ def cases(body: bytes, etag: str) -> tuple[list[Case], list[Case]]:
 
 def in_process(settings: Settings, rounds: int, requests: int) -> None:
     """Measures by WSGI calls, in turn."""
-    app = create_app(settings)
+    app = create_app(replace(settings, limit_api=NO_REFUSAL["OPENWATT_LIMIT_API"]))
     first = app.test_client().get(PATH, headers=NO_ENCODING)
     body = first.data
     assert first.status_code == 200

@@ -14,6 +14,7 @@ from openwatt.cli.console import Console
 from openwatt.cli.default_command import DefaultCommand, GroupWithDefault
 from openwatt.cli.portfolio_market import market_command, present_market
 from openwatt.cli.portfolio_progress import shown_progress
+from openwatt.cli.portfolio_summary import summary_command
 from openwatt.cli.settings import settings_of
 from openwatt.comparison.question import ASSUMED_OFF_PEAK
 from openwatt.domain.legal_time import PARIS
@@ -112,6 +113,8 @@ def portfolio_command(
     leaves them out.
 
     Contracts and Tempo colours are those of the database, read once at the start.
+
+    A folder that is called like one of the commands below is given as ./summary.
     """
     started, now = time.perf_counter(), dt.datetime.now(PARIS)
     default = HomeSetting(
@@ -165,7 +168,9 @@ def portfolio_command(
         raise SystemExit(SOME_FAILED)
 
 
-COMMANDS: tuple[click.Command, ...] = (GroupWithDefault(portfolio_command, (market_command,)),)
+COMMANDS: tuple[click.Command, ...] = (
+    GroupWithDefault(portfolio_command, (market_command, summary_command)),
+)
 
 
 def _source(homes: Path, output: Output, now: dt.datetime) -> HomeSource:

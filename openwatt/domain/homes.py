@@ -11,7 +11,7 @@ import numpy.typing as npt
 from openwatt.domain.calendar import UNKNOWN, Timeline
 from openwatt.domain.comparison import ContractTotal, PricedContract
 from openwatt.domain.errors import BillError
-from openwatt.domain.legal_time import Minutes, day_number
+from openwatt.domain.legal_time import Minutes, Span, day_number
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.price_matrix import PriceMatrix
 from openwatt.domain.whole_arrays import Whole
@@ -27,36 +27,79 @@ def totals_of_homes(
 ) -> tuple[Whole, ...]:
     """What every home would pay for every contract with all taxes, in EUR / the matrix's `denominator`.
 
-    Arguments and errors are those of `energies_of_homes`; one array `[home, contract]`
-    comes back for each timeline.
-    """
-    used = energies_of_homes(grid, energies, priced)
-    return tuple(matrix.numerators(one[:, :-1]) for (_, matrix), one in zip(priced, used, strict=True))
-
-
-def energies_of_homes(
-    grid: LoadCurve, energies: Minutes, priced: Sequence[tuple[Timeline, PriceMatrix]]
-) -> tuple[Minutes, ...]:
-    """What every home used in each row of a matrix's prices, and at last while no register was known.
-
     `energies[home, step]` are in W × minutes over the steps of `grid`, whose own
     energies do not matter. Each timeline covers its matrix's span; one array
-    `[home, row of prices + 1]` comes back for each, whose rows add up to a home's energy in the span.
+    `[home, contract]` comes back for each.
 
     Raises:
         BillError: when the energies are not one row of the grid's length per home.
     """
     if energies.ndim != 2 or energies.shape[1] != len(grid.starts_min):
         raise BillError(f"energies of shape {energies.shape} do not fit {len(grid.starts_min)} steps")
-    plans = [_Plan(grid, timeline, matrix) for timeline, matrix in priced]
-    used = tuple(np.zeros((len(energies), plan.size), dtype=np.int64) for plan in plans)
-    before = np.zeros((_HOMES_PER_PASS, energies.shape[1] + 1), dtype=np.int64)
+    homes = np.arange(len(energies))
+    plans = [(CellPlan(grid, timeline, matrix.span, matrix.edges), homes) for timeline, matrix in priced]
+    used = energies_of_homes(energies, plans)
+    return tuple(matrix.numerators(one[:, :-1]) for (_, matrix), one in zip(priced, used, strict=True))
+
+
+class CellPlan:
+    """Which steps of a grid lie in which cell: a period of prices and a register, or no known register.
+
+    A cell's number is that of its row in a price matrix; the last, `size` - 1, is of no known register.
+    """
+
+    def __init__(self, grid: LoadCurve, timeline: Timeline, span: Span, edges: Minutes) -> None:
+        registers = len(timeline.registers)
+        periods = np.searchsorted(edges, timeline.day_numbers - day_number(span.start), side="right") - 1
+        self.registers = timeline.registers
+        self.size = (len(edges) - 1) * registers + 1
+        cells = np.where(timeline.numbers == UNKNOWN, self.size - 1, periods * registers + timeline.numbers)
+        changes = np.flatnonzero(np.diff(cells, prepend=cells[0] - 1))
+        bounds = np.append(timeline.bounds_min[:-1][changes], timeline.bounds_min[-1])
+        cells = cells[changes]
+        rows, inside = grid.place(bounds)
+        steps = grid.steps_min[rows]
+        #: The whole steps before each bound, and the bounds that cut one, with what lies before them.
+        self._before = rows + (inside == steps)
+        self._cut = np.flatnonzero((inside > 0) & (inside < steps))
+        self._cut_rows, self._inside, self._steps = rows[self._cut], inside[self._cut], steps[self._cut]
+        self._order = np.argsort(cells, kind="stable")
+        self._cells, self._firsts = np.unique(cells[self._order], return_index=True)
+
+    def used(self, running: Minutes, energies: Minutes, homes: Minutes) -> Minutes:
+        """Energies `[home, cell]` of some rows of energies, from the running sums of all."""
+        at_bounds = _cells_of(running, homes, self._before)
+        if len(self._cut):
+            shared = _cells_of(energies, homes, self._cut_rows)
+            at_bounds[:, self._cut] += shared * self._inside // self._steps
+        stretches = np.diff(at_bounds, axis=1)
+        used = np.zeros((len(homes), self.size), dtype=np.int64)
+        used[:, self._cells] = np.add.reduceat(stretches[:, self._order], self._firsts, axis=1)
+        return used
+
+    def unseen(self, minutes: Minutes | None = None) -> tuple[str, ...]:
+        """The registers that ran at no measured moment, of the measured minutes of each cell; None: all."""
+        cells = self._cells if minutes is None else np.flatnonzero(minutes)
+        seen = set((cells[cells < self.size - 1] % len(self.registers)).tolist())
+        return tuple(name for number, name in enumerate(self.registers) if number not in seen)
+
+
+def energies_of_homes(energies: Minutes, plans: Sequence[tuple[CellPlan, Minutes]]) -> tuple[Minutes, ...]:
+    """What homes used in the cells of each plan, whose second part says which rows of the energies it is for.
+
+    `energies[home, step]` are in W × minutes over the steps of the plans' grid. One array
+    `[home, cell]` comes back for each plan; its rows add up to a home's energy in the plan's span.
+    """
+    used = tuple(np.zeros((len(homes), plan.size), dtype=np.int64) for plan, homes in plans)
+    before = np.zeros((min(len(energies), _HOMES_PER_PASS), energies.shape[1] + 1), dtype=np.int64)
     for start in range(0, len(energies), _HOMES_PER_PASS):
         some = energies[start : start + _HOMES_PER_PASS]
         running = before[: len(some)]
         np.cumsum(some, axis=1, out=running[:, 1:])
-        for plan, totals in zip(plans, used, strict=True):
-            totals[start : start + len(some), plan.cells] = plan.used(running, some)
+        for (plan, homes), totals in zip(plans, used, strict=True):
+            first, last = np.searchsorted(homes, (start, start + len(some)))
+            if first < last:
+                totals[first:last] = plan.used(running, some, homes[first:last] - start)
     return used
 
 
@@ -135,32 +178,10 @@ class TotalsOfHomes:
         return np.array([one.is_regulated and one.is_ranked for one in self.contracts], dtype=np.bool_)
 
 
-class _Plan:
-    """Where a running sum is read, and which cell of the price matrix each difference falls in."""
-
-    def __init__(self, grid: LoadCurve, timeline: Timeline, matrix: PriceMatrix) -> None:
-        registers = len(timeline.registers)
-        periods = (
-            np.searchsorted(matrix.edges, timeline.day_numbers - day_number(matrix.span.start), side="right")
-            - 1
-        )
-        cells = np.where(timeline.numbers == UNKNOWN, -1, periods * registers + timeline.numbers)
-        changes = np.flatnonzero(np.diff(cells, prepend=cells[0] - 1))
-        bounds = np.append(timeline.bounds_min[:-1][changes], timeline.bounds_min[-1])
-        cells = cells[changes]
-        self.rows, self.inside = grid.place(bounds)
-        self.steps = grid.steps_min[self.rows]
-        self.size = matrix.prices.shape[0] + 1
-        self.order = np.argsort(cells, kind="stable")
-        #: UNKNOWN is -1: the last cell.
-        self.cells, self.firsts = np.unique(cells[self.order], return_index=True)
-
-    def used(self, running: Minutes, energies: Minutes) -> Minutes:
-        """Energies `[home, cell of cells]` from running sums and the energies that they run over."""
-        at_bounds = running[:, self.rows] + energies[:, self.rows] * self.inside // self.steps
-        stretches = np.diff(at_bounds, axis=1)
-        used: Minutes = np.add.reduceat(stretches[:, self.order], self.firsts, axis=1)
-        return used
+def _cells_of(amounts: Minutes, rows: Minutes, columns: Minutes) -> Minutes:
+    """The cells where some rows and columns meet; much faster than indexing by both."""
+    cells: Minutes = amounts.reshape(-1).take(rows[:, None] * amounts.shape[1] + columns)
+    return cells
 
 
 def _numbered(cells: Sequence[Sequence[Any]]) -> Minutes:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from openwatt.portfolio.rows import AmountColumn, CodedColumn, Column, HomeRows
+from openwatt.portfolio.rows import CodedColumn, ExactColumn, HomeRows, ResultColumn
 
 _EUR = pa.decimal128(14, 2)
 _KINDS: dict[str, pa.DataType] = {
@@ -50,10 +50,14 @@ class ParquetResults:
 
     def part(self, rows: HomeRows) -> bytes:
         """A Parquet file of its own."""
-        columns = [_array(rows.columns.get(name), len(rows), _KINDS[name]) for name in self.columns]
         stream = io.BytesIO()
-        pq.write_table(pa.Table.from_arrays(columns, schema=self.schema), stream)
+        pq.write_table(self.table(rows), stream)
         return stream.getvalue()
+
+    def table(self, rows: HomeRows) -> pa.Table:
+        """Some rows as Arrow holds them."""
+        columns = [_array(rows.columns.get(name), len(rows), _KINDS[name]) for name in self.columns]
+        return pa.Table.from_arrays(columns, schema=self.schema)
 
     def join(self, parts: Iterable[BinaryIO], stream: BinaryIO, manifest: Mapping[str, Any]) -> None:
         """Every part as a row group; the manifest is the file's metadata `openwatt`."""
@@ -63,7 +67,7 @@ class ParquetResults:
             writer.add_key_value_metadata({"openwatt": json.dumps(manifest)})
 
 
-def _array(column: Column | None, rows: int, kind: pa.DataType) -> Any:
+def _array(column: ResultColumn | None, rows: int, kind: pa.DataType) -> Any:
     """A column of some rows as Arrow holds it."""
     if column is None:
         return pa.array([None] * rows, kind)
@@ -74,7 +78,7 @@ def _array(column: Column | None, rows: int, kind: pa.DataType) -> Any:
     return _decimals(column, kind)
 
 
-def _decimals(column: AmountColumn, kind: pa.DataType) -> Any:
+def _decimals(column: ExactColumn, kind: pa.DataType) -> Any:
     """Decimals of 128 bits, the lower 64 first: the upper ones repeat the sign."""
     halves = np.stack([column.units, column.units >> 63], axis=1)
     known = pa.py_buffer(np.packbits(column.known, bitorder="little").tobytes())

@@ -75,7 +75,7 @@ class CodedColumn(NamedTuple):
         return [self.values[code] for code in self.codes.tolist()]
 
 
-class AmountColumn(NamedTuple):
+class ExactColumn(NamedTuple):
     """A column of exact numbers: that of row n is `units[n]` / 10^decimals where `known[n]`, else None."""
 
     units: Whole
@@ -88,7 +88,7 @@ class AmountColumn(NamedTuple):
         return [Decimal(units).scaleb(-self.decimals) if known else None for units, known in pairs]
 
 
-Column = CodedColumn | AmountColumn
+ResultColumn = CodedColumn | ExactColumn
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,7 +99,7 @@ class HomeRows:
     """
 
     count: int
-    columns: Mapping[str, Column]
+    columns: Mapping[str, ResultColumn]
 
     def __len__(self) -> int:
         return self.count
@@ -130,22 +130,22 @@ def joined(several: Sequence[HomeRows]) -> HomeRows:
     return HomeRows(sum(map(len, several)), columns)
 
 
-def _taken(column: Column, order: Minutes) -> Column:
+def _taken(column: ResultColumn, order: Minutes) -> ResultColumn:
     if isinstance(column, CodedColumn):
         return column._replace(codes=column.codes[order])
     return column._replace(units=column.units[order], known=column.known[order])
 
 
-def _joined(parts: Sequence[tuple[Column | None, int]]) -> Column:
+def _joined(parts: Sequence[tuple[ResultColumn | None, int]]) -> ResultColumn:
     """A column whose parts are of one kind, or absent over so many rows."""
-    amounts = [part for part, _ in parts if isinstance(part, AmountColumn)]
+    amounts = [part for part, _ in parts if isinstance(part, ExactColumn)]
     if amounts:
         nothing = np.zeros(1, dtype=np.int64)
-        units = [part.units if isinstance(part, AmountColumn) else nothing.repeat(n) for part, n in parts]
+        units = [part.units if isinstance(part, ExactColumn) else nothing.repeat(n) for part, n in parts]
         known = [
-            part.known if isinstance(part, AmountColumn) else np.zeros(n, dtype=np.bool_) for part, n in parts
+            part.known if isinstance(part, ExactColumn) else np.zeros(n, dtype=np.bool_) for part, n in parts
         ]
-        return AmountColumn(np.concatenate(units), np.concatenate(known), amounts[0].decimals)
+        return ExactColumn(np.concatenate(units), np.concatenate(known), amounts[0].decimals)
     values: list[object] = [None]
     codes = []
     for part, n in parts:

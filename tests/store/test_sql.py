@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg._queries import MAX_CACHED_STATEMENT_LENGTH
 
 from openwatt.catalogue.shipped_facts import shipped_sources
 from openwatt.ingest.declarations import load_sources
@@ -120,3 +121,8 @@ def test_older_code_refuses_a_newer_schema(empty_url: str) -> None:
 def test_newer_code_says_that_an_older_schema_must_be_migrated() -> None:
     with pytest.raises(SchemaError, match="run `openwatt migrate`"):
         check_schema(newest_schema() - 1)
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_psycopg_looks_for_the_parameters_of_a_statement_once(name: str) -> None:
+    assert len(statement(name)) <= MAX_CACHED_STATEMENT_LENGTH
