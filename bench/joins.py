@@ -179,8 +179,8 @@ def write_prices(folder: Path) -> Sequence[tuple[RegisterCalendar, Sequence[int]
     found: dict[RegisterCalendar, list[PricedContract]] = {}
     for power_kva in sorted(set(POWERS_KVA)):
         span = priced_span(MARKET, YEAR, power_kva, "then", NOW.date(), include_outdated=False)
-        for prices_of in span.calendars:
-            found.setdefault(prices_of.priced.calendar, []).extend(prices_of.priced.contracts)
+        for group in span.calendars:
+            found.setdefault(group.priced.calendar, []).extend(group.priced.contracts)
     prices: list[dict[str, int]] = []
     contracts: list[dict[str, Any]] = []
     calendars = []

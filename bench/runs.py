@@ -1,5 +1,6 @@
 """Runs the command `openwatt portfolio` and watches what it takes, with every process that works for it."""
 
+import resource
 import subprocess
 import sys
 import time
@@ -42,7 +43,7 @@ class Watch:
         self.before = {_key(one): _core_s(one) for root in roots.values() for one in _tree(root)}
 
     def sample(self) -> None:
-        """Looks at each process once; what one does after its last look is not counted."""
+        """Looks at each process once; what it does after its last look is not counted."""
         for name, root in self.roots.items():
             largest = 0.0
             for one in _tree(root):
@@ -69,14 +70,16 @@ def bill(
     command = [sys.executable, "-m", "openwatt", "portfolio", str(homes), "--out", str(out)]
     command += ["--prices", "then", *options]
     log = out.with_name(f"{out.name}.log")
-    watch = Watch(roots or {})
+    watch, before = Watch(roots or {}), _core_s_of_ended()
     with log.open("wb") as stream, subprocess.Popen(command, stderr=stream) as process:
         watch.roots["client"] = psutil.Process(process.pid)
+        client = _key(watch.roots["client"])
         while process.poll() is None:
             watch.sample()
             meanwhile()
             time.sleep(_SECONDS_BETWEEN_SAMPLES)
     assert process.returncode in {0, _SOME_FAILED}, log.read_text()[-2000:]
+    watch.core_s[client] = _core_s_of_ended() - before
     return watch.cost()
 
 
@@ -94,3 +97,9 @@ def _key(process: psutil.Process) -> _Key:
 def _core_s(process: psutil.Process) -> float:
     times = process.cpu_times()
     return float(times.user + times.system)
+
+
+def _core_s_of_ended() -> float:
+    """The exact processor time of this process's children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
