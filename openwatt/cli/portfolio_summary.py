@@ -205,7 +205,7 @@ def _offers(wording: Wording, lines: Sequence[GroupFigures]) -> Table:
     for line in lines:
         compared = line.savings.homes if line.savings else 0
         counts = (line.homes, line.failed, line.homes - compared - line.failed)
-        offers = [wording.offer(line.cheapest, place) for place in (0, 1)]
+        offers = [wording.offer(one) for one in line.cheapest]
         cells = [wording.group(line), *map(wording.number, counts), *offers]
         table.add_row(*map(Text, cells), style=_style(line))
     return table

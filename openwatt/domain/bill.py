@@ -197,8 +197,9 @@ def total(amounts: Sequence[Fraction | None]) -> Fraction | None:
 
 def rounded(amount: Fraction, decimals: int) -> Decimal:
     """An exact number with some decimals, rounded half up (away from 0 below it)."""
-    scaled = abs(amount) * 10**decimals
-    whole = (2 * scaled.numerator + scaled.denominator) // (2 * scaled.denominator)
+    # Whole numbers: a product of fractions would be reduced first, which takes far longer.
+    numerator, denominator = abs(amount.numerator) * 10**decimals, amount.denominator
+    whole = (2 * numerator + denominator) // (2 * denominator)
     return Decimal(whole if amount >= 0 else -whole).scaleb(-decimals)
 
 

@@ -250,7 +250,7 @@ class Comparison:
         """
         if amount is None or not whole or not stands_for_a_year(self.span, self.coverage):
             return None
-        return amount * DAYS_PER_YEAR / self.span.days
+        return amount if self.span.days == DAYS_PER_YEAR else amount * DAYS_PER_YEAR / self.span.days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from openwatt.portfolio.prepared import CalendarPrices, PricedSpan, partial_text
 from openwatt.portfolio.rows import CodedColumn, ExactColumn, HomeRows, ResultColumn
 from openwatt.sentences.catalogue import sentence
 
-#: What a calendar is for a home: the registers that ran at no measured moment, or why it cannot be told.
+#: What a calendar is for a home: the registers that ran at no measured moment, or why that is not known.
 CalendarOutcome = tuple[str, ...] | Message
 _NAMES = ("supplier", "offer", "option", "power_kva")
 
@@ -30,7 +30,7 @@ _NAMES = ("supplier", "offer", "option", "power_kva")
 class HomeGroup:
     """Homes of one power, span and outcome of each calendar.
 
-    `energies` has an array `[home, cell]` for each calendar that can be told; `numbers`
+    `energies` has an array `[home, cell]` for each calendar that is known; `numbers`
     are for the caller, to find the homes again.
     """
 

@@ -79,7 +79,7 @@ class ParquetTable:
             with self._open() as file:
                 refuse_other_columns(self.path, file.schema_arrow)
                 for batch in file.iter_batches(_ROWS_PER_READ, columns=["home"]):
-                    for home, size in _runs(batch.column(0)):
+                    for home, size in home_runs(batch.column(0)):
                         if home is None:
                             raise PortfolioError(f"{self.path}: row {row + 1} names no home")
                         _add(entries, places, Entry(home, row, size))
@@ -110,11 +110,19 @@ class ParquetTable:
 
 def curves_of(rows: pa.Table, now: datetime) -> Iterator[tuple[str | None, LoadCurve | Unreadable]]:
     """Each home's name and curve, of rows with the columns of `SCHEMA`, those of one home together."""
-    columns = _columns(rows)
-    first = 0
-    for home, size in _runs(rows["home"].combine_chunks()):
+    runs = list(home_runs(rows["home"].combine_chunks()))
+    firsts = np.cumsum([0, *(size for _, size in runs)]).tolist()
+    try:
+        columns = _columns(rows)
+    except pa.ArrowException as error:
+        if len(runs) == 1:
+            yield runs[0][0], Unreadable(f"its measurements cannot be read: {error}")
+            return
+        for (_, size), first in zip(runs, firsts[:-1], strict=True):
+            yield from curves_of(rows.slice(first, size), now)
+        return
+    for (home, size), first in zip(runs, firsts[:-1], strict=True):
         yield home, _curve([one[first : first + size] for one in columns], now)
-        first += size
 
 
 def _curve(columns: Sequence[Any], now: datetime) -> LoadCurve | Unreadable:
@@ -175,7 +183,7 @@ def _plain(kind: Any) -> Any:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _runs(homes: Any) -> Iterator[tuple[str | None, int]]:
+def home_runs(homes: Any) -> Iterator[tuple[str | None, int]]:
     """Stretches of one home's name that follow each other, with their lengths."""
     compute: Any = pc  # the stubs lack this function
     runs = compute.run_end_encode(homes.cast(pa.large_string()))
@@ -212,9 +220,9 @@ def _columns(rows: Any) -> list[Any]:
     wh = rows["wh"]
     if pa.types.is_decimal(wh.type):
         exact = pc.round(wh, 3).cast(pa.decimal128(22, 3), safe=False)
-        milli = pc.multiply(exact, pa.scalar(Decimal(1000))).cast(pa.int64())
+        milli = pc.multiply_checked(exact, pa.scalar(Decimal(1000))).cast(pa.int64())
     else:
-        milli = pc.multiply(wh.cast(pa.int64()), 1000)
+        milli = pc.multiply_checked(wh.cast(pa.int64()), 1000)
     present = pc.and_(pc.is_valid(wh), pc.is_valid(rows["start"]))
     whole = [pc.fill_null(one, 0) for one in (starts, rows["step_minutes"].cast(pa.int64()), milli)]
     return [one.to_numpy() for one in (*whole, present)]

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from types import MappingProxyType
 
@@ -15,6 +15,7 @@ _AMOUNT = re.compile(r"\d+\.\d+")
 _PART = "; "
 
 
+@lru_cache(maxsize=4096)  # a page has a hundred of them, and each is compared with every pattern
 def recorded_text(text: str, code: str) -> str:
     """A recorded text in a language: by itself, else clause by clause; what has no translation stays."""
     if code != "fr":

@@ -10,7 +10,7 @@ from msgspec import Struct
 #: What savings are counted from: regulated Base of the home's power, or the regulated tariff of the option.
 Against = Literal["base", "option"]
 #: What savings are of: a year of 365 days, or the days of each home's bills.
-Period = Literal["year", "span"]
+SavingsPeriod = Literal["year", "span"]
 #: The column and value of each of a group's properties; None is unknown.
 GroupKey = Mapping[str, str | None]
 
@@ -84,7 +84,7 @@ class PortfolioSummary(Struct, frozen=True):
     made_on: dt.date | None
     market: str | None
     against: Against
-    period: Period
+    period: SavingsPeriod
     days: SummaryDays | None
     by: Sequence[str]
     percents: Sequence[Decimal]

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.summary.figures import Against, Period
+from openwatt.portfolio.summary.figures import Against, SavingsPeriod
 from openwatt.portfolio.summary.lines import GroupSize, GroupValues
 from openwatt.portfolio.summary.results_files import ResultsFiles
 
@@ -32,7 +32,7 @@ _SAVINGS: Mapping[Against, str] = {
     "base": "saving_against_baseline_eur",
     "option": "saving_against_regulated_eur",
 }
-_PERIODS: Mapping[Period, str] = {"year": "saving_per_year", "span": "saving_over_span"}
+_PERIODS: Mapping[SavingsPeriod, str] = {"year": "saving_per_year", "span": "saving_over_span"}
 #: Ends of the names of columns that differ from home to home, or say something of one.
 _NO_GROUPS = ("home", "kwh", "_eur", "_per_year", "_half_hours", "reason")
 
@@ -71,20 +71,21 @@ class HomesTable:
             ),
             joined="left join groups on groups.home = in_order.home" if of_groups else "",
         )
-        repeated, is_disorder = self._run("fault")[0]
+        repeated, is_disorder, ranks_outdated = self._run("checks")[0]
         if repeated or is_disorder:
             raise PortfolioError(
                 "the rows are in another order than `openwatt portfolio` writes: those of one home together, "
                 "from the cheapest; name the file that it wrote"
             )
+        self._run("ranked", ranks_outdated=str(ranks_outdated).lower())
 
-    def group_sizes(self, by: Sequence[str], period: Period) -> Mapping[GroupValues, GroupSize]:
+    def group_sizes(self, by: Sequence[str], period: SavingsPeriod) -> Mapping[GroupValues, GroupSize]:
         """The size of each group; without columns, all homes are one."""
         columns = "".join(f"{name}, " for name in _numbered(by))
         found = self._run("group_sizes", columns=columns, saving=_PERIODS[period])
         return {row[: len(by)]: GroupSize(*row[len(by) :]) for row in found}
 
-    def set_lines(self, shown: Sequence[GroupValues], by: Sequence[str], period: Period) -> None:
+    def set_lines(self, shown: Sequence[GroupValues], by: Sequence[str], period: SavingsPeriod) -> None:
         """Gives each of the shown groups the line of its number, and all others one together."""
         self._run(
             "shown",
@@ -92,7 +93,7 @@ class HomesTable:
             | {"lines": list(range(len(shown)))},
             columns="".join(f"cast(unnest(${name}) as varchar) as {name}, " for name in _numbered(by)),
         )
-        same = " and ".join(f"homes.{name} is not distinct from shown.{name}" for name in _numbered(by))
+        same = " and ".join(f"ranked.{name} is not distinct from shown.{name}" for name in _numbered(by))
         self._run("lined", saving=_PERIODS[period], joined=f"left join shown on {same or 'false'}")
 
     def extent(self) -> tuple[Any, ...]:

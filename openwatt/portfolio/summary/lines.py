@@ -30,8 +30,12 @@ def shown_groups(sizes: Mapping[GroupValues, GroupSize], *, limit: int, least: i
     largest = sorted(sizes, key=lambda group: (-sizes[group].homes, _natural(group)))
     shown = [group for group in largest[:limit] if sizes[group].may_be_shown(least)]
     others = set(sizes) - set(shown)
-    while shown and not total_size(sizes[group] for group in others).may_be_shown(least):
-        others.add(shown.pop())
+    while not total_size(sizes[group] for group in others).may_be_shown(least):
+        smallest = next((group for group in reversed(shown) if sizes[group].ranked), None)
+        if smallest is None:
+            break
+        shown.remove(smallest)
+        others.add(smallest)
     return sorted(shown, key=_natural)
 
 

@@ -14,15 +14,16 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from openwatt.portfolio.summary.figures import GroupFigures, PortfolioSummary
-from openwatt.portfolio.summary.wording import Wording
+from openwatt.portfolio.summary.wording import Wording, contract_name
 
 #: Greys of a printed page have the same order as these colours.
 _DARK, _MIDDLE, _LIGHT, _GREY, _RULE = "#12324f", "#5b8db8", "#c3d7e8", "#555555", "#cccccc"
 _WIDTH, _ROW, _HEAD, _FOOT = 10.0, 0.46, 1.05, 0.5
 #: Parts of the width where the columns begin: names, quantiles, median, share, cheapest contract.
 _NAMES, _BOXES, _MEDIAN, _SHARE, _OFFER, _END = 0.02, 0.225, 0.535, 0.555, 0.69, 0.98
+_OFFER_SHARE, _OFFER_NAME = _OFFER + 0.048, _OFFER + 0.055
 _SMALL, _USUAL, _LARGE = 8.0, 9.0, 13.0
-_NAME_CHARACTERS, _OFFER_CHARACTERS, _NOTE_CHARACTERS = 27, 40, 150
+_NAME_CHARACTERS, _OFFER_CHARACTERS, _NOTE_CHARACTERS = 27, 37, 165
 _LINE = 0.165  # inches a line of small text
 
 
@@ -52,7 +53,7 @@ class _Drawing:
         self.top, self.bottom = 1 - _HEAD / height, foot / height
         self.inch = 1 / height
         self._titles()
-        self._boxes(self._axes(_BOXES, _MEDIAN - 0.035))
+        self._boxes(self._axes(_BOXES, _MEDIAN - 0.055))
         self._shares(self._axes(_SHARE + 0.005, _OFFER - 0.055))
         for place, line in enumerate(self.lines):
             self._texts(line, self._height(place))
@@ -112,29 +113,38 @@ class _Drawing:
 
     def _texts(self, line: GroupFigures, y: float) -> None:
         """Name and homes of a group, its median and its cheapest contract."""
-        weight = "bold" if line is self.summary.total else "normal"
-        name = self.wording.group(line)
-        if len(name) > _NAME_CHARACTERS:
-            name = f"{name[: _NAME_CHARACTERS - 1]}…"
-        up = 0.075 * self.inch
-        self._text(_NAMES, y + up, name, size=_USUAL, weight=weight)
+        is_total = line is self.summary.total
+        weight = "bold" if is_total else "normal"
+        name = textwrap.wrap(self.wording.group(line), _NAME_CHARACTERS)[:2]
         homes = self.wording.text("homes_of", homes=line.homes)
-        self._text(_NAMES, y - up, homes, size=_SMALL - 1, color=_GREY)
+        rows = [(text, _USUAL if len(name) == 1 else _SMALL, _DARK, weight) for text in name]
+        self._stack(_NAMES, y, [*rows, (homes, _SMALL - 1, _GREY, "normal")])
         middle = self._middle()
         if line.savings is not None and middle is not None:
             median = self.wording.eur(line.savings.quantiles[middle].eur)
             self._text(_MEDIAN, y, median, size=_USUAL, weight=weight, ha="right")
-        offer = textwrap.wrap(self.wording.offer(line.cheapest, 0), _OFFER_CHARACTERS)[:2]
-        for row, text in enumerate(offer):
-            shift = up * (len(offer) - 1 - 2 * row)
-            self._text(_OFFER, y + shift, text, size=_SMALL, weight=weight)
-        if line is self.summary.total:
+        for one in line.cheapest[:1]:
+            share = self.wording.percent(one.share_percent)
+            self._text(_OFFER_SHARE, y, share, size=_SMALL, weight=weight, ha="right")
+            offer = textwrap.wrap(contract_name(one), _OFFER_CHARACTERS)[:2]
+            self._stack(_OFFER_NAME, y, [(text, _SMALL, _DARK, weight) for text in offer])
+        if is_total and len(self.lines) > 1:
             self._rule(y + _ROW / 2 * self.inch, _RULE)
+
+    def _stack(self, x: float, y: float, rows: Sequence[tuple[str, float, str, str]]) -> None:
+        """Rows of text, each with its size, colour and weight, around a height."""
+        for place, (text, size, colour, weight) in enumerate(rows):
+            up = ((len(rows) - 1) / 2 - place) * 0.145 * self.inch
+            self._text(x, y + up, text, size=size, color=colour, weight=weight)
 
     def _footer(self, today: dt.date) -> Sequence[str]:
         """How to read the boxes, what is left out, and the source."""
-        texts = [self.wording.how_to_read(), *self.wording.notes(), self.wording.source(today)]
-        return [row for text in texts for row in textwrap.wrap(text, _NOTE_CHARACTERS)]
+        texts = [
+            f"{self.wording.how_to_read()} ({self.wording.text('quantile')})",
+            *self.wording.notes(),
+            self.wording.source(today),
+        ]
+        return [row for text in texts for row in textwrap.wrap(text[0].upper() + text[1:], _NOTE_CHARACTERS)]
 
     def _middle(self) -> int | None:
         """The place of the median among the quantiles, if it is one of them."""

@@ -14,9 +14,9 @@ from openwatt.portfolio.summary.figures import (
     GroupFigures,
     GroupKey,
     GroupSavings,
-    Period,
     PortfolioSummary,
     QuantileOfSavings,
+    SavingsPeriod,
     SummaryDays,
 )
 from openwatt.portfolio.summary.homes_table import HomesTable, open_homes_table
@@ -52,7 +52,7 @@ def summarise(results: str, terms: SummaryTerms) -> PortfolioSummary:
     with open_homes_table() as table:
         table.load(found, find_table(terms.groups) if terms.groups else None, terms.by, terms.against)
         failed, per_year, per_span, *days = table.extent()
-        period: Period = "year" if per_year or not per_span else "span"
+        period: SavingsPeriod = "year" if per_year or not per_span else "span"
         sizes = table.group_sizes(terms.by, period)
         _check(total_size(sizes.values()), failed, terms)
         shown = shown_groups(sizes, limit=terms.limit, least=terms.least) if terms.by else []

@@ -70,13 +70,9 @@ class Wording:
             return _BETWEEN.join(self.text("unknown") if value is None else value for value in values)
         return self.text("others", groups=line.merged_groups) if line.merged_groups else self.text("all")
 
-    def offer(self, offers: Sequence[CheapestOffer], place: int) -> str:
-        """A contract with the share of homes for which it is the cheapest; empty where there is none."""
-        if place >= len(offers):
-            return ""
-        one = offers[place]
-        name = f"{one.supplier} {one.offer} {one.option}"
-        return self.text("share", name=name, percent=self.decimal(one.share_percent))
+    def offer(self, one: CheapestOffer) -> str:
+        """The share of homes for which a contract is the cheapest, and its name."""
+        return f"{self.percent(one.share_percent)} {contract_name(one)}"
 
     def unit(self) -> str:
         """What savings are in, and what they are against."""
@@ -84,14 +80,14 @@ class Wording:
         return f"{self.text(f'saving_{summary.period}')}, {self.text(f'against_{summary.against}')}"
 
     def how_to_read(self) -> str:
-        """How the quantiles are drawn, and what they are."""
+        """How the quantiles are drawn."""
         percents, pairs = self.percents(), []
         for number in range(len(percents) // 2):
             key = "drawn_line" if number == 0 else "drawn_bar"
             pairs.append(self.text(key, low=percents[number], high=percents[-1 - number]))
         if len(percents) % 2:
             pairs.append(self.text("drawn_stroke", percent=percents[len(percents) // 2]))
-        return f"{', '.join(pairs)} ({self.text('quantile')})"
+        return ", ".join(pairs)
 
     def notes(self) -> Iterator[str]:
         """What the figures leave out, and what they are of."""
@@ -119,10 +115,16 @@ class Wording:
         summary = self._summary
         parts = [self.text("source_homes", homes=summary.total.homes)]
         if days := summary.days:
-            parts.append(self.text("bills", start=Message.day(days.start), end=Message.day(days.end)))
+            last = days.end - dt.timedelta(days=1)
+            parts.append(self.text("bills", start=Message.day(days.start), end=Message.day(last)))
         if summary.made_on:
             parts.append(self.text("source_made_on", day=Message.day(summary.made_on)))
         if summary.market:
             parts.append(self.text("source_market", checksum=summary.market[:_CHECKSUM]))
         parts.append(self.text("source_drawn_on", day=Message.day(today)))
         return self.text("source", version=__version__, parts=", ".join(parts))
+
+
+def contract_name(one: CheapestOffer) -> str:
+    """Supplier, offer and option."""
+    return f"{one.supplier} {one.offer} {one.option}"

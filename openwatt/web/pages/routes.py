@@ -10,6 +10,7 @@ from openwatt.web.pages.problem_types import problem_type_page
 from openwatt.web.pages.rendering import recorded, register_error_pages
 from openwatt.web.pages.status import status_page
 from openwatt.web.pages.tariffs import tariffs_page
+from openwatt.web.pages.template_context import use_template_context
 
 #: The pages for people, whose errors are pages too. The home page has a limit and a blueprint of its own.
 site = Blueprint("site", __name__)
@@ -22,6 +23,7 @@ site.add_url_rule("/status", "status", status_page)
 
 pages = Blueprint("pages", __name__)
 pages.add_app_template_filter(recorded)
+pages.record_once(use_template_context)
 pages.register_blueprint(site)
 pages.add_url_rule("/docs", "docs", docs_page)
 pages.add_url_rule("/openapi.json", "openapi", openapi_contract)

@@ -7,4 +7,4 @@ select
     max(end_day) filter (is_ranked),
     min(end_day - start_day) filter (is_ranked),
     max(end_day - start_day) filter (is_ranked)
-from homes
+from ranked

@@ -1,5 +1,5 @@
 -- One row a home, its first: `openwatt portfolio` writes the contract that it ranks first at the head of each home.
--- What leaves that order, or is a second time the first row of a home, is found by `fault.sql`.
+-- What leaves that order, or is a second time the first row of a home, is found by `checks.sql`.
 create table homes as
 with in_order as (
     select
@@ -33,9 +33,8 @@ select
     saving_per_year,
     saving_over_span,
     supplier is null as is_failed,
-    -- An outdated price has a saving only where it is ranked among the others.
-    is_whole and total is not null
-        and not (is_outdated and saving_per_year is null and saving_over_span is null) as is_ranked,
+    is_whole and total is not null as is_whole,
+    is_outdated,
     is_disorder is true as is_disorder
     {columns}
 from in_order {joined}
