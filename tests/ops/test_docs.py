@@ -25,7 +25,6 @@ LANGUAGES = [
     ("exploitation.md", "operate.md"),
     ("journaux.md", "logs.md"),
     ("nouveau-fournisseur.md", "new-supplier.md"),
-    ("portefeuille.md", "portfolio.md"),
     ("publication.md", "release.md"),
     ("reglages.md", "settings.md"),
     ("surveillance.md", "observability.md"),
