@@ -177,15 +177,15 @@ def _half_hour_rows(homes: Sequence[SyntheticHome]) -> pa.Table:
 
 def _home_rows(homes: Sequence[SyntheticHome]) -> pa.Table:
     wh = np.concatenate([home.wh for home in homes])
-    wh_or_null: Any = pa.array(wh, mask=wh < 0)
-    offsets = pa.array(np.arange(len(homes) + 1, dtype=np.int32) * len(STARTS_MIN))
+    values: Any = pa.array(wh, mask=wh < 0)
+    offsets: Any = pa.array(np.arange(len(homes) + 1, dtype=np.int32) * len(STARTS_MIN))
     columns: dict[str, Any] = {
         "home": [home.name for home in homes],
         "power_kva": np.array([home.power_kva for home in homes], dtype=np.int16),
         "off_peak_hours": [home.off_peak_hours for home in homes],
         "start": pa.array([int(STARTS_MIN[0]) * 60_000] * len(homes), pa.timestamp("ms", "UTC")),
         "step_minutes": np.full(len(homes), 30, dtype=np.int16),
-        "wh": pa.ListArray.from_arrays(offsets, wh_or_null),
+        "wh": pa.ListArray.from_arrays(offsets, values),
     }
     return pa.table(columns)
 
