@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 BUGSINK := .venv-bugsink
 HOME_ASSISTANT := .venv-homeassistant
 GENERATORS := .venv-generators
+CLUSTER := .venv-cluster
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -57,9 +58,9 @@ elk-down: ## Stop them; their data is kept.
 ##@ Check
 
 .PHONY: test
-# Home Assistant and the generators of clients are made where their tests are run: with all tests, or with
-# T=tests/integrations and T=tests/generators.
-test: $(VENV)/.dev $(BUGSINK)/.done $(if $(filter-out tests/generators%,$(T)),,$(GENERATORS)/.done) $(if $(filter-out tests/integrations%,$(T)),,$(HOME_ASSISTANT)/.done) ## Run every test; T=tests/web runs a part.
+# Home Assistant, the generators of clients and Spark are installed where their tests are run: with all tests, or
+# with T=tests/integrations, T=tests/generators and T=tests/cluster.
+test: $(VENV)/.dev $(BUGSINK)/.done $(if $(filter-out tests/cluster%,$(T)),,$(CLUSTER)/.done) $(if $(filter-out tests/generators%,$(T)),,$(GENERATORS)/.done) $(if $(filter-out tests/integrations%,$(T)),,$(HOME_ASSISTANT)/.done) ## Run every test; T=tests/web runs a part.
 	$(BIN)/python -m pytest --numprocesses=$(or $(JOBS),auto) --dist=worksteal $(PYTEST_ARGS) $(T)
 
 .PHONY: test-fresh
@@ -154,11 +155,13 @@ lock: $(VENV)/.dev ## Compile requirements*.txt from pyproject.toml, with hashes
 	  --quiet - --output-file tests/bugsink-requirements.txt
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 $(if $(UPGRADE),--upgrade) \
 	  --quiet tests/generators/requirements.in --output-file tests/generators/requirements.txt
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 $(if $(UPGRADE),--upgrade) \
+	  --quiet pyproject.toml --extra cluster tests/cluster/requirements.in --output-file tests/cluster/requirements.txt
 	$(BIN)/python -m tests.integrations.home_assistant_lock
 
 .PHONY: clean
 clean: ## Remove what these targets made, except the data in var/.
-	rm -rf $(VENV) $(BUGSINK) $(HOME_ASSISTANT) $(GENERATORS) .node-generators *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	rm -rf $(VENV) $(BUGSINK) $(HOME_ASSISTANT) $(GENERATORS) $(CLUSTER) .node-generators *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The virtual environment, made again whenever what it is made from has changed.
@@ -185,6 +188,13 @@ $(BUGSINK)/.done: tests/bugsink-requirements.txt | $(VENV)/bin/python
 $(GENERATORS)/.done: tests/generators/requirements.txt | $(VENV)/bin/python
 	$(PYTHON) -m venv $(GENERATORS)
 	$(GENERATORS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# Spark and a server of S3's protocol, with OpenWatt itself: 1.1 GB, half of it Spark, which PyPI has as sources only.
+$(CLUSTER)/.done: tests/cluster/requirements.txt | $(VENV)/.dev
+	$(PYTHON) -m venv $(CLUSTER)
+	$(BIN)/uv pip sync --quiet --require-hashes --python $(CLUSTER)/bin/python $<
+	$(BIN)/uv pip install --quiet --no-deps --python $(CLUSTER)/bin/python --editable .
 	@touch $@
 
 # A Home Assistant for its package's tests, the newest that a Python of this machine runs; 0.5 GB.

@@ -8,7 +8,7 @@ import argparse
 import csv
 import datetime as dt
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,8 +21,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.portfolio import export_of, workbook_of
 from openwatt.catalogue.market import shipped_colours, shipped_market
-from openwatt.domain.legal_time import Span, instant_of
+from openwatt.domain.legal_time import Span
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.off_peak import parse_off_peak_text
 from openwatt.meter.read import read_load_curve
@@ -52,7 +53,9 @@ _HOMES_PER_ROW_GROUP = 59
 _HOMES_PER_FOLDER = 1000
 _CONTRACTS_PER_POWER = 42
 
-Form = Literal["table", "dataset", "csv"]
+_METER_FILES: Mapping[str, Callable[[LoadCurve], bytes]] = {"csv": export_of, "xlsx": workbook_of}
+
+Form = Literal["table", "dataset", "csv", "xlsx"]
 
 
 class SyntheticHome(NamedTuple):
@@ -127,7 +130,7 @@ class SyntheticHomes:
 def limited_market() -> PortfolioMarket:
     """The shipped market with 42 contracts of 6, 9 and 12 kVA, and all 32 of 3 kVA: 41.0 a home on average.
 
-    Regulated tariffs and every option but Base and HPHC are whole, since each costs a calendar.
+    Every option is there, since each costs a calendar, but those for which a home must choose a weekday.
     """
     market = shipped_market()
     left = dict.fromkeys(KWH_PER_YEAR, _CONTRACTS_PER_POWER)
@@ -137,7 +140,7 @@ def limited_market() -> PortfolioMarket:
         market.contracts,
         key=lambda one: (one.option in plain and one.key[:2] not in market.regulated, one.key),
     ):
-        if left.get(one.power_kva, 0):
+        if left.get(one.power_kva, 0) and not market.calendar_of(one).needs_chosen_weekday:
             left[one.power_kva] -= 1
             chosen.append(one)
     return PortfolioMarket(replace(market, contracts=chosen), shipped_colours())
@@ -156,14 +159,17 @@ def write_table(path: Path, homes: SyntheticHomes, numbers: Sequence[int]) -> No
 
 def _long_table(homes: Sequence[SyntheticHome]) -> pa.Table:
     rows = [home.rows for home in homes]
-    counts = [int(some.sum()) for some in rows]
-    names = pa.DictionaryArray.from_arrays(
-        np.repeat(np.arange(len(homes), dtype=np.int32), counts), [home.name for home in homes]
-    )
+    places = np.repeat(np.arange(len(homes), dtype=np.int32), [int(some.sum()) for some in rows])
+
+    def of_home(values: Sequence[str]) -> Any:
+        return pa.DictionaryArray.from_arrays(places, values)
+
     wh = np.concatenate([home.wh[some] for home, some in zip(homes, rows, strict=True)])
     starts = np.concatenate([STARTS_MIN[some] for some in rows])
     columns: dict[str, Any] = {
-        "home": names,
+        "home": of_home([home.name for home in homes]),
+        "power_kva": np.array([home.power_kva for home in homes], dtype=np.int16)[places],
+        "off_peak_hours": of_home([home.off_peak_hours for home in homes]),
         "start": pa.array(starts * 60_000, pa.timestamp("ms", "UTC")),
         "step_minutes": np.full(len(wh), 30, dtype=np.int16),
         "wh": pa.array(wh, mask=wh < 0),
@@ -189,20 +195,12 @@ def _write_piece(homes: SyntheticHomes, task: tuple[Path, Sequence[int]]) -> Non
     write_table(path, homes, numbers)
 
 
-def write_csv_folder(folder: Path, homes: SyntheticHomes, numbers: Sequence[int]) -> None:
-    """The operator's CSV of each home, at most a thousand files in one folder."""
-    header = "Identifiant PRM;Type de donnees;Date de debut;Date de fin;Grandeur physique;Grandeur metier;"
-    header += "Etape metier;Unite;Pas en minutes\n1;Courbe de charge;;;Energie active;Consommation;;W;\n"
-    stamps = [f"{instant_of(start + 30).isoformat()};" for start in STARTS_MIN.tolist()]
+def write_files(folder: Path, homes: SyntheticHomes, numbers: Sequence[int], ending: str) -> None:
+    """One meter file a home, at most a thousand in one folder; that of a home without any value is empty."""
     for number, home in zip(numbers, homes.homes(numbers), strict=True):
-        path = folder / csv_name(number)
+        path = folder / file_name(number, ending)
         path.parent.mkdir(parents=True, exist_ok=True)
-        lines = (
-            f"{stamp}{2 * wh if wh >= 0 else ''}\n"
-            for stamp, wh, has_row in zip(stamps, home.wh.tolist(), home.rows.tolist(), strict=True)
-            if has_row
-        )
-        path.write_text(f"{header}Horodate;Valeur\n{''.join(lines)}", "utf-8")
+        path.write_bytes(_METER_FILES[ending](home.curve) if (home.wh >= 0).any() else b"")
 
 
 def home_name(number: int) -> str:
@@ -210,12 +208,12 @@ def home_name(number: int) -> str:
     return f"home-{number:08}"
 
 
-def csv_name(number: int) -> str:
+def file_name(number: int, ending: str) -> str:
     """The name of a home's file, by which its folder names it."""
-    return f"{number // _HOMES_PER_FOLDER:04}/{home_name(number)}.csv"
+    return f"{number // _HOMES_PER_FOLDER:04}/{home_name(number)}.{ending}"
 
 
-def write_settings(path: Path, homes: Sequence[tuple[str, SyntheticHome]]) -> None:
+def write_settings(path: Path, homes: Iterable[tuple[str, SyntheticHome]]) -> None:
     """The file of settings for homes by the names that their source gives them."""
     with path.open("w", encoding="utf-8", newline="") as stream:
         lines = csv.writer(stream)
@@ -235,16 +233,15 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True)
     homes, numbers = SyntheticHomes(options.seed), range(options.homes)
-    if options.form == "csv":
-        write_csv_folder(options.folder / "homes", homes, numbers)
+    names = [home_name(number) for number in numbers]
+    if options.form == "table":
+        write_table(options.folder / "homes.parquet", homes, numbers)
     elif options.form == "dataset":
         write_dataset(options.folder / "homes", homes, numbers, options.files, options.jobs)
     else:
-        write_table(options.folder / "homes.parquet", homes, numbers)
-    names = csv_name if options.form == "csv" else home_name
-    write_settings(
-        options.folder / "settings.csv", [(names(number), homes.home(number)) for number in numbers]
-    )
+        names = [file_name(number, options.form) for number in numbers]
+        write_files(options.folder / "homes", homes, numbers, options.form)
+    write_settings(options.folder / "settings.csv", zip(names, homes.homes(numbers), strict=True))
     files = (path for path in options.folder.rglob("*") if path.is_file() and path.name != "settings.csv")
     written = sum(path.stat().st_size for path in files)
     print(f"{options.homes:,} homes, {written:,} bytes, {written / options.homes:,.0f} a home")

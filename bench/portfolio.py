@@ -31,6 +31,7 @@ from openwatt.portfolio.folder import Folder
 from openwatt.portfolio.kernel import HomeSetting, MeteredHome, PortfolioTerms, bill_homes
 from openwatt.portfolio.local_engine import LocalEngine
 from openwatt.portfolio.market import PortfolioMarket
+from openwatt.portfolio.output import Output
 from openwatt.portfolio.run import Portfolio, bill_portfolio
 from openwatt.portfolio.source import HomeSettings, HomeSource
 from openwatt.portfolio.table import ParquetTable
@@ -121,7 +122,9 @@ def whole_runs(folder: Path, files: Sequence[bytes], curves: Sequence[LoadCurve]
 
 def run(portfolio: Portfolio, out: Path, jobs: int) -> None:
     """One run, none of whose homes may fail."""
-    outcome = bill_portfolio(portfolio, out, LocalEngine(jobs), resume=False, report=lambda *_: None)
+    outcome = bill_portfolio(
+        portfolio, Output.at(str(out)), LocalEngine(jobs), resume=False, report=lambda *_: None
+    )
     assert outcome.failed == 0
     assert pq.read_metadata(out).num_rows == outcome.rows
 

@@ -67,6 +67,8 @@ ONLY_IN = {
     "sentry_sdk": {"telemetry"},
     "prometheus_client": {"telemetry"},
     "pyarrow": {"portfolio", "open_data"},
+    "duckdb": {"portfolio"},
+    "matplotlib": {"portfolio"},
     "icalendar": {"representations"},
     "xlsxwriter": {"web"},
 }

@@ -1,63 +1,52 @@
 """The command `openwatt portfolio`, which bills many homes."""
 
 import datetime as dt
+import logging
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 from openwatt.cli.console import Console
 from openwatt.cli.default_command import DefaultCommand, GroupWithDefault
-from openwatt.cli.market import stored_market
+from openwatt.cli.portfolio_market import market_command, present_market
+from openwatt.cli.portfolio_progress import shown_progress
+from openwatt.cli.portfolio_summary import summary_command
 from openwatt.cli.settings import settings_of
 from openwatt.comparison.question import ASSUMED_OFF_PEAK
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.off_peak import parse_off_peak_text
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA
+from openwatt.observability import telemetry_config
+from openwatt.portfolio.engine import Engine
 from openwatt.portfolio.errors import PortfolioError, need_pyarrow
 from openwatt.portfolio.folder import Folder
 from openwatt.portfolio.homes_file import read_homes_file
 from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms
 from openwatt.portfolio.local_engine import LocalEngine
-from openwatt.portfolio.market import PortfolioMarket
-from openwatt.portfolio.parts_folder import parts_folder_path
+from openwatt.portfolio.market_file import read_market
+from openwatt.portfolio.output import Output
 from openwatt.portfolio.run import Portfolio, PortfolioResult, bill_portfolio
 from openwatt.portfolio.source import HomeSettings, HomeSource
+from openwatt.telemetry.start import start_telemetry
 
 #: The exit status of a run that came to its end while some homes could not be billed.
 SOME_FAILED = 3
 _DAY = click.DateTime(["%Y-%m-%d"])
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-class _Rate(ProgressColumn):
-    """Homes per second."""
-
-    def render(self, task: Task) -> Text:
-        """The rate, as soon as there is one."""
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.1f} homes/s", style="progress.data.speed")
+logger = logging.getLogger("openwatt.portfolio")
 
 
 @click.command("portfolio", cls=DefaultCommand)
 @click.argument("homes", type=click.Path(exists=True, path_type=Path, resolve_path=True))
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, resolve_path=True),
     required=True,
-    help="The file of results; its ending, .csv or .parquet, says its form.",
+    help="The file of results, .csv or .parquet; a name without an ending is a Parquet dataset, a folder "
+    "of one file a partition. Either may be an address (s3://bucket/results).",
 )
 @click.option(
     "--power-kva",
@@ -91,11 +80,22 @@ class _Rate(ProgressColumn):
 @click.option("--from", "start", type=_DAY, help="First day; else each home's first whole day.")
 @click.option("--to", "end", type=_DAY, help="The day after the last; else each home's own.")
 @click.option("--top", type=click.IntRange(1), help="Only so many contracts of each home, the cheapest.")
+@click.option(
+    "--market",
+    metavar="FILE",
+    help="Bill by the market of this file (`openwatt portfolio market`, or _market.json of a dataset) "
+    "instead of the database's.",
+)
+@click.option(
+    "--homes-per-partition",
+    type=click.IntRange(1, 100_000),
+    help="Homes that one task bills and writes as one part; fewer need less memory.",
+)
 @click.option("--jobs", type=click.IntRange(1, 512), help="Processes; else one a processor.")
-@click.option("--resume", is_flag=True, help="Go on from what an unfinished run to the same file has done.")
+@click.option("--resume", is_flag=True, help="Go on from what an unfinished run to the same output has done.")
 @click.pass_context
 def portfolio_command(
-    context: click.Context, /, homes: Path, out: Path, off_peak: Sequence[str], **options: Any
+    context: click.Context, /, homes: Path, out: str, off_peak: Sequence[str], **options: Any
 ) -> None:
     """Bill many homes, each for every contract of its power, as `compare` does for one.
 
@@ -113,16 +113,18 @@ def portfolio_command(
     leaves them out.
 
     Contracts and Tempo colours are those of the database, read once at the start.
+
+    A folder that is called like one of the commands below is given as ./summary.
     """
-    now = dt.datetime.now(PARIS)
+    started, now = time.perf_counter(), dt.datetime.now(PARIS)
     default = HomeSetting(
         options["power_kva"], tuple(entry for text in off_peak for entry in parse_off_peak_text(text))
     )
     settings = read_homes_file(options["settings"], default) if options["settings"] else {}
     if default.power_kva is None and not settings:
         raise PortfolioError("give --power-kva, or each home's power with --settings")
-    with stored_market(settings_of(context)) as stored:
-        market = PortfolioMarket(stored.market(stored.everything()), stored.colours())
+    output = Output.at(out)
+    market = read_market(options["market"]) if options["market"] else present_market(settings_of(context))
     terms = PortfolioTerms(
         market=market,
         prices=options["prices"],
@@ -134,43 +136,46 @@ def portfolio_command(
         include_outdated=options["include_outdated"],
     )
     portfolio = Portfolio(
-        source=_source(homes, out, now), terms=terms, settings=HomeSettings(default, settings)
+        source=_source(homes, output, now), terms=terms, settings=HomeSettings(default, settings)
     )
-    engine = LocalEngine(options["jobs"] or _processors())
+    engine: Engine = LocalEngine(options["jobs"] or _processors())
     console = Console(stderr=True)
-    with Progress(
-        TextColumn("billing"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[failed]}"),
-        console=console,
-        disable=not console.is_terminal,
-    ) as progress:
-        bar = progress.add_task("", total=None, failed="")
-
-        def report(done: int, of: int, failed: int) -> None:
-            progress.update(bar, completed=done, total=of, failed=f"{failed} failed" if failed else "")
-
-        try:
-            outcome = bill_portfolio(portfolio, out, engine, resume=options["resume"], report=report)
-        except KeyboardInterrupt:
-            progress.stop()
-            if parts_folder_path(out).exists():
-                click.echo("stopped; what is done is stored, --resume goes on from it", err=True)
-            raise
-    _summarise(outcome, out, console)
+    telemetry = start_telemetry(
+        telemetry_config(
+            settings_of(context), multiprocess=False, stream="errors" if console.is_terminal else "stderr"
+        )
+    )
+    try:
+        with shown_progress(console, lambda: engine.workers) as report:
+            outcome = bill_portfolio(
+                portfolio,
+                output,
+                engine,
+                resume=options["resume"],
+                report=report,
+                homes_per_partition=options["homes_per_partition"],
+            )
+        seconds = time.perf_counter() - started
+        logger.info("portfolio billed", extra=_final_fields(outcome, seconds))
+    except KeyboardInterrupt:
+        if output.done():
+            click.echo("stopped; what is done is stored, --resume goes on from it", err=True)
+        raise
+    finally:
+        telemetry.close()
+    _summarise(outcome, output, console)
     if outcome.failed:
         raise SystemExit(SOME_FAILED)
 
 
-COMMANDS: tuple[click.Command, ...] = (GroupWithDefault(portfolio_command, ()),)
+COMMANDS: tuple[click.Command, ...] = (
+    GroupWithDefault(portfolio_command, (market_command, summary_command)),
+)
 
 
-def _source(homes: Path, out: Path, now: dt.datetime) -> HomeSource:
+def _source(homes: Path, output: Output, now: dt.datetime) -> HomeSource:
     if homes.is_dir():
-        return Folder(homes, frozenset({out, parts_folder_path(out)}))
+        return Folder(homes, output.paths())
     need_pyarrow()
     from openwatt.portfolio.table import ParquetTable  # noqa: PLC0415 (an optional extra)
 
@@ -182,10 +187,23 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _summarise(outcome: PortfolioResult, out: Path, console: Console) -> None:
+def _final_fields(outcome: PortfolioResult, seconds: float) -> dict[str, object]:
+    """The fields of the record of the whole run."""
+    return {
+        "homes": outcome.homes,
+        "failed": outcome.failed,
+        "rows": outcome.rows,
+        "resumed": outcome.resumed,
+        "market": outcome.market_sha256,
+        "seconds": round(seconds, 3),
+    }
+
+
+def _summarise(outcome: PortfolioResult, output: Output, console: Console) -> None:
     billed = outcome.homes - outcome.failed
     console.print(
-        f"{billed:,} of {outcome.homes:,} homes billed, {outcome.rows:,} rows in {out}", highlight=False
+        f"{billed:,} of {outcome.homes:,} homes billed, {outcome.rows:,} rows in {output.shown}",
+        highlight=False,
     )
     if outcome.resumed:
         console.print(f"{outcome.resumed:,} of them were done by an earlier run")
@@ -195,5 +213,5 @@ def _summarise(outcome: PortfolioResult, out: Path, console: Console) -> None:
         )
     if outcome.failed:
         console.print(
-            f"{outcome.failed:,} homes failed: column reason of {out.name} says why", highlight=False
+            f"{outcome.failed:,} homes failed: column reason of {output.name} says why", highlight=False
         )

@@ -90,6 +90,8 @@ class PricedContract:
     """Why its price cannot be today's, where prices are today's and it cannot."""
     is_ranked: bool
     """Whether it may be in a ranking: an outdated price may not, unless the terms include it."""
+    source_kind: SourceKind | None
+    """Who says its newest price with taxes."""
 
     @property
     def knows_ht(self) -> bool:
@@ -138,13 +140,17 @@ class ContractTotal(Generic[Amount]):
 
     @property
     def rank(self) -> tuple[bool, bool, bool, Amount, str]:
-        """Orders a ranking, and after it what is in none.
+        """Orders a ranking, and after it what is in none."""
+        return *self.standing, self.ttc, str(self.priced.contract)
+
+    @property
+    def standing(self) -> tuple[bool, bool, bool]:
+        """What orders totals before their amounts do.
 
         What leaves something out only looks cheap: it comes after what is whole. So does a
         contract whose dear registers did not run: a week of June has no red day.
         """
-        priced = self.priced
-        return not priced.is_ranked, not self.whole, bool(self.unseen), self.ttc, str(priced.contract)
+        return not self.priced.is_ranked, not self.whole, bool(self.unseen)
 
     def comparable(self, other: "ContractTotal[Amount] | None") -> Amount | None:
         """Another contract's total, where both totals are of the same days and energy."""
@@ -300,6 +306,7 @@ def price_contracts(market: Market, terms: ComparisonTerms) -> PricedMarket:
                 last_seen_on=last.last_seen_on,
                 outdated=outdated,
                 is_ranked=outdated is None or terms.include_outdated,
+                source_kind=last.sources[-1].kind if last.sources else None,
             )
         )
     found = (PricedCalendar(calendars[key], tuple(group)) for key, group in groups.items())
@@ -414,7 +421,6 @@ def _ranked(
     baseline: ContractTotal[Fraction] | None,
 ) -> Ranked:
     priced, total = costed.priced, costed.total
-    sources = _last_tariff(priced.periods).sources
     return Ranked(
         contract=priced.contract,
         total_ttc=total.ttc,
@@ -429,7 +435,7 @@ def _ranked(
         unseen=total.unseen,
         last_seen_on=priced.last_seen_on,
         outdated=priced.outdated,
-        source_kind=sources[-1].kind if sources else None,
+        source_kind=priced.source_kind,
     )
 
 

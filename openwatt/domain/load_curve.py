@@ -122,6 +122,13 @@ class LoadCurve:
         return int(self.starts_min[-1] + self.steps_min[-1])
 
     @property
+    def regular_step(self) -> int | None:
+        """The one length of all steps, in minutes, where they start multiples of it apart; else None."""
+        step = int(self.steps_min[0])
+        is_regular = (self.steps_min == step).all() and not ((self.starts_min - self.start_min) % step).any()
+        return step if is_regular else None
+
+    @property
     def energy(self) -> int:
         """All that was measured, in W × minutes."""
         return int(self.energies.sum())

@@ -5,21 +5,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import lcm
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from openwatt.domain.bill import DAYS_PER_YEAR
 from openwatt.domain.contract import Contract, PricePeriod
 from openwatt.domain.legal_time import Minutes, Span, day_number
 from openwatt.domain.load_curve import PER_KWH
 from openwatt.domain.usage import Usage
+from openwatt.domain.whole_arrays import Whole, fitted, highest_of, smallest
 
-#: int64 where every number fits, else objects that are Python's own integers.
-Whole = npt.NDArray[Any]
-
-_INT64_LIMIT = 2**63
 #: Energies are in kWh / 60,000 and subscriptions in days / 365: amounts meet over this denominator.
 _COMMON = lcm(PER_KWH, DAYS_PER_YEAR)
 
@@ -48,13 +43,9 @@ class PriceMatrix:
 
     def numerators(self, used: Minutes) -> Whole:
         """Totals `[home, contract]` in EUR / `denominator`, of energies `[home, row of prices]`."""
-        highest = int(used.sum(axis=1).max()) * int(self.prices.max(initial=0)) + int(
-            self.subscriptions.max(initial=0)
-        )
-        kind = np.int64 if highest < _INT64_LIMIT else object
-        prices: Whole = self.prices.astype(kind, copy=False)
-        totals: Whole = used.astype(kind, copy=False) @ prices
-        totals += self.subscriptions.astype(kind, copy=False)
+        highest = int(used.sum(axis=1).max()) * highest_of(self.prices) + highest_of(self.subscriptions)
+        totals: Whole = fitted(used, highest) @ fitted(self.prices, highest)
+        totals += fitted(self.subscriptions, highest)
         return totals
 
 
@@ -85,8 +76,8 @@ def price_matrix(
         contracts=tuple(contract for contract, _ in priced),
         span=span,
         edges=edges,
-        prices=_smallest(prices.reshape(-1, len(priced))),
-        subscriptions=_smallest(subscriptions),
+        prices=smallest(prices.reshape(-1, len(priced))),
+        subscriptions=smallest(subscriptions),
         denominator=_COMMON * unit,
     )
 
@@ -103,8 +94,3 @@ def _all_prices(periods: Sequence[PricePeriod]) -> Sequence[Decimal]:
 def _decimals(price: Decimal) -> int:
     exponent = price.as_tuple().exponent
     return max(0, -exponent) if isinstance(exponent, int) else 0
-
-
-def _smallest(whole: Whole) -> Whole:
-    """As int64 where every number fits."""
-    return whole.astype(np.int64) if max(whole.flat, default=0) < _INT64_LIMIT else whole

@@ -2,16 +2,26 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 
+class TaskResult(NamedTuple, Generic[Result]):
+    """What a task returned, the process that ran it, and how often it was begun."""
+
+    value: Result
+    worker: str
+    attempts: int = 1
+
+
 class Runner(Protocol):
     """Runs functions of a job that its processes have."""
 
-    def run(self, function: Callable[[Any, Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    def run(
+        self, function: Callable[[Any, Task], Result], tasks: Iterable[Task]
+    ) -> Iterator[TaskResult[Result]]:
         """The results of `function(job, task)`, each as it comes, in any order.
 
         A bounded number of tasks is handed out ahead. The caller's end cancels what has not begun and

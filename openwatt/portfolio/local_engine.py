@@ -12,7 +12,7 @@ from itertools import islice
 from multiprocessing import forkserver, resource_tracker
 from typing import Any
 
-from openwatt.portfolio.engine import Result, Runner, Task
+from openwatt.portfolio.engine import Result, Runner, Task, TaskResult
 from openwatt.portfolio.errors import PortfolioError
 
 #: Tasks handed out beyond those in work; the rest wait unread.
@@ -55,8 +55,10 @@ class _Here:
     def __init__(self, job: Any) -> None:
         self._job = job
 
-    def run(self, function: Callable[[Any, Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
-        return (function(self._job, task) for task in tasks)
+    def run(
+        self, function: Callable[[Any, Task], Result], tasks: Iterable[Task]
+    ) -> Iterator[TaskResult[Result]]:
+        return (TaskResult(function(self._job, task), _this_process()) for task in tasks)
 
 
 class _Pool:
@@ -65,7 +67,9 @@ class _Pool:
     def __init__(self, pool: ProcessPoolExecutor, workers: int) -> None:
         self._pool, self._workers = pool, workers
 
-    def run(self, function: Callable[[Any, Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    def run(
+        self, function: Callable[[Any, Task], Result], tasks: Iterable[Task]
+    ) -> Iterator[TaskResult[Result]]:
         coming = iter(tasks)
         # The first tasks start the processes: half started, they would miss what they share with the pool.
         with _ctrl_c_later():
@@ -132,5 +136,9 @@ def _become_worker(job: Any) -> None:
     threading.Thread(target=follow, daemon=True).start()
 
 
-def _run_task(function: Callable[[Any, Task], Result], task: Task) -> Result:
-    return function(_job, task)
+def _run_task(function: Callable[[Any, Task], Result], task: Task) -> TaskResult[Result]:
+    return TaskResult(function(_job, task), _this_process())
+
+
+def _this_process() -> str:
+    return f"pid {os.getpid()}"

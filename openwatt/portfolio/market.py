@@ -5,12 +5,17 @@ import datetime as dt
 import hashlib
 import pickle
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from openwatt.domain.comparison import Market
+import msgspec
+
+from openwatt.domain.calendar import RegisterCalendar
+from openwatt.domain.comparison import ContractKey, Market
+from openwatt.domain.contract import Contract
 
 
 def _read_only(mapping: dict[Any, Any]) -> MappingProxyType[Any, Any]:
@@ -21,34 +26,74 @@ def _read_only(mapping: dict[Any, Any]) -> MappingProxyType[Any, Any]:
 copyreg.pickle(MappingProxyType, lambda mapping: (_read_only, (dict(mapping),)))
 
 
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise NotImplementedError(f"a market holds no {type(value).__name__}")
+
+
+#: Equal values have equal bytes: mappings and sets are sorted, decimals keep every digit.
+canonical_json = msgspec.json.Encoder(enc_hook=_plain, order="deterministic").encode
+
+
+class CalendarsOfContracts:
+    """The register calendar of each contract, as a `Market` has them: a value, not a look-up elsewhere."""
+
+    def __init__(self, by_contract: Mapping[ContractKey, RegisterCalendar]) -> None:
+        self._by_contract = by_contract
+
+    def __call__(self, contract: Contract) -> RegisterCalendar:
+        """The calendar of a contract of the market."""
+        return self._by_contract[contract.key]
+
+
 class PortfolioMarket:
-    """Contracts, duties and announced days at one moment; two are equal that hold the same.
+    """Contracts, calendars, duties and announced days at one moment; two are equal that hold the same.
 
     A process that gets it with each part of the work unpacks it once.
     """
 
     def __init__(self, market: Market, colours: Mapping[str, Mapping[dt.date, str]]) -> None:
-        self.market = market
+        calendars = {one.key: market.calendar_of(one) for one in market.contracts}
+        self.market = replace(market, calendar_of=CalendarsOfContracts(calendars))
         self.colours = colours
 
     @cached_property
     def edition(self) -> str:
         """A hash of all that bills rest on, the same in every process and run."""
-        changes = self.market.duties.change_days()
+        market, changes = self.market, self.market.duties.change_days()
         content = (
-            self.market.contracts,
             # Of the last day on which a price was seen, only this decides what is outdated: a new
             # look at the same price is no other market.
             [
-                bisect_right(changes, tariff.last_seen_on) if tariff.last_seen_on else None
-                for contract in self.market.contracts
-                for tariff in contract.tariffs
+                (
+                    contract.key,
+                    [replace(tariff, last_seen_at=None) for tariff in contract.tariffs],
+                    [
+                        bisect_right(changes, tariff.last_seen_on) if tariff.last_seen_on else None
+                        for tariff in contract.tariffs
+                    ],
+                    market.calendar_of(contract),
+                )
+                for contract in market.contracts
             ],
-            sorted(self.market.regulated),
-            self.market.duties,
-            sorted((option, sorted(days.items())) for option, days in self.colours.items()),
+            sorted(market.regulated),
+            market.duties.rates,
+            market.duties.turpe,
+            self.announced_days(),
         )
-        return hashlib.sha256(repr(content).encode()).hexdigest()
+        return hashlib.sha256(canonical_json(content)).hexdigest()
+
+    def calendars(self) -> Iterator[RegisterCalendar]:
+        """Each calendar of the contracts once."""
+        calendars = {id(one): one for one in map(self.market.calendar_of, self.market.contracts)}
+        return iter(calendars.values())
+
+    def announced_days(self) -> dict[str, dict[str, str]]:
+        """The announced days by option, with their dates as text."""
+        return {
+            option: {str(day): word for day, word in days.items()} for option, days in self.colours.items()
+        }
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PortfolioMarket) and self.edition == other.edition

@@ -1,14 +1,15 @@
 """The Parquet form of results: one row group a part, amounts as decimals."""
 
 import io
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import BinaryIO
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, BinaryIO
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from openwatt.portfolio.kernel import HomeRow
+from openwatt.portfolio.rows import CodedColumn, ExactColumn, HomeRows, ResultColumn
 
 _EUR = pa.decimal128(14, 2)
 _KINDS: dict[str, pa.DataType] = {
@@ -25,6 +26,8 @@ _KINDS: dict[str, pa.DataType] = {
     "total_ttc_eur_per_year": _EUR,
     "saving_against_regulated_eur": _EUR,
     "saving_against_regulated_eur_per_year": _EUR,
+    "saving_against_baseline_eur": _EUR,
+    "saving_against_baseline_eur_per_year": _EUR,
     "closed_to_new_customers": pa.bool_(),
     "whole": pa.bool_(),
     "expected_half_hours": pa.int64(),
@@ -34,6 +37,7 @@ _KINDS: dict[str, pa.DataType] = {
     "outdated": pa.bool_(),
     "last_seen_on": pa.date32(),
     "overtaken_on": pa.date32(),
+    "source_kind": pa.string(),
 }
 
 
@@ -44,15 +48,38 @@ class ParquetResults:
         self.columns = columns
         self.schema = pa.schema([(name, _KINDS[name]) for name in columns])
 
-    def part(self, rows: Sequence[HomeRow]) -> bytes:
+    def part(self, rows: HomeRows) -> bytes:
         """A Parquet file of its own."""
-        columns = [pa.array([getattr(row, name) for row in rows], _KINDS[name]) for name in self.columns]
         stream = io.BytesIO()
-        pq.write_table(pa.Table.from_arrays(columns, schema=self.schema), stream)
+        pq.write_table(self.table(rows), stream)
         return stream.getvalue()
 
-    def join(self, parts: Iterable[Path], stream: BinaryIO) -> None:
-        """Every part as a row group."""
+    def table(self, rows: HomeRows) -> pa.Table:
+        """Some rows as Arrow holds them."""
+        columns = [_array(rows.columns.get(name), len(rows), _KINDS[name]) for name in self.columns]
+        return pa.Table.from_arrays(columns, schema=self.schema)
+
+    def join(self, parts: Iterable[BinaryIO], stream: BinaryIO, manifest: Mapping[str, Any]) -> None:
+        """Every part as a row group; the manifest is the file's metadata `openwatt`."""
         with pq.ParquetWriter(stream, self.schema) as writer:
-            for path in parts:
-                writer.write_table(pq.read_table(io.BytesIO(path.read_bytes()), schema=self.schema))
+            for part in parts:
+                writer.write_table(pq.read_table(part, schema=self.schema))
+            writer.add_key_value_metadata({"openwatt": json.dumps(manifest)})
+
+
+def _array(column: ResultColumn | None, rows: int, kind: pa.DataType) -> Any:
+    """A column of some rows as Arrow holds it."""
+    if column is None:
+        return pa.array([None] * rows, kind)
+    if isinstance(column, CodedColumn):
+        return pa.array(column.values, kind).take(column.codes)
+    if column.units.dtype != np.int64:
+        return pa.array(column.cells(), kind)
+    return _decimals(column, kind)
+
+
+def _decimals(column: ExactColumn, kind: pa.DataType) -> Any:
+    """Decimals of 128 bits, the lower 64 first: the upper ones repeat the sign."""
+    halves = np.stack([column.units, column.units >> 63], axis=1)
+    known = pa.py_buffer(np.packbits(column.known, bitorder="little").tobytes())
+    return pa.Array.from_buffers(kind, len(column.units), [known, pa.py_buffer(halves.tobytes())])

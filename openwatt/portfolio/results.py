@@ -3,22 +3,24 @@
 import csv
 import io
 import shutil
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import BinaryIO, Protocol
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, BinaryIO, Protocol
 
-from openwatt.portfolio.errors import PortfolioError, need_pyarrow
-from openwatt.portfolio.kernel import HomeRow
+from openwatt.portfolio.errors import need_pyarrow
+from openwatt.portfolio.rows import HomeRow, HomeRows
 
 
 class Results(Protocol):
     """One form of results; it goes to worker processes."""
 
-    def part(self, rows: Sequence[HomeRow]) -> bytes:
+    def part(self, rows: HomeRows) -> bytes:
         """Some rows as they are written until all parts are finished."""
 
-    def join(self, parts: Iterable[Path], stream: BinaryIO) -> None:
-        """Writes all parts as one file; one part is in memory at a time."""
+    def join(self, parts: Iterable[BinaryIO], stream: BinaryIO, manifest: Mapping[str, Any]) -> None:
+        """Writes all parts as one file, with the manifest where the form has a place for it.
+
+        One part is in memory at a time.
+        """
 
 
 class CsvResults:
@@ -27,32 +29,29 @@ class CsvResults:
     def __init__(self, columns: Sequence[str] = HomeRow._fields) -> None:
         self.columns = columns
 
-    def part(self, rows: Sequence[HomeRow]) -> bytes:
+    def part(self, rows: Iterable[HomeRow]) -> bytes:
         """Lines without header."""
         return _csv([_words(row, self.columns) for row in rows])
 
-    def join(self, parts: Iterable[Path], stream: BinaryIO) -> None:
+    def join(self, parts: Iterable[BinaryIO], stream: BinaryIO, manifest: Mapping[str, Any]) -> None:  # noqa: ARG002 (it has no place)
         """The header and every part."""
         stream.write(_csv([self.columns]))
-        for path in parts:
-            with path.open("rb") as part:
-                shutil.copyfileobj(part, stream)
+        for part in parts:
+            shutil.copyfileobj(part, stream)
 
 
-def results_for(out: Path, columns: Sequence[str] = HomeRow._fields) -> Results:
-    """The form that the ending of a file's name says, with some columns of a row.
+def results_for(form: str, columns: Sequence[str] = HomeRow._fields) -> Results:
+    """The results of a form, `.csv` or `.parquet`, with some columns of a row.
 
     Raises:
-        PortfolioError: when it is another ending, or Parquet's library is not installed.
+        PortfolioError: when Parquet's library is not installed.
     """
-    if out.suffix == ".csv":
+    if form == ".csv":
         return CsvResults(columns)
-    if out.suffix == ".parquet":
-        need_pyarrow()
-        from openwatt.portfolio.parquet_results import ParquetResults  # noqa: PLC0415 (an optional extra)
+    need_pyarrow()
+    from openwatt.portfolio.parquet_results import ParquetResults  # noqa: PLC0415 (an optional extra)
 
-        return ParquetResults(columns)
-    raise PortfolioError(f"{out} ends neither in .csv nor in .parquet, so its form is not known")
+    return ParquetResults(columns)
 
 
 def _csv(lines: Iterable[Sequence[object]]) -> bytes:

@@ -1,18 +1,20 @@
 """A run bills the homes of a source on any engine, partition by partition, and joins the parts at the end."""
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from openwatt import __version__
-from openwatt.portfolio.engine import Engine, Runner
+from openwatt.portfolio.engine import Engine, Runner, TaskResult
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.kernel import HomeRow, MeteredHome, PortfolioTerms, Unreadable, bill_homes, columns_of
-from openwatt.portfolio.parts_folder import FinishedPart, PartsFolder, locked_parts_folder, write_whole
+from openwatt.portfolio.kernel import MeteredHome, PortfolioTerms, Unreadable, bill_batch
+from openwatt.portfolio.market_file import decode_market, encode_market, market_sha256
+from openwatt.portfolio.output import MARKET, FinishedPart, Output
 from openwatt.portfolio.results import Results, results_for
+from openwatt.portfolio.rows import HomeRows, columns_of, joined
 from openwatt.portfolio.source import (
     HomeSettings,
     HomeSource,
@@ -24,11 +26,9 @@ from openwatt.portfolio.source import (
     partitions_of,
 )
 
-_MOST_HOMES_PER_PARTITION = 64
-#: Each worker has some partitions to do, so that none is idle long at the end.
+#: A part of one file is written once more when the parts are joined; one of a dataset stays as it is.
+_MOST_HOMES_PER_PARTITION = {"file": 64, "dataset": 1024}
 _PARTITIONS_PER_WORKER = 8
-#: Called at each partition with the homes done of all, and how many of them failed.
-ReportProgress = Callable[[int, int, int], None]
 _IN_SEVERAL_PIECES = "its rows lie in several files: put the rows of one home into one file"
 
 
@@ -41,14 +41,34 @@ class Portfolio:
     settings: HomeSettings
 
 
+class PartitionRecord(NamedTuple):
+    """How one partition was billed, without anything of its homes."""
+
+    partition: int
+    homes: int
+    failed: int
+    rows: int
+    seconds: float
+    worker: str
+    attempts: int
+
+
+#: Called at the start and at each partition: homes done, of how many, failed, and the partition.
+ReportProgress = Callable[[int, int, int, PartitionRecord | None], None]
+
+
 class PortfolioResult(NamedTuple):
-    """How a run ended; `resumed` homes were an earlier one's, `unknown_homes` have settings only."""
+    """How a run ended, and by which market.
+
+    `resumed` homes were an earlier run's, `unknown_homes` have settings only.
+    """
 
     homes: int
     failed: int
     rows: int
     resumed: int
     unknown_homes: int
+    market_sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -57,52 +77,65 @@ class Job:
 
     portfolio: Portfolio
     results: Results
-    folder: Path
+    output: Output
 
 
 def bill_portfolio(
-    portfolio: Portfolio, out: Path, engine: Engine, *, resume: bool, report: ReportProgress
+    portfolio: Portfolio,
+    output: Output,
+    engine: Engine,
+    *,
+    resume: bool,
+    report: ReportProgress,
+    homes_per_partition: int | None = None,
 ) -> PortfolioResult:
-    """Bills every home and writes all rows to `out`, whose ending says the form.
+    """Bills every home and writes all rows to the output.
 
-    Ended in any way before that, it leaves the parts that are done beside `out`,
-    and `resume` goes on from them with the same day for today. With `resume` and
-    nothing to go on from, it starts at the beginning.
+    Ended in any way before that, it leaves the parts that are done, and `resume` goes on
+    from them with the same day for today and the same market. With `resume` and nothing to go on
+    from, it starts at the beginning. A resumed run has the partitions of the earlier one.
 
     Raises:
-        PortfolioError: when `out` cannot be written or another run writes it, when
+        PortfolioError: when the output cannot be written or another run writes it, when
             parts of an earlier run lie there and `resume` is not said, or when they
             are of other homes or on other terms.
     """
-    results = results_for(out, columns_of(portfolio.terms.prices))
-    with locked_parts_folder(out) as parts_folder:
-        manifest = _manifest_to_resume(parts_folder, resume=resume)
-        if manifest is not None:
-            today = date.fromisoformat(manifest["today"])
-            portfolio = replace(portfolio, terms=replace(portfolio.terms, today=today))
+    results = results_for(output.form, columns_of(portfolio.terms.prices))
+    with output.locked():
+        earlier = _conditions_to_resume(output, resume=resume)
+        if earlier is not None:
+            portfolio = replace(portfolio, terms=_terms_to_resume(output, earlier, portfolio.terms))
         pieces = portfolio.source.pieces()
-        with engine.start(Job(portfolio=portfolio, results=results, folder=parts_folder.folder)) as runner:
+        with engine.start(Job(portfolio=portfolio, results=results, output=output)) as runner:
             indexes = _indexes(runner, pieces)
             homes = count_homes(indexes)
             if not homes:
                 raise PortfolioError("there is no home to bill")
             conditions = _conditions(portfolio, pieces, indexes)
-            if manifest is None:
-                size = max(
-                    1, min(_MOST_HOMES_PER_PARTITION, homes // (engine.workers * _PARTITIONS_PER_WORKER))
-                )
-                today = portfolio.terms.today
-                manifest = {**conditions, "homes_per_partition": size, "today": str(today)}
-                parts_folder.start(manifest)
+            if earlier is None:
+                size = homes_per_partition or _partition_size(output, homes, engine.workers)
+                conditions |= {"homes_per_partition": size, "today": str(portfolio.terms.today)}
+                output.start(conditions, encode_market(portfolio.terms.market), resume=resume)
             else:
-                _refuse_other_conditions(parts_folder, manifest, conditions)
-            partitions = partitions_of(pieces, indexes, manifest["homes_per_partition"])
-            done = parts_folder.done()
+                _refuse_other_conditions(output, earlier, conditions)
+                conditions = earlier
+            partitions = partitions_of(pieces, indexes, conditions["homes_per_partition"])
+            done = output.done()
             left = (partition for partition in partitions if partition.number not in done)
             total = _count(done.values(), runner.run(bill_partition, left), homes, report)
-        parts_folder.join(results.join, len(partitions))
+        sums = dict(zip(("homes", "failed", "rows"), total, strict=True))
+        checksum = market_sha256(portfolio.terms.market)
+        manifest = {**conditions, "market_sha256": checksum, "partitions": len(partitions), **sums}
+        output.finish(results, len(partitions), manifest)
     unknown = len(portfolio.settings.by_home) - sum(index.settings for index in indexes)
-    return PortfolioResult(*total, sum(part.homes for part in done.values()), unknown)
+    resumed = sum(part.homes for part in done.values())
+    return PortfolioResult(*total, resumed, unknown, checksum)
+
+
+def _partition_size(output: Output, homes: int, workers: int) -> int:
+    """How many homes one partition holds: each worker has several, so that none is idle long at the end."""
+    most = _MOST_HOMES_PER_PARTITION["dataset" if output.file is None else "file"]
+    return max(1, min(most, homes // (workers * _PARTITIONS_PER_WORKER)))
 
 
 def index_piece(job: Job, task: tuple[int, Piece]) -> PieceIndex:
@@ -110,17 +143,19 @@ def index_piece(job: Job, task: tuple[int, Piece]) -> PieceIndex:
     return job.portfolio.source.index(*task, job.portfolio.settings)
 
 
-def bill_partition(job: Job, partition: Partition) -> FinishedPart:
-    """The task that bills one partition and stores its rows."""
-    homes, rows = 0, list[HomeRow]()
+def bill_partition(job: Job, partition: Partition) -> tuple[FinishedPart, float]:
+    """The task that bills one partition and stores its rows, and how many seconds it took."""
+    start = time.perf_counter()
+    homes, parts = 0, list[HomeRows]()
     for piece, batch in partition.work:
         measured = job.portfolio.source.read(piece, batch, job.portfolio.settings)
         once = list(_each_once(measured, piece, partition))
         homes += len(once)
-        rows += bill_homes(once, job.portfolio.terms)
-    part = FinishedPart(partition.number, homes, sum(row.failed for row in rows), len(rows))
-    write_whole(job.folder / part.name, job.results.part(rows))
-    return part
+        parts.append(bill_batch(once, job.portfolio.terms))
+    rows = joined(parts)
+    part = FinishedPart(partition.number, homes, rows.failed(), len(rows))
+    job.output.write(part, job.results.part(rows))
+    return part, time.perf_counter() - start
 
 
 def _each_once(homes: Iterable[MeteredHome], piece: Piece, partition: Partition) -> Iterator[MeteredHome]:
@@ -135,18 +170,22 @@ def _each_once(homes: Iterable[MeteredHome], piece: Piece, partition: Partition)
 
 def _indexes(runner: Runner, pieces: Sequence[Piece]) -> Sequence[PieceIndex]:
     """The index of every piece, in the order of the pieces."""
-    return sorted(runner.run(index_piece, enumerate(pieces)), key=lambda index: index.number)
+    found = (result.value for result in runner.run(index_piece, enumerate(pieces)))
+    return sorted(found, key=lambda index: index.number)
 
 
 def _count(
-    done: Iterable[FinishedPart], coming: Iterable[FinishedPart], homes: int, report: ReportProgress
+    done: Iterable[FinishedPart],
+    coming: Iterable[TaskResult[tuple[FinishedPart, float]]],
+    homes: int,
+    report: ReportProgress,
 ) -> tuple[int, int, int]:
     """Homes, failed homes and rows of all parts, reported at every part."""
     total = [sum(numbers) for numbers in zip((0, 0, 0), *(part[1:] for part in done), strict=True)]
-    report(total[0], homes, total[1])
-    for part in coming:
+    report(total[0], homes, total[1], None)
+    for (part, seconds), worker, attempts in coming:
         total = [before + more for before, more in zip(total, part[1:], strict=True)]
-        report(total[0], homes, total[1])
+        report(total[0], homes, total[1], PartitionRecord(*part, seconds, worker, attempts))
     return total[0], total[1], total[2]
 
 
@@ -186,32 +225,42 @@ _WORDS = {
 }
 
 
-def _manifest_to_resume(parts_folder: PartsFolder, *, resume: bool) -> dict[str, Any] | None:
-    """The manifest to go on with, None when there is nothing to go on from."""
-    manifest = parts_folder.manifest()
-    done = parts_folder.done()
-    if manifest is None or not done:
-        return None
-    if not resume:
-        homes = sum(part.homes for part in done.values())
+def _conditions_to_resume(output: Output, *, resume: bool) -> dict[str, Any] | None:
+    """The conditions to go on with, None when there is nothing to go on from."""
+    earlier = output.conditions()
+    if earlier is not None and not resume:
+        homes = sum(part.homes for part in output.done().values())
         raise PortfolioError(
-            f"{homes} homes of an unfinished run lie in {parts_folder.folder}: "
+            f"{homes} homes of an unfinished run lie in {output.folder}: "
             "add --resume to go on from them, or delete that folder to start again"
         )
-    return manifest
+    return earlier
+
+
+def _terms_to_resume(output: Output, earlier: Mapping[str, Any], terms: PortfolioTerms) -> PortfolioTerms:
+    """The terms with the earlier run's day for today, and its market where prices and days are the same.
+
+    A new look at a price makes no other market, but is written in the rows.
+    """
+    terms = replace(terms, today=date.fromisoformat(earlier["today"]))
+    market = output.market() if earlier["market"] == terms.market.edition else None
+    if market is None:
+        return terms
+    return replace(terms, market=decode_market(market, f"{MARKET} in {output.folder}"))
 
 
 def _refuse_other_conditions(
-    parts_folder: PartsFolder, manifest: Mapping[str, Any], conditions: Mapping[str, Any]
+    output: Output, earlier: Mapping[str, Any], conditions: Mapping[str, Any]
 ) -> None:
     """Refuses to go on from parts of other homes or on other terms.
 
     Raises:
         PortfolioError: naming what differs.
     """
-    others = [words for key, words in _WORDS.items() if manifest.get(key) != conditions[key]]
+    others = {key: words for key, words in _WORDS.items() if earlier.get(key) != conditions[key]}
     if others:
+        market = f" (--market {output.folder}/{MARKET} has its tariffs)" if "market" in others else ""
         raise PortfolioError(
-            f"the unfinished run in {parts_folder.folder} was of {', '.join(others)}: "
-            "ask the same again, or delete that folder to start again"
+            f"the unfinished run in {output.folder} was of {', '.join(others.values())}: "
+            f"ask the same again{market}, or delete that folder to start again"
         )

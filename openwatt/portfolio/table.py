@@ -77,9 +77,9 @@ class ParquetTable:
         row = 0
         try:
             with self._open() as file:
-                _refuse_other_columns(self.path, file.schema_arrow)
+                refuse_other_columns(self.path, file.schema_arrow)
                 for batch in file.iter_batches(_ROWS_PER_READ, columns=["home"]):
-                    for home, size in _runs(batch.column(0)):
+                    for home, size in home_runs(batch.column(0)):
                         if home is None:
                             raise PortfolioError(f"{self.path}: row {row + 1} names no home")
                         _add(entries, places, Entry(home, row, size))
@@ -101,30 +101,48 @@ class ParquetTable:
             return
         for entry in entries:
             rows = slice(entry.at - first, entry.at - first + entry.size)
-            yield Unreadable(entry.fault) if entry.fault else self._curve([one[rows] for one in columns])
+            yield Unreadable(entry.fault) if entry.fault else _curve([one[rows] for one in columns], self.now)
 
     def _open(self) -> Any:
 
         return pq.ParquetFile(self.path)
 
-    def _curve(self, columns: Sequence[Any]) -> LoadCurve | Unreadable:
-        starts_us, steps_min, milli_wh, present = columns
-        if (starts_us % 60_000_000).any():
-            return Unreadable("a start does not fall on a whole minute")
-        if (steps_min < 1).any() or (steps_min > 1440).any():
-            return Unreadable("step_minutes are not all from 1 to 1440")
-        readings = Readings(
-            stamps_min=starts_us // 60_000_000,
-            milli=milli_wh,
-            present=present,
-            steps_min=steps_min,
-            stamp_is="start",
-            is_energy=True,
-        )
-        try:
-            return build_curve([measure_readings(readings, self.now)])
-        except OpenWattError as error:
-            return Unreadable(sentence(error))
+
+def curves_of(rows: pa.Table, now: datetime) -> Iterator[tuple[str | None, LoadCurve | Unreadable]]:
+    """Each home's name and curve, of rows with the columns of `SCHEMA`, those of one home together."""
+    runs = list(home_runs(rows["home"].combine_chunks()))
+    firsts = np.cumsum([0, *(size for _, size in runs)]).tolist()
+    try:
+        columns = _columns(rows)
+    except pa.ArrowException as error:
+        if len(runs) == 1:
+            yield runs[0][0], Unreadable(f"its measurements cannot be read: {error}")
+            return
+        for (_, size), first in zip(runs, firsts[:-1], strict=True):
+            yield from curves_of(rows.slice(first, size), now)
+        return
+    for (home, size), first in zip(runs, firsts[:-1], strict=True):
+        yield home, _curve([one[first : first + size] for one in columns], now)
+
+
+def _curve(columns: Sequence[Any], now: datetime) -> LoadCurve | Unreadable:
+    starts_us, steps_min, milli_wh, present = columns
+    if (starts_us % 60_000_000).any():
+        return Unreadable("a start does not fall on a whole minute")
+    if (steps_min < 1).any() or (steps_min > 1440).any():
+        return Unreadable("step_minutes are not all from 1 to 1440")
+    readings = Readings(
+        stamps_min=starts_us // 60_000_000,
+        milli=milli_wh,
+        present=present,
+        steps_min=steps_min,
+        stamp_is="start",
+        is_energy=True,
+    )
+    try:
+        return build_curve([measure_readings(readings, now)])
+    except OpenWattError as error:
+        return Unreadable(sentence(error))
 
 
 def _add(entries: list[Entry], places: dict[str, int], entry: Entry) -> None:
@@ -138,8 +156,12 @@ def _add(entries: list[Entry], places: dict[str, int], entry: Entry) -> None:
         entries[place] = entries[place]._replace(fault=_SCATTERED)
 
 
-def _refuse_other_columns(path: Path, schema: Any) -> None:
+def refuse_other_columns(name: str | Path, schema: Any) -> None:
+    """Refuses a table that has not the columns of `SCHEMA`.
 
+    Raises:
+        PortfolioError: naming what is wrong with the columns of the table of that name.
+    """
     fits: Mapping[str, Callable[[Any], bool]] = {
         "home": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
         "start": lambda kind: pa.types.is_timestamp(kind) and kind.tz is not None,
@@ -147,13 +169,13 @@ def _refuse_other_columns(path: Path, schema: Any) -> None:
         "wh": lambda kind: pa.types.is_integer(kind) or pa.types.is_decimal(kind),
     }
     faults = []
-    for name, wanted in SCHEMA.items():
-        if name not in schema.names:
-            faults.append(f"column {name} ({wanted}) is missing")
-        elif not fits[name](_plain(schema.field(name).type)):
-            faults.append(f"column {name} is {schema.field(name).type}, not {wanted}")
+    for column, wanted in SCHEMA.items():
+        if column not in schema.names:
+            faults.append(f"column {column} ({wanted}) is missing")
+        elif not fits[column](_plain(schema.field(column).type)):
+            faults.append(f"column {column} is {schema.field(column).type}, not {wanted}")
     if faults:
-        raise PortfolioError(f"{path}: {'; '.join(faults)}")
+        raise PortfolioError(f"{name}: {'; '.join(faults)}")
 
 
 def _plain(kind: Any) -> Any:
@@ -161,7 +183,7 @@ def _plain(kind: Any) -> Any:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def _runs(homes: Any) -> Iterator[tuple[str | None, int]]:
+def home_runs(homes: Any) -> Iterator[tuple[str | None, int]]:
     """Stretches of one home's name that follow each other, with their lengths."""
     compute: Any = pc  # the stubs lack this function
     runs = compute.run_end_encode(homes.cast(pa.large_string()))
@@ -198,9 +220,9 @@ def _columns(rows: Any) -> list[Any]:
     wh = rows["wh"]
     if pa.types.is_decimal(wh.type):
         exact = pc.round(wh, 3).cast(pa.decimal128(22, 3), safe=False)
-        milli = pc.multiply(exact, pa.scalar(Decimal(1000))).cast(pa.int64())
+        milli = pc.multiply_checked(exact, pa.scalar(Decimal(1000))).cast(pa.int64())
     else:
-        milli = pc.multiply(wh.cast(pa.int64()), 1000)
+        milli = pc.multiply_checked(wh.cast(pa.int64()), 1000)
     present = pc.and_(pc.is_valid(wh), pc.is_valid(rows["start"]))
     whole = [pc.fill_null(one, 0) for one in (starts, rows["step_minutes"].cast(pa.int64()), milli)]
     return [one.to_numpy() for one in (*whole, present)]

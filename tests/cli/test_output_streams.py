@@ -50,6 +50,7 @@ CASES = {
     "reconcile": Case(["homes/one.csv", "indexes.csv"], status=1),
     "compare": Case(["homes/one.csv", "--power-kva", "6"]),
     "portfolio": Case(["homes", "--out", "out.csv", "--power-kva", "6", "--jobs", "2"], prints=False),
+    "portfolio summary": Case(["results.csv", "--least", "1"]),
     "ingest": Case(["alpiq", "--file", "homes/one.csv", "--dry-run"], status=3),
     "sources": Case([]),
     "sources check": Case(["lumen.yaml"], status=1),
@@ -104,6 +105,11 @@ def place(
     folder = tmp_path_factory.mktemp("streams")
     (folder / "homes").mkdir()
     (folder / "homes" / "one.csv").write_bytes(export(curve(1, Span(WEEK.start, WEEK.end))))
+    (folder / "results.csv").write_text(
+        "home,supplier,offer,option,power_kva,start,end,total_ttc_eur,saving_against_baseline_eur,"
+        "saving_against_baseline_eur_per_year,closed_to_new_customers,whole,unseen_registers\n"
+        "one,EDF,Tarif Bleu,BASE,6,2025-10-01,2026-10-01,900.00,0.00,0.00,false,true,\n"
+    )
     (folder / "indexes.csv").write_text(
         "Identifiant PRM;Type de donnees\n14298765432109;Index\nHorodate;EAS F1\n"
         "2026-10-20T00:00:00+02:00;1000\n2026-10-27T00:00:00+01:00;2000\n"
@@ -254,6 +260,7 @@ def test_a_log_that_is_followed_ends_with_its_reader(place: tuple[Path, dict[str
         ("export", "--output", "whole.csv"),
         ("inspect sheet.pdf", "--png", "whole.png"),
         ("portfolio homes --power-kva 6 --jobs 2", "--out", "whole.parts.csv"),
+        ("portfolio summary results.csv --least 1", "--out", "whole.svg"),
         ("backup", "--dir", "full"),
     ],
 )

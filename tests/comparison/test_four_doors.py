@@ -39,11 +39,13 @@ ROW_KEYS = (
     "total_ttc_eur_per_year",
     "saving_against_regulated_eur",
     "saving_against_regulated_eur_per_year",
+    "saving_against_baseline_eur",
+    "saving_against_baseline_eur_per_year",
     "closed_to_new_customers",
     "whole",
 )
-#: The days on which a price of today was seen and overtaken.
-AGE_KEYS = ("outdated", "last_seen_on", "overtaken_on")
+#: The days on which a price of today was seen and overtaken, and who says it.
+AGE_KEYS = ("outdated", "last_seen_on", "overtaken_on", "source_kind")
 _NAMES = r"(?P<offer>[^<]*)<span[^>]*>(?P<supplier>[^<]*) · (?P<option>[^<]*)</span>"
 _RANKED_ROW = re.compile(
     r'<td role="cell" class="place">(?P<place>\d+)</td>\s*<th[^>]*>' + _NAMES + r"(?:(?!</tr>).)*?"
@@ -215,7 +217,9 @@ def test_a_load_curve_costs_the_same_at_every_door(client: FlaskClient, tmp_path
     out = tmp_path / "out.csv"
     run("portfolio", str(file.parent), "--out", str(out), "--jobs", "1", *options)
     with out.open(encoding="utf-8", newline="") as stream:
-        same_rows(api, list(csv.DictReader(stream)))
+        same_rows(
+            read(send(client, "/v1/bills", data, **fields, details="true").text), list(csv.DictReader(stream))
+        )
 
     page = send(client, "/?lang=en", data, **fields, present="~".join(PRESENT))
     assert page.status_code == 200

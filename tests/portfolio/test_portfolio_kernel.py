@@ -19,7 +19,6 @@ from openwatt.domain.off_peak import OffPeakHours, parse_off_peak_hours
 from openwatt.domain.usage import use_of_curve
 from openwatt.meter.read import read_load_curve
 from openwatt.portfolio.kernel import (
-    HomeRow,
     HomeSetting,
     MeteredHome,
     PortfolioTerms,
@@ -27,6 +26,7 @@ from openwatt.portfolio.kernel import (
     bill_homes,
 )
 from openwatt.portfolio.market import PortfolioMarket
+from openwatt.portfolio.rows import HomeRow
 from openwatt.representations.figures import cents
 from openwatt.sentences.catalogue import sentence
 from tests.portfolio.village import NOW, WEEK, curve, export, zipped
@@ -66,19 +66,23 @@ def assert_same(rows: Sequence[HomeRow], alone: Comparison) -> None:
     assert {row[1:5] for row in rows if row.total_ttc_eur is None} == {one.key for one, _ in alone.left_out}
     for row, one in zip(costed, every, strict=True):
         bill, saving = alone.bill(one.contract), one.saving_against_regulated
+        beside = one.saving_against_baseline
         assert row.total_ttc_eur == to_cents(one.total_ttc)
         assert row.total_ht_eur == (None if bill.ht is None else to_cents(bill.ht))
         assert row.total_ttc_eur_per_year == cents(alone.per_year(one.total_ttc, whole=one.whole))
         assert row.saving_against_regulated_eur == (None if saving is None else to_cents(saving))
         assert row.saving_against_regulated_eur_per_year == cents(alone.per_year(saving, whole=one.whole))
+        assert row.saving_against_baseline_eur == cents(beside)
+        assert row.saving_against_baseline_eur_per_year == cents(alone.per_year(beside, whole=one.whole))
         assert (row.unseen_registers or "") == " ".join(one.unseen)
         assert (row.start, row.end) == (alone.span.start, alone.span.end)
         assert (row.whole, row.reason or "") == (one.whole, "; ".join(map(sentence, one.partial)))
         assert row.closed_to_new_customers == one.closed_to_new_customers
         if alone.prices == "then":
-            assert (row.outdated, row.last_seen_on, row.overtaken_on) == (None, None, None)
+            assert (row.outdated, row.last_seen_on, row.overtaken_on, row.source_kind) == (None,) * 4
         else:
             assert (row.outdated, row.last_seen_on) == (one.outdated is not None, one.last_seen_on)
+            assert row.source_kind == one.source_kind
             assert row.overtaken_on == (one.outdated.changed_on if one.outdated else None)
         assert (row.expected_half_hours, row.present_half_hours) == (
             alone.coverage.expected_half_hours,

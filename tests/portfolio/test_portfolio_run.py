@@ -3,6 +3,7 @@
 import csv
 import errno
 import fcntl
+import json
 import os
 import signal
 import subprocess
@@ -19,13 +20,18 @@ import pytest
 from click.testing import CliRunner, Result
 
 from openwatt.cli import main
-from openwatt.portfolio.parts_folder import FinishedPart, locked_parts_folder, parts_folder_path
+from openwatt.portfolio.output import FinishedPart, Output
 from openwatt.portfolio.results import CsvResults
 from tests.conftest import Server
 from tests.portfolio.village import curve, export, folder_of_homes, write_table
 
 POWER = ("--power-kva", 6)
 PATIENCE_S = 40
+
+
+def parts_folder_path(out: Path) -> Path:
+    """Where the parts of a file lie until it is whole."""
+    return out.with_name(f"{out.name}.parts")
 
 
 def command(*arguments: object) -> list[str]:
@@ -51,7 +57,7 @@ def lines(out: Path) -> list[dict[str, str]]:
 
 def test_what_is_of_today_s_prices_alone_has_its_columns_with_them_alone(tmp_path: Path) -> None:
     homes = folder_of_homes(tmp_path / "homes", 2)
-    of_today = ["outdated", "last_seen_on", "overtaken_on"]
+    of_today = ["outdated", "last_seen_on", "overtaken_on", "source_kind"]
     for form in ("csv", "parquet"):
         columns = []
         for prices in ("now", "then"):
@@ -185,7 +191,7 @@ def begun(homes: Path, tmp_path: Path) -> Iterator[Begun]:
     arguments = command(homes, "--out", out, *POWER, "--jobs", 2)
     with leased([homes / "home 00088.csv", homes / "home 00133.csv"]) as held:
         process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, start_new_session=True)
-        wait_until(lambda: len(list(parts_folder_path(out).glob("*.part"))) >= 2)
+        wait_until(lambda: len(list(parts_folder_path(out).glob("part-*"))) >= 2)
         assert not out.exists()
         yield Begun(process, out, held)
     if process.poll() is None:
@@ -194,7 +200,8 @@ def begun(homes: Path, tmp_path: Path) -> Iterator[Begun]:
 
 
 def kept_homes(out: Path) -> int:
-    return sum(FinishedPart.of(path).homes for path in parts_folder_path(out).glob("*.part"))
+    parts = [FinishedPart.of(path.name) for path in parts_folder_path(out).glob("part-*")]
+    return sum(part.homes for part in parts if part)
 
 
 def children(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -239,7 +246,9 @@ def test_ctrl_c_ends_a_run_cleanly_and_keeps_what_is_done(homes: Path, whole: Pa
     begun.release()
     _, told = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
-    assert told == "stopped; what is done is stored, --resume goes on from it\n"
+    *records, last = told.splitlines()
+    assert last == "stopped; what is done is stored, --resume goes on from it"
+    assert {json.loads(record)["event"] for record in records} == {"partition billed"}
     wait_until(lambda: not any(one.is_running() and one.status() != "zombie" for one in workers))
     assert_resumes(homes, out, whole)
 
@@ -248,22 +257,19 @@ def test_ctrl_c_at_the_very_start_is_as_clean(homes: Path, tmp_path: Path) -> No
     out = tmp_path / "out.csv"
     arguments = command(homes, "--out", out, *POWER, "--jobs", 2)
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    wait_until((parts_folder_path(out) / "manifest.json").exists)
+    wait_until((parts_folder_path(out) / "_run.json").exists)
     os.killpg(process.pid, signal.SIGINT)
     _, told = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     # Parts that were in work are kept; without any, no folder stays.
-    assert told == (
-        "stopped; what is done is stored, --resume goes on from it\n"
-        if parts_folder_path(out).exists()
-        else ""
-    )
-    assert bool(told) == bool(list(parts_folder_path(out).glob("*.part")))
+    stopped = told.endswith("stopped; what is done is stored, --resume goes on from it\n")
+    assert stopped == parts_folder_path(out).exists()
+    assert stopped == bool(list(parts_folder_path(out).glob("part-*")))
 
 
 @pytest.mark.parametrize(
     ("most_kib", "kept"),
-    [(20, 0), (400, 204)],  # Not even a part fits; every part fits, but not the whole.
+    [(20, 0), (1900, 204)],  # Not even a part fits; the market and every part fit, but not the whole.
 )
 def test_a_full_disk_is_said_and_the_run_can_go_on(
     homes: Path, whole: Path, tmp_path: Path, most_kib: int, kept: int
@@ -333,15 +339,16 @@ def test_a_terminal_sees_a_bar_with_rate_and_rest(homes: Path, tmp_path: Path) -
 
 def test_two_runs_at_once_to_one_output_are_refused(homes: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
-    with locked_parts_folder(out):
+    output = Output.at(str(out))
+    with output.locked():
         refused = run_here(homes, "--out", out, *POWER)
     assert refused.exit_code == 1
     assert (
         refused.stderr == f"Error: another run is writing {out}: wait for its end, or name another output\n"
     )
     with (
-        locked_parts_folder(out) as parts,
-        (parts.folder / "lock").open() as lock,
+        output.locked(),
+        (parts_folder_path(out) / "_lock").open() as lock,
         pytest.raises(BlockingIOError),
     ):
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -15,6 +15,7 @@ from openwatt.portfolio.folder import Entry, Folder, cut
 from openwatt.portfolio.homes_file import read_homes_file
 from openwatt.portfolio.kernel import HomeSetting, Unreadable
 from openwatt.portfolio.results import results_for
+from openwatt.portfolio.rows import joined
 from openwatt.portfolio.source import (
     Batch,
     HomeSettings,
@@ -248,9 +249,9 @@ def test_a_homes_file_that_cannot_be_used_is_refused_line_by_line(
     assert reason in str(refused.value)
 
 
-def test_parquet_without_its_library_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_parquet_without_its_library_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("pyarrow", "pyarrow.parquet"):
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(PortfolioError, match=r"pip install 'openwatt\[portfolio\]'"):
-        results_for(tmp_path / "out.parquet")
-    assert results_for(tmp_path / "out.csv").part([]) == b""
+        results_for(".parquet")
+    assert results_for(".csv").part(joined([])) == b""

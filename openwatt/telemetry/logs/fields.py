@@ -48,6 +48,15 @@ EXTRA_FIELDS: Mapping[str, str] = MappingProxyType(
         "doubts": "integer",
         "reason": "text",
         "action": "keyword",
+        # portfolios
+        "partition": "integer",
+        "homes": "long",
+        "failed": "long",
+        "rows": "long",
+        "resumed": "long",
+        "seconds": "double",
+        "attempts": "integer",
+        "market": "keyword",
         # processes and their parts
         "pid": "integer",
         "worker": "keyword",
