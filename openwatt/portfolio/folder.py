@@ -36,6 +36,10 @@ class Folder:
         """The folder itself: its files and their times are its index."""
         return [Piece("", "")]
 
+    def says_power(self) -> bool:
+        """Meter files do not."""
+        return False
+
     def index(self, number: int, piece: Piece, settings: HomeSettings) -> PieceIndex:  # noqa: ARG002 (there is one)
         """The files in the order of their paths."""
         entries = sorted(self._walk(self.path), key=lambda entry: os.fsencode(entry.home))
