@@ -27,6 +27,7 @@ from openwatt.portfolio.source import (
 from openwatt.portfolio.table import (
     SCHEMA,
     SETTING_SCHEMA,
+    SEVERAL_ROWS,
     Stretch,
     home_runs,
     homes_of,
@@ -40,7 +41,6 @@ _FAULTS = (pa.ArrowException, OSError)
 _COLUMNS = (*SCHEMA, *SETTING_SCHEMA)
 _ROWS_PER_READ = 1 << 17
 _SCATTERED = "its rows do not lie together: sort the table by home and start"
-_SEVERAL_ROWS = "it has several rows: a row with a list of energies holds all of a home"
 
 
 class _Place(NamedTuple):
@@ -128,7 +128,7 @@ class ParquetSource:
         """
         place: _Place = batch.place
         stretches, homes = self._read(piece, place, settings)
-        reason = _SEVERAL_ROWS if place.is_list_form else _SCATTERED
+        reason = SEVERAL_ROWS if place.is_list_form else _SCATTERED
         found = 0
         for one, home in zip(stretches, homes, strict=True):
             row = place.start + one.first
