@@ -122,6 +122,11 @@ class Partition:
         """Its number: what it holds names homes."""
         return f"<partition {self.number}>"
 
+    def __str__(self) -> str:
+        """Its number, and its piece where that has a name."""
+        piece = self.work[0][0].name
+        return f"partition {self.number}" + (f" of {piece}" if piece else "")
+
 
 def batch_size(homes: int) -> int:
     """How many homes one batch of so many holds."""
