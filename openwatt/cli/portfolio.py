@@ -189,9 +189,9 @@ def _source(homes: Path, output: Output, now: dt.datetime) -> HomeSource:
     if homes.is_dir():
         return Folder(homes, output.paths())
     need_pyarrow()
-    from openwatt.portfolio.table import ParquetTable  # noqa: PLC0415 (an optional extra)
+    from openwatt.portfolio.parquet_source import ParquetSource  # noqa: PLC0415 (an optional extra)
 
-    return ParquetTable(homes, now)
+    return ParquetSource.at(homes, now)
 
 
 def _engine(cluster: str | None, timeout_s: int, jobs: int | None) -> Engine:

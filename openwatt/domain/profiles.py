@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 
 import numpy as np
@@ -80,8 +81,8 @@ def profile_curve(name: str, kwh: int, span: Span, off_peak: Sequence[OffPeakHou
         raise BillError(f"{kwh} kWh a year is not above 0")
     if profile.runs_off_peak and not off_peak:
         raise BillError(f"profile {name} needs the off-peak hours in which its night use runs")
-    starts = _half_hours(span)
-    return spread(kwh * PER_KWH, starts, _steps(starts), _weights(profile, starts, off_peak))
+    starts, steps, weights = _weighted_half_hours(profile, span, tuple(off_peak))
+    return spread(kwh * PER_KWH, starts, steps, weights)
 
 
 def heating_curve(kwh_per_year: int, span: Span) -> LoadCurve:
@@ -113,6 +114,18 @@ def last_known_year(colours: Mapping[dt.date, str], today: dt.date) -> Span:
     known = max(colours) + dt.timedelta(days=1) if colours else today
     end = min(today, known).replace(day=1)
     return Span(end.replace(year=end.year - 1), end)
+
+
+@lru_cache(maxsize=4)
+def _weighted_half_hours(
+    profile: Profile, span: Span, off_peak: tuple[OffPeakHours, ...]
+) -> tuple[Minutes, Minutes, Minutes]:
+    """Starts, lengths and weights of the half hours of a span: most homes have them in common."""
+    starts = _half_hours(span)
+    arrays = (starts, _steps(starts), _weights(profile, starts, off_peak))
+    for array in arrays:
+        array.flags.writeable = False
+    return arrays
 
 
 def _half_hours(span: Span) -> Minutes:

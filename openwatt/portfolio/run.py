@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from openwatt import __version__
+from openwatt.domain.load_curve import LoadCurve
 from openwatt.portfolio.engine import Engine, Runner, TaskResult
 from openwatt.portfolio.errors import PortfolioError
 from openwatt.portfolio.kernel import MeteredHome, PortfolioTerms, Unreadable, bill_batch
@@ -16,6 +17,8 @@ from openwatt.portfolio.output import MARKET, FinishedPart, Output
 from openwatt.portfolio.results import Results, results_for
 from openwatt.portfolio.rows import HomeRows, columns_of, joined
 from openwatt.portfolio.source import (
+    MOST_HOMES_PER_BATCH,
+    MOST_STEPS_PER_BATCH,
     HomeSettings,
     HomeSource,
     Partition,
@@ -197,17 +200,37 @@ def bill_partition(job: BillingJob, task: PartitionTask) -> tuple[FinishedPart, 
     """
     start, partition = time.perf_counter(), task.partition
     homes, parts = 0, list[HomeRows]()
-    for piece, batch in partition.work:
-        measured = job.portfolio.source.read(piece, batch, job.portfolio.settings)
-        once = list(_each_once(measured, piece, partition))
-        homes += len(once)
-        parts.append(bill_batch(once, job.portfolio.terms))
+    for some in _costed_together(_homes_of(job, partition)):
+        homes += len(some)
+        parts.append(bill_batch(some, job.portfolio.terms))
     rows = joined(parts)
     part = FinishedPart(partition.number, homes, rows.failed(), len(rows))
     if job.output.run() != task.run:  # A cluster ends tasks of a run that was stopped.
         raise PortfolioError(f"{job.output.shown} is not this run's any more")
     job.output.write(part, job.results.part(rows))
     return part, time.perf_counter() - start
+
+
+def _homes_of(job: Job, partition: Partition) -> Iterator[MeteredHome]:
+    """The homes of a partition, batch by batch."""
+    for piece, batch in partition.work:
+        measured = job.portfolio.source.read(piece, batch, job.portfolio.settings)
+        yield from _each_once(measured, piece, partition)
+
+
+def _costed_together(homes: Iterable[MeteredHome]) -> Iterator[Sequence[MeteredHome]]:
+    """Homes in batches, whatever those were in which they were read: larger ones are costed faster."""
+    some: list[MeteredHome] = []
+    room = MOST_STEPS_PER_BATCH
+    for home in homes:
+        size = len(home.measured.starts_min) if isinstance(home.measured, LoadCurve) else 0
+        if some and (len(some) == MOST_HOMES_PER_BATCH or size > room):
+            yield some
+            some, room = [], MOST_STEPS_PER_BATCH
+        some.append(home)
+        room -= size
+    if some:
+        yield some
 
 
 def _each_once(homes: Iterable[MeteredHome], piece: Piece, partition: Partition) -> Iterator[MeteredHome]:
