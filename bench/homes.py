@@ -55,7 +55,7 @@ _CONTRACTS_PER_POWER = 42
 
 _METER_FILES: Mapping[str, Callable[[LoadCurve], bytes]] = {"csv": export_of, "xlsx": workbook_of}
 
-Form = Literal["table", "dataset", "csv", "xlsx"]
+Form = Literal["table", "lists", "dataset", "csv", "xlsx"]
 
 
 class SyntheticHome(NamedTuple):
@@ -146,26 +146,26 @@ def limited_market() -> PortfolioMarket:
     return PortfolioMarket(replace(market, contracts=chosen), shipped_colours())
 
 
-def write_table(path: Path, homes: SyntheticHomes, numbers: Sequence[int]) -> None:
-    """One Parquet file, a row a half hour."""
-    schema = _long_table(list(homes.homes(numbers[:1]))).schema
-    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+def write_table(path: Path, homes: SyntheticHomes, numbers: Sequence[int], *, lists: bool = False) -> None:
+    """One Parquet file with a row for each half hour, or with `lists` for each home."""
+    table = _home_rows if lists else _half_hour_rows
+    with pq.ParquetWriter(path, table([homes.home(0)]).schema, compression="zstd") as writer:
         for first in range(0, len(numbers), _HOMES_PER_ROW_GROUP):
-            writer.write_table(
-                _long_table(list(homes.homes(numbers[first : first + _HOMES_PER_ROW_GROUP]))),
-                row_group_size=1 << 21,
-            )
+            some = list(homes.homes(numbers[first : first + _HOMES_PER_ROW_GROUP]))
+            writer.write_table(table(some), row_group_size=1 << 21)
 
 
-def _long_table(homes: Sequence[SyntheticHome]) -> pa.Table:
+def _half_hour_rows(homes: Sequence[SyntheticHome]) -> pa.Table:
     rows = [home.rows for home in homes]
     places = np.repeat(np.arange(len(homes), dtype=np.int32), [int(some.sum()) for some in rows])
-
-    def of_home(values: Sequence[str]) -> Any:
-        return pa.DictionaryArray.from_arrays(places, values)
-
     wh = np.concatenate([home.wh[some] for home, some in zip(homes, rows, strict=True)])
     starts = np.concatenate([STARTS_MIN[some] for some in rows])
+
+    def of_home(values: Sequence[str]) -> Any:
+        # Parquet writes a dictionary in which a value stands twice as plain texts, slow to read.
+        coded: Any = pa.array(values).dictionary_encode()
+        return pa.DictionaryArray.from_arrays(coded.indices.take(places), coded.dictionary)
+
     columns: dict[str, Any] = {
         "home": of_home([home.name for home in homes]),
         "power_kva": np.array([home.power_kva for home in homes], dtype=np.int16)[places],
@@ -173,6 +173,21 @@ def _long_table(homes: Sequence[SyntheticHome]) -> pa.Table:
         "start": pa.array(starts * 60_000, pa.timestamp("ms", "UTC")),
         "step_minutes": np.full(len(wh), 30, dtype=np.int16),
         "wh": pa.array(wh, mask=wh < 0),
+    }
+    return pa.table(columns)
+
+
+def _home_rows(homes: Sequence[SyntheticHome]) -> pa.Table:
+    wh = np.concatenate([home.wh for home in homes])
+    values: Any = pa.array(wh, mask=wh < 0)
+    offsets: Any = pa.array(np.arange(len(homes) + 1, dtype=np.int32) * len(STARTS_MIN))
+    columns: dict[str, Any] = {
+        "home": [home.name for home in homes],
+        "power_kva": np.array([home.power_kva for home in homes], dtype=np.int16),
+        "off_peak_hours": [home.off_peak_hours for home in homes],
+        "start": pa.array([int(STARTS_MIN[0]) * 60_000] * len(homes), pa.timestamp("ms", "UTC")),
+        "step_minutes": np.full(len(homes), 30, dtype=np.int16),
+        "wh": pa.ListArray.from_arrays(offsets, values),
     }
     return pa.table(columns)
 
@@ -234,8 +249,8 @@ def main() -> None:
     options.folder.mkdir(parents=True)
     homes, numbers = SyntheticHomes(options.seed), range(options.homes)
     names = [home_name(number) for number in numbers]
-    if options.form == "table":
-        write_table(options.folder / "homes.parquet", homes, numbers)
+    if options.form in {"table", "lists"}:
+        write_table(options.folder / "homes.parquet", homes, numbers, lists=options.form == "lists")
     elif options.form == "dataset":
         write_dataset(options.folder / "homes", homes, numbers, options.files, options.jobs)
     else:

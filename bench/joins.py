@@ -44,10 +44,10 @@ from openwatt.portfolio.homes_file import read_homes_file
 from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms
 from openwatt.portfolio.local_engine import LocalEngine
 from openwatt.portfolio.output import Output
+from openwatt.portfolio.parquet_source import ParquetSource
 from openwatt.portfolio.prepared import priced_span
 from openwatt.portfolio.run import Portfolio, bill_portfolio
 from openwatt.portfolio.source import HomeSettings
-from openwatt.portfolio.table import ParquetTable
 
 HOMES_OF_FRANCE = 37_000_000
 #: Prices are whole numbers of this many parts of a EUR, so that a join can be exact.
@@ -240,7 +240,9 @@ def bill_by_portfolio(folder: Path) -> None:
     """The product's own run, whose rows rank and compare as well."""
     nothing = HomeSetting(None, ())
     settings = HomeSettings(nothing, read_homes_file(folder / "settings.csv", nothing))
-    portfolio = Portfolio(source=ParquetTable(folder / "meter.parquet", NOW), terms=TERMS, settings=settings)
+    portfolio = Portfolio(
+        source=ParquetSource.at(folder / "meter.parquet", NOW), terms=TERMS, settings=settings
+    )
     output = Output.at(str(folder / "results.parquet"))
     bill_portfolio(portfolio, output, LocalEngine(1), resume=False, report=lambda *_: None)
 

@@ -32,9 +32,9 @@ from openwatt.portfolio.kernel import HomeSetting, MeteredHome, PortfolioTerms, 
 from openwatt.portfolio.local_engine import LocalEngine
 from openwatt.portfolio.market import PortfolioMarket
 from openwatt.portfolio.output import Output
+from openwatt.portfolio.parquet_source import ParquetSource
 from openwatt.portfolio.run import Portfolio, bill_portfolio
 from openwatt.portfolio.source import HomeSettings, HomeSource
-from openwatt.portfolio.table import ParquetTable
 
 YEAR = Span(dt.date(2025, 10, 1), dt.date(2026, 10, 1))
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
@@ -109,7 +109,7 @@ def whole_runs(folder: Path, files: Sequence[bytes], curves: Sequence[LoadCurve]
     write_table(folder / "homes.parquet", curves, homes)
     sources: dict[str, HomeSource] = {
         "a folder of CSV": Folder(folder / "files"),
-        "a Parquet table": ParquetTable(folder / "homes.parquet", NOW),
+        "a Parquet table": ParquetSource.at(folder / "homes.parquet", NOW),
     }
     print(f"{homes:,} homes, whole runs to .parquet, {len(os.sched_getaffinity(0))} shared processors")
     for what, source in sources.items():

@@ -66,6 +66,8 @@ ONLY_IN = {
     "rich": {"cli"},
     "sentry_sdk": {"telemetry"},
     "prometheus_client": {"telemetry"},
+    "distributed": {"portfolio"},
+    "fsspec": {"portfolio"},
     "pyarrow": {"portfolio", "open_data"},
     "duckdb": {"portfolio"},
     "matplotlib": {"portfolio"},

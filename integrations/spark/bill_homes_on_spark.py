@@ -14,7 +14,6 @@ import datetime as dt
 import sys
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql.functions import col, count, count_if, lit
@@ -26,7 +25,7 @@ from openwatt.domain.legal_time import PARIS
 from openwatt.domain.off_peak import parse_off_peak_text
 from openwatt.portfolio.arrow_batches import SETTING_COLUMNS, bill_batches
 from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms
-from openwatt.portfolio.market_file import decode_market
+from openwatt.portfolio.market_file import read_market
 from openwatt.portfolio.parquet_results import ParquetResults
 from openwatt.portfolio.rows import columns_of
 from openwatt.portfolio.table import SCHEMA, refuse_other_columns
@@ -78,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     entries = options.off_peak or [ASSUMED_OFF_PEAK]
     hours = tuple(hours for entry in entries for hours in parse_off_peak_text(entry))
     terms = PortfolioTerms(
-        market=decode_market(Path(options.market).read_bytes(), options.market),
+        market=read_market(options.market),
         prices=options.prices,
         now=now,
         today=now.date(),

@@ -22,7 +22,7 @@ from openwatt.domain.off_peak import parse_off_peak_text
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA
 from openwatt.observability import telemetry_config
 from openwatt.portfolio.engine import Engine
-from openwatt.portfolio.errors import PortfolioError, need_pyarrow
+from openwatt.portfolio.errors import PortfolioError, need_distributed, need_pyarrow
 from openwatt.portfolio.folder import Folder
 from openwatt.portfolio.homes_file import read_homes_file
 from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms
@@ -91,6 +91,18 @@ logger = logging.getLogger("openwatt.portfolio")
     type=click.IntRange(1, 100_000),
     help="Homes that one task bills and writes as one part; fewer need less memory.",
 )
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Bill on a Dask cluster: its scheduler's address (tcp://host:8786), or local:4 for four processes.",
+)
+@click.option(
+    "--cluster-timeout",
+    type=click.IntRange(1),
+    default=60,
+    show_default=True,
+    help="Seconds for which the scheduler, or every worker, may be away before the run stops.",
+)
 @click.option("--jobs", type=click.IntRange(1, 512), help="Processes; else one a processor.")
 @click.option("--resume", is_flag=True, help="Go on from what an unfinished run to the same output has done.")
 @click.pass_context
@@ -138,7 +150,7 @@ def portfolio_command(
     portfolio = Portfolio(
         source=_source(homes, output, now), terms=terms, settings=HomeSettings(default, settings)
     )
-    engine: Engine = LocalEngine(options["jobs"] or _processors())
+    engine = _engine(options["cluster"], options["cluster_timeout"], options["jobs"])
     console = Console(stderr=True)
     telemetry = start_telemetry(
         telemetry_config(
@@ -177,9 +189,20 @@ def _source(homes: Path, output: Output, now: dt.datetime) -> HomeSource:
     if homes.is_dir():
         return Folder(homes, output.paths())
     need_pyarrow()
-    from openwatt.portfolio.table import ParquetTable  # noqa: PLC0415 (an optional extra)
+    from openwatt.portfolio.parquet_source import ParquetSource  # noqa: PLC0415 (an optional extra)
 
-    return ParquetTable(homes, now)
+    return ParquetSource.at(homes, now)
+
+
+def _engine(cluster: str | None, timeout_s: int, jobs: int | None) -> Engine:
+    if cluster is None:
+        return LocalEngine(jobs or _processors())
+    if jobs is not None:
+        raise click.UsageError("--jobs is for this machine: a cluster has as many tasks at once as threads")
+    need_distributed()
+    from openwatt.portfolio.dask_engine import DaskEngine  # noqa: PLC0415 (an optional extra)
+
+    return DaskEngine(cluster, timeout_s=timeout_s)
 
 
 def _processors() -> int:

@@ -201,7 +201,7 @@ def _offers(wording: Wording, lines: Sequence[GroupFigures]) -> Table:
     for name in ("homes", "failed", "no_saving"):
         table.add_column(wording.text(name), justify="right", no_wrap=True)
     for name in ("cheapest", "runner_up"):
-        table.add_column(wording.text(name), ratio=1)
+        table.add_column(wording.text(name), ratio=1, overflow="fold")
     for line in lines:
         compared = line.savings.homes if line.savings else 0
         counts = (line.homes, line.failed, line.homes - compared - line.failed)

@@ -298,6 +298,16 @@ def measure_readings(readings: Readings, now: dt.datetime) -> Measured:
     return Measured(starts, steps, energies, tuple(findings))
 
 
+def regular_curves(start_min: int, step_min: int, energies: Minutes) -> list[LoadCurve]:
+    """The curves of homes that were measured in the same steps without a gap: one a row of `energies`.
+
+    Rows are in W × minutes, at least 0. The curves share the arrays of their steps.
+    """
+    starts: Minutes = start_min + step_min * np.arange(energies.shape[1], dtype=np.int64)
+    steps = np.full_like(starts, step_min)
+    return [LoadCurve(starts, steps, row) for row in energies]
+
+
 def build_curve(files: Sequence[Measured]) -> LoadCurve:
     """The load curve of one meter's files, which may follow each other or overlap.
 

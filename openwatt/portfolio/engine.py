@@ -16,6 +16,31 @@ class TaskResult(NamedTuple, Generic[Result]):
     attempts: int = 1
 
 
+class Job(Protocol):
+    """What all tasks have in common; it goes to each process once."""
+
+    def check_source(self) -> None:
+        """Looks, in a process of another machine, whether the source is the same there.
+
+        Raises:
+            PortfolioError: when it is not, with the remedy.
+        """
+
+    def probe(self, worker: str) -> None:
+        """Writes to the output, in a process of another machine, what `take_probes` looks for.
+
+        Raises:
+            PortfolioError: when nothing can be written.
+        """
+
+    def take_probes(self, workers: Iterable[str]) -> None:
+        """Looks for what each process wrote, in the first process.
+
+        Raises:
+            PortfolioError: when one does not write to the same output.
+        """
+
+
 class Runner(Protocol):
     """Runs functions of a job that its processes have."""
 
@@ -39,5 +64,5 @@ class Engine(Protocol):
     def workers(self) -> int:
         """How many tasks run at once."""
 
-    def start(self, job: Any) -> AbstractContextManager[Runner]:
+    def start(self, job: Job) -> AbstractContextManager[Runner]:
         """Hands the job to every process, until the end of the block; it goes there once."""

@@ -20,3 +20,15 @@ def need_pyarrow() -> None:
     except ImportError:
         message = "Parquet needs the extra `portfolio`: pip install 'openwatt[portfolio]' (CSV needs nothing)"
         raise PortfolioError(message) from None
+
+
+def need_distributed() -> None:
+    """Refuses a cluster where Dask is not installed.
+
+    Raises:
+        PortfolioError: naming the extra that brings it.
+    """
+    try:
+        import_module("distributed")
+    except ImportError:
+        raise PortfolioError("a cluster needs the extra `cluster`: pip install 'openwatt[cluster]'") from None

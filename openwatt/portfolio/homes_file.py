@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 from openwatt.domain.errors import OffPeakError
@@ -50,11 +51,10 @@ def _settings(
             f"{path} has columns {names}; it needs home, and may have power_kva, off_peak_hours"
         )
     settings: dict[str, HomeSetting] = {}
-    known: dict[str, tuple[OffPeakHours, ...]] = {}
     faults = []
     for number, line in enumerate(lines, start=2):
         try:
-            home, setting = _line(line, default, known)
+            home, setting = _line(line, default)
         except (PortfolioError, OffPeakError) as error:
             faults.append(f"line {number}: {sentence(error)}")
             continue
@@ -67,22 +67,48 @@ def _settings(
     return settings
 
 
-def _line(
-    line: Mapping[str | None, str | None], default: HomeSetting, known: dict[str, tuple[OffPeakHours, ...]]
-) -> tuple[str, HomeSetting]:
+def parse_hours(text: str) -> tuple[OffPeakHours, ...]:
+    """The off-peak hours of one cell, whose entries are parted by `|`; the same text gives the same value.
+
+    Raises:
+        OffPeakError: naming what cannot be read.
+    """
+    return _parse_hours(text.strip())
+
+
+@lru_cache(maxsize=4096)
+def _parse_hours(text: str) -> tuple[OffPeakHours, ...]:
+    return tuple(entry for one in text.split(_BETWEEN) for entry in parse_off_peak_text(one))
+
+
+def refuse_power(power_kva: int) -> None:
+    """Refuses what is no subscribed power.
+
+    Raises:
+        PortfolioError: when it is none.
+    """
+    if not MIN_POWER_KVA <= power_kva <= MAX_POWER_KVA:
+        raise _no_power(str(power_kva))
+
+
+def _line(line: Mapping[str | None, str | None], default: HomeSetting) -> tuple[str, HomeSetting]:
     home, power, hours = ((line.get(column) or "").strip() for column in _COLUMNS)
     if not home:
         raise PortfolioError("no home is named")
     if None in line:
         raise PortfolioError("it has more cells than there are columns")
-    if hours and hours not in known:
-        known[hours] = tuple(entry for text in hours.split(_BETWEEN) for entry in parse_off_peak_text(text))
     return home, HomeSetting(
-        _power_kva(power) if power else default.power_kva, known[hours] if hours else default.off_peak_hours
+        _power_kva(power) if power else default.power_kva,
+        parse_hours(hours) if hours else default.off_peak_hours,
     )
 
 
 def _power_kva(text: str) -> int:
-    if not text.isdecimal() or not MIN_POWER_KVA <= int(text) <= MAX_POWER_KVA:
-        raise PortfolioError(f"power_kva {text!r} is no whole number from {MIN_POWER_KVA} to {MAX_POWER_KVA}")
+    if not text.isdecimal():
+        raise _no_power(text)
+    refuse_power(int(text))
     return int(text)
+
+
+def _no_power(text: str) -> PortfolioError:
+    return PortfolioError(f"power_kva {text!r} is no whole number from {MIN_POWER_KVA} to {MAX_POWER_KVA}")

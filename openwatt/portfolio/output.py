@@ -127,7 +127,7 @@ class Output:
                 return None
             try:
                 found: dict[str, Any] = json.loads(data)
-                found["today"], found["homes_per_partition"]
+                found["run"], found["today"], found["homes_per_partition"]
             except (ValueError, TypeError, KeyError):
                 raise PortfolioError(
                     f"{CONDITIONS} in {self.folder} is damaged; delete that folder to start again"
@@ -157,6 +157,12 @@ class Output:
         with self._errors("read"):
             parts = map(FinishedPart.of, self.folder.names())
             return {part.number: part for part in parts if part}
+
+    def run(self) -> str | None:
+        """The run whose conditions lie there."""
+        with self._errors("read"):
+            data = self.folder.read(CONDITIONS)
+        return None if data is None else str(json.loads(data).get("run"))
 
     def write(self, part: FinishedPart, data: bytes) -> None:
         """Writes a part."""

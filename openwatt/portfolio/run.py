@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from openwatt import __version__
+from openwatt.domain.load_curve import LoadCurve
 from openwatt.portfolio.engine import Engine, Runner, TaskResult
 from openwatt.portfolio.errors import PortfolioError
 from openwatt.portfolio.kernel import MeteredHome, PortfolioTerms, Unreadable, bill_batch
@@ -16,6 +17,8 @@ from openwatt.portfolio.output import MARKET, FinishedPart, Output
 from openwatt.portfolio.results import Results, results_for
 from openwatt.portfolio.rows import HomeRows, columns_of, joined
 from openwatt.portfolio.source import (
+    MOST_HOMES_PER_BATCH,
+    MOST_STEPS_PER_BATCH,
     HomeSettings,
     HomeSource,
     Partition,
@@ -72,12 +75,45 @@ class PortfolioResult(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Job:
+class BillingJob:
     """What every task of a run needs; it goes to each process once."""
 
     portfolio: Portfolio
+    pieces: Sequence[Piece]
     results: Results
     output: Output
+
+    def check_source(self) -> None:
+        """Looks whether this process sees the same pieces.
+
+        Raises:
+            PortfolioError: when it does not.
+        """
+        try:
+            pieces = self.portfolio.source.pieces()
+        except OSError as error:
+            raise PortfolioError(f"it cannot read the homes: {error.strerror}") from None
+        if pieces != self.pieces:
+            raise PortfolioError(
+                "it sees other homes: they must lie in a folder or at an address that all workers share"
+            )
+
+    def probe(self, worker: str) -> None:
+        """Writes an empty file to the output."""
+        self.output.probe(worker)
+
+    def take_probes(self, workers: Iterable[str]) -> None:
+        """Looks for what each worker wrote.
+
+        Raises:
+            PortfolioError: when a worker writes to another folder of that name.
+        """
+        unseen = sorted(set(workers) - self.output.take_probes())
+        if unseen:
+            raise PortfolioError(
+                f"what worker {unseen[0]} writes to {self.output.shown} is not there: it must be in a "
+                "folder or at an address that all workers share"
+            )
 
 
 def bill_portfolio(
@@ -106,7 +142,8 @@ def bill_portfolio(
         if earlier is not None:
             portfolio = replace(portfolio, terms=_terms_to_resume(output, earlier, portfolio.terms))
         pieces = portfolio.source.pieces()
-        with engine.start(Job(portfolio=portfolio, results=results, output=output)) as runner:
+        job = BillingJob(portfolio=portfolio, pieces=pieces, results=results, output=output)
+        with engine.start(job) as runner:
             indexes = _indexes(runner, pieces)
             homes = count_homes(indexes)
             if not homes:
@@ -115,13 +152,15 @@ def bill_portfolio(
             if earlier is None:
                 size = homes_per_partition or _partition_size(output, homes, engine.workers)
                 conditions |= {"homes_per_partition": size, "today": str(portfolio.terms.today)}
+                conditions["run"] = hashlib.sha256(repr(conditions).encode()).hexdigest()
                 output.start(conditions, encode_market(portfolio.terms.market), resume=resume)
             else:
                 _refuse_other_conditions(output, earlier, conditions)
                 conditions = earlier
             partitions = partitions_of(pieces, indexes, conditions["homes_per_partition"])
             done = output.done()
-            left = (partition for partition in partitions if partition.number not in done)
+            run = str(conditions["run"])
+            left = (PartitionTask(run, partition) for partition in partitions if partition.number not in done)
             total = _count(done.values(), runner.run(bill_partition, left), homes, report)
         sums = dict(zip(("homes", "failed", "rows"), total, strict=True))
         checksum = market_sha256(portfolio.terms.market)
@@ -138,24 +177,60 @@ def _partition_size(output: Output, homes: int, workers: int) -> int:
     return max(1, min(most, homes // (workers * _PARTITIONS_PER_WORKER)))
 
 
-def index_piece(job: Job, task: tuple[int, Piece]) -> PieceIndex:
+def index_piece(job: BillingJob, task: tuple[int, Piece]) -> PieceIndex:
     """The task that finds the homes of one piece."""
     return job.portfolio.source.index(*task, job.portfolio.settings)
 
 
-def bill_partition(job: Job, partition: Partition) -> tuple[FinishedPart, float]:
-    """The task that bills one partition and stores its rows, and how many seconds it took."""
-    start = time.perf_counter()
+class PartitionTask(NamedTuple):
+    """A partition, and the run for which it is billed."""
+
+    run: str
+    partition: Partition
+
+    def __str__(self) -> str:
+        return str(self.partition)
+
+
+def bill_partition(job: BillingJob, task: PartitionTask) -> tuple[FinishedPart, float]:
+    """The task that bills one partition and stores its rows, and how many seconds it took.
+
+    Raises:
+        PortfolioError: when the output is another run's by now.
+    """
+    start, partition = time.perf_counter(), task.partition
     homes, parts = 0, list[HomeRows]()
-    for piece, batch in partition.work:
-        measured = job.portfolio.source.read(piece, batch, job.portfolio.settings)
-        once = list(_each_once(measured, piece, partition))
-        homes += len(once)
-        parts.append(bill_batch(once, job.portfolio.terms))
+    for some in _costed_together(_homes_of(job, partition)):
+        homes += len(some)
+        parts.append(bill_batch(some, job.portfolio.terms))
     rows = joined(parts)
     part = FinishedPart(partition.number, homes, rows.failed(), len(rows))
+    if job.output.run() != task.run:  # A cluster ends tasks of a run that was stopped.
+        raise PortfolioError(f"{job.output.shown} is not this run's any more")
     job.output.write(part, job.results.part(rows))
     return part, time.perf_counter() - start
+
+
+def _homes_of(job: Job, partition: Partition) -> Iterator[MeteredHome]:
+    """The homes of a partition, batch by batch."""
+    for piece, batch in partition.work:
+        measured = job.portfolio.source.read(piece, batch, job.portfolio.settings)
+        yield from _each_once(measured, piece, partition)
+
+
+def _costed_together(homes: Iterable[MeteredHome]) -> Iterator[Sequence[MeteredHome]]:
+    """Homes in batches, whatever those were in which they were read: larger ones are costed faster."""
+    some: list[MeteredHome] = []
+    room = MOST_STEPS_PER_BATCH
+    for home in homes:
+        size = len(home.measured.starts_min) if isinstance(home.measured, LoadCurve) else 0
+        if some and (len(some) == MOST_HOMES_PER_BATCH or size > room):
+            yield some
+            some, room = [], MOST_STEPS_PER_BATCH
+        some.append(home)
+        room -= size
+    if some:
+        yield some
 
 
 def _each_once(homes: Iterable[MeteredHome], piece: Piece, partition: Partition) -> Iterator[MeteredHome]:

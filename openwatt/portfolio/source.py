@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from openwatt.portfolio.kernel import HomeSetting, MeteredHome
 
-#: What one batch may hold.
+#: What one batch may hold: 2^20 steps are sixty homes of a year at 30 minutes.
 MOST_HOMES_PER_BATCH = 64
+MOST_STEPS_PER_BATCH = 1 << 20
 #: A small source is cut into so many batches at least, so that every process has some.
 _FEWEST_BATCHES = 64
 
@@ -121,6 +122,11 @@ class Partition:
     def __repr__(self) -> str:
         """Its number: what it holds names homes."""
         return f"<partition {self.number}>"
+
+    def __str__(self) -> str:
+        """Its number, and its piece where that has a name."""
+        piece = self.work[0][0].name
+        return f"partition {self.number}" + (f" of {piece}" if piece else "")
 
 
 def batch_size(homes: int) -> int:

@@ -1,26 +1,35 @@
-"""A Parquet table of measurements as a source of homes: columns home, start, step_minutes and wh.
+"""A table of measurements as homes: rows of one step each, or rows of one home each with a list of its steps.
 
-Of the package only this and `parquet_results` know pyarrow, an optional extra: both are imported on demand.
+Of the package only this, `parquet_source` and `parquet_results` know pyarrow, an optional extra: they are
+imported on demand.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from openwatt.domain.errors import OpenWattError
-from openwatt.domain.load_curve import LoadCurve, Readings, build_curve, measure_readings
+from openwatt.domain.legal_time import Minutes
+from openwatt.domain.load_curve import (
+    PER_WH,
+    LoadCurve,
+    Readings,
+    build_curve,
+    measure_readings,
+    regular_curves,
+)
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.folder import Entry, cut
-from openwatt.portfolio.kernel import MeteredHome, Unreadable
-from openwatt.portfolio.source import Batch, HomeSettings, Piece, PieceIndex, batch_size, hashes_of
+from openwatt.portfolio.homes_file import parse_hours, refuse_power
+from openwatt.portfolio.kernel import HomeSetting, MeteredHome, Unreadable
+from openwatt.portfolio.source import HomeSettings
 from openwatt.sentences.catalogue import sentence
 
 #: What the table holds; docs/use.md has the same words.
@@ -30,199 +39,416 @@ SCHEMA = {
     "step_minutes": "integer",
     "wh": "integer or decimal",
 }
-_ROWS_PER_READ = 1 << 17
-#: Rows of a batch: sixty homes of a year at 30 minutes.
-_ROWS_PER_BATCH = 1 << 20
-#: What pyarrow raises of a file that is damaged or cannot be opened.
-_FAULTS = (pa.ArrowException, OSError)
-_SCATTERED = "its rows do not lie together: sort the table by home and start"
+#: What a table may say of each home's meter.
+SETTING_SCHEMA = {"power_kva": "integer", "off_peak_hours": "string"}
+#: A step of a home has less than this, a thousand million; what has more is no measurement.
+_MOST_WH = 10**9
+_MOST_STEP_MIN = 1440
+_TIMES_PER_MINUTE = {"s": 60, "ms": 60_000, "us": 60_000_000}
 
 
-@dataclass(frozen=True, slots=True)
-class ParquetTable:
-    """A Parquet file whose rows of one home lie together; `now` tells which of them lie in the future.
+class Stretch(NamedTuple):
+    """The rows of one home."""
 
-    A row is the energy, in Wh, of one step from an instant; nulls in `wh` are steps
-    without a value. Doubles are refused, since they are not exact.
-    """
-
-    path: Path
-    now: datetime
-
-    def pieces(self) -> Sequence[Piece]:
-        """The one file; its time and size tell that it changed."""
-        found = self.path.stat()
-        return [Piece(self.path.name, f"{found.st_mtime_ns} {found.st_size}")]
-
-    def index(self, number: int, piece: Piece, settings: HomeSettings) -> PieceIndex:
-        """The homes in the order of the table."""
-        entries = self.entries()
-        homes = [entry.home for entry in entries]
-        batches = [Batch(len(some), some) for some in cut(entries, batch_size(len(entries)), _ROWS_PER_BATCH)]
-        return PieceIndex(number, batches, hashes_of(homes), piece.version, settings.count(homes))
-
-    def read(self, piece: Piece, batch: Batch, settings: HomeSettings) -> Iterator[MeteredHome]:  # noqa: ARG002
-        """The curve of each home; at most one batch's rows are in memory."""
-        for entry, measured in zip(batch.place, self._measured(batch.place), strict=True):
-            yield MeteredHome(entry.home, settings.of(entry.home), measured)
-
-    def entries(self) -> Sequence[Entry]:
-        """The homes in the order of the table, from a first pass over the column `home` alone.
-
-        Raises:
-            PortfolioError: when it is no Parquet file, has other columns, or a row has no home.
-        """
-        places: dict[str, int] = {}
-        entries: list[Entry] = []
-        row = 0
-        try:
-            with self._open() as file:
-                refuse_other_columns(self.path, file.schema_arrow)
-                for batch in file.iter_batches(_ROWS_PER_READ, columns=["home"]):
-                    for home, size in home_runs(batch.column(0)):
-                        if home is None:
-                            raise PortfolioError(f"{self.path}: row {row + 1} names no home")
-                        _add(entries, places, Entry(home, row, size))
-                        row += size
-        except _FAULTS as error:
-            raise PortfolioError(f"{self.path} is no Parquet file that can be read: {error}") from None
-        if not entries:
-            raise PortfolioError(f"{self.path} holds no row")
-        return entries
-
-    def _measured(self, entries: Sequence[Entry]) -> Iterator[LoadCurve | Unreadable]:
-        """The curve of each home; at most one batch's rows are in memory."""
-        first, last = entries[0].at, entries[-1].at + entries[-1].size
-        try:
-            with self._open() as file:
-                columns = _columns(_rows(file, first, last))
-        except _FAULTS as error:
-            yield from (Unreadable(f"the table cannot be read: {error}") for _ in entries)
-            return
-        for entry in entries:
-            rows = slice(entry.at - first, entry.at - first + entry.size)
-            yield Unreadable(entry.fault) if entry.fault else _curve([one[rows] for one in columns], self.now)
-
-    def _open(self) -> Any:
-
-        return pq.ParquetFile(self.path)
+    home: str | None
+    first: int
+    size: int
 
 
-def curves_of(rows: pa.Table, now: datetime) -> Iterator[tuple[str | None, LoadCurve | Unreadable]]:
-    """Each home's name and curve, of rows with the columns of `SCHEMA`, those of one home together."""
-    runs = list(home_runs(rows["home"].combine_chunks()))
-    firsts = np.cumsum([0, *(size for _, size in runs)]).tolist()
-    try:
-        columns = _columns(rows)
-    except pa.ArrowException as error:
-        if len(runs) == 1:
-            yield runs[0][0], Unreadable(f"its measurements cannot be read: {error}")
-            return
-        for (_, size), first in zip(runs, firsts[:-1], strict=True):
-            yield from curves_of(rows.slice(first, size), now)
-        return
-    for (home, size), first in zip(runs, firsts[:-1], strict=True):
-        yield home, _curve([one[first : first + size] for one in columns], now)
-
-
-def _curve(columns: Sequence[Any], now: datetime) -> LoadCurve | Unreadable:
-    starts_us, steps_min, milli_wh, present = columns
-    if (starts_us % 60_000_000).any():
-        return Unreadable("a start does not fall on a whole minute")
-    if (steps_min < 1).any() or (steps_min > 1440).any():
-        return Unreadable("step_minutes are not all from 1 to 1440")
-    readings = Readings(
-        stamps_min=starts_us // 60_000_000,
-        milli=milli_wh,
-        present=present,
-        steps_min=steps_min,
-        stamp_is="start",
-        is_energy=True,
-    )
-    try:
-        return build_curve([measure_readings(readings, now)])
-    except OpenWattError as error:
-        return Unreadable(sentence(error))
-
-
-def _add(entries: list[Entry], places: dict[str, int], entry: Entry) -> None:
-    """Adds a stretch of a home's rows: to the stretch that it goes on, or to a fault of its home."""
-    place = places.setdefault(entry.home, len(entries))
-    if place == len(entries):
-        entries.append(entry)
-    elif place == len(entries) - 1 and entries[place].at + entries[place].size == entry.at:
-        entries[place] = entries[place]._replace(size=entries[place].size + entry.size)
-    else:
-        entries[place] = entries[place]._replace(fault=_SCATTERED)
+def is_list_form(schema: Any) -> bool:
+    """Whether a row is a home, with a list of energies that follow each other."""
+    return "wh" in schema.names and _is_list(schema.field("wh").type)
 
 
 def refuse_other_columns(name: str | Path, schema: Any) -> None:
-    """Refuses a table that has not the columns of `SCHEMA`.
+    """Refuses a table that has not the columns of `SCHEMA`, as Arrow's types.
 
     Raises:
-        PortfolioError: naming what is wrong with the columns of the table of that name.
+        PortfolioError: with every fault.
     """
     fits: Mapping[str, Callable[[Any], bool]] = {
-        "home": lambda kind: pa.types.is_string(kind) or pa.types.is_large_string(kind),
+        "home": _is_text,
         "start": lambda kind: pa.types.is_timestamp(kind) and kind.tz is not None,
         "step_minutes": pa.types.is_integer,
-        "wh": lambda kind: pa.types.is_integer(kind) or pa.types.is_decimal(kind),
+        "wh": _is_energy,
+        "power_kva": pa.types.is_integer,
+        "off_peak_hours": _is_text,
     }
     faults = []
-    for column, wanted in SCHEMA.items():
+    for column, wanted in {**SCHEMA, **SETTING_SCHEMA}.items():
         if column not in schema.names:
-            faults.append(f"column {column} ({wanted}) is missing")
+            if column in SCHEMA:
+                faults.append(f"column {column} ({wanted}) is missing")
         elif not fits[column](_plain(schema.field(column).type)):
             faults.append(f"column {column} is {schema.field(column).type}, not {wanted}")
     if faults:
         raise PortfolioError(f"{name}: {'; '.join(faults)}")
 
 
-def _plain(kind: Any) -> Any:
+def home_runs(homes: Any) -> Iterator[tuple[str | None, int]]:
+    """Stretches of one home's name that follow each other, with their lengths; dictionaries are fastest."""
+    coded = homes if pa.types.is_dictionary(homes.type) else homes.dictionary_encode()
+    codes = coded.indices.fill_null(-1).to_numpy()
+    if not len(codes):
+        return
+    starts = np.concatenate([[0], np.flatnonzero(codes[1:] != codes[:-1]) + 1])
+    firsts = pa.array(codes[starts], mask=codes[starts] < 0)
+    yield from zip(
+        coded.dictionary.take(firsts).to_pylist(),
+        np.diff(starts, append=len(codes)).tolist(),
+        strict=True,
+    )
 
+
+def homes_of(
+    rows: pa.Table, stretches: Sequence[Stretch], settings: HomeSettings, now: datetime
+) -> Iterator[MeteredHome]:
+    """The homes of some rows with the columns of `SCHEMA`, one for each stretch that `stretches_of` found.
+
+    A home that the file of settings names has its setting from there alone; the columns
+    of `SETTING_SCHEMA` say that of others, where they are not null.
+    """
+    names = [name or "" for name, _, _ in stretches]
+    said = _settings_said(rows, stretches)
+    for name, setting, measured in zip(names, said, _curves(rows, stretches, now), strict=True):
+        own = None if name in settings.by_home else setting
+        if isinstance(own, Unreadable):
+            yield MeteredHome(name, settings.default, own)
+        else:
+            yield MeteredHome(name, _setting(settings, name, own), measured)
+
+
+def curves_of(rows: pa.Table, now: datetime) -> Iterator[tuple[str | None, LoadCurve | Unreadable]]:
+    """Each home's name and curve, of rows with the columns of `SCHEMA`, those of one home together."""
+    stretches = stretches_of(rows)
+    yield from zip((name for name, _, _ in stretches), _curves(rows, stretches, now), strict=True)
+
+
+def stretches_of(rows: pa.Table) -> list[Stretch]:
+    """The rows of each home; every row is a home of its own in the list form."""
+    if is_list_form(rows.schema):
+        return [Stretch(home, row, 1) for row, home in enumerate(rows["home"].to_pylist())]
+    found: list[Stretch] = []
+    first = 0
+    for chunk in rows["home"].chunks:
+        for home, size in home_runs(chunk):
+            if found and found[-1].home == home:
+                found[-1] = found[-1]._replace(size=found[-1].size + size)
+            else:
+                found.append(Stretch(home, first, size))
+            first += size
+    return found
+
+
+class _Said(NamedTuple):
+    """What columns say of a home's meter; None where they are silent."""
+
+    power_kva: int | None
+    off_peak_hours: str | None
+
+
+def _setting(settings: HomeSettings, home: str, said: _Said | None) -> HomeSetting:
+    setting = settings.of(home)
+    if said is None:
+        return setting
+    power_kva = setting.power_kva if said.power_kva is None else said.power_kva
+    hours = parse_hours(said.off_peak_hours) if said.off_peak_hours else setting.off_peak_hours
+    return HomeSetting(power_kva, hours)
+
+
+def _settings_said(rows: pa.Table, stretches: Sequence[Stretch]) -> Sequence[_Said | Unreadable | None]:
+    """What the columns of settings say of each home, once they were found to be right."""
+    columns = [name for name in SETTING_SCHEMA if name in rows.column_names]
+    if not columns:
+        return [None] * len(stretches)
+    firsts = np.array([one.first for one in stretches], dtype=np.int64)
+    values: dict[str, list[Any]] = {name: [None] * len(stretches) for name in SETTING_SCHEMA}
+    mixed: dict[str, npt.NDArray[np.bool_]] = {}
+    for name in columns:
+        coded = _codes(rows[name])
+        changes = np.concatenate([[0], np.cumsum(coded[1:] != coded[:-1])])
+        lasts = firsts + [one.size - 1 for one in stretches]
+        mixed[name] = changes[lasts] != changes[firsts]
+        values[name] = rows[name].take(firsts).to_pylist()
+    said: list[_Said | Unreadable | None] = []
+    for number, one in enumerate(map(_Said, *values.values())):
+        several = [name for name in columns if mixed[name][number]]
+        if several:
+            said.append(Unreadable(f"its rows have several values of {' and of '.join(several)}"))
+            continue
+        said.append(_checked(one))
+    return said
+
+
+def _checked(said: _Said) -> _Said | Unreadable:
+    try:
+        if said.power_kva is not None:
+            refuse_power(said.power_kva)
+        if said.off_peak_hours:
+            parse_hours(said.off_peak_hours)
+    except OpenWattError as error:
+        return Unreadable(sentence(error))
+    return said
+
+
+def _codes(column: Any) -> Minutes:
+    """A number for each cell that is the same where cells are, over all chunks; -1 for a null."""
+    whole = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    if not pa.types.is_integer(whole.type):
+        whole = (whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()).indices
+    codes: Minutes = whole.cast(pa.int64()).fill_null(-1).to_numpy()
+    return codes
+
+
+def _curves(rows: pa.Table, stretches: Sequence[Stretch], now: datetime) -> Sequence[LoadCurve | Unreadable]:
+    """The curve of each home."""
+    try:
+        return _list_curves(rows, now) if is_list_form(rows.schema) else _row_curves(rows, stretches, now)
+    except pa.ArrowException as error:
+        # A value that is no measurement is one home's.
+        if len(stretches) == 1:
+            return [Unreadable(f"its measurements cannot be read: {error}")]
+        alone = (rows.slice(one.first, one.size) for one in stretches)
+        return [curve for some in alone for curve in _curves(some, [Stretch(None, 0, len(some))], now)]
+
+
+def _row_curves(
+    rows: pa.Table, stretches: Sequence[Stretch], now: datetime
+) -> Sequence[LoadCurve | Unreadable]:
+    """The curves of rows of one step each."""
+    measured = _Measured.of(rows["start"], rows["step_minutes"], rows["wh"])
+    found: list[LoadCurve | Unreadable] = []
+    for size, block in groupby(stretches, key=lambda one: one.size):
+        firsts = [one.first for one in block]
+        regular = _regular_curves(measured, firsts[0], len(firsts), size, now)
+        found += [
+            regular.get(number) or measured.between(first, first + size).curve(now)
+            for number, first in enumerate(firsts)
+        ]
+    return found
+
+
+def _regular_curves(
+    measured: "_Measured", first: int, homes: int, size: int, now: datetime
+) -> Mapping[int, LoadCurve]:
+    """The curves, by number, of those of some homes of so many rows each that are regular and exact."""
+    starts, steps = (
+        amounts[first : first + homes * size].reshape(homes, size)
+        for amounts in (measured.starts, measured.steps_min)
+    )
+    energies, usable = measured.energies.regular(first, homes, size)
+    if measured.has_start is not None:
+        usable &= measured.has_start[first : first + homes * size].reshape(homes, size).all(axis=1)
+    curves: dict[int, LoadCurve] = {}
+    while usable.any():
+        number = int(usable.argmax())
+        start, step = int(starts[number, 0]), int(steps[number, 0])
+        alike = usable & (starts[:, 0] == start) & (steps[:, 0] == step)
+        usable &= ~alike
+        if not _is_regular(starts[number], steps[number], measured.per_minute, now):
+            continue
+        if alike.sum() > 1:
+            alike &= (starts == starts[number]).all(axis=1) & (steps == step).all(axis=1)
+        numbers = np.flatnonzero(alike)
+        some = energies if alike.all() else energies[numbers]
+        found = regular_curves(start // measured.per_minute, step, some)
+        curves |= zip(numbers.tolist(), found, strict=True)
+    return curves
+
+
+def _is_regular(starts: Minutes, steps: npt.NDArray[Any], per_minute: int, now: datetime) -> bool:
+    """Whether steps of one length follow each other on whole minutes, and the last has ended."""
+    step, start = int(steps[0]), int(starts[0])
+    if not 1 <= step <= _MOST_STEP_MIN or start % per_minute:
+        return False
+    end_min = start // per_minute + len(starts) * step
+    is_past = end_min * 60 <= now.timestamp()
+    return is_past and bool((steps == step).all() and (np.diff(starts) == step * per_minute).all())
+
+
+def _list_curves(rows: pa.Table, now: datetime) -> Sequence[LoadCurve | Unreadable]:
+    """The curves of rows of one home each."""
+    lists = _whole(rows["wh"])
+    if pa.types.is_fixed_size_list(lists.type):
+        lists = lists.cast(pa.list_(lists.type.value_type))
+    offsets = lists.offsets.to_numpy().tolist()
+    energies = _Energies.of(lists.values)
+    starts, per_minute, has_start = _starts(rows["start"])
+    has_start &= lists.is_valid().to_numpy(zero_copy_only=False)
+    steps = _integers(rows["step_minutes"])
+    keys = list(zip(starts.tolist(), steps.tolist(), map(int.__sub__, offsets[1:], offsets), strict=True))
+    found: list[LoadCurve | Unreadable] = []
+    for (start, step, size), block in groupby(enumerate(keys), key=lambda one: one[1]):
+        numbers = [number for number, _ in block]
+        firsts = [offsets[number] for number in numbers]
+        ends = start + step * per_minute * np.arange(size + 1, dtype=np.int64)
+        regular: Mapping[int, LoadCurve] = {}
+        if size and has_start[numbers].all() and _is_regular(ends[:-1], np.array([step]), per_minute, now):
+            amounts, usable = energies.regular(firsts[0], len(numbers), size)
+            curves = regular_curves(start // per_minute, step, amounts[usable])
+            regular = dict(zip(np.flatnonzero(usable).tolist(), curves, strict=True))
+        for number, first in enumerate(firsts):
+            if number in regular:
+                found.append(regular[number])
+                continue
+            some = energies.between(first, first + size)
+            if not has_start[numbers[number]]:
+                some = some._replace(present=np.zeros(size, dtype=np.bool_))
+            found.append(_Measured(ends[:-1], per_minute, np.full(size, step), some, None).curve(now))
+    return found
+
+
+class _Energies(NamedTuple):
+    """Energies in Wh / `per_wh`, 0 where there is none; `present` says where one is, None: everywhere."""
+
+    values: npt.NDArray[Any]
+    per_wh: int
+    present: npt.NDArray[np.bool_] | None
+
+    @classmethod
+    def of(cls, wh: Any) -> "_Energies":
+        """The energies of an Arrow array; more than three decimals are rounded.
+
+        Raises:
+            pa.ArrowException: when one is beyond all measure.
+        """
+        present = None if not wh.null_count else wh.is_valid().to_numpy(zero_copy_only=False)
+        kind = _plain(wh.type)
+        wh = wh.cast(kind)
+        if not pa.types.is_decimal(kind):
+            return cls(_integers(wh), 1, present)
+        if kind.precision > 18 or not 0 <= kind.scale <= 3:
+            rounded = pc.round(wh, 3).cast(pa.decimal128(22, 3), safe=False)
+            milli = pc.multiply_checked(rounded, pa.scalar(Decimal(1000))).cast(pa.int64())
+            return cls(_integers(milli), 1000, present)
+        whole = wh.cast(pa.decimal128(18, kind.scale)).fill_null(Decimal(0))
+        # The lower half of a decimal of 128 bits is all of one that has at most 18 digits.
+        halves = np.frombuffer(whole.buffers()[1], dtype=np.int64).reshape(-1, 2)
+        return cls(halves[whole.offset : whole.offset + len(whole), 0], 10**kind.scale, present)
+
+    def between(self, first: int, end: int) -> "_Energies":
+        """Some of them."""
+        present = None if self.present is None else self.present[first:end]
+        return self._replace(values=self.values[first:end], present=present)
+
+    def regular(self, first: int, homes: int, size: int) -> tuple[Minutes, npt.NDArray[np.bool_]]:
+        """So many homes of one size in W × minutes, and which of them are whole, exact and not negative."""
+        if not size:
+            return np.zeros((homes, 0), dtype=np.int64), np.zeros(homes, dtype=np.bool_)
+        some = self.values[first : first + homes * size].reshape(homes, size)
+        usable = (some.min(axis=1) >= 0) & (some.max(axis=1) < _MOST_WH * self.per_wh)
+        if self.present is not None:
+            usable &= self.present[first : first + homes * size].reshape(homes, size).all(axis=1)
+        factor, rest = divmod(PER_WH, self.per_wh)
+        if not rest:
+            return np.multiply(some, factor, dtype=np.int64), usable
+        numerators = np.multiply(some, PER_WH, dtype=np.int64)
+        energies = numerators // self.per_wh
+        usable &= (energies * self.per_wh == numerators).all(axis=1)
+        return energies, usable
+
+
+class _Measured(NamedTuple):
+    """The measurements of some rows: starts in 1 / `per_minute` of a minute, steps and energies.
+
+    `has_start` says where there is a start, None: everywhere.
+    """
+
+    starts: Minutes
+    per_minute: int
+    steps_min: npt.NDArray[Any]
+    energies: _Energies
+    has_start: npt.NDArray[np.bool_] | None
+
+    @classmethod
+    def of(cls, start: Any, step_minutes: Any, wh: Any) -> "_Measured":
+        """The measurements of Arrow columns."""
+        starts, per_minute, has_start = _starts(start)
+        energies = _Energies.of(_whole(wh))
+        return cls(
+            starts, per_minute, _integers(step_minutes), energies, None if has_start.all() else has_start
+        )
+
+    def between(self, first: int, end: int) -> "_Measured":
+        """Those of some rows."""
+        return _Measured(
+            self.starts[first:end],
+            self.per_minute,
+            self.steps_min[first:end],
+            self.energies.between(first, end),
+            None if self.has_start is None else self.has_start[first:end],
+        )
+
+    def curve(self, now: datetime) -> LoadCurve | Unreadable:
+        """The curve of one home, whatever its rows are."""
+        if (self.starts % self.per_minute).any():
+            return Unreadable("a start does not fall on a whole minute")
+        steps = self.steps_min.astype(np.int64)
+        if (steps < 1).any() or (steps > _MOST_STEP_MIN).any():
+            return Unreadable("step_minutes are not all from 1 to 1440")
+        values, per_wh, present = self.energies
+        if len(values) and max(int(values.max()), -int(values.min())) >= _MOST_WH * per_wh:
+            return Unreadable("a value of wh is a thousand million or more")
+        readings = Readings(
+            stamps_min=self.starts // self.per_minute,
+            milli=values.astype(np.int64) * (1000 // per_wh),
+            present=_where_all([present, self.has_start], len(values)),
+            steps_min=steps,
+            stamp_is="start",
+            is_energy=True,
+        )
+        try:
+            return build_curve([measure_readings(readings, now)])
+        except OpenWattError as error:
+            return Unreadable(sentence(error))
+
+
+def _where_all(several: Sequence[npt.NDArray[np.bool_] | None], size: int) -> npt.NDArray[np.bool_]:
+    """Where all say yes; None says it everywhere."""
+    found = np.ones(size, dtype=np.bool_)
+    for flags in several:
+        if flags is not None:
+            found &= flags
+    return found
+
+
+def _starts(column: Any) -> tuple[Minutes, int, npt.NDArray[np.bool_]]:
+    """Instants since 1970, how many there are in a minute, and where there is one."""
+    whole = _whole(column)
+    whole = whole.cast(_plain(whole.type))
+    if whole.type.unit == "ns":
+        whole = whole.cast(pa.timestamp("us", whole.type.tz), safe=False)
+    per_minute = _TIMES_PER_MINUTE[whole.type.unit]
+    has_start = whole.is_valid().to_numpy(zero_copy_only=False).copy()
+    return _integers(whole.cast(pa.int64())), per_minute, has_start
+
+
+def _integers(column: Any) -> npt.NDArray[Any]:
+    """Integers of any size that int64 holds, 0 for a null."""
+    whole = _whole(column)
+    kind = _plain(whole.type)
+    whole = whole.cast(pa.int64() if pa.types.is_unsigned_integer(kind) else kind)
+    numbers: npt.NDArray[Any] = (whole.fill_null(0) if whole.null_count else whole).to_numpy()
+    return numbers
+
+
+def _whole(column: Any) -> Any:
+    """One array of a column in chunks."""
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _plain(kind: Any) -> Any:
     return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
-def home_runs(homes: Any) -> Iterator[tuple[str | None, int]]:
-    """Stretches of one home's name that follow each other, with their lengths."""
-    compute: Any = pc  # the stubs lack this function
-    runs = compute.run_end_encode(homes.cast(pa.large_string()))
-    ends = runs.run_ends.to_numpy()
-    return zip(runs.values.to_pylist(), np.diff(ends, prepend=0).tolist(), strict=True)
+def _is_text(kind: Any) -> bool:
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
-def _rows(file: Any, first: int, last: int) -> Any:
-    """The rows of the table between two places, read in batches: a row group may have any size."""
-    groups, row, skipped = [], 0, 0
-    for number in range(file.num_row_groups):
-        size = file.metadata.row_group(number).num_rows
-        if row + size <= first:
-            skipped += size
-        elif row < last:
-            groups.append(number)
-        row += size
-    batches, at = [], skipped
-    for batch in file.iter_batches(
-        _ROWS_PER_READ, row_groups=groups, columns=["start", "step_minutes", "wh"]
-    ):
-        low, high = max(first - at, 0), min(last - at, len(batch))
-        if low < high:
-            batches.append(batch.slice(low, high - low))
-        at += len(batch)
-        if at >= last:
-            break
-    return pa.Table.from_batches(batches)
+def _is_energy(kind: Any) -> bool:
+    kind = kind.value_type if _is_list(kind) else kind
+    return pa.types.is_integer(kind) or pa.types.is_decimal(kind)
 
 
-def _columns(rows: Any) -> list[Any]:
-    """Starts in µs UTC, steps, energies in mWh (0 where there is none), and which rows have all three."""
-    starts = rows["start"].cast(pa.timestamp("us", "UTC"), safe=False).cast(pa.int64())
-    wh = rows["wh"]
-    if pa.types.is_decimal(wh.type):
-        exact = pc.round(wh, 3).cast(pa.decimal128(22, 3), safe=False)
-        milli = pc.multiply_checked(exact, pa.scalar(Decimal(1000))).cast(pa.int64())
-    else:
-        milli = pc.multiply_checked(wh.cast(pa.int64()), 1000)
-    present = pc.and_(pc.is_valid(wh), pc.is_valid(rows["start"]))
-    whole = [pc.fill_null(one, 0) for one in (starts, rows["step_minutes"].cast(pa.int64()), milli)]
-    return [one.to_numpy() for one in (*whole, present)]
+def _is_list(kind: Any) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)

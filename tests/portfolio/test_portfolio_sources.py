@@ -14,6 +14,7 @@ from openwatt.portfolio.errors import PortfolioError
 from openwatt.portfolio.folder import Entry, Folder, cut
 from openwatt.portfolio.homes_file import read_homes_file
 from openwatt.portfolio.kernel import HomeSetting, Unreadable
+from openwatt.portfolio.parquet_source import ParquetSource
 from openwatt.portfolio.results import results_for
 from openwatt.portfolio.rows import joined
 from openwatt.portfolio.source import (
@@ -26,7 +27,6 @@ from openwatt.portfolio.source import (
     hashes_of,
     partitions_of,
 )
-from openwatt.portfolio.table import ParquetTable
 from tests.portfolio.village import NOW, curve, folder_of_homes, table_of, write_table
 
 if TYPE_CHECKING:  # pyarrow's own classes take no arguments
@@ -36,9 +36,9 @@ SETTINGS = HomeSettings(SIX, {})
 TWO = table_of([("a", curve(1)), ("b", curve(2, gap=True))])
 
 
-def table(path: Path, rows: pa.Table, rows_per_group: int = 100) -> ParquetTable:
+def table(path: Path, rows: pa.Table, rows_per_group: int = 100) -> ParquetSource:
     pq.write_table(rows, path, row_group_size=rows_per_group)
-    return ParquetTable(path, NOW)
+    return ParquetSource.at(path, NOW)
 
 
 def changed(column: str, cells: "Cells") -> pa.Table:
@@ -76,7 +76,7 @@ def assert_is(found: object, wanted: LoadCurve) -> None:
 @pytest.mark.parametrize("rows_per_group", [7, 336, 100_000])
 def test_a_home_of_a_table_is_its_curve_whatever_the_row_groups(tmp_path: Path, rows_per_group: int) -> None:
     made = [(f"home {seed}", curve(seed, gap=seed % 2 == 0)) for seed in range(9)]
-    source = ParquetTable(write_table(tmp_path / "homes.parquet", made, rows_per_group), NOW)
+    source = ParquetSource.at(write_table(tmp_path / "homes.parquet", made, rows_per_group), NOW)
     found = measured(source)
     assert list(found) == [name for name, _ in made]
     for name, wanted in made:
@@ -114,7 +114,7 @@ def test_a_table_of_another_form_is_refused_with_every_fault(
 def test_what_is_no_parquet_is_refused(tmp_path: Path) -> None:
     (tmp_path / "homes.parquet").write_text("home,start\n")
     with pytest.raises(PortfolioError, match="is no Parquet file that can be read"):
-        index_of(ParquetTable(tmp_path / "homes.parquet", NOW))
+        index_of(ParquetSource.at(tmp_path / "homes.parquet", NOW))
 
 
 def test_a_home_whose_rows_lie_apart_fails_alone(tmp_path: Path) -> None:

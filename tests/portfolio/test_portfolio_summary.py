@@ -23,6 +23,8 @@ from PIL import Image
 
 from openwatt.cli import main
 from openwatt.portfolio.summary.lines import GroupSize, GroupValues, shown_groups
+from tests.conftest import Server
+from tests.portfolio.village import folder_of_homes
 
 Row = dict[str, Any]
 CONTRACTS = [("EDF", "Tarif Bleu", "BASE"), ("Éclair", 'Vert, "doux"', "HPHC"), ("Éclair", "Vert", "TEMPO")]
@@ -45,6 +47,7 @@ COLUMNS: dict[str, pa.DataType] = {
     "unseen_registers": pa.string(),
     "outdated": pa.bool_(),
 }
+MANIFEST: Row = {"market_sha256": "0123456789abcdef" * 4, "today": "2026-11-22"}
 PERCENTS = ("2.5", "10", "25", "50", "75", "90")
 YEAR = (np.datetime64("2025-10-01").item(), np.datetime64("2026-10-01").item())
 
@@ -128,14 +131,15 @@ def folder(rows: Sequence[Row], region: Mapping[str, str], tmp_path_factory: pyt
     write_csv(folder / "one.csv", rows)
     firsts = [n for n, row in enumerate(rows) if n == 0 or row["home"] != rows[n - 1]["home"]]
     ends = [0, firsts[400], firsts[1100], len(rows)]
-    memory = fsspec.filesystem("memory")
     (folder / "dataset").mkdir()
-    manifest = json.dumps({"market": "0123456789abcdef" * 4, "today": "2026-11-22"}).encode()
-    (folder / "dataset" / "_manifest.json").write_bytes(manifest)
-    memory.pipe_file("/summary/out/_manifest.json", manifest)
-    for number, (start, end) in enumerate(itertools.pairwise(ends)):
-        part = write_parquet(folder / "dataset" / f"part-{number:05}.parquet", rows[start:end])
-        memory.pipe_file(f"/summary/out/{part.name}", part.read_bytes())
+    parts = [
+        write_parquet(folder / "dataset" / f"part-{number:07}-0-0-0.parquet", rows[start:end])
+        for number, (start, end) in enumerate(itertools.pairwise(ends))
+    ]
+    manifest = MANIFEST | {"homes": 1499, "parts": [{"name": part.name} for part in parts]}
+    (folder / "dataset" / "_manifest.json").write_text(json.dumps(manifest))
+    memory = fsspec.filesystem("memory")
+    memory.put(f"{folder}/dataset/", "/summary/out/", recursive=True)
     with (folder / "regions.csv").open("w", encoding="utf-8", newline="") as stream:
         csv.writer(stream, delimiter=";").writerows([("home", "région"), *region.items()])
     pq.write_table(
@@ -238,10 +242,40 @@ def test_the_figures_are_those_of_plain_python(
     assert found["others"]["merged_groups"] == len(by_group) - len(shown)
     known = results in {"dataset", "memory://summary/out"}
     assert (found["made_on"], found["market"]) == (
-        ("2026-11-22", "0123456789abcdef" * 4) if known else (None, None)
+        (MANIFEST["today"], MANIFEST["market_sha256"]) if known else (None, None)
     )
     assert found["period"] == "year"
     assert found["days"] == {"start": "2025-10-01", "end": "2026-10-01", "fewest": 365, "most": 365}
+
+
+def test_what_a_run_writes_is_summarised_in_each_of_its_forms(
+    server: Server, filled: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENWATT_DATABASE_URL", server.url(server.create(filled)))
+    homes = folder_of_homes(tmp_path / "homes", 24)
+    (homes / "empty.csv").touch()
+    (tmp_path / "groups.csv").write_text(
+        "home,place\nhome 00001.csv,here\nhome 00002.csv,here\nhome 1,there\n"
+    )
+    found = []
+    for out in ("all.csv", "all.parquet", "all", "top.csv"):
+        options = ["--top", 1] if out == "top.csv" else []
+        arguments = [homes, "--out", tmp_path / out, "--power-kva", 6, "--jobs", 1, *options]
+        assert CliRunner().invoke(main, ["portfolio", *map(str, arguments)]).exit_code == 3
+        by = ["--by", "place", "--groups", tmp_path / "groups.csv", "--least", 1]
+        found.append(summary(tmp_path / out, *by))
+    whole = found[2]
+    assert [len(one.get("market") or "") for one in found] == [0, 64, 64, 0]
+    assert [one | {"market": None, "made_on": None} for one in found[1:]] == 3 * [
+        whole | {"market": None, "made_on": None}
+    ]
+    assert (whole["total"]["homes"], whole["total"]["failed"], whole["unknown_homes"]) == (25, 1, 1)
+    assert whole["period"] == "span"
+    assert whole["total"]["savings"]["homes"] == 24
+    assert [(one["group"], one["homes"]) for one in whole["groups"]] == [
+        ({"place": "here"}, 2),
+        ({"place": None}, 23),
+    ]
 
 
 def test_codes_of_the_file_of_groups_stay_texts_and_groups_are_in_the_order_of_numbers(folder: Path) -> None:
@@ -355,9 +389,17 @@ def test_what_cannot_be_summarised_is_said_with_its_remedy(
     (tmp_path / "twice.csv").write_text("home,region\nhome 7,a\nhome 7,b\n")
     (tmp_path / "unnamed.csv").write_text("name,region\nhome 7,a\n")
     failed = [row for row in rows if not row["supplier"]]
+    for name, part in (("moved", "part-1.parquet"), ("changed", "part-0.parquet"), ("damaged", None)):
+        (tmp_path / name).mkdir()
+        write_parquet(tmp_path / name / "part-0.parquet", rows)
+        manifest = MANIFEST | {"homes": 1500, "parts": [part and {"name": part}]}
+        (tmp_path / name / "_manifest.json").write_text(json.dumps(manifest))
     cases: list[tuple[Sequence[object], str]] = [
         ([tmp_path / "nothing.csv"], "is not there: name what `openwatt portfolio --out` has written"),
-        ([tmp_path / "unfinished"], "is an unfinished run, for it has no _manifest.json: add --resume"),
+        ([tmp_path / "unfinished"], "so the run is not finished: add --resume"),
+        ([tmp_path / "moved"], "part-1.parquet is not in "),
+        ([tmp_path / "changed"], "the results hold 1,499 homes and the run billed 1,500"),
+        ([tmp_path / "damaged"], "is damaged: bill the homes again"),
         ([tmp_path / "empty"], "holds no results"),
         (
             [tmp_path / "twice.csv"],
@@ -373,7 +415,7 @@ def test_what_cannot_be_summarised_is_said_with_its_remedy(
         ([write_parquet(tmp_path / "turned.parquet", turned)], "in another order than"),
         ([write_parquet(tmp_path / "failed.parquet", failed)], "no home was billed: the column reason"),
         ([write_parquet(tmp_path / "few.parquet", rows[:40])], "--least 1 shows groups of any size"),
-        (["nowhere://results"], "is no address that fsspec reads"),
+        (["nowhere://results"], "fsspec knows no nowhere://"),
         ([ordinary, "--by", "region"], "no group can be made by region: there is supplier, offer, option,"),
         ([ordinary, "--by", "home"], "(--groups FILE brings columns of your own)"),
         ([ordinary, "--by", "reason"], "no group can be made by reason"),

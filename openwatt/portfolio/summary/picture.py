@@ -54,7 +54,7 @@ class _Drawing:
         self.inch = 1 / height
         self._titles()
         self._boxes(self._axes(_BOXES, _MEDIAN - 0.055))
-        self._shares(self._axes(_SHARE + 0.005, _OFFER - 0.055))
+        self._shares(self._axes(_SHARE + 0.005, _OFFER - 0.065))
         for place, line in enumerate(self.lines):
             self._texts(line, self._height(place))
         for place, text in enumerate(footer):
@@ -83,7 +83,7 @@ class _Drawing:
         """The savings of each group over an axis in EUR."""
         for place, line in enumerate(self.lines):
             if line.savings is None:
-                axes.text(0, place, self.wording.text("no_figure"), size=_SMALL, color=_GREY, va="center")
+                self._text(_BOXES + 0.02, self._height(place), self.wording.text("no_figure"), size=_SMALL)
             else:
                 _draw_box(axes, place, [float(quantile.eur) for quantile in line.savings.quantiles])
         axes.axvline(0, color=_DARK, linewidth=0.9, zorder=1)

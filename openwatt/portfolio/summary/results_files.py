@@ -2,21 +2,24 @@
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import fsspec
 
 from openwatt.portfolio.errors import PortfolioError
+from openwatt.portfolio.output import MANIFEST
+from openwatt.portfolio.storage import AddressFolder, without_credentials
 
-MANIFEST = "_manifest.json"
-_PARTS = "part-*.parquet"
+#: The key of the manifest in the metadata of a Parquet file.
+_METADATA = b"openwatt"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ResultsFiles:
-    """Addresses that a file system opens, the form of what lies there, and the manifest of a dataset."""
+    """Addresses that a file system opens, the form of what lies there, and its manifest if there is one."""
 
     files: fsspec.AbstractFileSystem
     addresses: Sequence[str]
@@ -26,21 +29,23 @@ class ResultsFiles:
     @property
     def is_local(self) -> bool:
         """Whether the addresses are paths of this machine."""
-        return "file" in _protocols(self.files)
+        return _is_local(self.files)
 
     @property
     def market(self) -> str | None:
-        """The checksum of the market, where the manifest names it."""
-        market = self.manifest.get("market")
-        return market if isinstance(market, str) else None
+        """The checksum of the run's market."""
+        return self.manifest.get("market_sha256")
+
+    @property
+    def homes(self) -> int | None:
+        """The homes of the run."""
+        return self.manifest.get("homes")
 
     @property
     def made_on(self) -> dt.date | None:
-        """The day that was today for the run, where the manifest names it."""
-        try:
-            return dt.date.fromisoformat(self.manifest["today"])
-        except (KeyError, TypeError, ValueError):
-            return None
+        """The day that was today for the run."""
+        today = self.manifest.get("today")
+        return None if today is None else dt.date.fromisoformat(today)
 
 
 def find_results(address: str) -> ResultsFiles:
@@ -50,65 +55,98 @@ def find_results(address: str) -> ResultsFiles:
         PortfolioError: when there are none, a dataset is not finished, or the library of
             such an address is not installed.
     """
-    files, path = _opened(address)
-    try:
+    with _opened(address) as (files, path):
         if files.isdir(path):
-            return _dataset(address, files, path)
+            return _dataset(without_credentials(address), files, path)
         if not files.exists(path):
-            raise PortfolioError(f"{address} is not there: name what `openwatt portfolio --out` has written")
-    except OSError as error:
-        raise PortfolioError(f"{address} cannot be read: {error.strerror or error}") from error
-    return ResultsFiles(files, [_address(files, path)], _form_of(address), {})
+            shown = without_credentials(address)
+            raise PortfolioError(f"{shown} is not there: name what `openwatt portfolio --out` has written")
+        form = _form_of(address)
+        manifest = _manifest_of_file(files, path) if form == "parquet" else {}
+        return _found(files, [path], form, manifest)
 
 
 def find_table(address: str) -> ResultsFiles:
-    """The one CSV or Parquet file at a path or address."""
-    files, path = _opened(address)
-    if not files.isfile(path):
-        raise PortfolioError(f"{address} is no file")
-    return ResultsFiles(files, [_address(files, path)], _form_of(address), {})
+    """The one CSV or Parquet file at a path or address.
+
+    Raises:
+        PortfolioError: when there is none.
+    """
+    with _opened(address) as (files, path):
+        if not files.isfile(path):
+            raise PortfolioError(f"{without_credentials(address)} is no file")
+        return _found(files, [path], _form_of(address), {})
 
 
-def _opened(address: str) -> tuple[fsspec.AbstractFileSystem, str]:
+@contextmanager
+def _opened(address: str) -> Iterator[tuple[fsspec.AbstractFileSystem, str]]:
+    """The file system of an address and the path in it; errors are said without credentials."""
+    if "://" in address:
+        AddressFolder(address).check()
+    files, path = fsspec.core.url_to_fs(address)
     try:
-        files, path = fsspec.core.url_to_fs(address)
-    except ImportError as error:
-        raise PortfolioError(f"{address} cannot be read: {error}") from None
-    except ValueError as error:
-        raise PortfolioError(f"{address} is no address that fsspec reads: {error}") from None
-    return files, str(path)
+        yield files, path
+    except PortfolioError:
+        raise
+    except Exception as error:  # noqa: BLE001 (each store has its own)
+        shown, reason = without_credentials(address), getattr(error, "strerror", None)
+        raise PortfolioError(f"{shown} cannot be read: {reason or type(error).__name__}") from None
 
 
-def _dataset(address: str, files: fsspec.AbstractFileSystem, path: str) -> ResultsFiles:
-    parts = sorted(files.glob(f"{path}/{_PARTS}"))
-    if not files.exists(f"{path}/{MANIFEST}"):
+def _dataset(shown: str, files: fsspec.AbstractFileSystem, path: str) -> ResultsFiles:
+    """The parts that the manifest of a dataset names."""
+    names = {one.rstrip("/").rpartition("/")[2] for one in files.ls(path, detail=False)}
+    if MANIFEST not in names:
         raise PortfolioError(
-            f"{address} is an unfinished run, for it has no {MANIFEST}: add --resume to the command that "
-            "wrote it"
-            if parts
-            else f"{address} holds no results: it has neither {_PARTS} nor {MANIFEST}"
+            f"{shown} has no {MANIFEST}, so the run is not finished: add --resume to its command"
+            if any(name.startswith("part-") for name in names)
+            else f"{shown} holds no results: it has neither parts nor {MANIFEST}"
         )
     try:
         manifest = json.loads(files.cat_file(f"{path}/{MANIFEST}"))
-    except ValueError:
-        manifest = None
-    if not isinstance(manifest, dict):
-        raise PortfolioError(f"{MANIFEST} of {address} is damaged: bill the homes again")
-    if not parts:
-        raise PortfolioError(f"{address} has a {MANIFEST} but no {_PARTS}: were its files moved?")
-    return ResultsFiles(files, [_address(files, part) for part in parts], "parquet", manifest)
+        parts = [part["name"] for part in manifest["parts"]]
+    except (ValueError, TypeError, KeyError):
+        raise PortfolioError(f"{MANIFEST} in {shown} is damaged: bill the homes again") from None
+    if missing := [name for name in parts if name not in names]:
+        raise PortfolioError(f"{missing[0]} is not in {shown}, whose {MANIFEST} names it: was it moved?")
+    return _found(files, [f"{path}/{name}" for name in parts], "parquet", manifest)
+
+
+def _found(
+    files: fsspec.AbstractFileSystem,
+    paths: Sequence[str],
+    form: Literal["csv", "parquet"],
+    manifest: Mapping[str, Any],
+) -> ResultsFiles:
+    return ResultsFiles(
+        files=files,
+        addresses=paths if _is_local(files) else [files.unstrip_protocol(path) for path in paths],
+        form=form,
+        manifest=manifest,
+    )
+
+
+def _manifest_of_file(files: fsspec.AbstractFileSystem, path: str) -> Mapping[str, Any]:
+    """The manifest in the metadata of a Parquet file; what is no Parquet is found when it is read."""
+    import pyarrow as pa  # noqa: PLC0415 (only this form needs it)
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    try:
+        with files.open(path) as stream:
+            metadata = pq.read_metadata(stream).metadata or {}
+        manifest = json.loads(metadata.get(_METADATA, b"{}"))
+    except (pa.ArrowException, ValueError):
+        return {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def _form_of(address: str) -> Literal["csv", "parquet"]:
     for form in ("csv", "parquet"):
         if address.endswith(f".{form}"):
             return form
-    raise PortfolioError(f"{address} ends neither in .csv nor in .parquet, so its form is not known")
+    shown = without_credentials(address)
+    raise PortfolioError(f"{shown} ends neither in .csv nor in .parquet, so its form is not known")
 
 
-def _address(files: fsspec.AbstractFileSystem, path: str) -> str:
-    return path if "file" in _protocols(files) else str(files.unstrip_protocol(path))
-
-
-def _protocols(files: fsspec.AbstractFileSystem) -> Sequence[str]:
-    return (files.protocol,) if isinstance(files.protocol, str) else files.protocol
+def _is_local(files: fsspec.AbstractFileSystem) -> bool:
+    return "file" in files.protocol

@@ -54,7 +54,7 @@ def summarise(results: str, terms: SummaryTerms) -> PortfolioSummary:
         failed, per_year, per_span, *days = table.extent()
         period: SavingsPeriod = "year" if per_year or not per_span else "span"
         sizes = table.group_sizes(terms.by, period)
-        _check(total_size(sizes.values()), failed, terms)
+        _check(total_size(sizes.values()), failed, found.homes, terms)
         shown = shown_groups(sizes, limit=terms.limit, least=terms.least) if terms.by else []
         table.set_lines(shown, terms.by, period)
         lines = _Lines(table, terms)
@@ -78,8 +78,12 @@ def summarise(results: str, terms: SummaryTerms) -> PortfolioSummary:
         )
 
 
-def _check(size: GroupSize, failed: int, terms: SummaryTerms) -> None:
-    """Refuses homes that have nothing to show."""
+def _check(size: GroupSize, failed: int, named: int | None, terms: SummaryTerms) -> None:
+    """Refuses homes that are not all, or have nothing to show."""
+    if named is not None and named != size.homes:
+        raise PortfolioError(
+            f"the results hold {size.homes:,} homes and the run billed {named:,}: was a file changed?"
+        )
     if failed == size.homes:
         raise PortfolioError("no home was billed: the column reason of the results says why")
     if not size.may_be_shown(terms.least):
