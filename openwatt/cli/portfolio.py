@@ -148,7 +148,7 @@ def portfolio_command(
     settings = read_homes_file(options["settings"], default) if options["settings"] else {}
     output = Output.at(out)
     source = _source(homes, output, now)
-    if default.power_kva is None and not settings and not source.says_power():
+    if default.power_kva is None and not settings and not source.has_powers():
         raise PortfolioError("give --power-kva, or each home's power with --settings")
     market = read_market(options["market"]) if options["market"] else present_market(settings_of(context))
     terms = PortfolioTerms(
