@@ -4,7 +4,7 @@ import datetime as dt
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from openwatt.portfolio.market_file import read_market
 from openwatt.portfolio.output import Output
 from openwatt.portfolio.run import Portfolio, PortfolioResult, bill_portfolio
 from openwatt.portfolio.source import HomeSettings, HomeSource
+from openwatt.portfolio.storage import path_of, storage_at
 from openwatt.telemetry.start import start_telemetry
 
 #: The exit status of a run that came to its end while some homes could not be billed.
@@ -40,8 +41,32 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 logger = logging.getLogger("openwatt.portfolio")
 
 
-@click.command("portfolio", cls=DefaultCommand)
-@click.argument("homes", type=click.Path(exists=True, path_type=Path, resolve_path=True))
+def _existing_homes(context: click.Context, parameter: click.Parameter, text: str) -> str:
+    """A path that exists, or an address, which is looked at later."""
+    path = path_of(text)
+    if path is None:
+        return text
+    return str(click.Path(exists=True).convert(str(path), parameter, context))
+
+
+_EPILOG = """\b
+Exit status:
+  0 every home is billed
+  1 the run stopped: the message says why, and --resume goes on from what is done
+  2 the command is not written right
+  3 the run is complete, and some homes could not be billed
+  130, 143 ended by Ctrl-C or SIGTERM; what is done is stored
+
+\b
+Examples:
+  openwatt portfolio homes/ --out results.csv --power-kva 6
+  openwatt portfolio s3://energy/homes --out s3://energy/results --cluster tcp://scheduler:8786
+  openwatt portfolio homes.parquet --out again.parquet --market results/_market.json
+"""
+
+
+@click.command("portfolio", cls=DefaultCommand, epilog=_EPILOG)
+@click.argument("homes", callback=_existing_homes)
 @click.option(
     "--out",
     required=True,
@@ -107,24 +132,28 @@ logger = logging.getLogger("openwatt.portfolio")
 @click.option("--resume", is_flag=True, help="Go on from what an unfinished run to the same output has done.")
 @click.pass_context
 def portfolio_command(
-    context: click.Context, /, homes: Path, out: str, off_peak: Sequence[str], **options: Any
+    context: click.Context, /, homes: str, out: str, off_peak: Sequence[str], **options: Any
 ) -> None:
     """Bill many homes, each for every contract of its power, as `compare` does for one.
 
     HOMES is a folder of meter files, one a home, of any maker that `compare` reads
-    (gzip, zip and XLSX included), or a Parquet file whose rows hold home (string),
-    start (timestamp with a time zone), step_minutes (integer) and wh (integer or
-    decimal), those of one home together.
+    (gzip, zip and XLSX included), or Parquet whose rows hold home (string), start
+    (timestamp with a time zone), step_minutes (integer) and wh (integer or decimal), those
+    of one home together: a file, or a dataset of many; at an address too (s3://, gs://, …).
 
     A home that cannot be billed is a row with its reason and never stops the rest;
-    the exit status is then 3. Parts that are done stay beside the output until
-    it is whole: after Ctrl-C, a crash or a full disk, --resume goes on from them.
+    the exit status is then 3. Parts that are done are stored until the output is
+    whole: after Ctrl-C, a crash or a full disk, --resume goes on from them, here or on a
+    cluster. What workers of a cluster read and write must lie where all of them see it.
 
     With --prices now, contracts whose price cannot be today's (it was last seen before
     duties or the network tariff changed) come after the others, marked outdated; --top
     leaves them out.
 
-    Contracts and Tempo colours are those of the database, read once at the start.
+    The market (contracts, calendars, duties, Tempo colours) is that of the database, read
+    once at the start and stored beside the results, or that of --market.
+
+    Each partition has one log record, without anything of its homes.
 
     A folder that is called like one of the commands below is given as ./summary.
     """
@@ -133,9 +162,10 @@ def portfolio_command(
         options["power_kva"], tuple(entry for text in off_peak for entry in parse_off_peak_text(text))
     )
     settings = read_homes_file(options["settings"], default) if options["settings"] else {}
-    if default.power_kva is None and not settings:
-        raise PortfolioError("give --power-kva, or each home's power with --settings")
     output = Output.at(out)
+    source = _source(homes, output, now)
+    if default.power_kva is None and not settings and not source.says_power():
+        raise PortfolioError("give --power-kva, or each home's power with --settings")
     market = read_market(options["market"]) if options["market"] else present_market(settings_of(context))
     terms = PortfolioTerms(
         market=market,
@@ -147,9 +177,7 @@ def portfolio_command(
         top=options["top"],
         include_outdated=options["include_outdated"],
     )
-    portfolio = Portfolio(
-        source=_source(homes, output, now), terms=terms, settings=HomeSettings(default, settings)
-    )
+    portfolio = Portfolio(source=source, terms=terms, settings=HomeSettings(default, settings))
     engine = _engine(options["cluster"], options["cluster_timeout"], options["jobs"])
     console = Console(stderr=True)
     telemetry = start_telemetry(
@@ -185,13 +213,32 @@ COMMANDS: tuple[click.Command, ...] = (
 )
 
 
-def _source(homes: Path, output: Output, now: dt.datetime) -> HomeSource:
-    if homes.is_dir():
-        return Folder(homes, output.paths())
+def _source(homes: str, output: Output, now: dt.datetime) -> HomeSource:
+    """Parquet where HOMES is, or holds, nothing else; a folder of meter files else."""
+    path = path_of(homes)
+    if path is not None and path.is_dir() and not _holds_only_parquet(path, output.paths()):
+        return Folder(path, output.paths())
     need_pyarrow()
     from openwatt.portfolio.parquet_source import ParquetSource  # noqa: PLC0415 (an optional extra)
 
-    return ParquetSource.at(homes, now)
+    if path is None:
+        storage_at(homes)  # It refuses an address that cannot be used.
+    return ParquetSource.at(homes if path is None else path, now, output.paths())
+
+
+def _holds_only_parquet(folder: Path, left_out: Collection[Path]) -> bool:
+    """Whether a folder is a dataset: its first file that is none of Parquet ends the look."""
+    found = False
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        folders[:] = [one for one in folders if not one.startswith((".", "_")) and here / one not in left_out]
+        for name in files:
+            if name.startswith((".", "_")) or here / name in left_out:
+                continue
+            if not name.endswith(".parquet"):
+                return False
+            found = True
+    return found
 
 
 def _engine(cluster: str | None, timeout_s: int, jobs: int | None) -> Engine:

@@ -39,6 +39,10 @@ class Folder:
             raise PortfolioError(f"there is no folder {self.path}")
         return [Piece("", "")]
 
+    def says_power(self) -> bool:
+        """Meter files do not say the subscribed power."""
+        return False
+
     def index(self, number: int, piece: Piece, settings: HomeSettings) -> PieceIndex:  # noqa: ARG002 (there is one)
         """The files in the order of their paths."""
         entries = sorted(self._walk(self.path), key=lambda entry: os.fsencode(entry.home))

@@ -97,6 +97,9 @@ class HomeSource(Protocol):
             PortfolioError: when there is nothing to read.
         """
 
+    def says_power(self) -> bool:
+        """Whether the source itself says the subscribed power of homes."""
+
     def index(self, number: int, piece: Piece, settings: HomeSettings) -> PieceIndex:
         """The homes of the piece of this number, in their order.
 

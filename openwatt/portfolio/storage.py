@@ -73,13 +73,18 @@ def storage_at(address: str) -> Storage:
     Raises:
         PortfolioError: naming the package that an address needs and that is not installed.
     """
-    if "://" not in address:
-        return DiskFolder(Path(address).resolve())
-    if address.startswith("file://"):
-        return DiskFolder(Path(unquote(urlsplit(address).path)).resolve())
+    if path := path_of(address):
+        return DiskFolder(path)
     folder = AddressFolder(address.rstrip("/"))
     folder.check()
     return folder
+
+
+def path_of(address: str) -> Path | None:
+    """The path on a disk that is given as such or by file://, None for another address."""
+    if "://" not in address:
+        return Path(address).resolve()
+    return Path(unquote(urlsplit(address).path)).resolve() if address.startswith("file://") else None
 
 
 def without_credentials(address: str) -> str:
