@@ -39,7 +39,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
         "PYTHONPATH": str(ROOT),
         "AWS_ACCESS_KEY_ID": "the-key",
         "AWS_SECRET_ACCESS_KEY": "the-secret",
-        "AWS_DEFAULT_REGION": "eu-west-3",
+        "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "OPENWATT_DATABASE_URL": "postgresql://127.0.0.1:1/none",
     }
