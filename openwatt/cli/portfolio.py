@@ -4,7 +4,7 @@ import datetime as dt
 import logging
 import os
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms
 from openwatt.portfolio.local_engine import LocalEngine
 from openwatt.portfolio.market_file import read_market
 from openwatt.portfolio.output import Output
+from openwatt.portfolio.parquet_files import ParquetFiles
 from openwatt.portfolio.run import Portfolio, PortfolioResult, bill_portfolio
 from openwatt.portfolio.source import HomeSettings, HomeSource
 from openwatt.portfolio.storage import path_of, storage_at
@@ -41,12 +42,13 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 logger = logging.getLogger("openwatt.portfolio")
 
 
-def _existing_homes(context: click.Context, parameter: click.Parameter, text: str) -> str:
-    """A path that exists, or an address, which is looked at later."""
-    path = path_of(text)
-    if path is None:
-        return text
-    return str(click.Path(exists=True).convert(str(path), parameter, context))
+class _PathOrAddress(click.Path):
+    """A path that exists, or an address of fsspec as it is."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, resolved, or the address."""
+        path = path_of(str(value))
+        return value if path is None else super().convert(str(path), param, ctx)
 
 
 _EPILOG = """\b
@@ -66,7 +68,7 @@ Examples:
 
 
 @click.command("portfolio", cls=DefaultCommand, epilog=_EPILOG)
-@click.argument("homes", callback=_existing_homes)
+@click.argument("homes", type=_PathOrAddress(exists=True, path_type=Path, resolve_path=True))
 @click.option(
     "--out",
     required=True,
@@ -132,14 +134,17 @@ Examples:
 @click.option("--resume", is_flag=True, help="Go on from what an unfinished run to the same output has done.")
 @click.pass_context
 def portfolio_command(
-    context: click.Context, /, homes: str, out: str, off_peak: Sequence[str], **options: Any
+    context: click.Context, /, homes: Path | str, out: str, off_peak: Sequence[str], **options: Any
 ) -> None:
     """Bill many homes, each for every contract of its power, as `compare` does for one.
 
     HOMES is a folder of meter files, one a home, of any maker that `compare` reads
-    (gzip, zip and XLSX included), or Parquet whose rows hold home (string), start
-    (timestamp with a time zone), step_minutes (integer) and wh (integer or decimal), those
-    of one home together: a file, or a dataset of many; at an address too (s3://, gs://, …).
+    (gzip, zip and XLSX included); or a Parquet file, or a folder of Parquet files alone,
+    also at an address (s3://bucket/homes), whose rows hold home (string), start
+    (timestamp with a time zone), step_minutes (integer) and wh (integer or decimal),
+    those of one home together and in one file. Where wh is a list, a row is a home and
+    its steps follow each other. Columns power_kva (integer) and off_peak_hours (string)
+    say what --settings does not.
 
     A home that cannot be billed is a row with its reason and never stops the rest;
     the exit status is then 3. Parts that are done are stored until the output is
@@ -213,32 +218,16 @@ COMMANDS: tuple[click.Command, ...] = (
 )
 
 
-def _source(homes: str, output: Output, now: dt.datetime) -> HomeSource:
-    """Parquet where HOMES is, or holds, nothing else; a folder of meter files else."""
-    path = path_of(homes)
-    if path is not None and path.is_dir() and not _holds_only_parquet(path, output.paths()):
-        return Folder(path, output.paths())
+def _source(homes: Path | str, output: Output, now: dt.datetime) -> HomeSource:
+    files = ParquetFiles(str(homes), output.paths())
+    if isinstance(homes, Path) and homes.is_dir() and not files.is_dataset():
+        return Folder(homes, output.paths())
     need_pyarrow()
     from openwatt.portfolio.parquet_source import ParquetSource  # noqa: PLC0415 (an optional extra)
 
-    if path is None:
+    if isinstance(homes, str):
         storage_at(homes)  # It refuses an address that cannot be used.
-    return ParquetSource.at(homes if path is None else path, now, output.paths())
-
-
-def _holds_only_parquet(folder: Path, left_out: Collection[Path]) -> bool:
-    """Whether a folder is a dataset: its first file that is none of Parquet ends the look."""
-    found = False
-    for place, folders, files in os.walk(folder):
-        here = Path(place)
-        folders[:] = [one for one in folders if not one.startswith((".", "_")) and here / one not in left_out]
-        for name in files:
-            if name.startswith((".", "_")) or here / name in left_out:
-                continue
-            if not name.endswith(".parquet"):
-                return False
-            found = True
-    return found
+    return ParquetSource(files, now)
 
 
 def _engine(cluster: str | None, timeout_s: int, jobs: int | None) -> Engine:

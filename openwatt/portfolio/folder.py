@@ -40,7 +40,7 @@ class Folder:
         return [Piece("", "")]
 
     def says_power(self) -> bool:
-        """Meter files do not say the subscribed power."""
+        """Meter files do not."""
         return False
 
     def index(self, number: int, piece: Piece, settings: HomeSettings) -> PieceIndex:  # noqa: ARG002 (there is one)
