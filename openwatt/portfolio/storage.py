@@ -6,6 +6,7 @@ elsewhere it is one put, which object stores make whole.
 
 import errno
 import fcntl
+import logging
 import os
 import posixpath
 import tempfile
@@ -18,6 +19,10 @@ from typing import Any, BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from openwatt.portfolio.errors import PortfolioError
+
+# They log where they found keys and addresses, at each start.
+for _name in ("aiobotocore", "botocore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 _LOCK = "_lock"
 #: The end of the name that a file has while it is written.
