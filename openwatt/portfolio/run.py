@@ -211,7 +211,7 @@ def bill_partition(job: BillingJob, task: PartitionTask) -> tuple[FinishedPart, 
     return part, time.perf_counter() - start
 
 
-def _homes_of(job: Job, partition: Partition) -> Iterator[MeteredHome]:
+def _homes_of(job: BillingJob, partition: Partition) -> Iterator[MeteredHome]:
     """The homes of a partition, batch by batch."""
     for piece, batch in partition.work:
         measured = job.portfolio.source.read(piece, batch, job.portfolio.settings)
