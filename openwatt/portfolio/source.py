@@ -66,6 +66,17 @@ class PieceIndex(NamedTuple):
         return f"<index of piece {self.number}>"
 
 
+class PieceFault(NamedTuple):
+    """Why a piece cannot be billed; it is a result, for what a task raises is logged where it runs."""
+
+    number: int
+    reason: str
+
+    def __repr__(self) -> str:
+        """Without the reason, which names the file."""
+        return f"<fault of piece {self.number}>"
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class HomeSettings:
     """What the meters are set to: `by_home` says what differs from the `default`."""
@@ -96,6 +107,9 @@ class HomeSource(Protocol):
         Raises:
             PortfolioError: when there is nothing to read.
         """
+
+    def says_power(self) -> bool:
+        """Whether the source itself says the subscribed power of its homes."""
 
     def index(self, number: int, piece: Piece, settings: HomeSettings) -> PieceIndex:
         """The homes of the piece of this number, in their order.
