@@ -29,8 +29,10 @@ from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms
 from openwatt.portfolio.local_engine import LocalEngine
 from openwatt.portfolio.market_file import read_market
 from openwatt.portfolio.output import Output
+from openwatt.portfolio.parquet_files import ParquetFiles
 from openwatt.portfolio.run import Portfolio, PortfolioResult, bill_portfolio
 from openwatt.portfolio.source import HomeSettings, HomeSource
+from openwatt.portfolio.storage import storage_at
 from openwatt.telemetry.start import start_telemetry
 
 #: The exit status of a run that came to its end while some homes could not be billed.
@@ -40,8 +42,16 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 logger = logging.getLogger("openwatt.portfolio")
 
 
+class _PathOrAddress(click.Path):
+    """A path that exists, or an address of fsspec as it is."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, resolved, or the address."""
+        return value if "://" in str(value) else super().convert(value, param, ctx)
+
+
 @click.command("portfolio", cls=DefaultCommand)
-@click.argument("homes", type=click.Path(exists=True, path_type=Path, resolve_path=True))
+@click.argument("homes", type=_PathOrAddress(exists=True, path_type=Path, resolve_path=True))
 @click.option(
     "--out",
     required=True,
@@ -107,14 +117,17 @@ logger = logging.getLogger("openwatt.portfolio")
 @click.option("--resume", is_flag=True, help="Go on from what an unfinished run to the same output has done.")
 @click.pass_context
 def portfolio_command(
-    context: click.Context, /, homes: Path, out: str, off_peak: Sequence[str], **options: Any
+    context: click.Context, /, homes: Path | str, out: str, off_peak: Sequence[str], **options: Any
 ) -> None:
     """Bill many homes, each for every contract of its power, as `compare` does for one.
 
     HOMES is a folder of meter files, one a home, of any maker that `compare` reads
-    (gzip, zip and XLSX included), or a Parquet file whose rows hold home (string),
-    start (timestamp with a time zone), step_minutes (integer) and wh (integer or
-    decimal), those of one home together.
+    (gzip, zip and XLSX included); or a Parquet file, or a folder of Parquet files alone,
+    also at an address (s3://bucket/homes), whose rows hold home (string), start
+    (timestamp with a time zone), step_minutes (integer) and wh (integer or decimal),
+    those of one home together and in one file. Where wh is a list, a row is a home and
+    its steps follow each other. Columns power_kva (integer) and off_peak_hours (string)
+    say what --settings does not.
 
     A home that cannot be billed is a row with its reason and never stops the rest;
     the exit status is then 3. Parts that are done stay beside the output until
@@ -133,9 +146,10 @@ def portfolio_command(
         options["power_kva"], tuple(entry for text in off_peak for entry in parse_off_peak_text(text))
     )
     settings = read_homes_file(options["settings"], default) if options["settings"] else {}
-    if default.power_kva is None and not settings:
-        raise PortfolioError("give --power-kva, or each home's power with --settings")
     output = Output.at(out)
+    source = _source(homes, output, now)
+    if default.power_kva is None and not settings and not source.says_power():
+        raise PortfolioError("give --power-kva, or each home's power with --settings")
     market = read_market(options["market"]) if options["market"] else present_market(settings_of(context))
     terms = PortfolioTerms(
         market=market,
@@ -147,9 +161,7 @@ def portfolio_command(
         top=options["top"],
         include_outdated=options["include_outdated"],
     )
-    portfolio = Portfolio(
-        source=_source(homes, output, now), terms=terms, settings=HomeSettings(default, settings)
-    )
+    portfolio = Portfolio(source=source, terms=terms, settings=HomeSettings(default, settings))
     engine = _engine(options["cluster"], options["cluster_timeout"], options["jobs"])
     console = Console(stderr=True)
     telemetry = start_telemetry(
@@ -185,13 +197,16 @@ COMMANDS: tuple[click.Command, ...] = (
 )
 
 
-def _source(homes: Path, output: Output, now: dt.datetime) -> HomeSource:
-    if homes.is_dir():
+def _source(homes: Path | str, output: Output, now: dt.datetime) -> HomeSource:
+    files = ParquetFiles(str(homes), output.paths())
+    if isinstance(homes, Path) and homes.is_dir() and not files.is_dataset():
         return Folder(homes, output.paths())
     need_pyarrow()
     from openwatt.portfolio.parquet_source import ParquetSource  # noqa: PLC0415 (an optional extra)
 
-    return ParquetSource.at(homes, now)
+    if isinstance(homes, str):
+        storage_at(homes)  # It refuses an address that cannot be used.
+    return ParquetSource(files, now)
 
 
 def _engine(cluster: str | None, timeout_s: int, jobs: int | None) -> Engine:

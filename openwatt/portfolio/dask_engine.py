@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Generic, NamedTuple
 
 from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_worker
+from distributed.comm.registry import get_backend
 
 from openwatt import __version__
 from openwatt.portfolio.engine import Job, Result, Runner, Task, TaskResult
@@ -98,6 +99,11 @@ class DaskEngine:
     @contextmanager
     def _address(self) -> Iterator[str]:
         if not self.cluster.startswith(_LOCAL):
+            scheme, part, _ = self.cluster.rpartition("://")
+            try:
+                get_backend(scheme if part else "tcp")
+            except ValueError as error:
+                raise PortfolioError(f"the cluster {self.cluster} cannot be used: {error}") from None
             yield self.cluster
             return
         count = self.cluster.removeprefix(_LOCAL)

@@ -8,9 +8,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from openwatt.portfolio.storage import without_credentials
 
 #: Columns of few texts that follow each other: as dictionaries they are read much faster.
@@ -20,9 +17,6 @@ ENDING = ".parquet"
 _VERSIONS = ("ETag", "etag", "md5Hash", "generation", "LastModified", "last_modified", "mtime", "updated")
 #: What Hive calls a folder whose value is null.
 _HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
-
-#: What pyarrow and stores raise of a file that is damaged or cannot be opened.
-FAULTS = (pa.ArrowException, OSError)
 
 
 class ListedFile(NamedTuple):
@@ -46,6 +40,13 @@ class ParquetFiles:
     def __str__(self) -> str:
         return without_credentials(self.address)
 
+    def is_dataset(self) -> bool:
+        """Whether it is a folder of Parquet files; one that cannot be read is none."""
+        try:
+            return bool(self.listed())
+        except OSError:
+            return False
+
     def listed(self) -> list[ListedFile]:
         """Every file; a folder that holds another kind of file is no dataset, and has none.
 
@@ -61,6 +62,9 @@ class ParquetFiles:
 
     def open(self, name: str) -> Any:
         """A file by its name below the source; none is the source itself. Its texts come as dictionaries."""
+        import pyarrow as pa  # noqa: PLC0415 (an optional extra, and a folder of meter files needs none)
+        import pyarrow.parquet as pq  # noqa: PLC0415 (the same)
+
         if self.is_local:
             stream: Any = self._path / name if name else self._path
         else:
@@ -115,11 +119,10 @@ class ParquetFiles:
                 yield ListedFile(name, _version_at(found))
 
 
-def hive_values(name: str) -> Mapping[str, str | None]:
-    """What the folders of a file say, each `column=value`."""
+def hive_values(name: str) -> Mapping[str, str]:
+    """What the folders of a file say, each `column=value`; nothing where that is null."""
     parts = (part.partition("=") for part in name.split("/")[:-1])
-    values = {column: unquote(value) for column, equals, value in parts if equals}
-    return {column: None if value == _HIVE_NULL else value for column, value in values.items()}
+    return {column: unquote(value) for column, equals, value in parts if equals and value != _HIVE_NULL}
 
 
 def _version_at(found: Mapping[str, Any]) -> str:

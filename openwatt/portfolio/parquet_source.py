@@ -14,7 +14,7 @@ import pyarrow as pa
 from openwatt.domain.legal_time import Minutes
 from openwatt.portfolio.errors import PortfolioError
 from openwatt.portfolio.kernel import MeteredHome, Unreadable
-from openwatt.portfolio.parquet_files import FAULTS, ParquetFiles, hive_values
+from openwatt.portfolio.parquet_files import ParquetFiles, hive_values
 from openwatt.portfolio.source import (
     MOST_STEPS_PER_BATCH,
     Batch,
@@ -27,6 +27,7 @@ from openwatt.portfolio.source import (
 from openwatt.portfolio.table import (
     SCHEMA,
     SETTING_SCHEMA,
+    SEVERAL_ROWS,
     Stretch,
     home_runs,
     homes_of,
@@ -35,9 +36,11 @@ from openwatt.portfolio.table import (
     stretches_of,
 )
 
+#: What pyarrow and stores raise of a file that is damaged or cannot be opened.
+_FAULTS = (pa.ArrowException, OSError)
+_COLUMNS = (*SCHEMA, *SETTING_SCHEMA)
 _ROWS_PER_READ = 1 << 17
 _SCATTERED = "its rows do not lie together: sort the table by home and start"
-_SEVERAL_ROWS = "it has several rows: a row with a list of energies holds all of a home"
 
 
 class _Place(NamedTuple):
@@ -95,7 +98,7 @@ class ParquetSource:
         try:
             name = self.pieces()[0].name
             return "power_kva" in {*self.files.open(name).schema_arrow.names, *hive_values(name)}
-        except FAULTS:
+        except _FAULTS:
             return False  # The index says what is wrong with it.
 
     def index(self, number: int, piece: Piece, settings: HomeSettings) -> PieceIndex:
@@ -109,7 +112,7 @@ class ParquetSource:
             reader = PieceReader(self.files, piece, ["home"])
             refuse_other_columns(name, reader.schema)
             entries, scattered, again = _entries(reader, name)
-        except FAULTS as error:
+        except _FAULTS as error:
             raise PortfolioError(f"{name} is no Parquet file that can be read: {error}") from None
         if not entries and not piece.name:
             raise PortfolioError(f"{name} holds no row")
@@ -125,7 +128,7 @@ class ParquetSource:
         """
         place: _Place = batch.place
         stretches, homes = self._read(piece, place, settings)
-        reason = _SEVERAL_ROWS if place.is_list_form else _SCATTERED
+        reason = SEVERAL_ROWS if place.is_list_form else _SCATTERED
         found = 0
         for one, home in zip(stretches, homes, strict=True):
             row = place.start + one.first
@@ -140,7 +143,7 @@ class ParquetSource:
     ) -> tuple[Sequence[Stretch], Iterator[MeteredHome]]:
         try:
             rows = _reader(self.files, piece).rows(place.start, place.end)
-        except FAULTS as error:
+        except _FAULTS as error:
             _HELD.reader = None
             unreadable = Unreadable(f"the table cannot be read: {error}")
         else:
@@ -148,8 +151,10 @@ class ParquetSource:
             return stretches, homes_of(rows, stretches, settings, self.now)
         try:
             names = PieceReader(self.files, piece, ["home"]).rows(place.start, place.end)
-        except FAULTS as error:
-            raise PortfolioError(f"a file of the source cannot be read: {error}") from None
+        except _FAULTS as error:
+            # A text of the error may have the file's name, and workers log what is raised.
+            reason = getattr(error, "strerror", None) or type(error).__name__
+            raise PortfolioError(f"a file of the source cannot be read: {reason}") from None
         stretches = stretches_of(names)
         homes = (one.home or "" for one in stretches)
         return stretches, (MeteredHome(home, settings.of(home), unreadable) for home in homes)
@@ -165,13 +170,13 @@ class PieceReader:
         self.key = files, piece
         self._file = files.open(piece.name)
         names = self._file.schema_arrow.names
-        said = {name: value for name, value in hive_values(piece.name).items() if name not in names}
-        self._said = {name: _of_folder(value) for name, value in said.items() if name in columns}
+        said = {name: _of_folder(name, value) for name, value in hive_values(piece.name).items()}
+        said = {name: value for name, value in said.items() if name in _COLUMNS and name not in names}
+        self._said = {name: value for name, value in said.items() if name in columns}
         self._columns = [name for name in columns if name in names]
         self.schema = self._file.schema_arrow
         for name, value in said.items():
-            if name in (*SCHEMA, *SETTING_SCHEMA):
-                self.schema = self.schema.append(pa.field(name, _of_folder(value).type))
+            self.schema = self.schema.append(pa.field(name, value.type))
         sizes = [self._file.metadata.row_group(n).num_rows for n in range(self._file.num_row_groups)]
         #: Where each row group begins, and where the last ends.
         self.groups: Minutes = np.cumsum([0, *sizes], dtype=np.int64)
@@ -235,9 +240,9 @@ class PieceReader:
         return chunk
 
 
-def _of_folder(value: str | None) -> Any:
+def _of_folder(name: str, value: str) -> Any:
     """A value that a folder's name says, as a column of one row."""
-    return pa.array([int(value)]) if value and value.isdecimal() else pa.array([value], pa.string())
+    return pa.array([int(value) if name == "power_kva" and value.isdecimal() else value])
 
 
 #: The reader of each thread, which goes on where its last batch ended.
@@ -247,7 +252,7 @@ _HELD = threading.local()
 def _reader(files: ParquetFiles, piece: Piece) -> PieceReader:
     reader: PieceReader | None = getattr(_HELD, "reader", None)
     if reader is None or reader.key != (files, piece):
-        reader = _HELD.reader = PieceReader(files, piece, [*SCHEMA, *SETTING_SCHEMA])
+        reader = _HELD.reader = PieceReader(files, piece, _COLUMNS)
     return reader
 
 

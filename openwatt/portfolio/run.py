@@ -23,6 +23,7 @@ from openwatt.portfolio.source import (
     HomeSource,
     Partition,
     Piece,
+    PieceFault,
     PieceIndex,
     count_homes,
     home_hash,
@@ -32,6 +33,7 @@ from openwatt.portfolio.source import (
 #: A part of one file is written once more when the parts are joined; one of a dataset stays as it is.
 _MOST_HOMES_PER_PARTITION = {"file": 64, "dataset": 1024}
 _PARTITIONS_PER_WORKER = 8
+_MOST_FAULTS = 10
 _IN_SEVERAL_PIECES = "its rows lie in several files: put the rows of one home into one file"
 
 
@@ -177,9 +179,13 @@ def _partition_size(output: Output, homes: int, workers: int) -> int:
     return max(1, min(most, homes // (workers * _PARTITIONS_PER_WORKER)))
 
 
-def index_piece(job: BillingJob, task: tuple[int, Piece]) -> PieceIndex:
-    """The task that finds the homes of one piece."""
-    return job.portfolio.source.index(*task, job.portfolio.settings)
+def index_piece(job: BillingJob, task: tuple[int, Piece]) -> PieceIndex | PieceFault:
+    """The task that finds the homes of one piece, or why it cannot be billed."""
+    number, piece = task
+    try:
+        return job.portfolio.source.index(number, piece, job.portfolio.settings)
+    except PortfolioError as error:
+        return PieceFault(number, str(error))
 
 
 class PartitionTask(NamedTuple):
@@ -211,7 +217,7 @@ def bill_partition(job: BillingJob, task: PartitionTask) -> tuple[FinishedPart, 
     return part, time.perf_counter() - start
 
 
-def _homes_of(job: Job, partition: Partition) -> Iterator[MeteredHome]:
+def _homes_of(job: BillingJob, partition: Partition) -> Iterator[MeteredHome]:
     """The homes of a partition, batch by batch."""
     for piece, batch in partition.work:
         measured = job.portfolio.source.read(piece, batch, job.portfolio.settings)
@@ -244,9 +250,18 @@ def _each_once(homes: Iterable[MeteredHome], piece: Piece, partition: Partition)
 
 
 def _indexes(runner: Runner, pieces: Sequence[Piece]) -> Sequence[PieceIndex]:
-    """The index of every piece, in the order of the pieces."""
-    found = (result.value for result in runner.run(index_piece, enumerate(pieces)))
-    return sorted(found, key=lambda index: index.number)
+    """The index of every piece, in the order of the pieces.
+
+    Raises:
+        PortfolioError: naming the pieces that cannot be billed.
+    """
+    found = [result.value for result in runner.run(index_piece, enumerate(pieces))]
+    faults = sorted(one for one in found if isinstance(one, PieceFault))
+    if faults:
+        more = len(faults) - _MOST_FAULTS
+        reasons = [one.reason for one in faults[:_MOST_FAULTS]]
+        raise PortfolioError("; ".join([*reasons, f"and {more} more"] if more > 0 else reasons))
+    return sorted((one for one in found if isinstance(one, PieceIndex)), key=lambda index: index.number)
 
 
 def _count(

@@ -41,6 +41,8 @@ SCHEMA = {
 }
 #: What a table may say of each home's meter.
 SETTING_SCHEMA = {"power_kva": "integer", "off_peak_hours": "string"}
+#: Why a home of the list form fails.
+SEVERAL_ROWS = "it has several rows: a row with a list of energies holds all of a home"
 #: A step of a home has less than this, a thousand million; what has more is no measurement.
 _MOST_WH = 10**9
 _MOST_STEP_MIN = 1440
@@ -116,12 +118,6 @@ def homes_of(
             yield MeteredHome(name, settings.default, own)
         else:
             yield MeteredHome(name, _setting(settings, name, own), measured)
-
-
-def curves_of(rows: pa.Table, now: datetime) -> Iterator[tuple[str | None, LoadCurve | Unreadable]]:
-    """Each home's name and curve, of rows with the columns of `SCHEMA`, those of one home together."""
-    stretches = stretches_of(rows)
-    yield from zip((name for name, _, _ in stretches), _curves(rows, stretches, now), strict=True)
 
 
 def stretches_of(rows: pa.Table) -> list[Stretch]:
