@@ -110,7 +110,7 @@ def with_pyarrow(path: str) -> Figures:
     """The same without Python's objects: each home's first row, for homes lie together."""
     table: Any = pq.read_table(path, columns=["home", "power_kva", "saving_against_baseline_eur_per_year"])
     home = table["home"]
-    starts = pc.fill_null(pc.not_equal(home.slice(1), home.slice(0, len(home) - 1)), fill_value=True)
+    starts = pc.not_equal(home.slice(1), home.slice(0, len(home) - 1))
     homes: Any = table.filter(pa.concat_arrays([pa.array([True]), *starts.chunks]))
     figures = {}
     for power in POWERS_KVA:

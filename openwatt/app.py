@@ -13,7 +13,12 @@ from flask import Flask, got_request_exception
 from openwatt.bootstrap import database_environment, locate_database
 from openwatt.catalogue.calendars import shipped_calendars
 from openwatt.catalogue.market import shipped_words
-from openwatt.catalogue.shipped_facts import shipped_change_days, shipped_duties, shipped_offer_terms
+from openwatt.catalogue.shipped_facts import (
+    shipped_change_days,
+    shipped_documents,
+    shipped_duties,
+    shipped_offer_terms,
+)
 from openwatt.catalogue.source_names import declared_sources
 from openwatt.comparison.market import StoredMarket
 from openwatt.comparison.source_incidents import SourceIncidents
@@ -73,6 +78,7 @@ def read_ahead(app: Flask) -> None:
     shipped_change_days()
     shipped_words()
     shipped_offer_terms()
+    shipped_documents()
     shipped_calendars()
     for code in CODES:
         texts(code)
@@ -126,6 +132,7 @@ def create_app(
         source_incidents=SourceIncidents(database, data_version.current, declared_sources()),
         package=StoredPackage(database, data_version.current, shipped_change_days),
         offer_terms=shipped_offer_terms(),
+        documents=shipped_documents(),
     )
     state.init_app(app)
     limits = RateLimits(

@@ -10,7 +10,6 @@ from flask.testing import FlaskClient
 
 from openwatt.app import create_app
 from openwatt.cli import main
-from openwatt.cli.default_command import GroupWithDefault
 from openwatt.settings import Settings
 from tests.conftest import close_app
 
@@ -61,8 +60,6 @@ def options(command: click.Command) -> Iterator[str]:
     yield "" if command is main else command.name or ""
     for parameter in command.params:
         yield from parameter.opts
-    if isinstance(command, GroupWithDefault):
-        yield from options(command.default)
     if isinstance(command, click.Group):
         for each in command.list_commands(click.Context(command)):
             found = command.get_command(click.Context(command), each)

@@ -23,12 +23,13 @@ from openwatt.comparison.question import ASSUMED_OFF_PEAK
 from openwatt.domain.errors import OpenWattError
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.off_peak import parse_off_peak_text
-from openwatt.portfolio.arrow_batches import SETTING_COLUMNS, bill_batches
+from openwatt.portfolio.arrow_batches import bill_batches
 from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms
 from openwatt.portfolio.market_file import read_market
 from openwatt.portfolio.parquet_results import ParquetResults
 from openwatt.portfolio.rows import columns_of
-from openwatt.portfolio.table import SCHEMA, refuse_other_columns
+from openwatt.portfolio.source import HomeSettings
+from openwatt.portfolio.table import SCHEMA, SETTING_SCHEMA, refuse_other_columns
 from openwatt.sentences.catalogue import sentence
 
 #: The exit status when some homes could not be billed, as that of `openwatt portfolio`.
@@ -47,7 +48,7 @@ def bill_homes(
     Raises:
         PortfolioError: when the measurements have other columns.
     """
-    columns = [name for name in (*SCHEMA, *SETTING_COLUMNS) if name in measurements.columns]
+    columns = [name for name in (*SCHEMA, *SETTING_SCHEMA) if name in measurements.columns]
     rows = measurements.select(*columns)
     together = rows.repartition(partitions, "home") if partitions else rows.repartition("home")
     # Rows of one instant are put in order too: a task that is repeated then gives the same rows.
@@ -66,7 +67,7 @@ def bill_sorted_homes(measurements: DataFrame, terms: PortfolioTerms, default: H
     """
     refuse_other_columns("the data frame", to_arrow_schema(measurements.schema, timezone="UTC"))
     results = ParquetResults(columns_of(terms.prices))
-    bill = partial(bill_batches, terms=terms, default=default)
+    bill = partial(bill_batches, terms=terms, settings=HomeSettings(default, {}))
     return measurements.mapInArrow(bill, from_arrow_schema(results.schema))
 
 

@@ -7,6 +7,7 @@ from functools import lru_cache
 from openwatt.catalogue.calendars import calendar_for
 from openwatt.catalogue.shipped_facts import (
     shipped_announced_days,
+    shipped_documents,
     shipped_duties,
     shipped_offers,
     shipped_sources,
@@ -16,7 +17,7 @@ from openwatt.catalogue.shipped_facts import (
 from openwatt.domain.announced_days import words_by_day
 from openwatt.domain.calendar import RegisterCalendar
 from openwatt.domain.comparison import Market
-from openwatt.domain.contract import Contract, PriceDocument, SourcedTariff, contracts_of
+from openwatt.domain.contract import Contract, SourcedTariff, contracts_of
 
 
 @lru_cache(maxsize=1)
@@ -25,10 +26,7 @@ def shipped_market() -> Market:
     seen_at = {
         source.id: dt.datetime.combine(source.seen_on, dt.time(), dt.UTC) for source in shipped_sources()
     }
-    sources = {
-        source.id: PriceDocument(source.kind, source.title, source.url, source.document_sha256)
-        for source in shipped_sources()
-    }
+    sources = shipped_documents()
     tariffs = [
         SourcedTariff(
             line.tariff,

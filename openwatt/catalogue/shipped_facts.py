@@ -21,6 +21,7 @@ from openwatt.catalogue.facts import (
 from openwatt.catalogue.offer_terms import read_offer_terms
 from openwatt.catalogue.tariffs import CatalogueTariff, read_tariffs
 from openwatt.domain.announced_days import AnnouncedDays
+from openwatt.domain.contract import PriceDocument
 from openwatt.domain.duties import Duties
 from openwatt.domain.offer_terms import OfferTerms
 
@@ -66,6 +67,14 @@ def shipped_tempo_colours(edition: Traversable = SHIPPED) -> tuple[CatalogueTemp
 def shipped_announced_days() -> tuple[AnnouncedDays, ...]:
     """EJP's peak days and Zen Flex's sobriety days, with the winters of which all are known."""
     return read_announced_days(SHIPPED / "announced_days.csv")
+
+
+@cache
+def shipped_documents() -> Mapping[str, PriceDocument]:
+    """Those documents by id, as prices and terms name them."""
+    return {
+        one.id: PriceDocument(one.kind, one.title, one.url, one.document_sha256) for one in shipped_sources()
+    }
 
 
 @cache

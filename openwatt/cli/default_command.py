@@ -22,9 +22,19 @@ class GroupWithDefault(click.Group):
     """Commands beside a default one, which reads the same command line as if it stood alone."""
 
     def __init__(self, default: DefaultCommand, commands: Sequence[click.Command]) -> None:
-        super().__init__(default.name, commands=commands, help=default.help, invoke_without_command=True)
+        super().__init__(
+            default.name,
+            commands=commands,
+            params=default.params,
+            help=default.help,
+            invoke_without_command=True,
+        )
         self.default = default
         default.group = self
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:  # noqa: ARG002 (click asks for it)
+        """None before a subcommand: the parameters are the default command's, which reads them itself."""
+        return []
 
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any

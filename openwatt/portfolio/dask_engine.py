@@ -18,6 +18,7 @@ from contextlib import contextmanager, suppress
 from typing import Any, Generic, NamedTuple
 
 from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_worker
+from distributed.comm.registry import get_backend
 
 from openwatt import __version__
 from openwatt.portfolio.engine import Job, Result, Runner, Task, TaskResult
@@ -56,7 +57,7 @@ class JobPlugin(WorkerPlugin):
         _jobs[self.name] = pickle.loads(self._packed)  # noqa: S301 (it comes from the client that runs the tasks)
 
     def teardown(self, worker: Any) -> None:  # noqa: ARG002
-        """Forgets the job."""
+        """Drops the job."""
         _jobs.pop(self.name, None)
 
 
@@ -98,6 +99,11 @@ class DaskEngine:
     @contextmanager
     def _address(self) -> Iterator[str]:
         if not self.cluster.startswith(_LOCAL):
+            scheme, part, _ = self.cluster.rpartition("://")
+            try:
+                get_backend(scheme if part else "tcp")
+            except ValueError as error:
+                raise PortfolioError(f"the cluster {self.cluster} cannot be used: {error}") from None
             yield self.cluster
             return
         count = self.cluster.removeprefix(_LOCAL)
@@ -147,7 +153,7 @@ class _Cluster:
         self._look()
 
     def close(self) -> None:
-        """Takes the job from the workers and leaves; tasks in work end, and nobody waits for them."""
+        """Takes the job from the workers and leaves; tasks in work end, and are not waited for."""
         if self._client is not None:
             with suppress(Exception):  # The scheduler may be gone, and nothing is left to be done.
                 if self._client.status == "running":

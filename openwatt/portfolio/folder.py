@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from openwatt.meter.contents import MAX_BYTES
+from openwatt.portfolio.errors import PortfolioError
 from openwatt.portfolio.kernel import MeteredHome, Unreadable
 from openwatt.portfolio.source import Batch, HomeSettings, Piece, PieceIndex, batch_size, hashes_of
 
@@ -34,9 +35,11 @@ class Folder:
 
     def pieces(self) -> Sequence[Piece]:
         """The folder itself: its files and their times are its index."""
+        if not self.path.is_dir():
+            raise PortfolioError(f"there is no folder {self.path}")
         return [Piece("", "")]
 
-    def says_power(self) -> bool:
+    def has_powers(self) -> bool:
         """Meter files do not."""
         return False
 

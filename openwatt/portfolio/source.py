@@ -108,7 +108,7 @@ class HomeSource(Protocol):
             PortfolioError: when there is nothing to read.
         """
 
-    def says_power(self) -> bool:
+    def has_powers(self) -> bool:
         """Whether the source itself says the subscribed power of its homes."""
 
     def index(self, number: int, piece: Piece, settings: HomeSettings) -> PieceIndex:
@@ -160,7 +160,15 @@ def hashes_of(homes: Iterable[str]) -> Hashes:
 
 def count_homes(indexes: Sequence[PieceIndex]) -> int:
     """How many homes there are, those of several pieces once."""
-    return len(np.unique(np.concatenate([index.hashes for index in indexes])))
+    every = _sorted_hashes(indexes)
+    return len(every) - int(np.count_nonzero(every[1:] == every[:-1]))
+
+
+def _sorted_hashes(indexes: Sequence[PieceIndex]) -> Hashes:
+    """The hash of every home of every piece, sorted: of 37 million, `np.unique` takes ten times as long."""
+    every: Hashes = np.concatenate([index.hashes for index in indexes])
+    every.sort()
+    return every
 
 
 def partitions_of(pieces: Sequence[Piece], indexes: Sequence[PieceIndex], homes: int) -> Sequence[Partition]:
@@ -189,7 +197,7 @@ def _in_several_pieces(pieces: Sequence[Piece], indexes: Sequence[PieceIndex]) -
     """The name of the first piece of each home that lies in several, by the home's hash."""
     if len(indexes) < 2:
         return {}
-    every = np.sort(np.concatenate([index.hashes for index in indexes]))
+    every = _sorted_hashes(indexes)
     several = np.unique(every[1:][every[1:] == every[:-1]])
     first: dict[int, str] = {}
     for piece, index in zip(pieces, indexes, strict=True):

@@ -41,6 +41,8 @@ SCHEMA = {
 }
 #: What a table may say of each home's meter.
 SETTING_SCHEMA = {"power_kva": "integer", "off_peak_hours": "string"}
+#: Why a home of the list form fails.
+SEVERAL_ROWS = "it has several rows: a row with a list of energies holds all of a home"
 #: A step of a home has less than this, a thousand million; what has more is no measurement.
 _MOST_WH = 10**9
 _MOST_STEP_MIN = 1440
@@ -109,19 +111,13 @@ def homes_of(
     of `SETTING_SCHEMA` say that of others, where they are not null.
     """
     names = [name or "" for name, _, _ in stretches]
-    said = _settings_said(rows, stretches)
-    for name, setting, measured in zip(names, said, _curves(rows, stretches, now), strict=True):
+    settings_of_rows = _own_settings(rows, stretches)
+    for name, setting, measured in zip(names, settings_of_rows, _curves(rows, stretches, now), strict=True):
         own = None if name in settings.by_home else setting
         if isinstance(own, Unreadable):
             yield MeteredHome(name, settings.default, own)
         else:
             yield MeteredHome(name, _setting(settings, name, own), measured)
-
-
-def curves_of(rows: pa.Table, now: datetime) -> Iterator[tuple[str | None, LoadCurve | Unreadable]]:
-    """Each home's name and curve, of rows with the columns of `SCHEMA`, those of one home together."""
-    stretches = stretches_of(rows)
-    yield from zip((name for name, _, _ in stretches), _curves(rows, stretches, now), strict=True)
 
 
 def stretches_of(rows: pa.Table) -> list[Stretch]:
@@ -140,23 +136,23 @@ def stretches_of(rows: pa.Table) -> list[Stretch]:
     return found
 
 
-class _Said(NamedTuple):
+class _OwnSetting(NamedTuple):
     """What columns say of a home's meter; None where they are silent."""
 
     power_kva: int | None
     off_peak_hours: str | None
 
 
-def _setting(settings: HomeSettings, home: str, said: _Said | None) -> HomeSetting:
+def _setting(settings: HomeSettings, home: str, own: _OwnSetting | None) -> HomeSetting:
     setting = settings.of(home)
-    if said is None:
+    if own is None:
         return setting
-    power_kva = setting.power_kva if said.power_kva is None else said.power_kva
-    hours = parse_hours(said.off_peak_hours) if said.off_peak_hours else setting.off_peak_hours
+    power_kva = setting.power_kva if own.power_kva is None else own.power_kva
+    hours = parse_hours(own.off_peak_hours) if own.off_peak_hours else setting.off_peak_hours
     return HomeSetting(power_kva, hours)
 
 
-def _settings_said(rows: pa.Table, stretches: Sequence[Stretch]) -> Sequence[_Said | Unreadable | None]:
+def _own_settings(rows: pa.Table, stretches: Sequence[Stretch]) -> Sequence[_OwnSetting | Unreadable | None]:
     """What the columns of settings say of each home, once they were found to be right."""
     columns = [name for name in SETTING_SCHEMA if name in rows.column_names]
     if not columns:
@@ -170,25 +166,25 @@ def _settings_said(rows: pa.Table, stretches: Sequence[Stretch]) -> Sequence[_Sa
         changes = _changes(_codes(cells))
         mixed[name] = np.searchsorted(changes, ends) > np.searchsorted(changes, firsts, side="right")
         values[name] = cells.take(firsts).to_pylist()
-    said: list[_Said | Unreadable | None] = []
-    for number, one in enumerate(map(_Said, *values.values())):
+    own: list[_OwnSetting | Unreadable | None] = []
+    for number, one in enumerate(map(_OwnSetting, *values.values())):
         several = [name for name in columns if mixed[name][number]]
         if several:
-            said.append(Unreadable(f"its rows have several values of {' and of '.join(several)}"))
+            own.append(Unreadable(f"its rows have several values of {' and of '.join(several)}"))
             continue
-        said.append(_checked(one))
-    return said
+        own.append(_checked(one))
+    return own
 
 
-def _checked(said: _Said) -> _Said | Unreadable:
+def _checked(own: _OwnSetting) -> _OwnSetting | Unreadable:
     try:
-        if said.power_kva is not None:
-            refuse_power(said.power_kva)
-        if said.off_peak_hours:
-            parse_hours(said.off_peak_hours)
+        if own.power_kva is not None:
+            refuse_power(own.power_kva)
+        if own.off_peak_hours:
+            parse_hours(own.off_peak_hours)
     except OpenWattError as error:
         return Unreadable(sentence(error))
-    return said
+    return own
 
 
 def _codes(cells: Any) -> npt.NDArray[Any]:

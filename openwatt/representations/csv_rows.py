@@ -32,7 +32,10 @@ class Column(NamedTuple):
         for name in self.path:
             if value is None:
                 break
-            value = value.get(name) if isinstance(value, dict) else getattr(value, name)
+            if isinstance(value, list):
+                value = [getattr(one, name) for one in value]
+            else:
+                value = value.get(name) if isinstance(value, dict) else getattr(value, name)
         return value
 
 
@@ -46,8 +49,9 @@ def csv_lines(
 ) -> Iterator[str]:
     """CSV by RFC 4180, line by line, its header first; an unknown value is an empty cell.
 
-    A nested object becomes columns `outer_inner`, prices by register one column for
-    each register that exists, so that pages can be joined and compared.
+    A nested object becomes columns `outer_inner`, a list of objects the same with what each of
+    them says, prices by register one column for each register that exists, so that pages can be
+    joined and compared.
     """
     columns = columns_of(item_type)
     line = io.StringIO()
@@ -85,6 +89,10 @@ def _columns(column: Column) -> Iterator[Column]:
         for register in REGISTERS:
             path = (*column.path, register)
             yield from _columns(Column(path, kind.value_type, optional=True, description=column.description))
+    elif isinstance(kind, msgspec.inspect.ListType) and isinstance(
+        kind.item_type, msgspec.inspect.StructType
+    ):
+        yield from _columns(column._replace(type=kind.item_type))
     else:
         yield column
 
@@ -97,6 +105,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")
     if isinstance(value, list):
-        words = [str(one) for one in value]
+        words = ["" if one is None else str(one) for one in value]
         return ("; " if any(" " in word for word in words) else " ").join(words)
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

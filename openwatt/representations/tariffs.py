@@ -11,9 +11,11 @@ from typing import Annotated, Literal, Self
 
 from msgspec import Meta, Struct
 
+from openwatt.domain.contract import PriceDocument
 from openwatt.domain.freshness import DataStatus, DataStatusReason, SourceIncident, explained_status
 from openwatt.domain.guards import Difference, Guard, GuardVerdict
 from openwatt.domain.legal_time import PARIS
+from openwatt.domain.offer_terms import Condition, OfferTerms, Pricing
 from openwatt.domain.tariff import Confidence, NoPrice, SourceKind, per_month
 from openwatt.representations.names import Instant, OptionName, RegisterName
 from openwatt.store.tariffs import PublishedTariff
@@ -208,6 +210,54 @@ class SupplierPage(Struct, frozen=True, kw_only=True):
     suppliers: list[SupplierItem]
 
 
+class OfferTermsItem(Struct, frozen=True, kw_only=True):
+    """What an offer promises beside its prices, as its sources state it."""
+
+    pricing: Annotated[
+        Pricing | None,
+        Meta(
+            description="`regulated` set by public authorities, `fixed` for a term, `indexed` follows the "
+            "regulated tariff, `variable` may be changed by the supplier; null where no source says."
+        ),
+    ]
+    fixed_months: Annotated[
+        int | None, Meta(description="Months from the subscription for which the price is fixed.")
+    ]
+    fixed_until: Annotated[
+        dt.date | None, Meta(description="Last day, the same for every customer, for which it is fixed.")
+    ]
+    green: Annotated[bool | None, Meta(description="Whether it is sold as green; null where no source says.")]
+    green_percent: Annotated[
+        int | None, Meta(description="The share that is green, where the sources state one.")
+    ]
+    conditions: Annotated[
+        list[Condition],
+        Meta(
+            description="What the customer has to be or do. `flat_rate`: the discount counts within a flat "
+            "rate that is estimated; `green_option`: green electricity can be added."
+        ),
+    ]
+    page_url: Annotated[str | None, Meta(description="The supplier's own page of the offer, or its site.")]
+    sources: list[Source]
+
+    @classmethod
+    def of(cls, terms: OfferTerms, documents: Sequence[PriceDocument]) -> Self:
+        """The item of an offer's terms, with the documents that state them."""
+        return cls(
+            pricing=terms.pricing,
+            fixed_months=terms.fixed_months,
+            fixed_until=terms.fixed_until,
+            green=terms.green,
+            green_percent=terms.green_percent,
+            conditions=list(terms.conditions),
+            page_url=terms.page_url,
+            sources=[
+                Source(kind=one.kind, url=one.url, document_sha256=one.document_sha256, title=one.title)
+                for one in documents
+            ],
+        )
+
+
 class OfferItem(Struct, frozen=True, kw_only=True):
     """An offer and what it is sold as."""
 
@@ -223,6 +273,9 @@ class OfferItem(Struct, frozen=True, kw_only=True):
             description="Why no tariff of it is listed: `spot` its price changes every hour with the market, "
             "`hours` the hours of its registers are not known here; null for any other."
         ),
+    ]
+    terms: Annotated[
+        OfferTermsItem | None, Meta(description="null where the catalogue states nothing of it.")
     ]
 
 

@@ -15,7 +15,8 @@ from openwatt.portfolio.kernel import HomeSetting, MeteredHome, PortfolioTerms, 
 from openwatt.portfolio.market import PortfolioMarket
 from openwatt.portfolio.parquet_results import ParquetResults
 from openwatt.portfolio.rows import HomeRow
-from openwatt.portfolio.source import MOST_HOMES_PER_BATCH
+from openwatt.portfolio.source import MOST_HOMES_PER_BATCH, HomeSettings
+from openwatt.portfolio.table import SEVERAL_ROWS
 from tests.portfolio.village import NOW, WEEK, curve, table_of
 
 NIGHT = "22:00-06:00"
@@ -23,6 +24,7 @@ TERMS = PortfolioTerms(
     market=PortfolioMarket(shipped_market(), shipped_colours()), prices="now", now=NOW, today=NOW.date()
 )
 DEFAULT = HomeSetting(6, tuple(parse_off_peak_text(NIGHT)))
+SETTINGS = HomeSettings(DEFAULT, {})
 DAY = replace(WEEK, end=WEEK.start + dt.timedelta(days=1))
 
 
@@ -34,7 +36,7 @@ def of_settings(rows: pa.Table, power_kva: list[int | None], hours: list[str | N
 
 
 def billed(rows: pa.Table, rows_per_batch: int) -> pa.Table:
-    batches = list(bill_batches(rows.to_batches(max_chunksize=rows_per_batch), TERMS, DEFAULT))
+    batches = list(bill_batches(rows.to_batches(max_chunksize=rows_per_batch), TERMS, SETTINGS))
     assert batches
     return pa.Table.from_batches(batches)
 
@@ -84,11 +86,30 @@ def test_what_is_wrong_with_a_home_is_its_only_row() -> None:
     assert good["a"].equals(good["z"])
 
 
+@pytest.mark.parametrize("rows_per_batch", [1, 2, 100])
+def test_a_row_may_be_a_home_with_a_list(rows_per_batch: int) -> None:
+    curves = [curve(seed, DAY) for seed in range(3)]
+    expected = billed(table_of((f"home {seed}", one) for seed, one in enumerate(curves)), 48)
+    names = ["home 0", "home 1", "home 2", "twice", "twice"]
+    lists = pa.table(
+        {
+            "home": names,
+            "start": pa.array([DAY.start_min * 60] * 5, pa.timestamp("s", "UTC")),
+            "step_minutes": [30] * 5,
+            "wh": [table_of([("", one)])["wh"].to_pylist() for one in (*curves, *curves[:2])],
+        }
+    )
+    found = billed(lists, rows_per_batch)
+    assert found.slice(0, expected.num_rows).equals(expected)
+    last = found.slice(expected.num_rows).to_pylist()
+    assert [(row["home"], row["reason"]) for row in last] == [("twice", SEVERAL_ROWS)]
+
+
 def test_a_row_without_a_home_ends_the_task_and_shows_nothing() -> None:
     rows = table_of([("a secret", curve(1, DAY))])
     rows = rows.set_column(0, "home", pa.array(["a secret"] * 47 + [None]))
     with pytest.raises(PortfolioError, match=r"^a row of the measurements names no home$"):
-        list(bill_batches(rows.to_batches(), TERMS, DEFAULT))
+        list(bill_batches(rows.to_batches(), TERMS, SETTINGS))
 
 
 def test_what_is_in_memory_at_once_is_bounded_however_many_homes_there_are() -> None:
@@ -104,7 +125,8 @@ def test_what_is_in_memory_at_once_is_bounded_however_many_homes_there_are() -> 
             yield many.to_batches()[0]
 
     given = 0
-    for table in whole_homes(batches()):
+    for table, stretches in whole_homes(batches()):
+        assert len(stretches) == table.num_rows
         assert table.num_rows <= MOST_HOMES_PER_BATCH
         given += table.num_rows
         assert taken <= given + 10

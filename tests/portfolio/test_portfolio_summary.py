@@ -140,8 +140,10 @@ def folder(rows: Sequence[Row], region: Mapping[str, str], tmp_path_factory: pyt
     (folder / "dataset" / "_manifest.json").write_text(json.dumps(manifest))
     memory = fsspec.filesystem("memory")
     memory.put(f"{folder}/dataset/", "/summary/out/", recursive=True)
-    with (folder / "regions.csv").open("w", encoding="utf-8", newline="") as stream:
-        csv.writer(stream, delimiter=";").writerows([("home", "région"), *region.items()])
+    # As a French spreadsheet writes it; `supplier` is a column of the results too, which this one replaces.
+    with (folder / "regions.csv").open("w", encoding="utf-8-sig", newline="") as stream:
+        lines = ((home, name, "theirs") for home, name in region.items())
+        csv.writer(stream, delimiter=";").writerows([("home", "région", "supplier"), *lines])
     pq.write_table(
         pa.table({"home": list(region), "région": list(region.values())}), folder / "regions.parquet"
     )
@@ -282,6 +284,8 @@ def test_codes_of_the_file_of_groups_stay_texts_and_groups_are_in_the_order_of_n
     found = summary(folder / "one.csv", "--groups", folder / "regions.csv", "--by", "région", "--least", 1)
     names = [one["group"]["région"] for one in found["groups"]]
     assert names == ["01", "1", "[bold]$x^2$", "Bretagne", "Île", "Occitanie", None]
+    found = summary(folder / "one.csv", "--groups", folder / "regions.csv", "--by", "supplier")
+    assert [one["group"]["supplier"] for one in found["groups"]] == ["theirs", None]
     found = summary(folder / "one.csv", "--by", "power_kva")
     assert [one["group"]["power_kva"] for one in found["groups"]] == ["3", "6", "9", "12", "36", None]
     assert found["groups"][-1]["homes"] == found["groups"][-1]["failed"] > 11
@@ -388,6 +392,7 @@ def test_what_cannot_be_summarised_is_said_with_its_remedy(
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 nothing")
     (tmp_path / "twice.csv").write_text("home,region\nhome 7,a\nhome 7,b\n")
     (tmp_path / "unnamed.csv").write_text("name,region\nhome 7,a\n")
+    write_csv(tmp_path / "comma.csv", [rows[1] | {"total_ttc_eur": "12,50"}, *rows[2:]])
     failed = [row for row in rows if not row["supplier"]]
     for name, part in (("moved", "part-1.parquet"), ("changed", "part-0.parquet"), ("damaged", None)):
         (tmp_path / name).mkdir()
@@ -406,7 +411,7 @@ def test_what_cannot_be_summarised_is_said_with_its_remedy(
             "no results of `openwatt portfolio`: they have no column supplier",
         ),
         ([tmp_path / "curves.parquet"], "name what --out has written"),
-        ([tmp_path / "broken.parquet"], "the results cannot be read: "),
+        ([tmp_path / "broken.parquet"], "the results cannot be summarised: "),
         ([tmp_path / "older.parquet"], "bill the homes again, or add --against option"),
         (
             [write_parquet(tmp_path / "sorted.parquet", by_option)],
@@ -415,6 +420,7 @@ def test_what_cannot_be_summarised_is_said_with_its_remedy(
         ([write_parquet(tmp_path / "turned.parquet", turned)], "in another order than"),
         ([write_parquet(tmp_path / "failed.parquet", failed)], "no home was billed: the column reason"),
         ([write_parquet(tmp_path / "few.parquet", rows[:40])], "--least 1 shows groups of any size"),
+        ([tmp_path / "comma.csv"], "a cell of the results is no value of its column"),
         (["nowhere://results"], "fsspec knows no nowhere://"),
         ([ordinary, "--by", "region"], "no group can be made by region: there is supplier, offer, option,"),
         ([ordinary, "--by", "home"], "(--groups FILE brings columns of your own)"),

@@ -57,7 +57,7 @@ class HomesTable:
             raise PortfolioError(_not_ours(missing, against))
         of_groups = self._open_groups(groups, by) if groups else []
         self._check_columns(by, columns, of_groups)
-        sources = [f"groups.{_quoted(name)}" if name in of_groups else f"by_{n}" for n, name in enumerate(by)]
+        tables = ["groups" if name in of_groups else "in_order" for name in by]
         self._run(
             "homes",
             saving_per_year=f"{_SAVINGS[against]}_per_year",
@@ -67,7 +67,7 @@ class HomesTable:
                 f", {_quoted(name)} as by_{n}" for n, name in enumerate(by) if name not in of_groups
             ),
             columns="".join(
-                f", nullif(cast({source} as varchar), '') as by_{n}" for n, source in enumerate(sources)
+                f", nullif(cast({table}.by_{n} as varchar), '') as by_{n}" for n, table in enumerate(tables)
             ),
             joined="left join groups on groups.home = in_order.home" if of_groups else "",
         )
@@ -140,8 +140,8 @@ class HomesTable:
         columns = self._open("groups_file", groups)
         if "home" not in columns:
             raise PortfolioError(f"the file of groups has no column home, but {', '.join(columns)}")
-        wanted = [name for name in by if name in columns]
-        self._run("groups", columns="".join(f", {_quoted(name)}" for name in wanted if name != "home"))
+        wanted = ((n, name) for n, name in enumerate(by) if name in columns)
+        self._run("groups", columns="".join(f", {_quoted(name)} as by_{n}" for n, name in wanted))
         if repeated := self._run("groups_fault")[0][0]:
             raise PortfolioError(f"the file of groups names {repeated:,} homes more than once")
         return [name for name in columns if name != "home"]
@@ -190,10 +190,11 @@ def _delimiter(found: ResultsFiles) -> str:
 
 def _sentence_of(error: duckdb.Error) -> str:
     """What DuckDB says of a file, in one line and without the values of a row."""
-    first = str(error).splitlines()[0]
-    if isinstance(error, duckdb.ConversionException | duckdb.InvalidInputException):
-        first = first.partition(":")[0]
-    return f"the results cannot be read: {first}"
+    if isinstance(error, duckdb.ConversionException):
+        return (
+            "a cell of the results is no value of its column: name the file that `openwatt portfolio` wrote"
+        )
+    return f"the results cannot be summarised: {str(error).splitlines()[0]}"
 
 
 def _not_ours(missing: Sequence[str], against: Against) -> str:

@@ -1,7 +1,13 @@
 """`/v1/suppliers` and `/v1/offers`: what is sold, and by whom."""
 
-from openwatt.representations.tariffs import OfferItem, OfferPage, SupplierItem, SupplierPage
-from openwatt.store.offers import stored_offers, stored_suppliers
+from openwatt.representations.tariffs import (
+    OfferItem,
+    OfferPage,
+    OfferTermsItem,
+    SupplierItem,
+    SupplierPage,
+)
+from openwatt.store.offers import StoredOffer, stored_offers, stored_suppliers
 from openwatt.web.api.tariff_params import SUPPLIER
 from openwatt.web.http.app_state import app_state
 from openwatt.web.http.request_params import RequestParams
@@ -26,8 +32,8 @@ def suppliers(_params: RequestParams) -> Collection:
 def offers(params: RequestParams) -> Collection:
     """Offers.
 
-    Every offer, with the options and subscribed powers under which it is sold; of an offer
-    without a known price, why.
+    Every offer, with the options and subscribed powers under which it is sold, and what it
+    promises beside its prices; of an offer without a known price, why.
     """
     items = [
         OfferItem(
@@ -38,7 +44,15 @@ def offers(params: RequestParams) -> Collection:
             options=found.options,
             powers_kva=found.powers_kva,
             no_price=found.no_price,
+            terms=_terms(found),
         )
         for found in stored_offers(app_state().database, params.get(SUPPLIER))
     ]
     return Collection(OfferPage(offers=items), items, OfferItem)
+
+
+def _terms(offer: StoredOffer) -> OfferTermsItem | None:
+    terms = app_state().offer_terms.get((offer.supplier, offer.name))
+    if terms is None:
+        return None
+    return OfferTermsItem.of(terms, [app_state().documents[one] for one in terms.sources])

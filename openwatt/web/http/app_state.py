@@ -8,6 +8,7 @@ from flask import Flask, current_app
 
 from openwatt.comparison.market import StoredMarket
 from openwatt.comparison.source_incidents import SourceIncidents
+from openwatt.domain.contract import PriceDocument
 from openwatt.domain.offer_terms import OfferTerms
 from openwatt.open_data.stored_package import StoredPackage
 from openwatt.store.database import Database
@@ -33,6 +34,8 @@ class AppState:
     package: StoredPackage
     offer_terms: Mapping[tuple[str, str], OfferTerms]
     """By supplier and offer."""
+    documents: Mapping[str, PriceDocument]
+    """Those of the shipped catalogue by id, which the terms name."""
 
     def init_app(self, app: Flask) -> None:
         """Makes these the services of an app."""

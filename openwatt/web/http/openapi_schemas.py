@@ -9,6 +9,7 @@ from openwatt.domain.calendar import WEEKDAYS
 from openwatt.domain.contract import PriceBasis
 from openwatt.domain.freshness import DataStatus, DataStatusReason, SourceStatus
 from openwatt.domain.guards import GuardVerdict
+from openwatt.domain.offer_terms import Condition, Pricing
 from openwatt.domain.part_of_year import Season
 from openwatt.domain.profiles import PROFILES
 from openwatt.domain.tariff import OPTIONS, REGISTERS, Colour, Confidence, NoPrice, SourceKind
@@ -31,6 +32,8 @@ NAMED_VALUES = MappingProxyType(
         "SourceKind": get_args(SourceKind),
         "Confidence": get_args(Confidence),
         "NoPrice": get_args(NoPrice),
+        "Pricing": get_args(Pricing),
+        "OfferCondition": get_args(Condition),
         "GuardVerdict": get_args(GuardVerdict),
         "PowerVerdict": get_args(PowerVerdict),
         "Season": get_args(Season),

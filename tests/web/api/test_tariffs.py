@@ -10,6 +10,8 @@ import msgspec
 import pytest
 from flask.testing import FlaskClient
 
+from openwatt.catalogue.shipped_facts import shipped_offer_terms, shipped_sources
+
 ITEM_KEYS = {
     "supplier",
     "offer",
@@ -255,6 +257,26 @@ def test_an_offer_without_a_price_is_listed_with_the_reason(ask: Ask, client: Fl
     page = client.get("/tariffs?lang=en").text
     assert "Sobry · SoFlex</a></dt><dd>Its price changes every hour" in page
     assert "Sobry" not in client.get("/tariffs?lang=en&supplier=EDF").text.partition("without-price")[2]
+
+
+def test_offers_have_the_terms_that_their_sources_state(ask: Ask, client: FlaskClient) -> None:
+    offers = {(offer["supplier"], offer["name"]): offer["terms"] for offer in ask("/v1/offers")["offers"]}
+    known = shipped_offer_terms()
+    assert {key for key, terms in offers.items() if terms is not None} == set(known)
+    stable = offers["Alpiq", "Électricité Stable"]
+    assert (stable["pricing"], stable["fixed_until"], stable["green"]) == ("fixed", "2026-11-30", False)
+    assert stable["conditions"] == ["green_option"]
+    documents = {one.id: one.title for one in shipped_sources()}
+    for key, terms in known.items():
+        assert [one["title"] for one in offers[key]["sources"]] == [documents[one] for one in terms.sources]
+
+    rows = csv.DictReader(io.StringIO(client.get("/v1/offers?format=csv").text))
+    found = {(row["supplier"], row["name"]): row for row in rows}
+    row = found["Alpiq", "Électricité Stable"]
+    assert row["terms_fixed_until"] == "2026-11-30"
+    assert row["terms_sources_kind"] == " ".join(one["kind"] for one in stable["sources"])
+    assert row["terms_sources_title"] == "; ".join(one["title"] for one in stable["sources"])
+    assert found["Sobry", "SoFlex"]["terms_pricing"] == ""
 
 
 def test_answers_are_valid_json_for_a_strict_reader(client: FlaskClient) -> None:
