@@ -254,10 +254,9 @@ def _regular_curves(
             continue
         if alike.sum() > 1:
             alike &= (starts == starts[number]).all(axis=1) & (steps == step).all(axis=1)
-        numbers = np.flatnonzero(alike)
-        some = energies if alike.all() else energies[numbers]
-        found = regular_curves(start // measured.per_minute, step, some)
-        curves |= zip(numbers.tolist(), found, strict=True)
+        numbers = np.flatnonzero(alike).tolist()
+        found = regular_curves(start // measured.per_minute, step, [energies[one] for one in numbers])
+        curves |= zip(numbers, found, strict=True)
     return curves
 
 
@@ -290,8 +289,9 @@ def _list_curves(rows: pa.Table, now: datetime) -> Sequence[LoadCurve | Unreadab
         regular: Mapping[int, LoadCurve] = {}
         if size and has_start[numbers].all() and _is_regular(ends[:-1], np.array([step]), per_minute, now):
             amounts, usable = energies.regular(firsts[0], len(numbers), size)
-            curves = regular_curves(start // per_minute, step, amounts[usable])
-            regular = dict(zip(np.flatnonzero(usable).tolist(), curves, strict=True))
+            whole = np.flatnonzero(usable).tolist()
+            curves = regular_curves(start // per_minute, step, [amounts[one] for one in whole])
+            regular = dict(zip(whole, curves, strict=True))
         for number, first in enumerate(firsts):
             if number in regular:
                 found.append(regular[number])
