@@ -425,7 +425,7 @@ def test_a_worker_of_another_version_is_named_before_anything_is_billed(
     other.mkdir(parents=True)
     (other / "__init__.py").write_text('__version__ = "0.0.9"\n')
     with cluster_in(tmp_path / "dask", workers=1) as cluster:
-        cluster.start_worker(PYTHONPATH=str(other.parent))
+        cluster.start_worker(PYTHONPATH=str(other.parent), cwd=other.parent)
         wait_for(lambda: cluster.logs().count("Registered to:") == 2)
         done = run(village, "--out", tmp_path / "out.csv", "--cluster", cluster.address)
     assert done.status == 1
