@@ -12,6 +12,7 @@ import click
 
 from openwatt.cli.console import Console
 from openwatt.cli.default_command import DefaultCommand, GroupWithDefault
+from openwatt.cli.file_options import of_a_file
 from openwatt.cli.portfolio_market import market_command, present_market
 from openwatt.cli.portfolio_progress import shown_progress
 from openwatt.cli.portfolio_summary import summary_command
@@ -132,6 +133,7 @@ Examples:
 )
 @click.option("--jobs", type=click.IntRange(1, 512), help="Processes; else one a processor.")
 @click.option("--resume", is_flag=True, help="Go on from what an unfinished run to the same output has done.")
+@of_a_file
 @click.pass_context
 def portfolio_command(
     context: click.Context, /, homes: Path | str, out: str, off_peak: Sequence[str], **options: Any
@@ -169,7 +171,7 @@ def portfolio_command(
     settings = read_homes_file(options["settings"], default) if options["settings"] else {}
     output = Output.at(out)
     source = _source(homes, output, now)
-    if default.power_kva is None and not settings and not source.says_power():
+    if default.power_kva is None and not settings and not source.has_powers():
         raise PortfolioError("give --power-kva, or each home's power with --settings")
     market = read_market(options["market"]) if options["market"] else present_market(settings_of(context))
     terms = PortfolioTerms(
@@ -181,6 +183,7 @@ def portfolio_command(
         end=options["end"].date() if options["end"] else None,
         top=options["top"],
         include_outdated=options["include_outdated"],
+        file_options=options["file_options"],
     )
     portfolio = Portfolio(source=source, terms=terms, settings=HomeSettings(default, settings))
     engine = _engine(options["cluster"], options["cluster_timeout"], options["jobs"])

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -298,6 +298,7 @@ def _conditions(
         "end": None if terms.end is None else str(terms.end),
         "top": terms.top,
         "include_outdated": terms.include_outdated,
+        "file_options": asdict(terms.file_options),
     }
 
 
@@ -312,6 +313,7 @@ _WORDS = {
     "end": "another last day",
     "top": "another number of contracts",
     "include_outdated": "prices that are outdated, or without them",
+    "file_options": "other stamps, units or directions of files",
 }
 
 
