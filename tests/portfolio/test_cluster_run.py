@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import psutil
@@ -45,7 +46,7 @@ HELD = ("home 00088.csv", "home 00133.csv")
 class Cluster:
     """A scheduler and workers, as their own processes; each writes a log."""
 
-    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.folder = folder
         self.port = free_port()
         self.dashboard = free_port()
@@ -75,7 +76,7 @@ class Cluster:
     def _start(
         self,
         arguments: Sequence[str],
-        settings: dict[str, str],
+        settings: Mapping[str, str],
         cwd: Path | None = None,
         limit_kib: int | None = None,
     ) -> subprocess.Popen[bytes]:
@@ -123,9 +124,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def cluster_in(folder: Path, workers: int = 0, settings: dict[str, str] | None = None) -> Iterator[Cluster]:
+def cluster_in(
+    folder: Path, workers: int = 0, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Cluster]:
     folder.mkdir()
-    cluster = Cluster(folder, settings or {})
+    cluster = Cluster(folder, settings)
     try:
         for _ in range(workers):
             cluster.start_worker()
@@ -356,10 +359,9 @@ def test_a_partition_that_no_worker_has_the_memory_for_is_named_when_the_rest_is
     enlarge(homes, rows=60_000_000)
     out = tmp_path / "out.csv"
     arguments = ("--out", out, "--homes-per-partition", 2)
-    settings = {
-        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"
-    }  # the first time; else it takes a minute
-    with cluster_in(tmp_path / "dask", **settings) as cluster:
+    # Dask's own number of failures would only make the test longer.
+    once = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+    with cluster_in(tmp_path / "dask", settings=once) as cluster:
         cluster.start_worker("--memory-limit", "700MB")
         done = run(village, *arguments, "--cluster", cluster.address, homes=homes)
         assert done.status == 1

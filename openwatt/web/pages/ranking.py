@@ -8,21 +8,19 @@ from fractions import Fraction
 from typing import NamedTuple, Self
 
 from openwatt.comparison.question import CustomerQuestion
-from openwatt.comparison.source_incidents import incident_of_offer
 from openwatt.domain.bill import to_cents
 from openwatt.domain.comparison import Comparison, ContractKey, Ranked
 from openwatt.domain.contract import Contract, PriceDocument, PricePeriod
-from openwatt.domain.freshness import DataStatus, data_status
+from openwatt.domain.freshness import DataStatus
 from openwatt.domain.messages import Message
 from openwatt.domain.offer_terms import OfferTerms
 from openwatt.domain.tariff import OPTIONS, per_month
 from openwatt.representations.figures import cents
-from openwatt.store.tariffs import PublishedTariff, TariffFilter, tariffs_on
+from openwatt.store.tariffs import PublishedTariff
 from openwatt.web.http.app_state import app_state
-from openwatt.web.pages.rendering import link, now
+from openwatt.web.pages.judged_tariffs import judged_tariffs
+from openwatt.web.pages.rendering import link
 
-#: More contracts of one power than France has.
-_ALL = 100_000
 _MONTHS = 12
 #: Days since a price was last seen, as the form offers them.
 SEEN_DAYS = (31, 92, 183, 366)
@@ -173,25 +171,9 @@ def _sheet_url(published: PublishedTariff) -> str | None:
 
 def _published(question: CustomerQuestion) -> dict[ContractKey, tuple[PublishedTariff, PriceAge]]:
     """The newest prices of each contract, and how old they are."""
-    on = question.terms.today
-    found = tariffs_on(app_state().database, TariffFilter(power_kva=question.power_kva), on=on, limit=_ALL)
-    incidents = app_state().source_incidents.current()
     return {
-        (one.supplier, one.offer, one.option, one.power_kva): (
-            one,
-            PriceAge(
-                one.applies_from,
-                data_status(
-                    one,
-                    on=on,
-                    last_seen_at=one.last_seen_at,
-                    now=now(),
-                    incident=incident_of_offer(one, incidents),
-                    changes=app_state().market.change_days,
-                ),
-            ),
-        )
-        for one in found
+        (one.supplier, one.offer, one.option, one.power_kva): (one, PriceAge(one.applies_from, status))
+        for one, status in judged_tariffs(question.terms.today, question.power_kva)
     }
 
 

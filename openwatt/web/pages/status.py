@@ -6,21 +6,18 @@ from typing import Any
 from flask import Response, current_app
 
 from openwatt import __version__
-from openwatt.comparison.source_incidents import incident_of_offer
-from openwatt.domain.freshness import DataStatus, data_status
+from openwatt.domain.freshness import DataStatus
 from openwatt.store.database import Database
 from openwatt.store.documents import documents_seen
 from openwatt.store.errors import DatabaseUnavailableError, SchemaError
 from openwatt.store.migrate import check_schema
-from openwatt.store.tariffs import TariffFilter, tariffs_on
 from openwatt.store.tempo import tempo_known_to
 from openwatt.web.api.ingest_health import ingest_health
 from openwatt.web.http.app_state import app_state
+from openwatt.web.pages.judged_tariffs import judged_tariffs
 from openwatt.web.pages.rendering import now, show, today
 
 _STATUSES: tuple[DataStatus, ...] = ("fresh", "verifying", "stale", "broken")
-#: More contracts than France has; the page counts them all.
-_ALL = 1_000_000
 
 
 def status_page() -> Response:
@@ -46,22 +43,10 @@ def status_page() -> Response:
 def _data(database: Database) -> dict[str, Any]:
     """What the page shows of the data."""
     on = today()
-    found = tariffs_on(database, TariffFilter(), on=on, limit=_ALL)
-    incidents = app_state().source_incidents.current()
-    counted = Counter(
-        data_status(
-            one,
-            on=on,
-            last_seen_at=one.last_seen_at,
-            now=now(),
-            incident=incident_of_offer(one, incidents),
-            changes=app_state().market.change_days,
-        )
-        for one in found
-    )
+    counted = Counter(status for _, status in judged_tariffs(on))
     return {
         "on": on,
-        "contracts": len(found),
+        "contracts": counted.total(),
         "counts": {status: counted[status] for status in _STATUSES},
         "documents": documents_seen(database),
         "tempo_known_to": tempo_known_to(database),
