@@ -206,7 +206,7 @@ def bill_partition(job: BillingJob, task: PartitionTask) -> tuple[FinishedPart, 
     """
     start, partition = time.perf_counter(), task.partition
     homes, parts = 0, list[HomeRows]()
-    for some in _costed_together(_homes_of(job, partition)):
+    for some in costed_together(_homes_of(job, partition)):
         homes += len(some)
         parts.append(bill_batch(some, job.portfolio.terms))
     rows = joined(parts)
@@ -224,7 +224,7 @@ def _homes_of(job: BillingJob, partition: Partition) -> Iterator[MeteredHome]:
         yield from _each_once(measured, piece, partition)
 
 
-def _costed_together(homes: Iterable[MeteredHome]) -> Iterator[Sequence[MeteredHome]]:
+def costed_together(homes: Iterable[MeteredHome]) -> Iterator[Sequence[MeteredHome]]:
     """Homes in batches, whatever those were in which they were read: larger ones are costed faster."""
     some: list[MeteredHome] = []
     room = MOST_STEPS_PER_BATCH

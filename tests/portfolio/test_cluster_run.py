@@ -33,7 +33,7 @@ from openwatt.portfolio.output import Output
 from openwatt.portfolio.run import Portfolio, bill_portfolio
 from openwatt.portfolio.source import HomeSettings
 from openwatt.portfolio.storage import DiskFolder
-from tests.portfolio.test_portfolio_run import leased, wait_until
+from tests.portfolio.test_portfolio_run import leased
 from tests.portfolio.village import NOW, curve, export, folder_of_homes, write_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -132,6 +132,7 @@ def cluster_in(
     try:
         for _ in range(workers):
             cluster.start_worker()
+        wait_for(lambda: cluster.logs().count("Registered to:") == workers)
         yield cluster
     finally:
         cluster.end()
@@ -424,8 +425,8 @@ def test_a_worker_of_another_version_is_named_before_anything_is_billed(
     other.mkdir(parents=True)
     (other / "__init__.py").write_text('__version__ = "0.0.9"\n')
     with cluster_in(tmp_path / "dask", workers=1) as cluster:
-        cluster.start_worker(PYTHONPATH=str(other.parent))
-        wait_until(lambda: cluster.logs().count("Registered to:") == 2)
+        cluster.start_worker(PYTHONPATH=str(other.parent), cwd=other.parent)
+        wait_for(lambda: cluster.logs().count("Registered to:") == 2)
         done = run(village, "--out", tmp_path / "out.csv", "--cluster", cluster.address)
     assert done.status == 1
     assert re.search(r"Error: worker tcp://\S+ has OpenWatt 0\.0\.9, this is \S+: pip install", done.said)
