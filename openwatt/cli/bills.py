@@ -15,6 +15,7 @@ from openwatt.catalogue.calendars import calendar_for
 from openwatt.catalogue.market import shipped_words
 from openwatt.cli import bill_tables
 from openwatt.cli.console import Console
+from openwatt.cli.file_options import of_a_file
 from openwatt.cli.market import stored_market
 from openwatt.cli.settings import settings_of
 from openwatt.cli.what_if import find_what_if, of_a_change, print_what_if
@@ -43,7 +44,7 @@ from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA, OPTIONS
 from openwatt.domain.usage import register_totals
 from openwatt.meter.contents import MAX_BYTES, pack
 from openwatt.meter.indexes import read_indexes
-from openwatt.meter.options import DIRECTIONS, STAMPS, UNITS, Direction, FileOptions, StampIs, Unit
+from openwatt.meter.options import FileOptions
 from openwatt.meter.read import read_load_curve
 from openwatt.representations.advice import AdviceItem
 from openwatt.representations.bills import (
@@ -63,34 +64,6 @@ from openwatt.sentences.catalogue import sentence
 _ASSUMED_OFF_PEAK = f"off-peak hours {ASSUMED_OFF_PEAK}: say yours with --off-peak"
 _FILE = click.Path(exists=True, path_type=Path)
 _DAY = click.DateTime(["%Y-%m-%d"])
-
-
-def _of_a_file(command: Callable[..., None]) -> Callable[..., None]:
-    """Adds the options that say what a file leaves open, and hands them over as one value."""
-
-    @wraps(command)
-    def run(*, stamps: StampIs | None, unit: Unit | None, direction: Direction | None, **rest: Any) -> None:
-        command(file_options=FileOptions(stamps, unit, direction), **rest)
-
-    for option in (
-        click.option(
-            "--stamps",
-            type=click.Choice(STAMPS),
-            help="Where the file leaves it open: which end of a step.",
-        ),
-        click.option(
-            "--unit",
-            type=click.Choice(list(UNITS)),
-            help="Where the file leaves it open: the unit.",
-        ),
-        click.option(
-            "--direction",
-            type=click.Choice(DIRECTIONS),
-            help="Where the file leaves it open: which way energy went.",
-        ),
-    ):
-        run = option(run)
-    return run
 
 
 def _of_a_home(command: Callable[..., None]) -> Callable[..., None]:
@@ -138,7 +111,7 @@ def _of_a_home(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--from", "start", help="First instant, such as 2024-01-10 or 2024-01-10T00:00+01:00.")
 @click.option("--to", "end", help="First instant after the last.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-@_of_a_file
+@of_a_file
 @_of_a_home
 @click.pass_context
 def registers_command(
@@ -178,7 +151,7 @@ def registers_command(
 @click.argument("curve", type=_FILE)
 @click.argument("indexes", type=_FILE)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-@_of_a_file
+@of_a_file
 @_of_a_home
 @click.pass_context
 def reconcile_command(
@@ -255,7 +228,7 @@ def reconcile_command(
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 @of_a_change
-@_of_a_file
+@of_a_file
 @_of_a_home
 @click.pass_context
 def compare_command(

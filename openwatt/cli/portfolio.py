@@ -12,6 +12,7 @@ import click
 
 from openwatt.cli.console import Console
 from openwatt.cli.default_command import DefaultCommand, GroupWithDefault
+from openwatt.cli.file_options import of_a_file
 from openwatt.cli.portfolio_market import market_command, present_market
 from openwatt.cli.portfolio_progress import shown_progress
 from openwatt.cli.portfolio_summary import summary_command
@@ -32,7 +33,7 @@ from openwatt.portfolio.output import Output
 from openwatt.portfolio.parquet_files import ParquetFiles
 from openwatt.portfolio.run import Portfolio, PortfolioResult, bill_portfolio
 from openwatt.portfolio.source import HomeSettings, HomeSource
-from openwatt.portfolio.storage import storage_at
+from openwatt.portfolio.storage import path_of, storage_at
 from openwatt.telemetry.start import start_telemetry
 
 #: The exit status of a run that came to its end while some homes could not be billed.
@@ -47,10 +48,27 @@ class _PathOrAddress(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path, resolved, or the address."""
-        return value if "://" in str(value) else super().convert(value, param, ctx)
+        path = path_of(str(value))
+        return value if path is None else super().convert(str(path), param, ctx)
 
 
-@click.command("portfolio", cls=DefaultCommand)
+_EPILOG = """\b
+Exit status:
+  0 every home is billed
+  1 the run stopped: the message says why, and --resume goes on from what is done
+  2 the command is not written right
+  3 the run is complete, and some homes could not be billed
+  130, 143 ended by Ctrl-C or SIGTERM; what is done is stored
+
+\b
+Examples:
+  openwatt portfolio homes/ --out results.csv --power-kva 6
+  openwatt portfolio s3://energy/homes --out s3://energy/results --cluster tcp://scheduler:8786
+  openwatt portfolio homes.parquet --out again.parquet --market results/_market.json
+"""
+
+
+@click.command("portfolio", cls=DefaultCommand, epilog=_EPILOG)
 @click.argument("homes", type=_PathOrAddress(exists=True, path_type=Path, resolve_path=True))
 @click.option(
     "--out",
@@ -115,6 +133,7 @@ class _PathOrAddress(click.Path):
 )
 @click.option("--jobs", type=click.IntRange(1, 512), help="Processes; else one a processor.")
 @click.option("--resume", is_flag=True, help="Go on from what an unfinished run to the same output has done.")
+@of_a_file
 @click.pass_context
 def portfolio_command(
     context: click.Context, /, homes: Path | str, out: str, off_peak: Sequence[str], **options: Any
@@ -130,14 +149,18 @@ def portfolio_command(
     say what --settings does not.
 
     A home that cannot be billed is a row with its reason and never stops the rest;
-    the exit status is then 3. Parts that are done stay beside the output until
-    it is whole: after Ctrl-C, a crash or a full disk, --resume goes on from them.
+    the exit status is then 3. Parts that are done are stored until the output is
+    whole: after Ctrl-C, a crash or a full disk, --resume goes on from them, here or on a
+    cluster. What workers of a cluster read and write must lie where all of them see it.
 
     With --prices now, contracts whose price cannot be today's (it was last seen before
     duties or the network tariff changed) come after the others, marked outdated; --top
     leaves them out.
 
-    Contracts and Tempo colours are those of the database, read once at the start.
+    The market (contracts, calendars, duties, Tempo colours) is that of the database, read
+    once at the start and stored beside the results, or that of --market.
+
+    Each partition has one log record, without anything of its homes.
 
     A folder that is called like one of the commands below is given as ./summary.
     """
@@ -148,7 +171,7 @@ def portfolio_command(
     settings = read_homes_file(options["settings"], default) if options["settings"] else {}
     output = Output.at(out)
     source = _source(homes, output, now)
-    if default.power_kva is None and not settings and not source.says_power():
+    if default.power_kva is None and not settings and not source.has_powers():
         raise PortfolioError("give --power-kva, or each home's power with --settings")
     market = read_market(options["market"]) if options["market"] else present_market(settings_of(context))
     terms = PortfolioTerms(
@@ -160,6 +183,7 @@ def portfolio_command(
         end=options["end"].date() if options["end"] else None,
         top=options["top"],
         include_outdated=options["include_outdated"],
+        file_options=options["file_options"],
     )
     portfolio = Portfolio(source=source, terms=terms, settings=HomeSettings(default, settings))
     engine = _engine(options["cluster"], options["cluster_timeout"], options["jobs"])

@@ -57,7 +57,7 @@ class JobPlugin(WorkerPlugin):
         _jobs[self.name] = pickle.loads(self._packed)  # noqa: S301 (it comes from the client that runs the tasks)
 
     def teardown(self, worker: Any) -> None:  # noqa: ARG002
-        """Forgets the job."""
+        """Drops the job."""
         _jobs.pop(self.name, None)
 
 
@@ -153,7 +153,7 @@ class _Cluster:
         self._look()
 
     def close(self) -> None:
-        """Takes the job from the workers and leaves; tasks in work end, and nobody waits for them."""
+        """Takes the job from the workers and leaves; tasks in work end, and are not waited for."""
         if self._client is not None:
             with suppress(Exception):  # The scheduler may be gone, and nothing is left to be done.
                 if self._client.status == "running":

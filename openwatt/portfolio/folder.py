@@ -39,7 +39,7 @@ class Folder:
             raise PortfolioError(f"there is no folder {self.path}")
         return [Piece("", "")]
 
-    def says_power(self) -> bool:
+    def has_powers(self) -> bool:
         """Meter files do not."""
         return False
 

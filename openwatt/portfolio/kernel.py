@@ -17,6 +17,7 @@ from openwatt.domain.homes import CellPlan, energies_of_homes
 from openwatt.domain.legal_time import Minutes, Span
 from openwatt.domain.load_curve import Coverage, LoadCurve
 from openwatt.domain.off_peak import OffPeakHours
+from openwatt.meter.options import NO_OPTIONS, FileOptions
 from openwatt.meter.read import read_load_curve
 from openwatt.portfolio.grids import Grids, HomesOnGrid
 from openwatt.portfolio.group_rows import CalendarOutcome, HomeGroup, failed_rows, rows_of_group
@@ -32,7 +33,7 @@ class PortfolioTerms:
 
     Without `start` or `end`, each home's own whole days count. `top` keeps the
     cheapest contracts of each home, None keeps all. `include_outdated` ranks contracts
-    whose price cannot be today's among the others.
+    whose price cannot be today's among the others. `file_options` say what meter files leave open.
     """
 
     market: PortfolioMarket
@@ -43,6 +44,7 @@ class PortfolioTerms:
     end: dt.date | None = None
     top: int | None = None
     include_outdated: bool = False
+    file_options: FileOptions = NO_OPTIONS
 
 
 class HomeSetting(NamedTuple):
@@ -109,7 +111,7 @@ def _curve_and_span(home: MeteredHome, terms: PortfolioTerms) -> tuple[LoadCurve
         raise BillError("its subscribed power is not said: give --power-kva, or a line in the file of homes")
     curve = home.measured
     if isinstance(curve, bytes):
-        curve = read_load_curve(curve, terms.now)
+        curve = read_load_curve(curve, terms.now, terms.file_options)
     return curve, curve.span(terms.start, terms.end)
 
 

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from openwatt.portfolio.errors import PortfolioError
 from openwatt.portfolio.results import Results
-from openwatt.portfolio.storage import ASIDE, DiskFolder, Storage, storage_at, without_credentials
+from openwatt.portfolio.storage import ASIDE, DiskFolder, Storage, path_of, storage_at, without_credentials
 
 CONDITIONS, MARKET, MANIFEST = "_run.json", "_market.json", "_manifest.json"
 #: How a file begins that a worker writes to show that it can.
@@ -64,7 +64,7 @@ class Output:
         Raises:
             PortfolioError: when the ending says no form, or the address cannot be used.
         """
-        shown = without_credentials(address) if "://" in address else str(Path(address).resolve())
+        shown = str(path_of(address) or without_credentials(address))
         name = address.rpartition("/")[2]
         form = PurePath(name).suffix
         if not form:

@@ -126,8 +126,8 @@ def hive_values(name: str) -> Mapping[str, str]:
 
 
 def _version_at(found: Mapping[str, Any]) -> str:
-    said = [str(found[key]) for key in _VERSIONS if found.get(key)]
-    return " ".join([*said, str(found.get("size"))])
+    versions = [str(found[key]) for key in _VERSIONS if found.get(key)]
+    return " ".join([*versions, str(found.get("size"))])
 
 
 def _counts(name: str) -> bool:

@@ -93,7 +93,7 @@ class ParquetSource:
             raise PortfolioError(f"{self.files} is no folder of Parquet files")
         return [Piece(*one) for one in found]
 
-    def says_power(self) -> bool:
+    def has_powers(self) -> bool:
         """Whether the first file says the power of its homes."""
         try:
             name = self.pieces()[0].name
@@ -170,12 +170,14 @@ class PieceReader:
         self.key = files, piece
         self._file = files.open(piece.name)
         names = self._file.schema_arrow.names
-        said = {name: _of_folder(name, value) for name, value in hive_values(piece.name).items()}
-        said = {name: value for name, value in said.items() if name in _COLUMNS and name not in names}
-        self._said = {name: value for name, value in said.items() if name in columns}
+        in_folder = {name: _of_folder(name, value) for name, value in hive_values(piece.name).items()}
+        in_folder = {
+            name: value for name, value in in_folder.items() if name in _COLUMNS and name not in names
+        }
+        self._in_folder = {name: value for name, value in in_folder.items() if name in columns}
         self._columns = [name for name in columns if name in names]
         self.schema = self._file.schema_arrow
-        for name, value in said.items():
+        for name, value in in_folder.items():
             self.schema = self.schema.append(pa.field(name, value.type))
         sizes = [self._file.metadata.row_group(n).num_rows for n in range(self._file.num_row_groups)]
         #: Where each row group begins, and where the last ends.
@@ -199,7 +201,7 @@ class PieceReader:
 
     def chunks(self) -> Iterator[pa.RecordBatch]:
         """All rows."""
-        yield from map(self._with_said, self._chunks_from(0))
+        yield from map(self._with_folder_columns, self._chunks_from(0))
 
     def rows(self, start: int, end: int) -> pa.Table:
         """The rows from one to another."""
@@ -216,7 +218,7 @@ class PieceReader:
             size = len(self._held)
             low, high = max(start - self._at, 0), min(end - self._at, size)
             if low < high:
-                found.append(self._with_said(self._held.slice(low, high - low)))
+                found.append(self._with_folder_columns(self._held.slice(low, high - low)))
             if high < size:
                 break
             self._at, self._held = self._at + size, None
@@ -233,8 +235,8 @@ class PieceReader:
         )
         return chunks
 
-    def _with_said(self, chunk: pa.RecordBatch) -> pa.RecordBatch:
-        for name, value in self._said.items():
+    def _with_folder_columns(self, chunk: pa.RecordBatch) -> pa.RecordBatch:
+        for name, value in self._in_folder.items():
             codes = pa.array(np.zeros(len(chunk), dtype=np.int32))
             chunk = chunk.append_column(name, value.take(codes))
         return chunk

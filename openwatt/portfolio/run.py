@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -206,7 +206,7 @@ def bill_partition(job: BillingJob, task: PartitionTask) -> tuple[FinishedPart, 
     """
     start, partition = time.perf_counter(), task.partition
     homes, parts = 0, list[HomeRows]()
-    for some in _costed_together(_homes_of(job, partition)):
+    for some in costed_together(_homes_of(job, partition)):
         homes += len(some)
         parts.append(bill_batch(some, job.portfolio.terms))
     rows = joined(parts)
@@ -224,7 +224,7 @@ def _homes_of(job: BillingJob, partition: Partition) -> Iterator[MeteredHome]:
         yield from _each_once(measured, piece, partition)
 
 
-def _costed_together(homes: Iterable[MeteredHome]) -> Iterator[Sequence[MeteredHome]]:
+def costed_together(homes: Iterable[MeteredHome]) -> Iterator[Sequence[MeteredHome]]:
     """Homes in batches, whatever those were in which they were read: larger ones are costed faster."""
     some: list[MeteredHome] = []
     room = MOST_STEPS_PER_BATCH
@@ -298,6 +298,7 @@ def _conditions(
         "end": None if terms.end is None else str(terms.end),
         "top": terms.top,
         "include_outdated": terms.include_outdated,
+        "file_options": asdict(terms.file_options),
     }
 
 
@@ -312,6 +313,7 @@ _WORDS = {
     "end": "another last day",
     "top": "another number of contracts",
     "include_outdated": "prices that are outdated, or without them",
+    "file_options": "other stamps, units or directions of files",
 }
 
 

@@ -108,7 +108,7 @@ class HomeSource(Protocol):
             PortfolioError: when there is nothing to read.
         """
 
-    def says_power(self) -> bool:
+    def has_powers(self) -> bool:
         """Whether the source itself says the subscribed power of its homes."""
 
     def index(self, number: int, piece: Piece, settings: HomeSettings) -> PieceIndex:

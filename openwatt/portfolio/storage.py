@@ -6,6 +6,7 @@ elsewhere it is one put, which object stores make whole.
 
 import errno
 import fcntl
+import logging
 import os
 import posixpath
 import tempfile
@@ -18,6 +19,10 @@ from typing import Any, BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from openwatt.portfolio.errors import PortfolioError
+
+# They log where they found keys and addresses, at each start.
+for _name in ("aiobotocore", "botocore"):
+    logging.getLogger(_name).setLevel(logging.WARNING)
 
 _LOCK = "_lock"
 #: The end of the name that a file has while it is written.
@@ -73,13 +78,18 @@ def storage_at(address: str) -> Storage:
     Raises:
         PortfolioError: naming the package that an address needs and that is not installed.
     """
-    if "://" not in address:
-        return DiskFolder(Path(address).resolve())
-    if address.startswith("file://"):
-        return DiskFolder(Path(unquote(urlsplit(address).path)).resolve())
+    if path := path_of(address):
+        return DiskFolder(path)
     folder = AddressFolder(address.rstrip("/"))
     folder.check()
     return folder
+
+
+def path_of(address: str) -> Path | None:
+    """The path on a disk that is given as such or by file://, None for another address."""
+    if "://" not in address:
+        return Path(address).resolve()
+    return Path(unquote(urlsplit(address).path)).resolve() if address.startswith("file://") else None
 
 
 def without_credentials(address: str) -> str:

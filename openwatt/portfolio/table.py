@@ -90,10 +90,10 @@ def refuse_other_columns(name: str | Path, schema: Any) -> None:
 def home_runs(homes: Any) -> Iterator[tuple[str | None, int]]:
     """Stretches of one home's name that follow each other, with their lengths; dictionaries are fastest."""
     coded = homes if pa.types.is_dictionary(homes.type) else homes.dictionary_encode()
-    codes = coded.indices.fill_null(-1).to_numpy()
+    codes = _numbers(coded.indices, -1)
     if not len(codes):
         return
-    starts = np.concatenate([[0], np.flatnonzero(codes[1:] != codes[:-1]) + 1])
+    starts = np.concatenate([[0], _changes(codes)])
     firsts = pa.array(codes[starts], mask=codes[starts] < 0)
     yield from zip(
         coded.dictionary.take(firsts).to_pylist(),
@@ -111,8 +111,8 @@ def homes_of(
     of `SETTING_SCHEMA` say that of others, where they are not null.
     """
     names = [name or "" for name, _, _ in stretches]
-    said = _settings_said(rows, stretches)
-    for name, setting, measured in zip(names, said, _curves(rows, stretches, now), strict=True):
+    settings_of_rows = _own_settings(rows, stretches)
+    for name, setting, measured in zip(names, settings_of_rows, _curves(rows, stretches, now), strict=True):
         own = None if name in settings.by_home else setting
         if isinstance(own, Unreadable):
             yield MeteredHome(name, settings.default, own)
@@ -136,64 +136,73 @@ def stretches_of(rows: pa.Table) -> list[Stretch]:
     return found
 
 
-class _Said(NamedTuple):
+class _OwnSetting(NamedTuple):
     """What columns say of a home's meter; None where they are silent."""
 
     power_kva: int | None
     off_peak_hours: str | None
 
 
-def _setting(settings: HomeSettings, home: str, said: _Said | None) -> HomeSetting:
+def _setting(settings: HomeSettings, home: str, own: _OwnSetting | None) -> HomeSetting:
     setting = settings.of(home)
-    if said is None:
+    if own is None:
         return setting
-    power_kva = setting.power_kva if said.power_kva is None else said.power_kva
-    hours = parse_hours(said.off_peak_hours) if said.off_peak_hours else setting.off_peak_hours
+    power_kva = setting.power_kva if own.power_kva is None else own.power_kva
+    hours = parse_hours(own.off_peak_hours) if own.off_peak_hours else setting.off_peak_hours
     return HomeSetting(power_kva, hours)
 
 
-def _settings_said(rows: pa.Table, stretches: Sequence[Stretch]) -> Sequence[_Said | Unreadable | None]:
+def _own_settings(rows: pa.Table, stretches: Sequence[Stretch]) -> Sequence[_OwnSetting | Unreadable | None]:
     """What the columns of settings say of each home, once they were found to be right."""
     columns = [name for name in SETTING_SCHEMA if name in rows.column_names]
     if not columns:
         return [None] * len(stretches)
     firsts = np.array([one.first for one in stretches], dtype=np.int64)
+    ends = firsts + [one.size for one in stretches]
     values: dict[str, list[Any]] = {name: [None] * len(stretches) for name in SETTING_SCHEMA}
     mixed: dict[str, npt.NDArray[np.bool_]] = {}
     for name in columns:
-        coded = _codes(rows[name])
-        changes = np.concatenate([[0], np.cumsum(coded[1:] != coded[:-1])])
-        lasts = firsts + [one.size - 1 for one in stretches]
-        mixed[name] = changes[lasts] != changes[firsts]
-        values[name] = rows[name].take(firsts).to_pylist()
-    said: list[_Said | Unreadable | None] = []
-    for number, one in enumerate(map(_Said, *values.values())):
+        cells = _whole(rows[name])
+        changes = _changes(_codes(cells))
+        mixed[name] = np.searchsorted(changes, ends) > np.searchsorted(changes, firsts, side="right")
+        values[name] = cells.take(firsts).to_pylist()
+    own: list[_OwnSetting | Unreadable | None] = []
+    for number, one in enumerate(map(_OwnSetting, *values.values())):
         several = [name for name in columns if mixed[name][number]]
         if several:
-            said.append(Unreadable(f"its rows have several values of {' and of '.join(several)}"))
+            own.append(Unreadable(f"its rows have several values of {' and of '.join(several)}"))
             continue
-        said.append(_checked(one))
-    return said
+        own.append(_checked(one))
+    return own
 
 
-def _checked(said: _Said) -> _Said | Unreadable:
+def _checked(own: _OwnSetting) -> _OwnSetting | Unreadable:
     try:
-        if said.power_kva is not None:
-            refuse_power(said.power_kva)
-        if said.off_peak_hours:
-            parse_hours(said.off_peak_hours)
+        if own.power_kva is not None:
+            refuse_power(own.power_kva)
+        if own.off_peak_hours:
+            parse_hours(own.off_peak_hours)
     except OpenWattError as error:
         return Unreadable(sentence(error))
-    return said
+    return own
 
 
-def _codes(column: Any) -> Minutes:
-    """A number for each cell that is the same where cells are, over all chunks; -1 for a null."""
-    whole = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    if not pa.types.is_integer(whole.type):
-        whole = (whole if pa.types.is_dictionary(whole.type) else whole.dictionary_encode()).indices
-    codes: Minutes = whole.cast(pa.int64()).fill_null(-1).to_numpy()
-    return codes
+def _codes(cells: Any) -> npt.NDArray[Any]:
+    """A number for each cell that is the same where cells are; -1 for a null."""
+    if pa.types.is_integer(cells.type):
+        return _numbers(cells, -1)
+    coded = cells if pa.types.is_dictionary(cells.type) else cells.dictionary_encode()
+    return _numbers(coded.indices, -1)
+
+
+def _changes(codes: npt.NDArray[Any]) -> Minutes:
+    """The places of the codes that are not as the one before."""
+    return np.flatnonzero(codes[1:] != codes[:-1]) + 1
+
+
+def _numbers(cells: Any, of_null: int) -> npt.NDArray[Any]:
+    numbers: npt.NDArray[Any] = (cells.fill_null(of_null) if cells.null_count else cells).to_numpy()
+    return numbers
 
 
 def _curves(rows: pa.Table, stretches: Sequence[Stretch], now: datetime) -> Sequence[LoadCurve | Unreadable]:
@@ -309,8 +318,8 @@ class _Energies(NamedTuple):
             pa.ArrowException: when one is beyond all measure.
         """
         present = None if not wh.null_count else wh.is_valid().to_numpy(zero_copy_only=False)
-        kind = _plain(wh.type)
-        wh = wh.cast(kind)
+        wh = _plain_cells(wh)
+        kind = wh.type
         if not pa.types.is_decimal(kind):
             return cls(_integers(wh), 1, present)
         if kind.precision > 18 or not 0 <= kind.scale <= 3:
@@ -410,27 +419,26 @@ def _where_all(several: Sequence[npt.NDArray[np.bool_] | None], size: int) -> np
 
 def _starts(column: Any) -> tuple[Minutes, int, npt.NDArray[np.bool_]]:
     """Instants since 1970, how many there are in a minute, and where there is one."""
-    whole = _whole(column)
-    whole = whole.cast(_plain(whole.type))
+    whole = _plain_cells(_whole(column))
     if whole.type.unit == "ns":
         whole = whole.cast(pa.timestamp("us", whole.type.tz), safe=False)
-    per_minute = _TIMES_PER_MINUTE[whole.type.unit]
     has_start = whole.is_valid().to_numpy(zero_copy_only=False).copy()
-    return _integers(whole.cast(pa.int64())), per_minute, has_start
+    return _numbers(whole.view(pa.int64()), 0), _TIMES_PER_MINUTE[whole.type.unit], has_start
 
 
 def _integers(column: Any) -> npt.NDArray[Any]:
     """Integers of any size that int64 holds, 0 for a null."""
-    whole = _whole(column)
-    kind = _plain(whole.type)
-    whole = whole.cast(pa.int64() if pa.types.is_unsigned_integer(kind) else kind)
-    numbers: npt.NDArray[Any] = (whole.fill_null(0) if whole.null_count else whole).to_numpy()
-    return numbers
+    whole = _plain_cells(_whole(column))
+    return _numbers(whole.cast(pa.int64()) if pa.types.is_unsigned_integer(whole.type) else whole, 0)
 
 
 def _whole(column: Any) -> Any:
     """One array of a column in chunks."""
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _plain_cells(cells: Any) -> Any:
+    return cells.cast(cells.type.value_type) if pa.types.is_dictionary(cells.type) else cells
 
 
 def _plain(kind: Any) -> Any:

@@ -50,6 +50,7 @@ CASES = {
     "reconcile": Case(["homes/one.csv", "indexes.csv"], status=1),
     "compare": Case(["homes/one.csv", "--power-kva", "6"]),
     "portfolio": Case(["homes", "--out", "out.csv", "--power-kva", "6", "--jobs", "2"], prints=False),
+    "portfolio market": Case(["-"]),
     "portfolio summary": Case(["results.csv", "--least", "1"]),
     "ingest": Case(["alpiq", "--file", "homes/one.csv", "--dry-run"], status=3),
     "sources": Case([]),

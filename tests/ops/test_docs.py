@@ -10,6 +10,7 @@ import click
 import pytest
 
 from openwatt.cli import main
+from openwatt.cli.default_command import GroupWithDefault
 from openwatt.reload import AT_A_RESTART, BY_COMMANDS
 from openwatt.settings import PREFIX, setting_fields, variable_of
 from tests.ops.dockerfile import REPOSITORY
@@ -23,8 +24,10 @@ LANGUAGES = [
     ("domotique.md", "home-automation.md"),
     ("exercices.md", "exercises.md"),
     ("exploitation.md", "operate.md"),
+    ("foyers-sur-spark.md", "spark.md"),
     ("journaux.md", "logs.md"),
     ("nouveau-fournisseur.md", "new-supplier.md"),
+    ("portefeuille.md", "portfolio.md"),
     ("publication.md", "release.md"),
     ("reglages.md", "settings.md"),
     ("surveillance.md", "observability.md"),
@@ -85,6 +88,8 @@ def commands(text: str) -> Faults:
                 continue
             if isinstance(command, click.Group) and rest and rest[0] in command.commands:
                 command = command.commands[rest[0]]
+            elif isinstance(command, GroupWithDefault):
+                command = command.default
             options = {option for each in command.params for option in each.opts} | {"--help"}
             yield from (
                 f"openwatt {name} {word}" for word in rest if word[:2] == "--" and word not in options

@@ -10,9 +10,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import psutil
@@ -32,7 +33,7 @@ from openwatt.portfolio.output import Output
 from openwatt.portfolio.run import Portfolio, bill_portfolio
 from openwatt.portfolio.source import HomeSettings
 from openwatt.portfolio.storage import DiskFolder
-from tests.portfolio.test_portfolio_run import leased, wait_until
+from tests.portfolio.test_portfolio_run import leased
 from tests.portfolio.village import NOW, curve, export, folder_of_homes, write_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +46,7 @@ HELD = ("home 00088.csv", "home 00133.csv")
 class Cluster:
     """A scheduler and workers, as their own processes; each writes a log."""
 
-    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
         self.folder = folder
         self.port = free_port()
         self.dashboard = free_port()
@@ -75,7 +76,7 @@ class Cluster:
     def _start(
         self,
         arguments: Sequence[str],
-        settings: dict[str, str],
+        settings: Mapping[str, str],
         cwd: Path | None = None,
         limit_kib: int | None = None,
     ) -> subprocess.Popen[bytes]:
@@ -123,12 +124,15 @@ def free_port() -> int:
 
 
 @contextmanager
-def cluster_in(folder: Path, workers: int = 0, settings: dict[str, str] | None = None) -> Iterator[Cluster]:
+def cluster_in(
+    folder: Path, workers: int = 0, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Cluster]:
     folder.mkdir()
-    cluster = Cluster(folder, settings or {})
+    cluster = Cluster(folder, settings)
     try:
         for _ in range(workers):
             cluster.start_worker()
+        wait_for(lambda: cluster.logs().count("Registered to:") == workers)
         yield cluster
     finally:
         cluster.end()
@@ -356,10 +360,9 @@ def test_a_partition_that_no_worker_has_the_memory_for_is_named_when_the_rest_is
     enlarge(homes, rows=60_000_000)
     out = tmp_path / "out.csv"
     arguments = ("--out", out, "--homes-per-partition", 2)
-    settings = {
-        "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"
-    }  # the first time; else it takes a minute
-    with cluster_in(tmp_path / "dask", **settings) as cluster:
+    # Dask's own number of failures would only make the test longer.
+    once = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0"}
+    with cluster_in(tmp_path / "dask", settings=once) as cluster:
         cluster.start_worker("--memory-limit", "700MB")
         done = run(village, *arguments, "--cluster", cluster.address, homes=homes)
         assert done.status == 1
@@ -422,8 +425,8 @@ def test_a_worker_of_another_version_is_named_before_anything_is_billed(
     other.mkdir(parents=True)
     (other / "__init__.py").write_text('__version__ = "0.0.9"\n')
     with cluster_in(tmp_path / "dask", workers=1) as cluster:
-        cluster.start_worker(PYTHONPATH=str(other.parent))
-        wait_until(lambda: cluster.logs().count("Registered to:") == 2)
+        cluster.start_worker(PYTHONPATH=str(other.parent), cwd=other.parent)
+        wait_for(lambda: cluster.logs().count("Registered to:") == 2)
         done = run(village, "--out", tmp_path / "out.csv", "--cluster", cluster.address)
     assert done.status == 1
     assert re.search(r"Error: worker tcp://\S+ has OpenWatt 0\.0\.9, this is \S+: pip install", done.said)

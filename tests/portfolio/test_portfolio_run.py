@@ -20,6 +20,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from openwatt.cli import main
+from openwatt.domain.legal_time import instant_of
 from openwatt.portfolio.output import FinishedPart, Output
 from openwatt.portfolio.results import CsvResults
 from tests.conftest import Server
@@ -317,6 +318,34 @@ def test_parts_of_homes_that_changed_since_are_not_mixed_with_others(
     other = run_here(folder, "--out", out, "--power-kva", 9, "--resume")
     assert "was of other homes or changed files, other powers or off-peak hours" in other.stderr
     assert not out.exists()
+
+
+def test_what_files_leave_open_is_said_by_options_as_to_compare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, out = tmp_path / "homes", tmp_path / "out.csv"
+    folder.mkdir()
+    lines_of = (f"{instant_of(start):%Y-%m-%d %H:%M};1.2" for start in curve(1).starts_min.tolist())
+    (folder / "sensor.csv").write_text("\n".join(["timestamp;Valeur", *lines_of]))
+    assert run_here(folder, "--out", out, *POWER).exit_code == 3
+    assert "say which with stamps (start or end; --stamps in the command)" in lines(out)[0]["reason"]
+    options = ("--stamps", "start", "--unit")
+    kwh = {}
+    for unit in ("kW", "kWh"):
+        assert run_here(folder, "--out", out, *POWER, *options, unit).exit_code == 0
+        kwh[unit] = {row["kwh"] for row in lines(out)}
+    # The week has 169 hours: 338 half hours of 1.2 kW or 1.2 kWh.
+    assert kwh == {"kW": {"202.800"}, "kWh": {"405.600"}}
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(CsvResults, "join", full)
+        assert run_here(folder, "--out", out, *POWER, *options, "kW").exit_code == 1
+    other = run_here(folder, "--out", out, *POWER, *options, "kWh", "--resume")
+    assert "was of other stamps, units or directions of files: ask the same again" in other.stderr
+    assert run_here(folder, "--out", out, *POWER, *options, "kW", "--resume").exit_code == 0
 
 
 def test_a_terminal_sees_a_bar_with_rate_and_rest(homes: Path, tmp_path: Path) -> None:
