@@ -15,6 +15,7 @@ import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Generic, NamedTuple
 
 from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_worker
@@ -32,7 +33,7 @@ _AHEAD = 2
 #: How often the cluster is looked at while no task ends.
 _LOOK_S = 1.0
 _LOCAL = "local:"
-_REMEDY = "pip install 'openwatt[cluster]=={version}' there, with Python {python}"
+_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 class TaskFailure(NamedTuple):
@@ -258,7 +259,7 @@ class _Cluster:
         Raises:
             PortfolioError: naming the first that does not.
         """
-        found: Mapping[str, Any] = self._client.run(_check, self._plugin.name, on_error="return")
+        found: Mapping[str, Any] = self._client.run(_check, self._plugin.name, __version__, on_error="return")
         for worker, fault in sorted(found.items()):
             if fault is not None:
                 text = fault if isinstance(fault, str) else type(fault).__name__
@@ -389,8 +390,10 @@ def _run_task(
         return TaskFailure(f"a fault on worker {worker.address}: {type(error).__name__} in {where}")
 
 
-def _check(job: str, dask_worker: Any) -> str | None:
+def _check(job: str, expected: str, dask_worker: Any) -> str | None:
     """What keeps a worker from the work, None when nothing does."""
+    if expected != __version__:  # A checkout, whose package says another one.
+        return f"it has OpenWatt {__version__}, this is {expected}: {_remedy(expected)}"
     try:
         _jobs[job].check_source()
         _jobs[job].probe(_probe_name(dask_worker.address))
@@ -404,23 +407,34 @@ def _probe_name(address: str) -> str:
     return address.rpartition("/")[2].replace(":", "-")
 
 
+def _remedy(wanted: str) -> str:
+    return f"pip install 'openwatt[cluster]=={wanted}' there, with Python {_PYTHON}"
+
+
+def _installed() -> str | None:
+    """The version that Python's installer knows, as it does on the workers; none of a bare checkout."""
+    try:
+        return version("openwatt")
+    except PackageNotFoundError:
+        return None
+
+
 def _refuse_other_versions(client: Any) -> None:
     """Refuses a cluster with a worker of another OpenWatt or Python, or without the extra.
 
     Raises:
         PortfolioError: naming the worker and the remedy.
     """
-    python = f"{sys.version_info.major}.{sys.version_info.minor}"
     wanted = ("openwatt", "fsspec", "pyarrow")
     found = client.get_versions(packages=list(wanted))["workers"]
-    remedy = _REMEDY.format(version=__version__, python=python)
     for worker, versions in sorted(found.items()):
-        has = versions["packages"]
-        if not str(has["python"]).startswith(f"{python}."):
-            raise PortfolioError(f"worker {worker} runs Python {has['python']}, this is {python}: {remedy}")
-        if has["openwatt"] != __version__:
-            what = f"OpenWatt {has['openwatt']}" if has["openwatt"] else "no OpenWatt"
-            raise PortfolioError(f"worker {worker} has {what}, this is {__version__}: {remedy}")
-        for package in wanted[1:]:
-            if not has[package]:
-                raise PortfolioError(f"worker {worker} lacks {package}: {remedy}")
+        has, fault = versions["packages"], ""
+        if not str(has["python"]).startswith(f"{_PYTHON}."):
+            fault = f"runs Python {has['python']}, this is {_PYTHON}"
+        elif has["openwatt"] != _installed():
+            what = f"OpenWatt {has['openwatt']}" if has["openwatt"] else "no OpenWatt installed"
+            fault = f"has {what}, this is {__version__}"
+        else:
+            fault = " and ".join(f"lacks {package}" for package in wanted[1:] if not has[package])
+        if fault:
+            raise PortfolioError(f"worker {worker} {fault}: {_remedy(__version__)}")

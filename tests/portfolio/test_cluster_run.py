@@ -429,7 +429,10 @@ def test_a_worker_of_another_version_is_named_before_anything_is_billed(
         wait_for(lambda: cluster.logs().count("Registered to:") == 2)
         done = run(village, "--out", tmp_path / "out.csv", "--cluster", cluster.address)
     assert done.status == 1
-    assert re.search(r"Error: worker tcp://\S+ has OpenWatt 0\.0\.9, this is \S+: pip install", done.said)
+    assert re.search(
+        r"Error: worker tcp://\S+ cannot do the work: it has OpenWatt 0\.0\.9, this is \S+: pip install",
+        done.said,
+    )
     assert not done.partitions
 
 
