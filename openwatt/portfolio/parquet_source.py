@@ -1,5 +1,7 @@
 """Parquet as a source of homes: one file, or a dataset of many, whose rows of one home lie together."""
 
+import errno
+import os
 import threading
 from array import array
 from collections.abc import Iterator, Sequence
@@ -222,6 +224,8 @@ class PieceReader:
             if high < size:
                 break
             self._at, self._held = self._at + size, None
+        if not found:
+            raise OSError(errno.ENODATA, os.strerror(errno.ENODATA))
         return pa.Table.from_batches(found)
 
     def _group_of(self, row: int) -> int:
