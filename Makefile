@@ -57,10 +57,15 @@ elk-down: ## Stop them; their data is kept.
 
 ##@ Check
 
-.PHONY: test
 # Home Assistant, the generators of clients and Spark are installed where their tests are run: with all tests, or
 # with T=tests/integrations, T=tests/generators and T=tests/cluster.
-test: $(VENV)/.dev $(BUGSINK)/.done $(if $(filter-out tests/cluster%,$(T)),,$(CLUSTER)/.done) $(if $(filter-out tests/generators%,$(T)),,$(GENERATORS)/.done) $(if $(filter-out tests/integrations%,$(T)),,$(HOME_ASSISTANT)/.done) ## Run every test; T=tests/web runs a part.
+TEST_ENVIRONMENTS = $(VENV)/.dev $(BUGSINK)/.done $(if $(filter-out tests/cluster%,$(T)),,$(CLUSTER)/.done) $(if $(filter-out tests/generators%,$(T)),,$(GENERATORS)/.done) $(if $(filter-out tests/integrations%,$(T)),,$(HOME_ASSISTANT)/.done)
+
+.PHONY: test-environments
+test-environments: $(TEST_ENVIRONMENTS)
+
+.PHONY: test
+test: $(TEST_ENVIRONMENTS) ## Run every test; T=tests/web runs a part.
 	$(BIN)/python -m pytest --numprocesses=$(or $(JOBS),auto) --dist=worksteal $(PYTEST_ARGS) $(T)
 
 .PHONY: test-fresh

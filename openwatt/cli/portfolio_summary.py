@@ -27,6 +27,8 @@ from openwatt.sentences.catalogue import CODES
 #: The homes that a published group of French households has at least (INSEE's rule for tax data).
 _LEAST_PUBLISHED = 11
 _PICTURES = (".png", ".svg")
+#: What a page of a report shows that can still be read.
+_MOST_IN_A_PICTURE = 60
 _FILES = (".csv", ".json", *_PICTURES)
 
 
@@ -123,7 +125,7 @@ def summary_command(
     A picture (.png, .svg) shows the quantiles by group, the share of homes that would save,
     and the cheapest contract.
     """
-    _check_files(files)
+    _check_files(files, options["limit"])
     summary = _summarise(results, options)
     wording = Wording(summary, lang)
     today = dt.datetime.now(PARIS).date()
@@ -137,13 +139,17 @@ def summary_command(
         _print_tables(summary, wording, today)
 
 
-def _check_files(files: Sequence[Path]) -> None:
-    """Refuses a form that is not known before anything is read."""
+def _check_files(files: Sequence[Path], limit: int) -> None:
+    """Refuses a form that is not known, and a picture that could not be read, before anything is counted."""
     for path in files:
         if path.suffix not in _FILES:
             raise PortfolioError(f"{path} ends in none of {', '.join(_FILES)}, so its form is not known")
     if any(path.suffix in _PICTURES for path in files):
         _need("matplotlib", "a picture")
+        if limit > _MOST_IN_A_PICTURE:
+            raise PortfolioError(
+                f"a picture shows at most {_MOST_IN_A_PICTURE} groups: give a smaller --limit"
+            )
 
 
 def _summarise(results: str, options: Mapping[str, Any]) -> PortfolioSummary:

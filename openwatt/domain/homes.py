@@ -65,6 +65,7 @@ class CellPlan:
         self._cut_rows, self._inside, self._steps = rows[self._cut], inside[self._cut], steps[self._cut]
         self._order = np.argsort(cells, kind="stable")
         self._cells, self._firsts = np.unique(cells[self._order], return_index=True)
+        self._unseen_when_complete = self._unseen(self._cells)
 
     def used(self, running: Minutes, energies: Minutes, homes: Minutes) -> Minutes:
         """Energies `[home, cell]` of some rows of energies, from the running sums of all."""
@@ -79,7 +80,9 @@ class CellPlan:
 
     def unseen(self, minutes: Minutes | None = None) -> tuple[str, ...]:
         """The registers that ran at no measured moment, of the measured minutes of each cell; None: all."""
-        cells = self._cells if minutes is None else np.flatnonzero(minutes)
+        return self._unseen_when_complete if minutes is None else self._unseen(np.flatnonzero(minutes))
+
+    def _unseen(self, cells: Minutes) -> tuple[str, ...]:
         seen = set((cells[cells < self.size - 1] % len(self.registers)).tolist())
         return tuple(name for number, name in enumerate(self.registers) if number not in seen)
 

@@ -99,7 +99,7 @@ class LoadCurve:
             raise LoadCurveError("a load curve needs three arrays of int64 of one length")
         if not len(self.starts_min):
             raise LoadCurveError("a load curve needs at least one measurement")
-        if (self.steps_min <= 0).any() or (self.energies < 0).any():
+        if self.steps_min.min() <= 0 or self.energies.min() < 0:
             raise LoadCurveError("a load curve has steps above 0 and energies of at least 0")
         if (self.starts_min[1:] < (self.starts_min + self.steps_min)[:-1]).any():
             raise LoadCurveError("the steps of a load curve overlap")
@@ -298,14 +298,13 @@ def measure_readings(readings: Readings, now: dt.datetime) -> Measured:
     return Measured(starts, steps, energies, tuple(findings))
 
 
-def regular_curves(start_min: int, step_min: int, energies: Minutes) -> list[LoadCurve]:
-    """The curves of homes that were measured in the same steps without a gap: one a row of `energies`.
-
-    Rows are in W × minutes, at least 0. The curves share the arrays of their steps.
-    """
-    starts: Minutes = start_min + step_min * np.arange(energies.shape[1], dtype=np.int64)
+def regular_curves(start_min: int, step_min: int, energies: Sequence[Minutes]) -> list[LoadCurve]:
+    """The curves of homes that were measured in the same steps without a gap; the steps are shared."""
+    if not energies:
+        return []
+    starts: Minutes = start_min + step_min * np.arange(len(energies[0]), dtype=np.int64)
     steps = np.full_like(starts, step_min)
-    return [LoadCurve(starts, steps, row) for row in energies]
+    return [LoadCurve(starts, steps, one) for one in energies]
 
 
 def build_curve(files: Sequence[Measured]) -> LoadCurve:

@@ -194,15 +194,17 @@ class _GroupRows:
         for home, coverage in enumerate(self.group.coverages):
             if coverage.is_complete and not has_unknown[home]:
                 continue
+            of_home: dict[int, str | None] = {}
             for place, number in enumerate(wanted[home].tolist()):
                 if number >= len(of_contracts):
                     continue
                 unknown = int(self.totals.unknown[home, number])
-                of_home = partial_text((), coverage, unknown)
-                key = of_home or "", number
+                if unknown not in of_home:
+                    of_home[unknown] = partial_text((), coverage, unknown)
+                key = of_home[unknown] or "", number
                 if key not in known:
                     known[key] = len(texts)
-                    texts.append("; ".join(filter(None, (of_home, of_contracts[number]))) or None)
+                    texts.append("; ".join(filter(None, (of_home[unknown], of_contracts[number]))) or None)
                 codes[home, place] = known[key]
         return CodedColumn(texts, codes.ravel())
 

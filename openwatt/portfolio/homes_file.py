@@ -16,6 +16,8 @@ _COLUMNS = ("home", "power_kva", "off_peak_hours")
 _MOST_FAULTS = 10
 #: Between the entries of a home whose off-peak hours change with the season or from a day.
 _BETWEEN = "|"
+#: More than two seasons with several days of effect take; the time to read a text grows with its square.
+_MOST_CHARACTERS = 1000
 
 
 def read_homes_file(path: Path, default: HomeSetting) -> Mapping[str, HomeSetting]:
@@ -72,7 +74,10 @@ def parse_hours(text: str) -> tuple[OffPeakHours, ...]:
 
     Raises:
         OffPeakError: naming what cannot be read.
+        PortfolioError: when the cell is longer than any bill's words.
     """
+    if len(text) > _MOST_CHARACTERS:
+        raise PortfolioError(f"off_peak_hours have more than {_MOST_CHARACTERS:,} characters")
     return _parse_hours(text.strip())
 
 

@@ -17,7 +17,6 @@ from openwatt.portfolio.output import MARKET, FinishedPart, Output
 from openwatt.portfolio.results import Results, results_for
 from openwatt.portfolio.rows import HomeRows, columns_of, joined
 from openwatt.portfolio.source import (
-    MOST_HOMES_PER_BATCH,
     MOST_STEPS_PER_BATCH,
     HomeSettings,
     HomeSource,
@@ -31,7 +30,11 @@ from openwatt.portfolio.source import (
 )
 
 #: A part of one file is written once more when the parts are joined; one of a dataset stays as it is.
-_MOST_HOMES_PER_PARTITION = {"file": 64, "dataset": 1024}
+_MOST_HOMES_PER_PARTITION = {"file": 128, "dataset": 1024}
+#: Homes that are costed at once: what they share is computed once, and one home more is an array's row more.
+_MOST_HOMES_TOGETHER = 128
+_MOST_STEPS_TOGETHER = 2 * MOST_STEPS_PER_BATCH
+_BYTES_PER_STEP = 16
 _PARTITIONS_PER_WORKER = 8
 _MOST_FAULTS = 10
 _IN_SEVERAL_PIECES = "its rows lie in several files: put the rows of one home into one file"
@@ -206,7 +209,7 @@ def bill_partition(job: BillingJob, task: PartitionTask) -> tuple[FinishedPart, 
     """
     start, partition = time.perf_counter(), task.partition
     homes, parts = 0, list[HomeRows]()
-    for some in _costed_together(_homes_of(job, partition)):
+    for some in costed_together(_homes_of(job, partition)):
         homes += len(some)
         parts.append(bill_batch(some, job.portfolio.terms))
     rows = joined(parts)
@@ -224,19 +227,26 @@ def _homes_of(job: BillingJob, partition: Partition) -> Iterator[MeteredHome]:
         yield from _each_once(measured, piece, partition)
 
 
-def _costed_together(homes: Iterable[MeteredHome]) -> Iterator[Sequence[MeteredHome]]:
+def costed_together(homes: Iterable[MeteredHome]) -> Iterator[Sequence[MeteredHome]]:
     """Homes in batches, whatever those were in which they were read: larger ones are costed faster."""
     some: list[MeteredHome] = []
-    room = MOST_STEPS_PER_BATCH
+    room = _MOST_STEPS_TOGETHER
     for home in homes:
-        size = len(home.measured.starts_min) if isinstance(home.measured, LoadCurve) else 0
-        if some and (len(some) == MOST_HOMES_PER_BATCH or size > room):
+        size = _steps_of(home.measured)
+        if some and (len(some) == _MOST_HOMES_TOGETHER or size > room):
             yield some
-            some, room = [], MOST_STEPS_PER_BATCH
+            some, room = [], _MOST_STEPS_TOGETHER
         some.append(home)
         room -= size
     if some:
         yield some
+
+
+def _steps_of(measured: bytes | LoadCurve | Unreadable) -> int:
+    """How many steps a home has; of a file, what takes as much memory."""
+    if isinstance(measured, LoadCurve):
+        return len(measured.starts_min)
+    return len(measured) // _BYTES_PER_STEP if isinstance(measured, bytes) else 0
 
 
 def _each_once(homes: Iterable[MeteredHome], piece: Piece, partition: Partition) -> Iterator[MeteredHome]:

@@ -81,6 +81,8 @@ def refuse_other_columns(name: str | Path, schema: Any) -> None:
         if column not in schema.names:
             if column in SCHEMA:
                 faults.append(f"column {column} ({wanted}) is missing")
+        elif schema.names.count(column) > 1:
+            faults.append(f"several columns are named {column}")
         elif not fits[column](_plain(schema.field(column).type)):
             faults.append(f"column {column} is {schema.field(column).type}, not {wanted}")
     if faults:
@@ -209,8 +211,8 @@ def _curves(rows: pa.Table, stretches: Sequence[Stretch], now: datetime) -> Sequ
     """The curve of each home."""
     try:
         return _list_curves(rows, now) if is_list_form(rows.schema) else _row_curves(rows, stretches, now)
-    except pa.ArrowException as error:
-        # A value that is no measurement is one home's.
+    except (pa.ArrowException, OverflowError) as error:
+        # A value that is no measurement, or beyond every date, is one home's.
         if len(stretches) == 1:
             return [Unreadable(f"its measurements cannot be read: {error}")]
         alone = (rows.slice(one.first, one.size) for one in stretches)
@@ -254,17 +256,16 @@ def _regular_curves(
             continue
         if alike.sum() > 1:
             alike &= (starts == starts[number]).all(axis=1) & (steps == step).all(axis=1)
-        numbers = np.flatnonzero(alike)
-        some = energies if alike.all() else energies[numbers]
-        found = regular_curves(start // measured.per_minute, step, some)
-        curves |= zip(numbers.tolist(), found, strict=True)
+        numbers = np.flatnonzero(alike).tolist()
+        found = regular_curves(start // measured.per_minute, step, [energies[one] for one in numbers])
+        curves |= zip(numbers, found, strict=True)
     return curves
 
 
 def _is_regular(starts: Minutes, steps: npt.NDArray[Any], per_minute: int, now: datetime) -> bool:
     """Whether steps of one length follow each other on whole minutes, and the last has ended."""
     step, start = int(steps[0]), int(starts[0])
-    if not 1 <= step <= _MOST_STEP_MIN or start % per_minute:
+    if not 1 <= step <= _MOST_STEP_MIN or start < 0 or start % per_minute:
         return False
     end_min = start // per_minute + len(starts) * step
     is_past = end_min * 60 <= now.timestamp()
@@ -290,8 +291,9 @@ def _list_curves(rows: pa.Table, now: datetime) -> Sequence[LoadCurve | Unreadab
         regular: Mapping[int, LoadCurve] = {}
         if size and has_start[numbers].all() and _is_regular(ends[:-1], np.array([step]), per_minute, now):
             amounts, usable = energies.regular(firsts[0], len(numbers), size)
-            curves = regular_curves(start // per_minute, step, amounts[usable])
-            regular = dict(zip(np.flatnonzero(usable).tolist(), curves, strict=True))
+            whole = np.flatnonzero(usable).tolist()
+            curves = regular_curves(start // per_minute, step, [amounts[one] for one in whole])
+            regular = dict(zip(whole, curves, strict=True))
         for number, first in enumerate(firsts):
             if number in regular:
                 found.append(regular[number])
@@ -388,6 +390,8 @@ class _Measured(NamedTuple):
         """The curve of one home, whatever its rows are."""
         if (self.starts % self.per_minute).any():
             return Unreadable("a start does not fall on a whole minute")
+        if (self.starts < 0).any():
+            return Unreadable("a start lies before 1970")  # and a bill may look at days beyond every date
         steps = self.steps_min.astype(np.int64)
         if (steps < 1).any() or (steps > _MOST_STEP_MIN).any():
             return Unreadable("step_minutes are not all from 1 to 1440")

@@ -24,6 +24,7 @@ LANGUAGES = [
     ("domotique.md", "home-automation.md"),
     ("exercices.md", "exercises.md"),
     ("exploitation.md", "operate.md"),
+    ("foyers-sur-spark.md", "spark.md"),
     ("journaux.md", "logs.md"),
     ("nouveau-fournisseur.md", "new-supplier.md"),
     ("portefeuille.md", "portfolio.md"),

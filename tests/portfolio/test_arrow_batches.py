@@ -16,7 +16,7 @@ from openwatt.portfolio.market import PortfolioMarket
 from openwatt.portfolio.parquet_results import ParquetResults
 from openwatt.portfolio.rows import HomeRow
 from openwatt.portfolio.source import MOST_HOMES_PER_BATCH, HomeSettings
-from openwatt.portfolio.table import SEVERAL_ROWS
+from openwatt.portfolio.table import SEVERAL_ROWS, refuse_other_columns
 from tests.portfolio.village import NOW, WEEK, curve, table_of
 
 NIGHT = "22:00-06:00"
@@ -68,11 +68,16 @@ def test_what_is_wrong_with_a_home_is_its_only_row() -> None:
         return rows.set_column(0, "home", pa.array([name] * count))
 
     no_step = pa.array([0] * count, pa.int16())
+    year_1 = pa.array([dt.datetime(1, 1, 1, tzinfo=dt.UTC)] * count, pa.timestamp("s", "UTC"))
     huge = pa.array([Decimal("9" * 18)] * count).cast(whole.schema.field("wh").type)
     bad = {
         "its rows have several values of power_kva": of_settings(whole, [6, 9] * 24, [None] * count),
         "step_minutes are not all from 1 to 1440": known.set_column(2, "step_minutes", no_step),
         "its measurements cannot be read: Integer value out of bounds": known.set_column(3, "wh", huge),
+        "a start lies before 1970": known.set_column(1, "start", year_1),
+        "off_peak_hours have more than 1,000 characters": of_settings(
+            whole, [6] * count, ["9" * 100_000] * count
+        ),
         "'nights' in 'nights' is not a range of hours": of_settings(whole, [6] * count, ["nights"] * count),
     }
     parts = [named(f"bad {number}", rows) for number, rows in enumerate(bad.values())]
@@ -103,6 +108,12 @@ def test_a_row_may_be_a_home_with_a_list(rows_per_batch: int) -> None:
     assert found.slice(0, expected.num_rows).equals(expected)
     last = found.slice(expected.num_rows).to_pylist()
     assert [(row["home"], row["reason"]) for row in last] == [("twice", SEVERAL_ROWS)]
+
+
+def test_a_column_that_stands_twice_is_refused() -> None:
+    rows = table_of([("a", curve(1, DAY))])
+    with pytest.raises(PortfolioError, match=r"^x: several columns are named wh$"):
+        refuse_other_columns("x", rows.append_column("wh", rows["wh"]).schema)
 
 
 def test_a_row_without_a_home_ends_the_task_and_shows_nothing() -> None:

@@ -428,6 +428,7 @@ def test_what_cannot_be_summarised_is_said_with_its_remedy(
         ([ordinary, "--groups", tmp_path / "twice.csv", "--by", "region"], "names 1 homes more than once"),
         ([ordinary, "--groups", tmp_path / "unnamed.csv", "--by", "region"], "has no column home, but name"),
         ([ordinary, "--out", "summary.pdf"], "summary.pdf ends in none of .csv, .json, .png, .svg"),
+        ([ordinary, "--out", "summary.png", "--limit", 61], "a picture shows at most 60 groups"),
         ([ordinary, "--quantiles", "0,50"], "'0,50' is no list of percentages between 0 and 100"),
     ]
     for arguments, message in cases:

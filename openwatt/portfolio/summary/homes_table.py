@@ -142,7 +142,7 @@ class HomesTable:
             raise PortfolioError(f"the file of groups has no column home, but {', '.join(columns)}")
         wanted = ((n, name) for n, name in enumerate(by) if name in columns)
         self._run("groups", columns="".join(f", {_quoted(name)} as by_{n}" for n, name in wanted))
-        if repeated := self._run("groups_fault")[0][0]:
+        if repeated := self._run("groups_checks")[0][0]:
             raise PortfolioError(f"the file of groups names {repeated:,} homes more than once")
         return [name for name in columns if name != "home"]
 

@@ -83,7 +83,8 @@ class _Drawing:
         """The savings of each group over an axis in EUR."""
         for place, line in enumerate(self.lines):
             if line.savings is None:
-                self._text(_BOXES + 0.02, self._height(place), self.wording.text("no_figure"), size=_SMALL)
+                text = self.wording.text("no_figure")
+                self._text(_BOXES + 0.02, self._height(place), text, size=_SMALL, backgroundcolor="white")
             else:
                 _draw_box(axes, place, [float(quantile.eur) for quantile in line.savings.quantiles])
         axes.axvline(0, color=_DARK, linewidth=0.9, zorder=1)
