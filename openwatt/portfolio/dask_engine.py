@@ -24,6 +24,7 @@ from distributed.comm.registry import get_backend
 from openwatt import __version__
 from openwatt.portfolio.engine import Job, Result, Runner, Task, TaskResult
 from openwatt.portfolio.errors import PortfolioError
+from openwatt.portfolio.local_engine import without_ctrl_c
 
 # Its records of what comes and goes are those of a cluster, not of a run; what is wrong is said by errors.
 logging.getLogger("distributed").setLevel(logging.ERROR)
@@ -64,8 +65,6 @@ class JobPlugin(WorkerPlugin):
 
 #: The jobs of this worker process, by the names of their plugins.
 _jobs: dict[str, Job] = {}
-
-
 #: Those whose source this process has seen.
 _checked: set[str] = set()
 
@@ -112,10 +111,12 @@ class DaskEngine:
             raise PortfolioError(
                 f"{self.cluster} names no number of processes from 1 to 512, as local:4 does"
             )
-        cluster_type: Any = LocalCluster  # the same
-        with cluster_type(
-            n_workers=int(count), threads_per_worker=1, dashboard_address=None, silence_logs=50
-        ) as cluster:
+        cluster_type: Any = LocalCluster  # it has no types
+        with without_ctrl_c():
+            cluster = cluster_type(
+                n_workers=int(count), threads_per_worker=1, dashboard_address=None, silence_logs=50
+            )
+        with cluster:
             yield cluster.scheduler_address
 
 

@@ -34,7 +34,8 @@ class LocalEngine:
         # Processes that are not copies of this one hold neither its lock nor its threads.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["__main__", "openwatt.portfolio.kernel"])
-        _start_deaf_to_ctrl_c()
+        with without_ctrl_c():
+            forkserver.ensure_running()  # The process that workers come from.
         pool = ProcessPoolExecutor(
             self.workers, mp_context=context, initializer=_become_worker, initargs=(job,)
         )
@@ -89,15 +90,16 @@ class _Pool:
                 future.cancel()
 
 
-def _start_deaf_to_ctrl_c() -> None:
-    """Starts the process that workers come from: from their first instant, Ctrl-C does not reach them.
+@contextmanager
+def without_ctrl_c() -> Iterator[None]:
+    """Processes and threads that start in the block, and what starts from them, get no Ctrl-C.
 
     It is for the parent alone, who lets the tasks in work end.
     """
     resource_tracker.ensure_running()  # It lets signals through again, so it comes first.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        forkserver.ensure_running()
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 

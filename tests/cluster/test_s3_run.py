@@ -143,6 +143,11 @@ def test_an_unfinished_run_at_an_s3_address_is_gone_on_with(store: dict[str, str
         "files.rm_file(at + '_manifest.json'); files.rm_file(at + part['name'])"
     )
     subprocess.run([str(PYTHON), "-c", script], env=store, check=True, timeout=PATIENCE_S)
+    begun = "import fsspec; fsspec.filesystem('s3').pipe_file('energy/begun/_run.json', b'{}')"
+    subprocess.run([str(PYTHON), "-c", begun], env=store, check=True, timeout=PATIENCE_S)
+    at_once = command(*common[:3], "s3://energy/begun", files / "market.json")
+    assert at_once.returncode == 1
+    assert "Error: another run to s3://energy/begun is under way, or was killed" in at_once.stderr
     refused = command(*common)
     assert refused.returncode == 1
     assert "homes of an unfinished run lie in s3://energy/later: add --resume" in refused.stderr

@@ -204,10 +204,10 @@ def parts(out: Path) -> list[Path]:
 
 
 @contextmanager
-def begun(village: Path, out: Path, cluster: Cluster, *more: object) -> Iterator[Callable[[], Ended]]:
+def begun(village: Path, out: Path, address: str, *more: object) -> Iterator[Callable[[], Ended]]:
     """A run of which some parts are done, while both workers wait for a home; called, it lets them go on."""
     with leased([village / "homes" / name for name in HELD]) as held:
-        process = start(village, "--out", out, "--cluster", cluster.address, *more)
+        process = start(village, "--out", out, "--cluster", address, *more)
 
         def finish() -> Ended:
             for file in held:
@@ -291,7 +291,7 @@ def fetched(address: str) -> str:
 
 def test_a_killed_worker_costs_nothing_but_time(village: Path, whole: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
-    with cluster_in(tmp_path / "dask", workers=2) as cluster, begun(village, out, cluster) as finish:
+    with cluster_in(tmp_path / "dask", workers=2) as cluster, begun(village, out, cluster.address) as finish:
         for one in family(cluster.workers[0]):
             one.kill()
         done = finish()
@@ -305,7 +305,7 @@ def test_a_scheduler_that_is_killed_and_started_again_costs_nothing_but_time(
     village: Path, whole: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.csv"
-    with cluster_in(tmp_path / "dask", workers=2) as cluster, begun(village, out, cluster) as finish:
+    with cluster_in(tmp_path / "dask", workers=2) as cluster, begun(village, out, cluster.address) as finish:
         cluster.scheduler.kill()
         cluster.scheduler.wait()
         cluster.start_scheduler()
@@ -321,7 +321,7 @@ def test_a_cluster_that_does_not_come_back_stops_the_run_which_goes_on_elsewhere
 ) -> None:
     out = tmp_path / "out.csv"
     with cluster_in(tmp_path / "dask", workers=2) as cluster:
-        with begun(village, out, cluster, "--cluster-timeout", 4) as finish:
+        with begun(village, out, cluster.address, "--cluster-timeout", 4) as finish:
             for worker in cluster.workers:
                 for one in family(worker):
                     one.kill()
@@ -342,7 +342,7 @@ def test_ctrl_c_leaves_the_cluster_and_what_is_done(
     village: Path, whole: Path, cluster: Cluster, tmp_path: Path
 ) -> None:
     out = tmp_path / "out.csv"
-    with begun(village, out, cluster) as finish:
+    with begun(village, out, cluster.address) as finish:
         os.killpg(finish.process.pid, signal.SIGINT)  # type: ignore[attr-defined]
         done = finish()
     assert done.status == 130
@@ -478,11 +478,20 @@ def test_a_worker_that_sees_other_folders_is_named_before_anything_is_billed(
     assert not list((here / "out").glob("part-*"))
 
 
-def test_processes_of_this_machine_are_a_cluster_too(village: Path, whole: Path, tmp_path: Path) -> None:
+def test_processes_of_this_machine_are_a_cluster_that_ends_with_the_run(
+    village: Path, whole: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out.csv"
-    done = run(village, "--out", out, "--cluster", "local:2")
-    assert done.status == 3, done.said
-    assert out.read_bytes() == whole.read_bytes()
+    with begun(village, out, "local:2") as finish:
+        process: subprocess.Popen[str] = finish.process  # type: ignore[attr-defined]
+        started = psutil.Process(process.pid).children(recursive=True)
+        assert len(started) >= 2
+        os.killpg(process.pid, signal.SIGINT)
+        done = finish()
+    assert done.status == 130
+    assert done.said == "stopped; what is done is stored, --resume goes on from it"
+    wait_for(lambda: not any(one.is_running() and one.status() != "zombie" for one in started))
+    assert_resumes(village, out, whole, "--cluster", "local:2")
 
 
 @pytest.mark.parametrize(
