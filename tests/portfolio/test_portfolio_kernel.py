@@ -210,7 +210,7 @@ def test_a_home_for_which_nothing_can_be_costed_says_why() -> None:
 
 
 def test_a_fault_of_a_reader_is_one_homes(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(data: bytes, now: dt.datetime) -> LoadCurve:
+    def broken(data: bytes, now: dt.datetime, _options: object) -> LoadCurve:
         raise RecursionError(f"{len(data)} bytes of a customer at {now}")
 
     monkeypatch.setattr("openwatt.portfolio.kernel.read_load_curve", broken)
