@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,9 @@ def main() -> None:
         for name in (f"cluster-{options.homes}", "killed"):
             assert_same(folder / "local", folder / name, options.homes)
         print("  the rows of all three are the same, in the same order, each home once")
+        for (few, cost), (many, more) in pairwise(costs.items()):
+            each = (more.core_s - cost.core_s) / (many - few) * 1000
+            print(f"  each home more, from {few:,} to {many:,}: {each:.2f} core ms")
         summarise(costs[options.homes], local, loop_s, options.homes)
 
 

@@ -119,7 +119,7 @@ def summary_command(
     the cheapest contract) and of --groups, whose columns come first where both have one.
     A home that is not in the file of groups is of the group "unknown".
 
-    No line is of fewer homes than --least, by default the 11 that French statistics on
+    No figures are of fewer homes than --least, by default the 11 that French statistics on
     households ask of what is published; --least 1 shows every group.
 
     A picture (.png, .svg) shows the quantiles by group, the share of homes that would save,

@@ -53,6 +53,7 @@ def rows_of_group(group: HomeGroup, prices: PriceBasis, top: int | None) -> Home
     for one, outcome in zip(group.priced.calendars, group.outcomes, strict=True):
         if isinstance(outcome, Message):
             left_out += [(each.contract, outcome) for each in one.priced.contracts]
+    left_out.sort(key=lambda one: group.priced.places[one[0].key])
     if not group.energies:
         reasons = Message.each(reason for _, reason in left_out) or Message("left_out.there_is_none")
         reason = sentence(Message.of("left_out.every_contract", reason=reasons))

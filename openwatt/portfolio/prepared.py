@@ -1,7 +1,7 @@
 """The prices, the timelines and where steps fall in them: what homes share, computed once and cached."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import lcm
@@ -10,7 +10,7 @@ import numpy as np
 
 from openwatt.domain.bill import what_is_partial
 from openwatt.domain.calendar import Home, RegisterCalendar, lay_out, refuse_days_without_hours
-from openwatt.domain.comparison import ComparisonTerms, PricedCalendar, price_contracts
+from openwatt.domain.comparison import ComparisonTerms, ContractKey, PricedCalendar, price_contracts
 from openwatt.domain.contract import Contract, PriceBasis, PricePeriod
 from openwatt.domain.errors import CalendarError
 from openwatt.domain.homes import CellPlan
@@ -51,8 +51,12 @@ class CalendarPrices:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PricedSpan:
-    """Every contract of one power over one span; `denominator` is common to the totals of all matrices."""
+    """Every contract of one power over one span; `denominator` is common to the totals of all matrices.
 
+    `places` has each contract's place in the market, by its key.
+    """
+
+    places: Mapping[ContractKey, int]
     calendars: tuple[CalendarPrices, ...]
     left_out: tuple[tuple[Contract, Message], ...]
     denominator: int
@@ -80,7 +84,8 @@ def priced_span(
         found.append(
             CalendarPrices(one, matrix, days, partial, tuple(each.knows_ht for each in one.contracts))
         )
-    return PricedSpan(tuple(found), priced.left_out, lcm(*(one.matrix.denominator for one in found)))
+    places = {one.key: place for place, one in enumerate(contracts)}
+    return PricedSpan(places, tuple(found), priced.left_out, lcm(*(one.matrix.denominator for one in found)))
 
 
 @lru_cache(maxsize=1024)

@@ -117,7 +117,7 @@ class _Drawing:
         is_total = line is self.summary.total
         weight = "bold" if is_total else "normal"
         name = textwrap.wrap(self.wording.group(line), _NAME_CHARACTERS)[:2]
-        homes = self.wording.text("homes_of", homes=line.homes)
+        homes = self.wording.text("home_of" if line.homes == 1 else "homes_of", homes=line.homes)
         rows = [(text, _USUAL if len(name) == 1 else _SMALL, _DARK, weight) for text in name]
         self._stack(_NAMES, y, [*rows, (homes, _SMALL - 1, _GREY, "normal")])
         middle = self._middle()
