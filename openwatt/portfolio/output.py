@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, BinaryIO, NamedTuple
 
@@ -49,6 +49,7 @@ class FinishedPart(NamedTuple):
 class Output:
     """Where results go; it goes to every process. `file` is the name of the one file, None for a dataset.
 
+    `begun` are the files that this process wrote for its run: a store without locks may have another's.
     Every method raises PortfolioError when something cannot be written or read.
     """
 
@@ -56,6 +57,7 @@ class Output:
     form: str
     folder: Storage
     file: str | None
+    begun: set[str] = field(default_factory=set, compare=False, repr=False)
 
     @classmethod
     def at(cls, address: str) -> "Output":
@@ -111,7 +113,7 @@ class Output:
             finally:
                 with suppress(OSError, PortfolioError):
                     if not self.done():
-                        self.folder.remove(CONDITIONS, MARKET)
+                        self.folder.remove(*self.begun)
 
     def conditions(self) -> dict[str, Any] | None:
         """The conditions of an earlier run that left parts, None when there is none."""
@@ -150,6 +152,7 @@ class Output:
                     f"another run to {self.shown} is under way, or was killed before its first part: "
                     "wait for its end, or add --resume"
                 ) from None
+            self.begun.update((CONDITIONS, MARKET))
             self.folder.write(MARKET, market)
 
     def done(self) -> dict[int, FinishedPart]:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from openwatt.catalogue.market import shipped_colours, shipped_market
 from openwatt.cli import main
 from openwatt.portfolio.market import PortfolioMarket
 from openwatt.portfolio.market_file import encode_market
+from openwatt.portfolio.storage import storage_at
 from tests.portfolio.village import folder_of_homes
 
 
@@ -135,3 +137,16 @@ def test_a_file_that_is_no_market_is_refused(village: Path, tmp_path: Path) -> N
     missing = run(village, tmp_path / "out", market="none.json")
     assert missing.stderr == f"Error: {village}/none.json cannot be read: there is no such file\n"
     assert not (tmp_path / "out").exists()
+
+
+def test_a_run_that_is_refused_leaves_the_other_s_files_where_there_are_no_locks(village: Path) -> None:
+    out = f"memory://{uuid.uuid4()}/out"
+    storage_at(out).claim("_run.json", b"{}")
+    refused = run(village, out)
+    assert refused.exit_code == 1
+    assert refused.stderr.startswith(f"Error: another run to {out} is under way, or was killed")
+    assert storage_at(out).names() == {"_run.json": 2}
+    assert run(village, out, "--resume").exit_code == 0
+    names = storage_at(out).names()
+    assert "_manifest.json" in names
+    assert "_run.json" not in names
