@@ -27,7 +27,7 @@ from openwatt.domain.legal_time import Span
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.off_peak import parse_off_peak_text
 from openwatt.meter.read import read_load_curve
-from openwatt.portfolio.kernel import HomeSetting
+from openwatt.portfolio.billing.kernel import HomeSetting
 from openwatt.portfolio.market import PortfolioMarket
 from tests.shared_data import SHARED
 

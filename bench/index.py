@@ -10,7 +10,7 @@ import time
 
 import numpy as np
 
-from openwatt.portfolio.source import Batch, Piece, PieceIndex, count_homes, partitions_of
+from openwatt.portfolio.sources.source import Batch, Piece, PieceIndex, count_homes, partitions_of
 
 _HOMES_PER_PIECE = 10_000
 _HOMES_PER_BATCH = 59

@@ -40,14 +40,14 @@ from openwatt.domain.calendar import UNKNOWN, Home, RegisterCalendar, lay_out
 from openwatt.domain.comparison import PricedContract
 from openwatt.domain.legal_time import Minutes, day_number
 from openwatt.domain.off_peak import parse_off_peak_text
-from openwatt.portfolio.homes_file import read_homes_file
-from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms
-from openwatt.portfolio.local_engine import LocalEngine
-from openwatt.portfolio.output import Output
-from openwatt.portfolio.parquet_source import ParquetSource
-from openwatt.portfolio.prepared import priced_span
+from openwatt.portfolio.billing.kernel import HomeSetting, PortfolioTerms
+from openwatt.portfolio.billing.prepared import priced_span
+from openwatt.portfolio.engines.local_engine import LocalEngine
+from openwatt.portfolio.results.output import Output
 from openwatt.portfolio.run import Portfolio, bill_portfolio
-from openwatt.portfolio.source import HomeSettings
+from openwatt.portfolio.sources.homes_file import read_homes_file
+from openwatt.portfolio.sources.parquet_source import ParquetSource
+from openwatt.portfolio.sources.source import HomeSettings
 
 HOMES_OF_FRANCE = 37_000_000
 #: Prices are whole numbers of this many parts of a EUR, so that a join can be exact.

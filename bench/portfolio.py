@@ -27,14 +27,14 @@ from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.off_peak import parse_off_peak_hours
 from openwatt.domain.usage import use_of_curve
 from openwatt.meter.read import read_load_curve
-from openwatt.portfolio.folder import Folder
-from openwatt.portfolio.kernel import HomeSetting, MeteredHome, PortfolioTerms, bill_homes
-from openwatt.portfolio.local_engine import LocalEngine
+from openwatt.portfolio.billing.kernel import HomeSetting, MeteredHome, PortfolioTerms, bill_homes
+from openwatt.portfolio.engines.local_engine import LocalEngine
 from openwatt.portfolio.market import PortfolioMarket
-from openwatt.portfolio.output import Output
-from openwatt.portfolio.parquet_source import ParquetSource
+from openwatt.portfolio.results.output import Output
 from openwatt.portfolio.run import Portfolio, bill_portfolio
-from openwatt.portfolio.source import HomeSettings, HomeSource
+from openwatt.portfolio.sources.folder import Folder
+from openwatt.portfolio.sources.parquet_source import ParquetSource
+from openwatt.portfolio.sources.source import HomeSettings, HomeSource
 
 YEAR = Span(dt.date(2025, 10, 1), dt.date(2026, 10, 1))
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)

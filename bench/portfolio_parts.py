@@ -16,13 +16,13 @@ import pyarrow.parquet as pq
 
 from bench.homes import NOW, YEAR, SyntheticHome, SyntheticHomes, limited_market, write_table
 from openwatt.catalogue.market import shipped_colours, shipped_market
-from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms, bill_batch
+from openwatt.portfolio.billing.kernel import HomeSetting, PortfolioTerms, bill_batch
+from openwatt.portfolio.billing.rows import columns_of
 from openwatt.portfolio.market import PortfolioMarket
-from openwatt.portfolio.parquet_results import ParquetResults
-from openwatt.portfolio.parquet_source import ParquetSource
-from openwatt.portfolio.rows import columns_of
+from openwatt.portfolio.results.parquet_results import ParquetResults
 from openwatt.portfolio.run import costed_together
-from openwatt.portfolio.source import HomeSettings, HomeSource
+from openwatt.portfolio.sources.parquet_source import ParquetSource
+from openwatt.portfolio.sources.source import HomeSettings, HomeSource
 
 
 def main() -> None:

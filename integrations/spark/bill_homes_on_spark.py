@@ -23,13 +23,13 @@ from openwatt.comparison.question import ASSUMED_OFF_PEAK
 from openwatt.domain.errors import OpenWattError
 from openwatt.domain.legal_time import PARIS
 from openwatt.domain.off_peak import parse_off_peak_text
-from openwatt.portfolio.arrow_batches import bill_batches
-from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms
+from openwatt.portfolio.billing.kernel import HomeSetting, PortfolioTerms
+from openwatt.portfolio.billing.rows import columns_of
+from openwatt.portfolio.engines.arrow_batches import bill_batches
 from openwatt.portfolio.market_file import read_market
-from openwatt.portfolio.parquet_results import ParquetResults
-from openwatt.portfolio.rows import columns_of
-from openwatt.portfolio.source import HomeSettings
-from openwatt.portfolio.table import SCHEMA, SETTING_SCHEMA, refuse_other_columns
+from openwatt.portfolio.results.parquet_results import ParquetResults
+from openwatt.portfolio.sources.source import HomeSettings
+from openwatt.portfolio.sources.table import SCHEMA, SETTING_SCHEMA, refuse_other_columns
 from openwatt.sentences.catalogue import sentence
 
 #: The exit status when some homes could not be billed, as that of `openwatt portfolio`.

@@ -22,18 +22,18 @@ from openwatt.domain.legal_time import PARIS
 from openwatt.domain.off_peak import parse_off_peak_text
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA
 from openwatt.observability import telemetry_config
-from openwatt.portfolio.engine import Engine
+from openwatt.portfolio.billing.kernel import HomeSetting, PortfolioTerms
+from openwatt.portfolio.engines.engine import Engine
+from openwatt.portfolio.engines.local_engine import LocalEngine
 from openwatt.portfolio.errors import PortfolioError, need_distributed, need_pyarrow
-from openwatt.portfolio.folder import Folder
-from openwatt.portfolio.homes_file import read_homes_file
-from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms
-from openwatt.portfolio.local_engine import LocalEngine
 from openwatt.portfolio.market_file import read_market
-from openwatt.portfolio.output import Output
-from openwatt.portfolio.parquet_files import ParquetFiles
+from openwatt.portfolio.results.output import Output
+from openwatt.portfolio.results.storage import path_of, storage_at
 from openwatt.portfolio.run import Portfolio, PortfolioResult, bill_portfolio
-from openwatt.portfolio.source import HomeSettings, HomeSource
-from openwatt.portfolio.storage import path_of, storage_at
+from openwatt.portfolio.sources.folder import Folder
+from openwatt.portfolio.sources.homes_file import read_homes_file
+from openwatt.portfolio.sources.parquet_files import ParquetFiles
+from openwatt.portfolio.sources.source import HomeSettings, HomeSource
 from openwatt.telemetry.start import start_telemetry
 
 #: The exit status of a run that came to its end while some homes could not be billed.
@@ -226,7 +226,7 @@ def _source(homes: Path | str, output: Output, now: dt.datetime) -> HomeSource:
     if isinstance(homes, Path) and homes.is_dir() and not files.is_dataset():
         return Folder(homes, output.paths())
     need_pyarrow()
-    from openwatt.portfolio.parquet_source import ParquetSource  # noqa: PLC0415 (an optional extra)
+    from openwatt.portfolio.sources.parquet_source import ParquetSource  # noqa: PLC0415 (an optional extra)
 
     if isinstance(homes, str):
         storage_at(homes)  # It refuses an address that cannot be used.
@@ -239,7 +239,7 @@ def _engine(cluster: str | None, timeout_s: int, jobs: int | None) -> Engine:
     if jobs is not None:
         raise click.UsageError("--jobs is for this machine: a cluster has as many tasks at once as threads")
     need_distributed()
-    from openwatt.portfolio.dask_engine import DaskEngine  # noqa: PLC0415 (an optional extra)
+    from openwatt.portfolio.engines.dask_engine import DaskEngine  # noqa: PLC0415 (an optional extra)
 
     return DaskEngine(cluster, timeout_s=timeout_s)
 

@@ -19,7 +19,7 @@ from openwatt.domain.errors import OpenWattError
 from openwatt.domain.tariff import Tariff
 from openwatt.portfolio.errors import PortfolioError
 from openwatt.portfolio.market import CalendarsOfContracts, PortfolioMarket, canonical_json
-from openwatt.portfolio.storage import storage_at, without_credentials
+from openwatt.portfolio.results.storage import storage_at, without_credentials
 
 _FORMAT = "openwatt portfolio market"
 _VERSION = 1

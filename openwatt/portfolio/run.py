@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 from openwatt import __version__
 from openwatt.domain.load_curve import LoadCurve
-from openwatt.portfolio.engine import Engine, Runner, TaskResult
+from openwatt.portfolio.billing.kernel import MeteredHome, PortfolioTerms, Unreadable, bill_batch
+from openwatt.portfolio.billing.rows import HomeRows, columns_of, joined
+from openwatt.portfolio.engines.engine import Engine, Runner, TaskResult
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.kernel import MeteredHome, PortfolioTerms, Unreadable, bill_batch
 from openwatt.portfolio.market_file import decode_market, encode_market, market_sha256
-from openwatt.portfolio.output import MARKET, FinishedPart, Output
-from openwatt.portfolio.results import Results, results_for
-from openwatt.portfolio.rows import HomeRows, columns_of, joined
-from openwatt.portfolio.source import (
+from openwatt.portfolio.results.output import MARKET, FinishedPart, Output
+from openwatt.portfolio.results.results import Results, results_for
+from openwatt.portfolio.sources.source import (
     MOST_STEPS_PER_BATCH,
     HomeSettings,
     HomeSource,

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from integrations.spark.bill_homes_on_spark import bill_sorted_homes
 from openwatt.domain.legal_time import PARIS
-from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms
+from openwatt.portfolio.billing.kernel import HomeSetting, PortfolioTerms
 from openwatt.portfolio.market_file import read_market
 
 #: Batches of 500 rows until the middle: more than the homes of one batch of the kernel.

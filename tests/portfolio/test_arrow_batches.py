@@ -9,14 +9,14 @@ import pytest
 
 from openwatt.catalogue.market import shipped_colours, shipped_market
 from openwatt.domain.off_peak import parse_off_peak_text
-from openwatt.portfolio.arrow_batches import bill_batches, whole_homes
+from openwatt.portfolio.billing.kernel import HomeSetting, MeteredHome, PortfolioTerms, bill_batch
+from openwatt.portfolio.billing.rows import HomeRow
+from openwatt.portfolio.engines.arrow_batches import bill_batches, whole_homes
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.kernel import HomeSetting, MeteredHome, PortfolioTerms, bill_batch
 from openwatt.portfolio.market import PortfolioMarket
-from openwatt.portfolio.parquet_results import ParquetResults
-from openwatt.portfolio.rows import HomeRow
-from openwatt.portfolio.source import MOST_HOMES_PER_BATCH, HomeSettings
-from openwatt.portfolio.table import SEVERAL_ROWS, refuse_other_columns
+from openwatt.portfolio.results.parquet_results import ParquetResults
+from openwatt.portfolio.sources.source import MOST_HOMES_PER_BATCH, HomeSettings
+from openwatt.portfolio.sources.table import SEVERAL_ROWS, refuse_other_columns
 from tests.portfolio.village import NOW, WEEK, curve, table_of
 
 NIGHT = "22:00-06:00"

@@ -23,16 +23,16 @@ import pytest
 
 from openwatt.catalogue.market import shipped_colours, shipped_market
 from openwatt.domain.off_peak import parse_off_peak_hours
-from openwatt.portfolio.dask_engine import DaskEngine
+from openwatt.portfolio.billing.kernel import HomeSetting, PortfolioTerms
+from openwatt.portfolio.engines.dask_engine import DaskEngine
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.folder import Folder
-from openwatt.portfolio.kernel import HomeSetting, PortfolioTerms
 from openwatt.portfolio.market import PortfolioMarket
 from openwatt.portfolio.market_file import encode_market
-from openwatt.portfolio.output import Output
+from openwatt.portfolio.results.output import Output
+from openwatt.portfolio.results.storage import DiskFolder
 from openwatt.portfolio.run import Portfolio, bill_portfolio
-from openwatt.portfolio.source import HomeSettings
-from openwatt.portfolio.storage import DiskFolder
+from openwatt.portfolio.sources.folder import Folder
+from openwatt.portfolio.sources.source import HomeSettings
 from tests.portfolio.test_portfolio_run import leased
 from tests.portfolio.village import NOW, curve, export, folder_of_homes, write_table
 

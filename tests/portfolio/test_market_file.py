@@ -13,8 +13,8 @@ from openwatt.catalogue.market import shipped_colours, shipped_market
 from openwatt.domain.contract import Contract, PriceBasis, PriceDocument, SourcedTariff
 from openwatt.domain.duties import DatedRate, Duties
 from openwatt.domain.tariff import Tariff
+from openwatt.portfolio.billing.kernel import HomeSetting, MeteredHome, PortfolioTerms, bill_homes
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.kernel import HomeSetting, MeteredHome, PortfolioTerms, bill_homes
 from openwatt.portfolio.market import PortfolioMarket
 from openwatt.portfolio.market_file import decode_market, encode_market, market_sha256
 from tests.portfolio.village import NOW, curve

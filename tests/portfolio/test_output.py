@@ -15,7 +15,7 @@ from openwatt.catalogue.market import shipped_colours, shipped_market
 from openwatt.cli import main
 from openwatt.portfolio.market import PortfolioMarket
 from openwatt.portfolio.market_file import encode_market
-from openwatt.portfolio.storage import storage_at
+from openwatt.portfolio.results.storage import storage_at
 from tests.portfolio.village import folder_of_homes
 
 

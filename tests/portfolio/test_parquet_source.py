@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from openwatt.cli import main
 from openwatt.domain.load_curve import LoadCurve, Readings, build_curve, measure_readings
 from openwatt.domain.off_peak import parse_off_peak_hours, parse_off_peak_text
-from openwatt.portfolio.kernel import HomeSetting, MeteredHome, Unreadable
-from openwatt.portfolio.parquet_source import ParquetSource
-from openwatt.portfolio.source import HomeSettings
-from openwatt.portfolio.table import homes_of, stretches_of
+from openwatt.portfolio.billing.kernel import HomeSetting, MeteredHome, Unreadable
+from openwatt.portfolio.sources.parquet_source import ParquetSource
+from openwatt.portfolio.sources.source import HomeSettings
+from openwatt.portfolio.sources.table import homes_of, stretches_of
 from tests.conftest import Server
 from tests.portfolio.village import NOW, curve, table_of, write_table
 

@@ -24,10 +24,10 @@ from openwatt.domain.off_peak import parse_off_peak_hours
 from openwatt.domain.tariff import OPTIONS, Tariff
 from openwatt.domain.usage import use_of_curve
 from openwatt.domain.whole_arrays import rounded_products
-from openwatt.portfolio.kernel import HomeSetting, MeteredHome, PortfolioTerms, bill_batch, bill_homes
+from openwatt.portfolio.billing.kernel import HomeSetting, MeteredHome, PortfolioTerms, bill_batch, bill_homes
+from openwatt.portfolio.billing.rows import HomeRow, columns_of
 from openwatt.portfolio.market import PortfolioMarket
-from openwatt.portfolio.parquet_results import ParquetResults
-from openwatt.portfolio.rows import HomeRow, columns_of
+from openwatt.portfolio.results.parquet_results import ParquetResults
 from openwatt.sentences.catalogue import sentence
 from tests.portfolio.test_portfolio_kernel import assert_same
 from tests.portfolio.village import NOW

@@ -18,15 +18,15 @@ from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.off_peak import OffPeakHours, parse_off_peak_hours
 from openwatt.domain.usage import use_of_curve
 from openwatt.meter.read import read_load_curve
-from openwatt.portfolio.kernel import (
+from openwatt.portfolio.billing.kernel import (
     HomeSetting,
     MeteredHome,
     PortfolioTerms,
     Unreadable,
     bill_homes,
 )
+from openwatt.portfolio.billing.rows import HomeRow
 from openwatt.portfolio.market import PortfolioMarket
-from openwatt.portfolio.rows import HomeRow
 from openwatt.representations.figures import cents
 from openwatt.sentences.catalogue import sentence
 from tests.portfolio.village import NOW, WEEK, curve, export, zipped
@@ -213,7 +213,7 @@ def test_a_fault_of_a_reader_is_one_homes(monkeypatch: pytest.MonkeyPatch) -> No
     def broken(data: bytes, now: dt.datetime, _options: object) -> LoadCurve:
         raise RecursionError(f"{len(data)} bytes of a customer at {now}")
 
-    monkeypatch.setattr("openwatt.portfolio.kernel.read_load_curve", broken)
+    monkeypatch.setattr("openwatt.portfolio.billing.kernel.read_load_curve", broken)
     rows = bill_homes([MeteredHome("odd", SIX, b"x"), MeteredHome("good", SIX, curve(1))], ASKED)
     assert rows[0] == HomeRow("odd", reason="a fault of the reader: RecursionError")
     assert rows[1:] == bill_homes([MeteredHome("good", SIX, curve(1))], ASKED)

@@ -21,8 +21,8 @@ from click.testing import CliRunner, Result
 
 from openwatt.cli import main
 from openwatt.domain.legal_time import instant_of
-from openwatt.portfolio.output import FinishedPart, Output
-from openwatt.portfolio.results import CsvResults
+from openwatt.portfolio.results.output import FinishedPart, Output
+from openwatt.portfolio.results.results import CsvResults
 from tests.conftest import Server
 from tests.portfolio.village import curve, export, folder_of_homes, write_table
 

@@ -10,14 +10,14 @@ import pytest
 
 from openwatt.domain.load_curve import LoadCurve
 from openwatt.domain.off_peak import parse_off_peak_hours
+from openwatt.portfolio.billing.kernel import HomeSetting, Unreadable
+from openwatt.portfolio.billing.rows import joined
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.folder import Entry, Folder, cut
-from openwatt.portfolio.homes_file import read_homes_file
-from openwatt.portfolio.kernel import HomeSetting, Unreadable
-from openwatt.portfolio.parquet_source import ParquetSource
-from openwatt.portfolio.results import results_for
-from openwatt.portfolio.rows import joined
-from openwatt.portfolio.source import (
+from openwatt.portfolio.results.results import results_for
+from openwatt.portfolio.sources.folder import Entry, Folder, cut
+from openwatt.portfolio.sources.homes_file import read_homes_file
+from openwatt.portfolio.sources.parquet_source import ParquetSource
+from openwatt.portfolio.sources.source import (
     Batch,
     HomeSettings,
     HomeSource,

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.storage import AddressFolder, DiskFolder, Storage, storage_at, without_credentials
+from openwatt.portfolio.results.storage import (
+    AddressFolder,
+    DiskFolder,
+    Storage,
+    storage_at,
+    without_credentials,
+)
 
 
 @pytest.fixture(params=["disk", "file", "memory"])

@@ -10,8 +10,8 @@ from typing import Any, Literal
 import fsspec
 
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.output import MANIFEST
-from openwatt.portfolio.storage import AddressFolder, without_credentials
+from openwatt.portfolio.results.output import MANIFEST
+from openwatt.portfolio.results.storage import AddressFolder, without_credentials
 
 #: The key of the manifest in the metadata of a Parquet file.
 _METADATA = b"openwatt"

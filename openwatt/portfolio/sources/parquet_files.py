@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from openwatt.portfolio.storage import without_credentials
+from openwatt.portfolio.results.storage import without_credentials
 
 #: Columns of few texts that follow each other: as dictionaries they are read much faster.
 _TEXTS = ("home", "off_peak_hours")

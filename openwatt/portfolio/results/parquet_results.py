@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from openwatt.portfolio.rows import CodedColumn, ExactColumn, HomeRows, ResultColumn
+from openwatt.portfolio.billing.rows import CodedColumn, ExactColumn, HomeRows, ResultColumn
 
 _EUR = pa.decimal128(14, 2)
 _KINDS: dict[str, pa.DataType] = {

@@ -8,8 +8,8 @@ from pathlib import Path
 from openwatt.domain.errors import OffPeakError
 from openwatt.domain.off_peak import OffPeakHours, parse_off_peak_text
 from openwatt.domain.tariff import MAX_POWER_KVA, MIN_POWER_KVA
+from openwatt.portfolio.billing.kernel import HomeSetting
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.kernel import HomeSetting
 from openwatt.sentences.catalogue import sentence
 
 _COLUMNS = ("home", "power_kva", "off_peak_hours")

@@ -6,8 +6,8 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, BinaryIO, Protocol
 
+from openwatt.portfolio.billing.rows import HomeRow, HomeRows
 from openwatt.portfolio.errors import need_pyarrow
-from openwatt.portfolio.rows import HomeRow, HomeRows
 
 
 class Results(Protocol):
@@ -49,7 +49,7 @@ def results_for(form: str, columns: Sequence[str] = HomeRow._fields) -> Results:
     if form == ".csv":
         return CsvResults(columns)
     need_pyarrow()
-    from openwatt.portfolio.parquet_results import ParquetResults  # noqa: PLC0415 (an optional extra)
+    from openwatt.portfolio.results.parquet_results import ParquetResults  # noqa: PLC0415 (an optional extra)
 
     return ParquetResults(columns)
 

@@ -16,8 +16,15 @@ from pathlib import Path, PurePath
 from typing import Any, BinaryIO, NamedTuple
 
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.results import Results
-from openwatt.portfolio.storage import ASIDE, DiskFolder, Storage, path_of, storage_at, without_credentials
+from openwatt.portfolio.results.results import Results
+from openwatt.portfolio.results.storage import (
+    ASIDE,
+    DiskFolder,
+    Storage,
+    path_of,
+    storage_at,
+    without_credentials,
+)
 
 CONDITIONS, MARKET, MANIFEST = "_run.json", "_market.json", "_manifest.json"
 #: How a file begins that a worker writes to show that it can.

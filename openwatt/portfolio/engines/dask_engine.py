@@ -22,9 +22,9 @@ from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_wo
 from distributed.comm.registry import get_backend
 
 from openwatt import __version__
-from openwatt.portfolio.engine import Job, Result, Runner, Task, TaskResult
+from openwatt.portfolio.engines.engine import Job, Result, Runner, Task, TaskResult
+from openwatt.portfolio.engines.local_engine import without_ctrl_c
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.local_engine import without_ctrl_c
 
 # Its records of what comes and goes are those of a cluster, not of a run; what is wrong is said by errors.
 logging.getLogger("distributed").setLevel(logging.ERROR)

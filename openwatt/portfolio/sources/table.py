@@ -26,10 +26,10 @@ from openwatt.domain.load_curve import (
     measure_readings,
     regular_curves,
 )
+from openwatt.portfolio.billing.kernel import HomeSetting, MeteredHome, Unreadable
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.homes_file import parse_hours, refuse_power
-from openwatt.portfolio.kernel import HomeSetting, MeteredHome, Unreadable
-from openwatt.portfolio.source import HomeSettings
+from openwatt.portfolio.sources.homes_file import parse_hours, refuse_power
+from openwatt.portfolio.sources.source import HomeSettings
 from openwatt.sentences.catalogue import sentence
 
 #: What the table holds; docs/use.md has the same words.

@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 
 from openwatt.domain.legal_time import Minutes
+from openwatt.portfolio.billing.kernel import MeteredHome, Unreadable
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.kernel import MeteredHome, Unreadable
-from openwatt.portfolio.parquet_files import ParquetFiles, hive_values
-from openwatt.portfolio.source import (
+from openwatt.portfolio.sources.parquet_files import ParquetFiles, hive_values
+from openwatt.portfolio.sources.source import (
     MOST_STEPS_PER_BATCH,
     Batch,
     HomeSettings,
@@ -26,7 +26,7 @@ from openwatt.portfolio.source import (
     batch_size,
     hashes_of,
 )
-from openwatt.portfolio.table import (
+from openwatt.portfolio.sources.table import (
     SCHEMA,
     SETTING_SCHEMA,
     SEVERAL_ROWS,

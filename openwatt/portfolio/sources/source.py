@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from openwatt.portfolio.kernel import HomeSetting, MeteredHome
+from openwatt.portfolio.billing.kernel import HomeSetting, MeteredHome
 
 #: What one batch may hold: 2^20 steps are sixty homes of a year at 30 minutes.
 MOST_HOMES_PER_BATCH = 64

@@ -12,7 +12,7 @@ from itertools import islice
 from multiprocessing import forkserver, resource_tracker
 from typing import Any
 
-from openwatt.portfolio.engine import Result, Runner, Task, TaskResult
+from openwatt.portfolio.engines.engine import Result, Runner, Task, TaskResult
 from openwatt.portfolio.errors import PortfolioError
 
 #: Tasks handed out beyond those in work; the rest wait unread.
@@ -33,7 +33,7 @@ class LocalEngine:
             return
         # Processes that are not copies of this one hold neither its lock nor its threads.
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["__main__", "openwatt.portfolio.kernel"])
+        context.set_forkserver_preload(["__main__", "openwatt.portfolio.billing.kernel"])
         with without_ctrl_c():
             forkserver.ensure_running()  # The process that workers come from.
         pool = ProcessPoolExecutor(

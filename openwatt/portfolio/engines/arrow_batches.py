@@ -8,12 +8,12 @@ from itertools import groupby
 
 import pyarrow as pa
 
+from openwatt.portfolio.billing.kernel import MeteredHome, PortfolioTerms, Unreadable, bill_batch
+from openwatt.portfolio.billing.rows import columns_of
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.kernel import MeteredHome, PortfolioTerms, Unreadable, bill_batch
-from openwatt.portfolio.parquet_results import ParquetResults
-from openwatt.portfolio.rows import columns_of
-from openwatt.portfolio.source import MOST_HOMES_PER_BATCH, MOST_STEPS_PER_BATCH, HomeSettings
-from openwatt.portfolio.table import SEVERAL_ROWS, Stretch, home_runs, homes_of, is_list_form
+from openwatt.portfolio.results.parquet_results import ParquetResults
+from openwatt.portfolio.sources.source import MOST_HOMES_PER_BATCH, MOST_STEPS_PER_BATCH, HomeSettings
+from openwatt.portfolio.sources.table import SEVERAL_ROWS, Stretch, home_runs, homes_of, is_list_form
 
 
 def bill_batches(

@@ -19,11 +19,11 @@ from openwatt.domain.load_curve import Coverage, LoadCurve
 from openwatt.domain.off_peak import OffPeakHours
 from openwatt.meter.options import NO_OPTIONS, FileOptions
 from openwatt.meter.read import read_load_curve
-from openwatt.portfolio.grids import Grids, HomesOnGrid
-from openwatt.portfolio.group_rows import CalendarOutcome, HomeGroup, failed_rows, rows_of_group
+from openwatt.portfolio.billing.grids import Grids, HomesOnGrid
+from openwatt.portfolio.billing.group_rows import CalendarOutcome, HomeGroup, failed_rows, rows_of_group
+from openwatt.portfolio.billing.prepared import PricedSpan, laid_out, priced_span
+from openwatt.portfolio.billing.rows import HomeRow, HomeRows, joined
 from openwatt.portfolio.market import PortfolioMarket
-from openwatt.portfolio.prepared import PricedSpan, laid_out, priced_span
-from openwatt.portfolio.rows import HomeRow, HomeRows, joined
 from openwatt.sentences.catalogue import sentence
 
 

@@ -17,8 +17,8 @@ from openwatt.domain.messages import Message
 from openwatt.domain.part_of_year import stands_for_a_year
 from openwatt.domain.usage import whole_wh
 from openwatt.domain.whole_arrays import Whole, rounded_products, times
-from openwatt.portfolio.prepared import CalendarPrices, PricedSpan, partial_text
-from openwatt.portfolio.rows import CodedColumn, ExactColumn, HomeRows, ResultColumn
+from openwatt.portfolio.billing.prepared import CalendarPrices, PricedSpan, partial_text
+from openwatt.portfolio.billing.rows import CodedColumn, ExactColumn, HomeRows, ResultColumn
 from openwatt.sentences.catalogue import sentence
 
 #: What a calendar is for a home: the registers that ran at no measured moment, or why that is not known.

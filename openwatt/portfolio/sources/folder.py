@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from openwatt.meter.contents import MAX_BYTES
+from openwatt.portfolio.billing.kernel import MeteredHome, Unreadable
 from openwatt.portfolio.errors import PortfolioError
-from openwatt.portfolio.kernel import MeteredHome, Unreadable
-from openwatt.portfolio.source import Batch, HomeSettings, Piece, PieceIndex, batch_size, hashes_of
+from openwatt.portfolio.sources.source import Batch, HomeSettings, Piece, PieceIndex, batch_size, hashes_of
 
 
 class Entry(NamedTuple):

@@ -1,0 +1,1 @@
+"""What runs the tasks of a portfolio: processes of this machine, a Dask cluster, or Spark."""

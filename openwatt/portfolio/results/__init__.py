@@ -1,0 +1,1 @@
+"""Where the rows of a portfolio go: their forms, the output and its storage."""
