@@ -499,6 +499,9 @@ def test_processes_of_this_machine_are_a_cluster_that_ends_with_the_run(
     [
         (("--cluster", "local:none"), 1, "local:none names no number of processes"),
         (("--cluster", "nothing://x"), 1, "the cluster nothing://x cannot be used"),
+        (("--cluster", "tcp://127.0.0.1"), 1, "cannot be used: missing port number"),
+        (("--cluster", ""), 1, "no cluster is named: give its scheduler's address"),
+        (("--cluster", "tls://127.0.0.1:1"), 1, "tls://127.0.0.1:1 needs certificates"),
         (("--cluster", "local:2", "--jobs", 2), 2, "--jobs is for this machine"),
     ],
 )
@@ -508,4 +511,5 @@ def test_a_cluster_that_cannot_be_is_refused(
     done = run(village, "--out", tmp_path / "out.csv", *arguments)
     assert done.status == status
     assert reason in done.said
+    assert "Traceback" not in done.said
     assert not (tmp_path / "out.csv.parts").exists()

@@ -250,7 +250,8 @@ def test_ctrl_c_ends_a_run_cleanly_and_keeps_what_is_done(homes: Path, whole: Pa
     assert process.returncode == 130
     *records, last = told.splitlines()
     assert last == "stopped; what is done is stored, --resume goes on from it"
-    assert {json.loads(record)["event"] for record in records} == {"partition billed"}
+    # A worker writes its part before the parent writes the record, and Ctrl-C may come between.
+    assert {json.loads(record)["event"] for record in records} <= {"partition billed"}
     wait_until(lambda: not any(one.is_running() and one.status() != "zombie" for one in workers))
     assert_resumes(homes, out, whole)
 

@@ -18,7 +18,8 @@ from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Generic, NamedTuple
 
-from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_worker
+from distributed import Client, KilledWorker, LocalCluster, Security, WorkerPlugin, get_worker
+from distributed.comm.addressing import get_address_host_port
 from distributed.comm.registry import get_backend
 
 from openwatt import __version__
@@ -34,6 +35,11 @@ _AHEAD = 2
 #: How often the cluster is looked at while no task ends.
 _LOOK_S = 1.0
 _LOCAL = "local:"
+#: Of processes that are ours alone: none is profiled, and memory that is freed stays with the process.
+_SETTINGS_OF_LOCAL = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": 1 << 27,
+}
 _PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -99,11 +105,7 @@ class DaskEngine:
     @contextmanager
     def _address(self) -> Iterator[str]:
         if not self.cluster.startswith(_LOCAL):
-            scheme, part, _ = self.cluster.rpartition("://")
-            try:
-                get_backend(scheme if part else "tcp")
-            except ValueError as error:
-                raise PortfolioError(f"the cluster {self.cluster} cannot be used: {error}") from None
+            _refuse_address(self.cluster)
             yield self.cluster
             return
         count = self.cluster.removeprefix(_LOCAL)
@@ -118,6 +120,37 @@ class DaskEngine:
             )
         with cluster:
             yield cluster.scheduler_address
+
+
+def _refuse_address(address: str) -> None:
+    """Refuses what no connection can be made with; Dask leaves half a client behind, which ends badly.
+
+    Raises:
+        PortfolioError: naming the remedy.
+    """
+    if not address:
+        raise PortfolioError("no cluster is named: give its scheduler's address, tcp://host:8786, or local:4")
+            "no cluster is named: give its scheduler's address (tcp://host:8786), or local:4"
+        )
+    scheme, part, _ = address.rpartition("://")
+    try:
+        get_backend(scheme if part else "tcp")
+        get_address_host_port(address)  # A port is needed.
+    except ValueError as error:
+        raise PortfolioError(f"the cluster {address} cannot be used: {error}") from None
+    if address.startswith("tls://"):
+        try:
+            security_type: Any = Security  # its functions have no types
+            certificates = security_type().get_connection_args("client").get("ssl_context")
+        except OSError as error:
+            raise PortfolioError(
+                f"the certificates of Dask's configuration cannot be read: {error}"
+            ) from None
+        if certificates is None:
+            raise PortfolioError(
+                f"{address} needs certificates: name them in Dask's configuration, distributed.comm.tls "
+                "(https://distributed.dask.org/en/stable/tls.html)"
+            )
 
 
 class _Cluster:
