@@ -130,8 +130,6 @@ def _refuse_address(address: str) -> None:
     """
     if not address:
         raise PortfolioError("no cluster is named: give its scheduler's address, tcp://host:8786, or local:4")
-            "no cluster is named: give its scheduler's address (tcp://host:8786), or local:4"
-        )
     scheme, part, _ = address.rpartition("://")
     try:
         get_backend(scheme if part else "tcp")
