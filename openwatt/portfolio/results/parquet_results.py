@@ -63,7 +63,9 @@ class ParquetResults:
         """Every part as a row group; the manifest is the file's metadata `openwatt`."""
         with pq.ParquetWriter(stream, self.schema) as writer:
             for part in parts:
-                writer.write_table(pq.read_table(part, schema=self.schema))
+                # Arrow's threads would go on holding what they read, and abort a process that ends just then.
+                whole = pq.ParquetFile(pa.BufferReader(part.read()), pre_buffer=False)
+                writer.write_table(whole.read(use_threads=False).cast(self.schema))
             writer.add_key_value_metadata({"openwatt": json.dumps(manifest)})
 
 
